@@ -1,0 +1,51 @@
+// The export list of the core: everything the door (cli/core.ts) may call or read.
+//
+// Pure functions on bytes. The caller owns every region and checks every range; nothing here allocates, and
+// two instances may work in one shared memory as long as their regions are apart.
+
+export {
+  ABSENT,
+  BAD,
+  CONTENT,
+  DIGEST_CONSUMED,
+  DIGEST_CURSOR_SIZE,
+  DIGEST_RECORD_MAX,
+  DIGEST_SIZE,
+  DIGEST_STATUS,
+  HEAP_BASE,
+  MD5_SCRATCH_SIZE,
+  MORE,
+  PACK_BLOCK_LEN,
+  PACK_COUNT,
+  PACK_CURSOR_SIZE,
+  PACK_FIRST_BLOCK,
+  PACK_NEXT,
+  PACK_OUT_CAP,
+  PACK_OUT_LEN,
+  PACK_OUT_PTR,
+  PACK_SELECT_PTR,
+  PACK_TABLE_PTR,
+  REACHED,
+  RECORD_HEADER_MAX,
+  TAKE_BLOCK_LEN,
+  TAKE_CONSUMED,
+  TAKE_CURSOR_SIZE,
+  TAKE_DATA_RECORDS,
+  TAKE_DISK_BLOCKS,
+  TAKE_FIRST_BLOCK,
+  TAKE_FULL,
+  TAKE_NEXT_BLOCK,
+  TAKE_PEEK_BLOCK,
+  TAKE_RECORDS,
+  TAKE_SLOTS_PTR,
+  TAKE_SRC_LEN,
+  TAKE_SRC_PTR,
+  TAKE_TABLE_PTR,
+  TAKE_TO_BLOCK,
+  ZERO,
+} from "./layout";
+export { diffBlocks, diffDigests } from "./diff";
+export { md5Blocks } from "./md5";
+export { packDigest, packRecords } from "./pack";
+export { takeDigest, takeRecords } from "./take";
+export { dropZeros } from "./zero";

@@ -1,0 +1,77 @@
+// From tables to the bytes of dump, rdiff and digest.
+
+import { decimalLen, writeBoolean, writeInteger } from "./decimal";
+import {
+  ABSENT,
+  DIGEST_SIZE,
+  PACK_BLOCK_LEN,
+  PACK_COUNT,
+  PACK_FIRST_BLOCK,
+  PACK_NEXT,
+  PACK_OUT_CAP,
+  PACK_OUT_LEN,
+  PACK_OUT_PTR,
+  PACK_SELECT_PTR,
+  PACK_TABLE_PTR,
+  ZERO,
+} from "./layout";
+import { isZero } from "./zero";
+
+/**
+ * Writes the records of a table's blocks until the table or the room for output ends, and returns how many it wrote.
+ *
+ * `cursorPtr`: a cursor of packRecords (layout.ts); called again with the same cursor and new room it goes on where it
+ * stopped. It writes whole records only, so room for less than the next one gives no byte.
+ */
+export function packRecords(cursorPtr: usize): u32 {
+  const firstBlock = load<u64>(cursorPtr, PACK_FIRST_BLOCK);
+  const tablePtr = load<usize>(cursorPtr, PACK_TABLE_PTR);
+  const selectPtr = load<usize>(cursorPtr, PACK_SELECT_PTR);
+  const count = load<usize>(cursorPtr, PACK_COUNT);
+  const blockLen = load<usize>(cursorPtr, PACK_BLOCK_LEN);
+  const outPtr = load<usize>(cursorPtr, PACK_OUT_PTR);
+  const outEndPtr = outPtr + load<usize>(cursorPtr, PACK_OUT_CAP);
+  assert(cursorPtr % 8 == 0, "the cursor is aligned to 8 bytes");
+  assert(tablePtr % 4 == 0, "the table is aligned to 4 bytes");
+
+  const contentLen = decimalLen(blockLen) + 1 + blockLen;
+  let next = load<usize>(cursorPtr, PACK_NEXT);
+  let ptr = outPtr;
+  let records: u32 = 0;
+  for (; next < count; ++next) {
+    const blockPtr = load<usize>(tablePtr + next * 4);
+    if (blockPtr == ABSENT || (selectPtr != 0 && load<u8>(selectPtr + next) == 0)) continue;
+    const block = firstBlock + next;
+    const recordLen = decimalLen(block) + 3 + (blockPtr == ZERO ? 0 : contentLen);
+    if (recordLen > outEndPtr - ptr) break;
+    ptr = writeBoolean(writeInteger(ptr, block), blockPtr == ZERO);
+    if (blockPtr != ZERO) ptr = writeArray(ptr, blockPtr, blockLen);
+    ++records;
+  }
+  store<usize>(cursorPtr, next, PACK_NEXT);
+  store<usize>(cursorPtr, ptr - outPtr, PACK_OUT_LEN);
+  return records;
+}
+
+/**
+ * Writes `count` digest records and returns how many bytes they take.
+ *
+ * `digestPtr`: 16 bytes a block, all zero for a zero block; `outPtr`: room for `count * DIGEST_RECORD_MAX` bytes.
+ */
+export function packDigest(digestPtr: usize, count: usize, outPtr: usize): u32 {
+  const endPtr = digestPtr + count * DIGEST_SIZE;
+  let ptr = outPtr;
+  for (; digestPtr < endPtr; digestPtr += DIGEST_SIZE) {
+    const zero = isZero(digestPtr, DIGEST_SIZE);
+    ptr = writeBoolean(ptr, zero);
+    if (!zero) ptr = writeArray(ptr, digestPtr, DIGEST_SIZE);
+  }
+  return (ptr - outPtr) as u32;
+}
+
+/** Writes `len␀` and the bytes, and returns the address behind them. */
+function writeArray(ptr: usize, bytesPtr: usize, len: usize): usize {
+  ptr = writeInteger(ptr, len);
+  memory.copy(ptr, bytesPtr, len);
+  return ptr + len;
+}

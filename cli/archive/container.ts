@@ -1,0 +1,84 @@
+/**
+ * Which container a file is: its name says so, as with the original, and its first bytes must agree. An archive begins
+ * with a decimal digit, so they tell the three apart.
+ */
+
+import { FormatError } from "../errors.ts";
+import type { ByteSink, ByteSource } from "./bytes.ts";
+import { GzipSink, GzipSource, isGzip } from "./gzip.ts";
+import { type InputFile, type OutputFile, PlainSink, PlainSource } from "./plain.ts";
+import { isZstd, ZstdSink, ZstdSource } from "./zstd.ts";
+
+/** How the bytes of an archive are wrapped. */
+export type Container = "plain" | "gzip" | "zstd";
+
+const SUFFIX = { gzip: ".gz", zstd: ".zst" } as const;
+
+/** The path that means standard input or output. */
+const STANDARD_STREAM = "-";
+
+/** What the name of a file promises: a suffix in lower case, behind at least one character of the name. */
+export function containerOfName(path: string): Container {
+  if (/[^/]\.gz$/.test(path)) return "gzip";
+  if (/[^/]\.zst$/.test(path)) return "zstd";
+  return "plain";
+}
+
+/** What the first four bytes of a file show; fewer if it is shorter. */
+export function containerOfBytes(first: Uint8Array): Container {
+  if (isGzip(first)) return "gzip";
+  if (isZstd(first)) return "zstd";
+  return "plain";
+}
+
+/**
+ * Opens the bytes that `file` holds and takes it over: it is closed with the source, or here if that fails. The container goes
+ * by the name; for `-` by the first bytes, which this waits for.
+ * @throws {FormatError} if the first bytes contradict the name
+ */
+export async function sourceFor(path: string, file: InputFile): Promise<ByteSource> {
+  const plain = new PlainSource(path, file);
+  try {
+    const first = plain.peek(4);
+    const held = containerOfBytes(first);
+    const named = path === STANDARD_STREAM ? held : containerOfName(path);
+    if (named !== held && first.length > 0) throw contradiction(path, named, held);
+    if (named === "gzip") return new GzipSource(plain);
+    if (named === "zstd") return await ZstdSource.open(plain);
+    return plain;
+  } catch (error) {
+    plain[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** How a sink compresses. */
+export interface SinkOptions {
+  /** Of the container that the name chooses: gzip 1 to 9, zstd 1 to 19; a plain file has none and ignores it. */
+  level?: number;
+}
+
+/**
+ * Opens a sink that writes to `file` in the container that the name asks for; `-` is plain. The file stays the caller's.
+ * @throws {RangeError} if the container has no such level
+ */
+export async function sinkFor(path: string, file: OutputFile, options: SinkOptions = {}): Promise<ByteSink> {
+  const plain = new PlainSink(path, file);
+  switch (containerOfName(path)) {
+    case "gzip":
+      return new GzipSink(plain, options);
+    case "zstd":
+      return await ZstdSink.open(plain, options);
+    case "plain":
+      return plain;
+  }
+}
+
+function contradiction(path: string, named: Container, held: Container): FormatError {
+  const expected = named === "plain" ? "a plain archive" : `${named} data`;
+  const found = held === "plain" ? `something else than ${named} data` : `${held} data`;
+  const state = named === "plain"
+    ? `holds ${held} data, its name should end in "${SUFFIX[held as "gzip" | "zstd"]}"`
+    : `is not ${named} although its name ends in "${SUFFIX[named]}"`;
+  return new FormatError(`Cannot read "${path}": it ${state}`, { path, offsetBytes: 0, expected, found });
+}

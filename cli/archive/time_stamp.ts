@@ -1,0 +1,106 @@
+/**
+ * The time of a generation: nine fields of local civil time without a zone (FORMAT.md, "Time stamp").
+ * They are compared without knowing the zone and are carried over unchanged.
+ */
+
+import type { FieldReader, FieldWriter } from "./fields.ts";
+
+/** The fields of C's `struct tm`, in the order in which they are stored. */
+export interface TimeStamp {
+  second: number;
+  minute: number;
+  hour: number;
+  dayOfMonth: number;
+  /** 0 = January. */
+  month: number;
+  /** Years since 1900. */
+  year: number;
+  /** 0 = Sunday. */
+  dayOfWeek: number;
+  /** 0 = 1 January. */
+  dayOfYear: number;
+  /** 1 summer time, 0 not, -1 unknown. */
+  summerTime: number;
+}
+
+const FIELDS: readonly [name: keyof TimeStamp, min: number, max: number][] = [
+  ["second", 0, 60],
+  ["minute", 0, 59],
+  ["hour", 0, 23],
+  ["dayOfMonth", 1, 31],
+  ["month", 0, 11],
+  ["year", 0, 8099],
+  ["dayOfWeek", 0, 6],
+  ["dayOfYear", 0, 365],
+  ["summerTime", -1, 1],
+];
+
+const HOUR_S = 3600;
+
+/** Reads a time stamp. @throws {FormatError} if a field is out of its range */
+export function readTimeStamp(fields: FieldReader): TimeStamp {
+  const stamp = {} as TimeStamp;
+  for (const [name, min, max] of FIELDS) stamp[name] = fields.integer({ name: `time (${name})`, min, max });
+  return stamp;
+}
+
+/** Writes a time stamp. */
+export function writeTimeStamp(fields: FieldWriter, stamp: TimeStamp): void {
+  for (const [name] of FIELDS) fields.integer(stamp[name]);
+}
+
+/** The civil time of `date` in the zone of this process. */
+export function timeStampOf(date: Date): TimeStamp {
+  const year = date.getFullYear();
+  // Standard time is the larger of the two offsets that getTimezoneOffset() gives in a year (minutes west of UTC).
+  const standardOffset = Math.max(
+    new Date(year, 0, 1).getTimezoneOffset(),
+    new Date(year, 6, 1).getTimezoneOffset(),
+  );
+  return civil(date.getTime() / 1000 - date.getTimezoneOffset() * 60, {
+    summerTime: date.getTimezoneOffset() < standardOffset ? 1 : 0,
+  });
+}
+
+/**
+ * Seconds on a scale on which stamps of one series can be compared: the six fields taken as UTC, an hour less in
+ * summer time. Stamps that the original moved from one zone's summer time to another's standard time stay equal.
+ */
+export function comparableSeconds(stamp: TimeStamp): number {
+  return fieldSeconds(stamp) - (stamp.summerTime > 0 ? HOUR_S : 0);
+}
+
+/** `now`, or one second after `previous` if the clock does not say later: a generation is strictly newer than its parent. */
+export function laterStamp(now: TimeStamp, previous: TimeStamp): TimeStamp {
+  if (comparableSeconds(now) > comparableSeconds(previous)) return now;
+  return civil(fieldSeconds(previous) + 1, { summerTime: previous.summerTime });
+}
+
+/** `2012-07-15 12:00:00`, with ` summer time` behind it where it was. */
+export function formatTimeStamp(stamp: TimeStamp): string {
+  const two = (n: number) => String(n).padStart(2, "0");
+  const day = `${1900 + stamp.year}-${two(stamp.month + 1)}-${two(stamp.dayOfMonth)}`;
+  const time = `${two(stamp.hour)}:${two(stamp.minute)}:${two(stamp.second)}`;
+  return `${day} ${time}${stamp.summerTime > 0 ? " summer time" : ""}`;
+}
+
+function fieldSeconds(stamp: TimeStamp): number {
+  const { year, month, dayOfMonth, hour, minute, second } = stamp;
+  return Date.UTC(1900 + year, month, dayOfMonth, hour, minute, second) / 1000;
+}
+
+function civil(seconds: number, { summerTime }: { summerTime: number }): TimeStamp {
+  const utc = new Date(Math.floor(seconds) * 1000);
+  const newYear = Date.UTC(utc.getUTCFullYear(), 0, 1);
+  return {
+    second: utc.getUTCSeconds(),
+    minute: utc.getUTCMinutes(),
+    hour: utc.getUTCHours(),
+    dayOfMonth: utc.getUTCDate(),
+    month: utc.getUTCMonth(),
+    year: utc.getUTCFullYear() - 1900,
+    dayOfWeek: utc.getUTCDay(),
+    dayOfYear: Math.floor((utc.getTime() - newYear) / (24 * HOUR_S * 1000)),
+    summerTime,
+  };
+}

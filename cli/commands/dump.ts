@@ -1,0 +1,219 @@
+/** `vmdkbkp dump`: back up a disk. */
+
+import { Option } from "@commander-js/extra-typings";
+import { type Bitmap, readBitmap } from "../archive/bitmap.ts";
+import { assertBlockBytes, type DumpHeader, formatSeriesId } from "../archive/header.ts";
+import { formatTimeStamp, laterStamp, timeStampOf } from "../archive/time_stamp.ts";
+import type { ReadableDisk } from "../disks/disk.ts";
+import { openForReading } from "../disks/open.ts";
+import { UsageError } from "../errors.ts";
+import { DigestReader, DumpReader } from "../pipeline/archive_reader.ts";
+import { dumpChanged, dumpFull, type DumpResult } from "../pipeline/dump.ts";
+import { formatSize } from "./progress.ts";
+import { newCommand, type Report, Session } from "./session.ts";
+import { blocksText, secondsSince, speedText } from "./summary.ts";
+
+const DEFAULT_BLOCK_BYTES = 1024 * 1024;
+const SERIES_ID_BYTES = 16;
+
+/** Which files each mode needs; all others are refused. */
+const FILES = ["dumpin", "digestin", "bmpin", "dumpout", "digestout", "rdiffout"] as const;
+const NEEDED: Record<string, readonly (typeof FILES)[number][]> = {
+  full: ["dumpout", "digestout"],
+  diff: ["dumpin", "digestin", "dumpout", "digestout", "rdiffout"],
+  incr: ["dumpin", "digestin", "bmpin", "dumpout", "digestout", "rdiffout"],
+};
+
+const HELP = {
+  summary: "back up a disk",
+  description: `Back up a disk to a dump and its digest.
+
+  --mode full  reads the whole disk
+  --mode diff  reads the whole disk, compares it with the previous dump
+  --mode incr  reads the blocks that a bitmap names
+
+diff and incr also write the rdiff that leads from the new dump back to the previous one.
+Archives whose name ends in .gz or .zst are compressed. "-" is standard input or output.`,
+  examples: `
+vmdkbkp dump --mode full --local disk.vmdk --dumpout 0.dump.zst --digestout 0.digest
+vmdkbkp dump --mode diff --local disk.vmdk --dumpin 0.dump.zst --digestin 0.digest \\
+    --dumpout 1.dump.zst --digestout 1.digest --rdiffout 0.rdiff.zst
+vmdkbkp dump --mode incr --local disk.vmdk --bmpin changed.bmp --dumpin 1.dump.zst --digestin 1.digest \\
+    --dumpout 2.dump.zst --digestout 2.digest --rdiffout 1.rdiff.zst`,
+};
+
+export const command = () =>
+  newCommand("dump", HELP)
+    .argument("[disk]", "the disk, instead of --local")
+    .addOption(
+      new Option("--mode <mode>", "what to read").choices(["full", "diff", "incr"] as const)
+        .makeOptionMandatory(),
+    )
+    .option("--local <disk>", "raw image, block device or VMDK")
+    .addOption(
+      new Option("--format <format>", "take the disk as this, whatever its name").choices(
+        ["raw", "vmdk"] as const,
+      ),
+    )
+    .option("--blocksize <bytes>", `bytes of a block (default: ${DEFAULT_BLOCK_BYTES}, or as in --dumpin)`)
+    .option("--dumpin <file>", "previous dump")
+    .option("--digestin <file>", "previous digest")
+    .option("--bmpin <file>", "bitmap of the blocks that changed")
+    .option("--dumpout <file>", "new dump")
+    .option("--digestout <file>", "new digest")
+    .option("--rdiffout <file>", "way back from the new dump to the previous one")
+    .option("--level <n>", "compression level")
+    .option("--force", "replace outputs that exist")
+    .option("--allow-outside", "let a VMDK name extents outside its folder");
+
+type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+
+export async function run(options: Options, args: string[]): Promise<number> {
+  const diskPath = theDisk(options.local, args);
+  for (const name of FILES) {
+    const needed = NEEDED[options.mode].includes(name);
+    if (needed && options[name] === undefined) {
+      throw new UsageError(`Cannot dump with --mode ${options.mode}: --${name} is missing`);
+    }
+    if (!needed && options[name] !== undefined) {
+      throw new UsageError(`Cannot dump with --mode ${options.mode}: --${name} has no use there`);
+    }
+  }
+  const start = performance.now();
+  using session = new Session(options, {
+    inputs: [diskPath, ...definedPaths(options.dumpin, options.digestin, options.bmpin)],
+    outputs: [options.dumpout, options.digestout, options.rdiffout],
+  });
+  const disk = session.using(
+    await openForReading(diskPath, { ...options, warn: (line) => session.warn(line) }),
+  );
+  const dump = options.mode === "full"
+    ? await full(session, disk, options)
+    : await changed(session, disk, options);
+  session.commit();
+  return session.report(report(dump, { disk, options, seconds: secondsSince(start) }));
+}
+
+interface Done {
+  header: DumpHeader;
+  result: DumpResult;
+  storedBytes: Record<string, number>;
+}
+
+async function full(session: Session, disk: ReadableDisk, options: Options): Promise<Done> {
+  const header = newHeader(disk, {
+    blockBytes: blockBytesOf(options.blocksize) ?? DEFAULT_BLOCK_BYTES,
+    seriesId: crypto.getRandomValues(new Uint8Array(SERIES_ID_BYTES)),
+  });
+  const core = await session.core();
+  const dumpOut = await session.sink(options.dumpout!, options);
+  const digestOut = await session.sink(options.digestout!, options);
+  const result = await dumpFull(core, { disk, header, dumpOut, digestOut }, session.run);
+  return { header, result, storedBytes: { dump: dumpOut.storedBytes, digest: digestOut.storedBytes } };
+}
+
+async function changed(session: Session, disk: ReadableDisk, options: Options): Promise<Done> {
+  const core = await session.core();
+  const dumpIn = await DumpReader.open(core, await session.source(options.dumpin!));
+  const digestIn = await DigestReader.open(core, await session.source(options.digestin!));
+  const previous = dumpIn.header;
+  const blockBytes = blockBytesOf(options.blocksize) ?? previous.blockBytes;
+  if (blockBytes !== previous.blockBytes) {
+    throw new UsageError(
+      `Cannot use --blocksize ${blockBytes}: "${dumpIn.path}" has blocks of ${previous.blockBytes} bytes`,
+    );
+  }
+  const { seriesId } = previous;
+  const header = newHeader(disk, { blockBytes, seriesId });
+  header.time = laterStamp(header.time, previous.time);
+  const changedBlocks: Bitmap | undefined =
+    options.bmpin && await readBitmap(session.plainSource(options.bmpin)) ||
+    undefined;
+  const dumpOut = await session.sink(options.dumpout!, options);
+  const digestOut = await session.sink(options.digestout!, options);
+  const rdiffOut = await session.sink(options.rdiffout!, options);
+  const job = { disk, header, dumpIn, digestIn, changedBlocks, dumpOut, digestOut, rdiffOut };
+  const result = await dumpChanged(core, job, session.run);
+  const storedBytes = {
+    dump: dumpOut.storedBytes,
+    digest: digestOut.storedBytes,
+    rdiff: rdiffOut.storedBytes,
+  };
+  return { header, result, storedBytes };
+}
+
+function newHeader(
+  disk: ReadableDisk,
+  { blockBytes, seriesId }: { blockBytes: number; seriesId: Uint8Array },
+): DumpHeader {
+  return {
+    blockCount: Math.ceil(disk.capacityBytes / blockBytes),
+    blockBytes,
+    seriesId,
+    time: timeStampOf(new Date()),
+    full: true,
+    adapterType: disk.adapterType,
+    metadata: disk.metadata,
+    capacityBytes: disk.capacityBytes,
+  };
+}
+
+function theDisk(local: string | undefined, args: string[]): string {
+  const disks = definedPaths(local, ...args);
+  if (disks.length === 0) throw new UsageError("Cannot dump: no disk is named (--local)");
+  if (disks.length > 1) {
+    throw new UsageError(`Cannot dump: more than one disk is named ("${disks.join('", "')}")`);
+  }
+  return disks[0];
+}
+
+function blockBytesOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const blockBytes = /^[1-9][0-9]*$/.test(text) ? Number(text) : NaN;
+  try {
+    assertBlockBytes(blockBytes);
+  } catch (cause) {
+    throw new UsageError(`Cannot use --blocksize "${text}": ${(cause as Error).message}`, { cause });
+  }
+  return blockBytes;
+}
+
+function definedPaths(...paths: (string | undefined)[]): string[] {
+  return paths.filter((path) => path !== undefined);
+}
+
+function report(
+  { header, result, storedBytes }: Done,
+  { disk, options, seconds }: { disk: ReadableDisk; options: Options; seconds: number },
+): Report {
+  const { blocks, zeroBlocks, blocksRead, changedBlocks } = result;
+  const text = [
+    `Dumped ${disk.path} (${disk.format}, ${formatSize(disk.capacityBytes)}): ${
+      blocksText(blocks, header.blockBytes)
+    }, ` +
+    `${blocksRead} read, ${zeroBlocks} zero${
+      changedBlocks === undefined ? "" : `, ${changedBlocks} changed`
+    }`,
+    ...Object.entries(storedBytes).map(([kind, bytes]) =>
+      `  ${kind.padEnd(6)} ${options[`${kind as "dump" | "digest" | "rdiff"}out`]}: ${formatSize(bytes)}`
+    ),
+    `  ${speedText(disk.capacityBytes, seconds)}`,
+  ];
+  const json = {
+    command: "dump",
+    mode: options.mode,
+    disk: disk.path,
+    format: disk.format,
+    capacity: disk.capacityBytes,
+    blockSize: header.blockBytes,
+    blocks,
+    blocksRead,
+    zeroBlocks,
+    ...(changedBlocks === undefined ? {} : { changedBlocks }),
+    series: formatSeriesId(header.seriesId),
+    time: formatTimeStamp(header.time),
+    storedBytes,
+    seconds,
+  };
+  return { text, json };
+}

@@ -1,0 +1,70 @@
+/** `vmdkbkp merge`: make one archive of several. */
+
+import { UsageError } from "../errors.ts";
+import { merge } from "../pipeline/merge.ts";
+import { formatSize } from "./progress.ts";
+import { newCommand, Session } from "./session.ts";
+import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
+
+const HELP = {
+  summary: "make one archive of several",
+  description: `Merge archives, newest first, into one.
+
+A dump and rdiffs become the dump of the generation that the last rdiff leads to, exactly as it was made then
+(--dumpout). Rdiffs alone become one rdiff that leads straight from the newest to the oldest (--rdiffout).`,
+  examples: `
+vmdkbkp merge --dumpout 0.dump.zst 2.dump.zst 1.rdiff.zst 0.rdiff.zst
+vmdkbkp merge --rdiffout 2-0.rdiff.zst 1.rdiff.zst 0.rdiff.zst`,
+};
+
+export const command = () =>
+  newCommand("merge", HELP)
+    .argument("<archives...>", "two or more archives, newest first")
+    .option("--dumpout <file>", "the merged dump")
+    .option("--rdiffout <file>", "the merged rdiff")
+    .option("--level <n>", "compression level")
+    .option("--force", "replace the output if it exists");
+
+type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+
+export async function run(options: Options, archives: string[]): Promise<number> {
+  const { dumpout, rdiffout } = options;
+  const out = dumpout ?? rdiffout;
+  if (out === undefined || (dumpout !== undefined && rdiffout !== undefined)) {
+    throw new UsageError("Cannot merge: one of --dumpout and --rdiffout is needed");
+  }
+  if (archives.length < 2) {
+    throw new UsageError(`Cannot merge: two or more archives are needed, ${archives.length} is given`);
+  }
+  const start = performance.now();
+  using session = new Session(options, { inputs: archives, outputs: [out] });
+  const core = await session.core();
+  const chain = await session.chain(core, archives);
+  const { header } = chain;
+  if (header.full !== (dumpout !== undefined)) {
+    throw new UsageError(
+      header.full
+        ? `Cannot merge into an rdiff: "${archives[0]}" is a dump, use --dumpout`
+        : `Cannot merge into a dump: "${archives[0]}" is an rdiff, use --rdiffout`,
+    );
+  }
+  const sink = await session.sink(out, options);
+  const result = await merge(core, { chain, out: sink }, session.run);
+  session.commit();
+  const seconds = secondsSince(start);
+  return session.report({
+    text: [
+      `Merged ${archives.length} archives to ${out}: ${blocksText(result.blocks, header.blockBytes)}, ` +
+      `${result.records} records, ${formatSize(sink.storedBytes)}`,
+      `  ${speedText(header.capacityBytes, seconds)}`,
+    ],
+    json: {
+      command: "merge",
+      archives,
+      ...headerJson(header),
+      ...result,
+      storedBytes: { [header.full ? "dump" : "rdiff"]: sink.storedBytes },
+      seconds,
+    },
+  });
+}

@@ -1,0 +1,43 @@
+/** `vmdkbkp print-bmp`: show a bitmap. */
+
+import { readBitmap } from "../archive/bitmap.ts";
+import { newCommand, Session, STREAM } from "./session.ts";
+
+const BITS_PER_LINE = 64;
+
+const HELP = {
+  summary: "show a bitmap of changed blocks",
+  description: `Print a bitmap, 64 blocks a line behind the number of the first: "1" changed, "0" not.`,
+  examples: `
+vmdkbkp print-bmp changed.bmp
+vmdkbkp rdiff2bmp 0.rdiff.zst | vmdkbkp print-bmp`,
+};
+
+export const command = () => newCommand("print-bmp", HELP).argument("[bitmap]", "the bitmap", STREAM);
+
+type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+
+export async function run(options: Options, [path = STREAM]: string[]): Promise<number> {
+  using session = new Session(options, { inputs: [path] });
+  const bitmap = await readBitmap(session.plainSource(path));
+  const runs: { start: number; end: number }[] = [];
+  const text: string[] = [];
+  if (options.json) {
+    for (let block = bitmap.next(0, bitmap.bitCount, true); block < bitmap.bitCount;) {
+      const end = bitmap.next(block, bitmap.bitCount, false);
+      runs.push({ start: block, end });
+      block = bitmap.next(end, bitmap.bitCount, true);
+    }
+  } else {
+    for (let first = 0; first < bitmap.bitCount; first += BITS_PER_LINE) {
+      const count = Math.min(BITS_PER_LINE, bitmap.bitCount - first);
+      const bits = Array.from({ length: count }, (_, i) => bitmap.get(first + i) ? "1" : "0").join("");
+      text.push(`${String(first).padStart(10)} ${bits}`);
+    }
+    text.push(`${bitmap.count()} of ${bitmap.bitCount} bits set`);
+  }
+  return session.report({
+    text,
+    json: { command: "print-bmp", blocks: bitmap.bitCount, setBlocks: bitmap.count(), changed: runs },
+  });
+}

@@ -1,0 +1,54 @@
+/** `vmdkbkp rdiff`: make the rdiff between two dumps. */
+
+import { DumpReader } from "../pipeline/archive_reader.ts";
+import { rdiffBetween } from "../pipeline/compare.ts";
+import { formatSize } from "./progress.ts";
+import { newCommand, Session } from "./session.ts";
+import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
+
+const HELP = {
+  summary: "make the rdiff between two dumps",
+  description: `Write the rdiff that leads from a newer dump back to an older one of the same series.
+
+With it the older dump need not be kept: merge makes it again from the newer dump and the rdiff.`,
+  examples: "vmdkbkp rdiff 0.dump.zst 1.dump.zst --rdiffout 0.rdiff.zst",
+};
+
+export const command = () =>
+  newCommand("rdiff", HELP)
+    .argument("<older>", "the older dump")
+    .argument("<newer>", "the newer dump")
+    .requiredOption("--rdiffout <file>", "the rdiff")
+    .option("--level <n>", "compression level")
+    .option("--force", "replace the output if it exists");
+
+type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+
+export async function run(options: Options, [olderPath, newerPath]: string[]): Promise<number> {
+  const start = performance.now();
+  using session = new Session(options, { inputs: [olderPath, newerPath], outputs: [options.rdiffout] });
+  const core = await session.core();
+  const older = await DumpReader.open(core, await session.source(olderPath));
+  const newer = await DumpReader.open(core, await session.source(newerPath));
+  const sink = await session.sink(options.rdiffout, options);
+  const result = await rdiffBetween(core, { older, newer, out: sink }, session.run);
+  session.commit();
+  const seconds = secondsSince(start);
+  const { header } = older;
+  return session.report({
+    text: [
+      `Wrote ${options.rdiffout}: ${result.records} of ${
+        blocksText(result.blocks, header.blockBytes)
+      } differ, ` +
+      formatSize(sink.storedBytes),
+      `  ${speedText(header.capacityBytes, seconds)}`,
+    ],
+    json: {
+      command: "rdiff",
+      ...headerJson({ ...header, full: false }),
+      ...result,
+      storedBytes: { rdiff: sink.storedBytes },
+      seconds,
+    },
+  });
+}

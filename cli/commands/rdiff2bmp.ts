@@ -1,0 +1,39 @@
+/** `vmdkbkp rdiff2bmp`: the blocks that an rdiff names, as a bitmap. */
+
+import { Bitmap } from "../archive/bitmap.ts";
+import { DumpReader } from "../pipeline/archive_reader.ts";
+import { markRecords } from "../pipeline/compare.ts";
+import { newCommand, Session, STREAM } from "./session.ts";
+
+const HELP = {
+  summary: "make a bitmap of the blocks in an rdiff",
+  description:
+    "Write a bitmap with a bit set for every block that an rdiff holds: what --bmpin of an incremental dump takes.",
+  examples: `
+vmdkbkp rdiff2bmp 0.rdiff.zst --bmpout changed.bmp
+vmdkbkp rdiff2bmp < 0.rdiff.gz > changed.bmp`,
+};
+
+export const command = () =>
+  newCommand("rdiff2bmp", HELP)
+    .argument("[rdiff]", "the rdiff", STREAM)
+    .option("--bmpout <file>", "the bitmap", STREAM)
+    .option("--force", "replace the output if it exists");
+
+type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+
+export async function run(options: Options, [path = STREAM]: string[]): Promise<number> {
+  using session = new Session(options, { inputs: [path], outputs: [options.bmpout] });
+  const core = await session.core();
+  const reader = await DumpReader.open(core, await session.source(path));
+  const bitmap = new Bitmap(reader.header.blockCount);
+  await markRecords(core, reader, bitmap, session.run);
+  await session.writeWhole(options.bmpout, bitmap.toBytes());
+  session.commit();
+  const blocks = bitmap.bitCount;
+  const setBlocks = bitmap.count();
+  return session.report({
+    text: options.bmpout === STREAM ? [] : [`Wrote ${options.bmpout}: ${setBlocks} of ${blocks} bits set`],
+    json: { command: "rdiff2bmp", blocks, setBlocks },
+  });
+}

@@ -1,0 +1,119 @@
+/** `vmdkbkp restore`: write a generation back to a disk. */
+
+import { Option } from "@commander-js/extra-typings";
+import type { DumpHeader } from "../archive/header.ts";
+import { createDisk } from "../disks/create.ts";
+import { openForWriting } from "../disks/open.ts";
+import type { WritableDisk } from "../disks/disk.ts";
+import { UsageError } from "../errors.ts";
+import { proveReadable, restore } from "../pipeline/restore.ts";
+import { newCommand, Session, STREAM } from "./session.ts";
+import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
+import { formatTimeStamp } from "../archive/time_stamp.ts";
+
+const HELP = {
+  summary: "write a generation back to a disk",
+  description: `Restore a disk from archives, newest first: a dump, then rdiffs back to the wanted generation.
+
+Without --create the disk exists and is overwritten; the archives are read once to their end before the first byte
+is written. With --create a new disk is made: a flat VMDK if the name ends in .vmdk, a raw image for .raw or .img.
+Rdiffs without a dump turn a disk that is at the newer generation into the older one.`,
+  examples: `
+vmdkbkp restore --create --local disk.vmdk --metadata 2.dump.zst
+vmdkbkp restore --create --local old.raw 2.dump.zst 1.rdiff.zst 0.rdiff.zst
+vmdkbkp restore --local /dev/sdx 2.dump.zst`,
+};
+
+export const command = () =>
+  newCommand("restore", HELP)
+    .argument("<archives...>", "a dump and rdiffs, newest first")
+    .requiredOption("--local <disk>", "the disk to write")
+    .addOption(
+      new Option("--format <format>", "take the disk as this, whatever its name").choices(
+        ["raw", "vmdk"] as const,
+      ),
+    )
+    .option("--create", "make the disk")
+    .option("--omitzeroblock", "do not write zero blocks: only for a disk that is empty")
+    .option("--metadata", "write the disk's metadata too")
+    .option("--blocksize <bytes>", "must be that of the archives")
+    .option("--force", "with --create: replace the disk if it exists")
+    .option("--allow-outside", "let a VMDK name extents outside its folder");
+
+type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+
+export async function run(options: Options, archives: string[]): Promise<number> {
+  if (options.local === STREAM) throw new UsageError('Cannot restore to "-": name a disk');
+  if (!options.create && archives.includes(STREAM)) {
+    throw new UsageError(
+      'Cannot restore "-" to an existing disk: the archive could not be proved before the disk is overwritten; ' +
+        "use --create, or save it to a file first",
+    );
+  }
+  const start = performance.now();
+  using session = new Session(options, { inputs: archives });
+  const core = await session.core();
+  const memory = core.mark();
+  let chain = await session.chain(core, archives);
+  const { header } = chain;
+  if (options.blocksize !== undefined && options.blocksize !== String(header.blockBytes)) {
+    throw new UsageError(
+      `Cannot use --blocksize ${options.blocksize}: the archives have ${header.blockBytes}`,
+    );
+  }
+  if (options.create && !header.full) {
+    throw new UsageError(`Cannot create a disk from rdiffs alone: "${archives[0]}" is not a dump`);
+  }
+  const disk = session.using(
+    options.create
+      ? create(session, header, options)
+      : await openForWriting(options.local, { ...options, warn: (line) => session.warn(line) }),
+  );
+  if (options.metadata && !disk.keepsMetadata) {
+    throw new UsageError(
+      `Cannot use --metadata with disk "${disk.path}": a ${disk.format} disk has no place for them`,
+    );
+  }
+  if (!options.create) {
+    if (options.omitzeroblock) {
+      session.warn(`zero blocks are not written; where "${disk.path}" holds data in their place, it stays`);
+    }
+    await proveReadable(core, chain, session.run);
+    core.release(memory);
+    chain = await session.chain(core, archives);
+  }
+  const result = await restore(core, { chain, disk }, {
+    ...session.run,
+    omitZeroBlocks: options.omitzeroblock,
+  });
+  if (options.metadata) await disk.writeMetadata(header.metadata);
+  session.commit();
+  const seconds = secondsSince(start);
+  const { blocks, writtenBlocks, zeroBlocks, absentBlocks } = result;
+  return session.report({
+    text: [
+      `Restored ${disk.path} (${disk.format}) to the generation of ${formatTimeStamp(header.time)}: ` +
+      `${blocksText(blocks, header.blockBytes)}, ${writtenBlocks} written, ${zeroBlocks} zero` +
+      (absentBlocks > 0 ? `, ${absentBlocks} left as they were` : ""),
+      `  ${speedText(header.capacityBytes, seconds)}`,
+    ],
+    json: {
+      command: "restore",
+      disk: disk.path,
+      format: disk.format,
+      ...headerJson(header),
+      ...result,
+      seconds,
+    },
+  });
+}
+
+function create(session: Session, header: DumpHeader, options: Options): WritableDisk {
+  const { capacityBytes, adapterType } = header;
+  const metadata = options.metadata ? header.metadata : undefined;
+  return createDisk(
+    options.local,
+    { capacityBytes, adapterType, metadata },
+    (path) => session.openOutput(path),
+  );
+}

@@ -1,0 +1,186 @@
+/**
+ * What every command shares: the options that all have, the signal that stops it, its outputs, its progress line,
+ * and how its result is printed. A command file describes its options and returns a {@linkcode Report}.
+ */
+
+import { Command } from "@commander-js/extra-typings";
+import type { ByteSink, ByteSource } from "../archive/bytes.ts";
+import { sinkFor, sourceFor } from "../archive/container.ts";
+import { PlainSink, PlainSource } from "../archive/plain.ts";
+import { Core } from "../core.ts";
+import { EXIT, UsageError } from "../errors.ts";
+import { Interrupt } from "../files/interrupt.ts";
+import { Outputs } from "../files/outputs.ts";
+import { DumpReader } from "../pipeline/archive_reader.ts";
+import { Chain } from "../pipeline/chain.ts";
+import type { RunOptions } from "../pipeline/run.ts";
+import { ProgressLine } from "./progress.ts";
+
+/** Options of every command. */
+export interface CommonOptions {
+  json?: true;
+  quiet?: true;
+  force?: true;
+}
+
+/** What a command has to say when it is done. */
+export interface Report {
+  /** Lines for people. */
+  text: string[];
+  /** The same for programs. */
+  json: Record<string, unknown>;
+  /** Not 0 where the result itself is bad news: `check` that finds a difference. */
+  exitCode?: number;
+}
+
+/** Standard input or output instead of a file. */
+export const STREAM = "-";
+
+/** Archives of a list above which each gets a small window. */
+const LONG_CHAIN = 16;
+
+/** A command with the common options and the given help behind the list of options. */
+export function newCommand(name: string, help: { summary: string; description: string; examples: string }) {
+  return new Command(name)
+    .summary(help.summary)
+    .description(help.description)
+    .option("--json", "print the result as one JSON object")
+    .option("-q, --quiet", "show no progress")
+    .helpOption("-h, --help", "show this help")
+    .showHelpAfterError("(try --help)")
+    .addHelpText("after", `\nExamples:\n${help.examples.trim().replaceAll(/^/gm, "  ")}\n\n${EXIT_CODES}`);
+}
+
+/** The last lines of every help text. */
+export const EXIT_CODES =
+  `Exit codes: ${EXIT.done} done, ${EXIT.environment} environment, ${EXIT.usage} usage, ` +
+  `${EXIT.corrupt} corrupt or mismatching archive,\n` +
+  `            ${EXIT.diskLibrary} disk library, ${EXIT.interrupted} interrupted, ${EXIT.terminated} terminated`;
+
+/** One run of a command: opens its files, cleans up on every way out. */
+export class Session implements Disposable {
+  readonly #interrupt = new Interrupt();
+  readonly #outputs: Outputs;
+  readonly #progress: ProgressLine;
+  readonly #disposables: Disposable[] = [];
+  readonly #usesStdout: boolean;
+  readonly #json: boolean;
+
+  /**
+   * @param options the common options
+   * @param paths what the command reads and writes; `-` at most once on each side
+   */
+  constructor(options: CommonOptions, paths: { inputs: string[]; outputs?: (string | undefined)[] }) {
+    for (const list of [paths.inputs, paths.outputs ?? []]) {
+      if (list.filter((path) => path === STREAM).length > 1) {
+        throw new UsageError('"-" can be used only once');
+      }
+    }
+    this.#usesStdout = (paths.outputs ?? []).includes(STREAM);
+    this.#json = options.json === true;
+    this.#outputs = new Outputs({ force: options.force === true, inputs: paths.inputs });
+    this.#progress = new ProgressLine({ shown: options.quiet !== true && Deno.stderr.isTerminal() });
+  }
+
+  /** Signal and progress for the pipeline. */
+  get run(): RunOptions {
+    return { signal: this.#interrupt.signal, onProgress: (progress) => this.#progress.show(progress) };
+  }
+
+  /** The core, loaded when first asked for. */
+  core(): Promise<Core> {
+    return Core.load();
+  }
+
+  /** Closes `resource` when the session ends. */
+  using<T extends Disposable>(resource: T): T {
+    this.#disposables.push(resource);
+    return resource;
+  }
+
+  /** Opens an archive or a digest for reading. */
+  async source(path: string): Promise<ByteSource> {
+    return this.using(await sourceFor(path, path === STREAM ? Deno.stdin : openInput(path)));
+  }
+
+  /** Opens a bitmap, which is plain whatever its name. */
+  plainSource(path: string): ByteSource {
+    return this.using(new PlainSource(path, path === STREAM ? Deno.stdin : openInput(path)));
+  }
+
+  /** Opens a list of archives, newest first. */
+  async chain(core: Core, paths: readonly string[]): Promise<Chain> {
+    const readers = [];
+    const smallWindow = paths.length > LONG_CHAIN;
+    for (const path of paths) {
+      readers.push(await DumpReader.open(core, await this.source(path), { smallWindow }));
+    }
+    return new Chain(readers);
+  }
+
+  /** Opens an archive or a digest for writing; complete with {@linkcode commit}. */
+  sink(path: string, options: { level?: string } = {}): Promise<ByteSink> {
+    return sinkFor(path, path === STREAM ? Deno.stdout : this.#outputs.open(path), {
+      level: levelOf(options.level),
+    });
+  }
+
+  /** Writes a small plain file whole; complete with {@linkcode commit}. */
+  async writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+    const sink = new PlainSink(path, path === STREAM ? Deno.stdout : this.#outputs.open(path));
+    await sink.write(bytes);
+    await sink.finish();
+  }
+
+  /** Opens a file that becomes a disk. */
+  openOutput(path: string): Deno.FsFile {
+    return this.#outputs.open(path);
+  }
+
+  /** Gives the outputs their names. */
+  commit(): void {
+    this.#interrupt.signal.throwIfAborted();
+    this.#outputs.commit();
+  }
+
+  /** Prints a report, to standard error where standard output carries data, and returns the exit code. */
+  report(report: Report): number {
+    this.#progress.clear();
+    const text = this.#json ? JSON.stringify(report.json) : report.text.join("\n");
+    if (text !== "") (this.#usesStdout ? console.error : console.log)(text);
+    return report.exitCode ?? EXIT.done;
+  }
+
+  /** Writes a part of a result that is too long to be held. */
+  write(text: string): void {
+    const bytes = new TextEncoder().encode(text);
+    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  }
+
+  /** A line that the user should see whatever the result. */
+  warn(line: string): void {
+    this.#progress.clear();
+    console.error(`Warning: ${line}`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#progress.clear();
+    for (const disposable of this.#disposables) disposable[Symbol.dispose]();
+    this.#outputs[Symbol.dispose]();
+    this.#interrupt[Symbol.dispose]();
+  }
+}
+
+function openInput(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path);
+  } catch (cause) {
+    throw new Error(`Cannot open "${path}": ${(cause as Error).message}`, { cause });
+  }
+}
+
+function levelOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[0-9]{1,2}$/.test(text)) throw new UsageError(`Cannot use --level "${text}": it is not a number`);
+  return Number(text);
+}

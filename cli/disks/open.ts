@@ -1,0 +1,156 @@
+/**
+ * Opens disks that exist, for reading or writing, and decides what they are.
+ *
+ * The name decides: `*.vmdk` must be a VMDK, everything else is raw. The contents of a raw disk belong to its guest,
+ * who could write a descriptor into its first sector that names files of the host; so contents never make a VMDK of a
+ * file that was not called one. A raw disk that begins like a VMDK is refused until the caller says which it is.
+ */
+
+import { UsageError } from "../errors.ts";
+import { detectKind, type FileKind, SNIFF_BYTES } from "./detect.ts";
+import type { ReadableDisk, WritableDisk } from "./disk.ts";
+import { ImageFile } from "./image_file.ts";
+import { RawDisk } from "./raw.ts";
+import { cannotOpen, systemReason } from "./refusal.ts";
+import { DESCRIPTOR_LIMIT_BYTES } from "./vmdk_descriptor.ts";
+import { openFlatVmdk } from "./vmdk_flat.ts";
+import { openSparseVmdk } from "./vmdk_sparse.ts";
+
+/** What the caller knows or allows. */
+export interface OpenOptions {
+  /** Overrides what the name says. */
+  format?: "raw" | "vmdk";
+  /** Accept a descriptor whose extents lie outside its folder. */
+  allowOutside?: boolean;
+  /** Hears of oddities that do not stop the reading; a sentence each. */
+  warn?: (message: string) => void;
+}
+
+/**
+ * Opens a raw disk, a flat VMDK or a monolithicSparse VMDK for reading.
+ * @throws {FormatError} if the file is damaged or of a kind that is not read
+ * @throws {UsageError} if the file is not what its name says, or not the one to open
+ * @throws {Error} if the system does not open it; `cause` is its error
+ *
+ * @example
+ * ```ts
+ * import { openForReading } from "./open.ts";
+ *
+ * using disk = await openForReading("deno.json", { format: "raw" });
+ * const { endBytes, zero } = await disk.extentAt(0);
+ * if (!zero) await disk.read(new Uint8Array(endBytes), 0);
+ * ```
+ */
+export async function openForReading(path: string, options: OpenOptions = {}): Promise<ReadableDisk> {
+  const { allowOutside, warn } = options;
+  using scope = new DisposableStack();
+  const image = scope.use(await openImage(path));
+  const kind = decideKind(image, options.format);
+  if (kind === "descriptor") return openFlatVmdk(readDescriptor(image), { path, allowOutside });
+  const disk = kind === "raw" ? new RawDisk(image) : openSparseVmdk(image, { warn });
+  scope.move();
+  return disk;
+}
+
+/**
+ * Opens a raw disk or a flat VMDK for writing in place; `fresh` is false.
+ * @throws {FormatError} if the file is damaged or of a kind that is not read
+ * @throws {UsageError} if the disk cannot be written, or as for {@linkcode openForReading}
+ * @throws {Error} if the system does not open it; `cause` is its error
+ */
+export async function openForWriting(path: string, options: OpenOptions = {}): Promise<WritableDisk> {
+  using scope = new DisposableStack();
+  const image = scope.use(await openImage(path, { write: true }));
+  const kind = decideKind(image, options.format);
+  if (kind === "descriptor") {
+    return openFlatVmdk(readDescriptor(image), { path, allowOutside: options.allowOutside, write: true });
+  }
+  if (kind === "sparse") {
+    throw new UsageError(
+      `Cannot open disk "${path}" for writing: it is a sparse VMDK, only raw disks and flat VMDKs are written in place`,
+    );
+  }
+  scope.move();
+  return new RawDisk(image);
+}
+
+async function openImage(path: string, { write = false } = {}): Promise<ImageFile> {
+  try {
+    const info = await Deno.stat(path);
+    if (info.isDirectory) throw new Error("it is a directory");
+    // Asked before the file is opened: to open a FIFO waits for its other end. Windows does not tell devices.
+    if (!info.isFile && info.isBlockDevice === false) {
+      throw new Error("it is no regular file and no block device");
+    }
+    return new ImageFile(await Deno.open(path, { read: true, write }), path);
+  } catch (cause) {
+    throw new Error(`Cannot open disk "${path}": ${systemReason(cause)}`, { cause });
+  }
+}
+
+/** What to read the file as. */
+function decideKind(image: ImageFile, format?: "raw" | "vmdk"): "raw" | "descriptor" | "sparse" {
+  const { path } = image;
+  if (image.sizeBytes === 0) throw cannotOpen(path, "the file is empty");
+  if (format === "raw") return "raw";
+
+  const first = new Uint8Array(Math.min(SNIFF_BYTES, image.sizeBytes));
+  image.read(first, 0);
+  const kind = detectKind(first);
+  if (format === "vmdk" || /\.vmdk$/i.test(path)) return requireVmdk(path, kind);
+  if (kind === undefined) return "raw";
+  throw new UsageError(
+    `Cannot open disk "${path}": it begins like a VMDK and is not called one, ` +
+      `say --format raw to take its bytes as they are or --format vmdk to read it as a VMDK`,
+  );
+}
+
+/** Names of files that a descriptor points to: `X-flat.vmdk`, `X-s001.vmdk` ... */
+const EXTENT_NAME = /-(?:flat|delta|sesparse|rdmp?|[sf]\d{3,})\.vmdk$/i;
+
+function requireVmdk(path: string, kind: FileKind | undefined): "descriptor" | "sparse" {
+  const descriptor = EXTENT_NAME.test(path)
+    ? `the descriptor "${path.replace(EXTENT_NAME, ".vmdk")}"`
+    : undefined;
+  switch (kind) {
+    case "descriptor":
+    case "sparse":
+      return kind;
+    case "cowd":
+    case "seSparse":
+      throw new UsageError(
+        `Cannot open disk "${path}": it is an extent of a ${
+          kind === "cowd" ? "vmfsSparse" : kind
+        } snapshot, ` +
+          `open ${descriptor ?? "the descriptor that names it"} instead`,
+      );
+    case "changeTracking":
+      throw new UsageError(
+        `Cannot open disk "${path}": it is a change tracking file and holds no data of a disk`,
+      );
+    case "unfinished":
+      throw cannotOpen(path, "its writer did not finish it", {
+        offsetBytes: 0,
+        expected: '"KDMV"',
+        found: '"kdmv"',
+      });
+  }
+  if (descriptor !== undefined) {
+    throw new UsageError(`Cannot open disk "${path}": it is an extent, open ${descriptor} instead`);
+  }
+  throw cannotOpen(path, "it is called a VMDK, but begins neither like a descriptor nor like a sparse VMDK", {
+    offsetBytes: 0,
+  });
+}
+
+function readDescriptor(image: ImageFile): Uint8Array {
+  if (image.sizeBytes > DESCRIPTOR_LIMIT_BYTES) {
+    throw cannotOpen(
+      image.path,
+      `the descriptor has ${image.sizeBytes} bytes, at most ${DESCRIPTOR_LIMIT_BYTES} are accepted`,
+    );
+  }
+  const text = new Uint8Array(image.sizeBytes);
+  image.read(text, 0);
+  return text;
+}

@@ -1,0 +1,63 @@
+/** A raw disk: the bytes of a file or a block device, one for one. */
+
+import { UsageError } from "../errors.ts";
+import { ADAPTER, type Extent, type ReadableDisk, type WritableDisk } from "./disk.ts";
+import { createImage, type ImageFile } from "./image_file.ts";
+import { checkRange } from "./refusal.ts";
+
+/** A raw image or device of any length from 1 byte on. */
+export class RawDisk implements ReadableDisk, WritableDisk {
+  readonly format = "raw";
+  readonly keepsMetadata = false;
+  readonly adapterType = ADAPTER.unknown;
+  readonly metadata: ReadonlyMap<string, string> = new Map();
+  readonly path: string;
+  readonly capacityBytes: number;
+  readonly fresh: boolean;
+  readonly #image: ImageFile;
+
+  /** Takes over `image`; `fresh` if nothing but holes is in it. */
+  constructor(image: ImageFile, { fresh = false }: { fresh?: boolean } = {}) {
+    this.path = image.path;
+    this.capacityBytes = image.sizeBytes;
+    this.fresh = fresh;
+    this.#image = image;
+  }
+
+  extentAt(offsetBytes: number): Extent {
+    checkRange(offsetBytes, 1, this);
+    return this.#image.extentAt(offsetBytes);
+  }
+
+  read(into: Uint8Array, offsetBytes: number): void {
+    checkRange(offsetBytes, into.length, this);
+    this.#image.read(into, offsetBytes);
+  }
+
+  write(from: Uint8Array, offsetBytes: number): void {
+    checkRange(offsetBytes, from.length, this);
+    this.#image.write(from, offsetBytes);
+  }
+
+  /** No metadata at all fit into a raw disk as well. */
+  writeMetadata(metadata: ReadonlyMap<string, string>): void {
+    if (metadata.size === 0) return;
+    throw new UsageError(`Cannot write metadata to disk "${this.path}": a raw disk has no place for them`);
+  }
+
+  sync(): void {
+    this.#image.sync();
+  }
+
+  [Symbol.dispose](): void {
+    this.#image[Symbol.dispose]();
+  }
+}
+
+/** Makes a raw disk of `capacityBytes`, one hole, of the empty file `file`; `path` is its name for messages. */
+export function createRawDisk(
+  file: Deno.FsFile,
+  { path, capacityBytes }: { path: string; capacityBytes: number },
+): WritableDisk {
+  return new RawDisk(createImage(file, { path, sizeBytes: capacityBytes }), { fresh: true });
+}

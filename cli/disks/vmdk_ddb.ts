@@ -1,0 +1,51 @@
+/** The disk data base of a VMDK: its keys that we know, and what a new disk must say. */
+
+import { ADAPTER } from "./disk.ts";
+
+const ADAPTER_NAMES: readonly (readonly [number, string])[] = [
+  [ADAPTER.ide, "ide"],
+  [ADAPTER.busLogic, "buslogic"],
+  [ADAPTER.lsiLogic, "lsilogic"],
+  [ADAPTER.unknown, "legacyESX"],
+];
+
+/** The number of `adapterType`: `lsilogic` → 3; 256 for `legacyESX`, unknown names and none. */
+export function adapterTypeOf(metadata: ReadonlyMap<string, string>): number {
+  const wanted = valueOf(metadata, "adapterType")?.toLowerCase();
+  return ADAPTER_NAMES.find(([, name]) => name.toLowerCase() === wanted)?.[0] ?? ADAPTER.unknown;
+}
+
+/**
+ * `metadata`, and what a new disk needs beyond it: adapter, geometry and hardware version.
+ *
+ * 16 heads and 63 sectors for IDE, which ends at 16383 cylinders, 255 and 63 for all others; cylinders are rounded down
+ * as VMware does (83886080 sectors / 255 / 63 → 5221). The geometry is one thing: if `metadata` has a part of it,
+ * nothing is added, so that two sources do not mix.
+ */
+export function withDefaults(
+  metadata: ReadonlyMap<string, string>,
+  { capacityBytes, adapterType }: { capacityBytes: number; adapterType: number },
+): Map<string, string> {
+  const all = new Map(metadata);
+  if (valueOf(all, "adapterType") === undefined) {
+    all.set("adapterType", ADAPTER_NAMES.find(([number]) => number === adapterType)?.[1] ?? "legacyESX");
+  }
+  if (![...all.keys()].some((key) => key.toLowerCase().startsWith("geometry."))) {
+    const ide = adapterTypeOf(all) === ADAPTER.ide;
+    const heads = ide ? 16 : 255;
+    const cylinders = Math.max(1, Math.floor(capacityBytes / 512 / heads / 63));
+    all.set("geometry.cylinders", String(ide ? Math.min(cylinders, 16383) : cylinders));
+    all.set("geometry.heads", String(heads));
+    all.set("geometry.sectors", "63");
+  }
+  if (valueOf(all, "virtualHWVersion") === undefined) all.set("virtualHWVersion", "4");
+  return all;
+}
+
+/** Keys count in any case. */
+function valueOf(metadata: ReadonlyMap<string, string>, key: string): string | undefined {
+  for (const [name, value] of metadata) {
+    if (name.toLowerCase() === key.toLowerCase()) return value;
+  }
+  return undefined;
+}

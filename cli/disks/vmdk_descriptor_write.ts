@@ -1,0 +1,115 @@
+/**
+ * Descriptors as we write them: exactly the shape VMware's products write, because libvmdk wants the three comments,
+ * qemu-img counts an extent twice if a blank line stands before it, and ESXi reads only the usual spelling.
+ */
+
+import { Buffer } from "node:buffer";
+import { UsageError } from "../errors.ts";
+import { quoted } from "./refusal.ts";
+import { bytesOf, encodingOf, hasByteOrderMark, type Line, linesOf } from "./vmdk_text.ts";
+
+/** A new disk in one flat extent. */
+export interface NewDescriptor {
+  /** 32 bits, neither 0xffffffff (none) nor 0xfffffffe (what VMware gives untouched disks). */
+  cid: number;
+  capacityBytes: number;
+  /** File name, without a folder, of the extent. */
+  extentName: string;
+  /** Keys without `ddb.`. */
+  metadata: ReadonlyMap<string, string>;
+}
+
+/**
+ * The descriptor of a new monolithicFlat disk at `path`.
+ * @throws {UsageError} if a name, key or value cannot be written in a descriptor
+ */
+export function formatDescriptor(disk: NewDescriptor, path: string): Uint8Array {
+  if (!isQuotable(disk.extentName)) {
+    throw new UsageError(
+      `Cannot create disk "${path}": a descriptor cannot express the file name ${quoted(disk.extentName)}`,
+    );
+  }
+  return new TextEncoder().encode([
+    "# Disk DescriptorFile",
+    "version=1",
+    'encoding="UTF-8"',
+    `CID=${disk.cid.toString(16).padStart(8, "0")}`,
+    "parentCID=ffffffff",
+    'createType="monolithicFlat"',
+    "",
+    "# Extent description",
+    `RW ${disk.capacityBytes / 512} FLAT "${disk.extentName}" 0`,
+    "",
+    "# The Disk Data Base",
+    "#DDB",
+    "",
+    ...metadataLines(disk.metadata, path),
+    "",
+  ].join("\n"));
+}
+
+/**
+ * The descriptor `bytes` with `metadata` for its disk data base. Every other line stays as it is, byte for byte; NULs
+ * behind the text are dropped.
+ * @throws {UsageError} if a key or value cannot be written in a descriptor
+ */
+export function replaceMetadata(
+  bytes: Uint8Array,
+  metadata: ReadonlyMap<string, string>,
+  path: string,
+): Uint8Array {
+  const lines = linesOf(bytes, { path });
+  const lineEnd = /[\r\n]+$/.exec(lines[0]?.raw ?? "")?.[0] ?? "\n";
+  const written = metadataLines(metadata, path);
+  if (!isUtf8(encodingOf(lines)) && !written.every(isAscii)) {
+    throw new UsageError(
+      `Cannot write metadata to disk "${path}": its descriptor is in ${
+        encodingOf(lines)
+      }, values are not ASCII`,
+    );
+  }
+  const block = written.map((line) => Buffer.from(line + lineEnd, "utf8").toString("latin1"));
+
+  const first = lines.findIndex(isMetadata);
+  const before = first < 0 ? lines : lines.slice(0, first);
+  const after = first < 0 ? [] : lines.slice(first).filter((line) => !isMetadata(line));
+  const head = before.map((line) => line.raw);
+  // The last line of the file may lack its end.
+  if (head.length > 0 && !/[\r\n]$/.test(head.at(-1)!)) head.push(lineEnd);
+  if (!lines.some((line) => /^#\s*the disk data base/i.test(line.text))) {
+    head.push(`# The Disk Data Base${lineEnd}`);
+  }
+  return bytesOf(
+    [hasByteOrderMark(bytes) ? "\xef\xbb\xbf" : "", ...head, ...block, ...after.map((line) => line.raw)].join(
+      "",
+    ),
+  );
+}
+
+function metadataLines(metadata: ReadonlyMap<string, string>, path: string): string[] {
+  return [...metadata].map(([key, value]) => {
+    if (/^[^\s"=#]+$/.test(key) && isQuotable(key) && isQuotable(value)) return `ddb.${key} = "${value}"`;
+    throw new UsageError(
+      `Cannot write metadata to disk "${path}": a descriptor cannot express ${quoted(key)} = ${
+        quoted(value)
+      }`,
+    );
+  });
+}
+
+/** No escape exists inside quotes, and a line ends where it ends. */
+function isQuotable(text: string): boolean {
+  return !/["\p{Cc}]/u.test(text) && text.isWellFormed();
+}
+
+function isMetadata({ text }: Line): boolean {
+  return /^ddb\./i.test(text);
+}
+
+function isAscii(text: string): boolean {
+  return /^[\x20-\x7e]*$/.test(text);
+}
+
+function isUtf8(encoding: string): boolean {
+  return encoding === "utf-8" || encoding === "utf8";
+}

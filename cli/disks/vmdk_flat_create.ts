@@ -1,0 +1,82 @@
+/** A new monolithicFlat VMDK: a descriptor and one file with the bytes of the disk. */
+
+import { basename } from "@std/path";
+import type { WritableDisk } from "./disk.ts";
+import { createImage, type ImageFile } from "./image_file.ts";
+import { checkRange } from "./refusal.ts";
+import { withDefaults } from "./vmdk_ddb.ts";
+import { formatDescriptor } from "./vmdk_descriptor_write.ts";
+
+/** What the new disk is like. */
+export interface NewFlatVmdk {
+  /** A multiple of 512. */
+  capacityBytes: number;
+  adapterType: number;
+  metadata: ReadonlyMap<string, string>;
+  cid: number;
+  openOutput: (path: string) => Deno.FsFile;
+}
+
+class FreshFlatVmdk implements WritableDisk {
+  readonly format = "monolithicFlat";
+  readonly fresh = true;
+  readonly keepsMetadata = true;
+  readonly path: string;
+  readonly capacityBytes: number;
+  readonly #disk: NewFlatVmdk;
+  readonly #data: ImageFile;
+  readonly #descriptor: Deno.FsFile;
+  readonly #extentName: string;
+
+  constructor(
+    path: string,
+    files: { data: ImageFile; descriptor: Deno.FsFile; extentName: string },
+    disk: NewFlatVmdk,
+  ) {
+    this.path = path;
+    this.capacityBytes = disk.capacityBytes;
+    this.#disk = disk;
+    this.#data = files.data;
+    this.#descriptor = files.descriptor;
+    this.#extentName = files.extentName;
+    this.writeMetadata(disk.metadata);
+  }
+
+  write(from: Uint8Array, offsetBytes: number): void {
+    checkRange(offsetBytes, from.length, this);
+    this.#data.write(from, offsetBytes);
+  }
+
+  /** Keys that every disk needs and `metadata` lacks are added. */
+  writeMetadata(metadata: ReadonlyMap<string, string>): void {
+    const { cid, capacityBytes } = this.#disk;
+    const all = withDefaults(metadata, this.#disk);
+    const text = formatDescriptor(
+      { cid, capacityBytes, extentName: this.#extentName, metadata: all },
+      this.path,
+    );
+    this.#descriptor.truncateSync(0);
+    this.#descriptor.seekSync(0, Deno.SeekMode.Start);
+    for (let done = 0; done < text.length;) done += this.#descriptor.writeSync(text.subarray(done));
+  }
+
+  sync(): void {
+    this.#data.sync();
+    this.#descriptor.syncSync();
+  }
+
+  [Symbol.dispose](): void {
+    this.#data[Symbol.dispose]();
+  }
+}
+
+/**
+ * Makes the VMDK `path`, a name that ends in `.vmdk`; opens `X-flat.vmdk`, then `X.vmdk`.
+ * @throws {UsageError} if the name or `metadata` cannot be written in a descriptor
+ */
+export function createFlatVmdk(path: string, disk: NewFlatVmdk): WritableDisk {
+  const extentPath = path.replace(/\.vmdk$/i, "-flat.vmdk");
+  const data = createImage(disk.openOutput(extentPath), { path: extentPath, sizeBytes: disk.capacityBytes });
+  const descriptor = disk.openOutput(path);
+  return new FreshFlatVmdk(path, { data, descriptor, extentName: basename(extentPath) }, disk);
+}

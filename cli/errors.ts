@@ -1,0 +1,83 @@
+/**
+ * The errors that carry more than a message, and the exit code of each kind.
+ *
+ * Messages name the action first, then the state found against the state wanted; paths stand in quotes.
+ */
+
+/** Exit codes by kind; `main.ts` maps errors to them and the help prints them. */
+export const EXIT = {
+  done: 0,
+  environment: 1,
+  usage: 2,
+  corrupt: 3,
+  diskLibrary: 4,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+/** The command line asks for something that cannot be meant. Exit code 2. */
+export class UsageError extends Error {
+  override name = "UsageError";
+}
+
+/** Where in a file something is wrong, and what. All fields but `path` may be unknown. */
+export interface FormatFault {
+  /** The file, or `-` for standard input. */
+  path: string;
+  /** Byte offset in the file, for a compressed archive in its decompressed stream. */
+  offsetBytes?: number;
+  /** What the format wants there. */
+  expected?: string;
+  /** What the file holds there. */
+  found?: string;
+}
+
+/** A file is not what its format says: cut, damaged, or of another kind. Exit code 3. */
+export class FormatError extends Error {
+  override name = "FormatError";
+  readonly fault: FormatFault;
+
+  /** `message` is the whole sentence; {@linkcode formatError} writes the usual one. */
+  constructor(message: string, fault: FormatFault, options?: ErrorOptions) {
+    super(message, options);
+    this.fault = fault;
+  }
+}
+
+/**
+ * The usual sentence of a {@linkcode FormatError}:
+ * `Cannot read dump "a.dump": at byte 120 block 7 is expected, block 9 is found`.
+ */
+export function formatError(what: string, fault: FormatFault, options?: ErrorOptions): FormatError {
+  const at = fault.offsetBytes === undefined ? "" : `at byte ${fault.offsetBytes} `;
+  const expected = fault.expected === undefined ? "" : `${fault.expected} is expected, `;
+  const found = fault.found === undefined ? "nothing usable" : fault.found;
+  return new FormatError(
+    `Cannot read ${what} "${fault.path}": ${at}${expected}${found} is found`,
+    fault,
+    options,
+  );
+}
+
+/** Two inputs that are each well-formed do not belong together, or a block differs. Exit code 3. */
+export class MismatchError extends Error {
+  override name = "MismatchError";
+  /** The block where the difference lies, if it lies in one. */
+  readonly block?: number;
+
+  constructor(message: string, options?: ErrorOptions & { block?: number }) {
+    super(message, options);
+    this.block = options?.block;
+  }
+}
+
+/** A signal asked the program to stop. Exit code 128 + the signal's number. */
+export class InterruptedError extends Error {
+  override name = "InterruptedError";
+  readonly signal: "SIGINT" | "SIGTERM";
+
+  constructor(signal: "SIGINT" | "SIGTERM") {
+    super(`Interrupted by ${signal}: no output was left behind`);
+    this.signal = signal;
+  }
+}

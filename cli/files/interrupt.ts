@@ -1,0 +1,23 @@
+/** SIGINT and SIGTERM as an abort signal, so that every way out passes the same clean-up. */
+
+import { InterruptedError } from "../errors.ts";
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+/** Aborts with an {@linkcode InterruptedError} at the first signal; the default comes back on disposal. */
+export class Interrupt implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #listeners = SIGNALS.map((name) => {
+    const listener = () => this.#controller.abort(new InterruptedError(name));
+    Deno.addSignalListener(name, listener);
+    return { name, listener };
+  });
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    for (const { name, listener } of this.#listeners) Deno.removeSignalListener(name, listener);
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * The files a command makes, as one transaction: each is written under a temporary name beside its final one, and
+ * all are synced and renamed together at the end. Until then the final names are untouched; after a failure nothing is left.
+ */
+
+import { basename, dirname, join } from "@std/path";
+import { UsageError } from "../errors.ts";
+
+/** Temporary files are named `.NAME.XXXXXXXX.vmdkbkp`, so that what a killed run left behind can be told. */
+const TEMPORARY_SUFFIX = ".vmdkbkp";
+/** File names end at 255 bytes; what the temporary name adds must fit. */
+const MAX_BASE_BYTES = 200;
+
+interface Output {
+  /** The path as the user gave it, for messages. */
+  path: string;
+  finalPath: string;
+  /** Undefined for a pipe or a character device, which is written directly. */
+  temporaryPath?: string;
+  file: Deno.FsFile;
+}
+
+/** What may be done to files that are already there. */
+export interface OutputsOptions {
+  /** Replace outputs that exist. */
+  force: boolean;
+  /** Paths the command reads (`-` is ignored); an output must be none of them. */
+  inputs: readonly string[];
+}
+
+/** Opens outputs under temporary names; `commit` makes them real, disposal without it removes them. */
+export class Outputs implements Disposable {
+  readonly #options: OutputsOptions;
+  readonly #outputs: Output[] = [];
+  #committed = false;
+
+  constructor(options: OutputsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Opens one output for writing (and reading back). The files get their final names in the order of opening.
+   * A pipe or a character device such as /dev/null is opened itself.
+   *
+   * @throws {UsageError} if the output is an input or another output, or exists and `force` is not set
+   */
+  open(path: string): Deno.FsFile {
+    const existing = statIfThere(path);
+    const finalPath = existing ? Deno.realPathSync(path) : join(realFolder(path), basename(path));
+    this.#refuse(path, finalPath, existing);
+    const direct = existing?.isFifo || existing?.isCharDevice;
+    const temporaryPath = direct ? undefined : temporaryName(finalPath);
+    const file = Deno.openSync(
+      temporaryPath ?? finalPath,
+      direct ? { write: true } : { read: true, write: true, createNew: true },
+    );
+    this.#outputs.push({ path, finalPath, temporaryPath, file });
+    return file;
+  }
+
+  /** Syncs every output and gives all of them their final names; on failure none has one. */
+  commit(): void {
+    for (const output of this.#outputs) {
+      if (output.temporaryPath !== undefined) output.file.syncSync();
+      output.file.close();
+    }
+    this.#renameAll();
+    this.#committed = true;
+    for (const folder of new Set(this.#outputs.map((output) => dirname(output.finalPath)))) {
+      syncFolder(folder);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#committed) return;
+    for (const { file, temporaryPath } of this.#outputs) {
+      ignoreErrors(() => file.close());
+      if (temporaryPath !== undefined) ignoreErrors(() => Deno.removeSync(temporaryPath));
+    }
+  }
+
+  #refuse(path: string, finalPath: string, existing: Deno.FileInfo | undefined): void {
+    if (this.#outputs.some((other) => other.finalPath === finalPath && other.temporaryPath !== undefined)) {
+      throw new UsageError(`Cannot write "${path}": it is named for two outputs`);
+    }
+    if (existing === undefined) return;
+    for (const input of this.#options.inputs) {
+      if (input !== "-" && isSameFile(existing, statIfThere(input))) {
+        throw new UsageError(`Cannot write "${path}": it is also an input ("${input}")`);
+      }
+    }
+    if (existing.isFifo || existing.isCharDevice) return;
+    if (!existing.isFile) throw new UsageError(`Cannot write "${path}": it is not a regular file`);
+    if (!this.#options.force) {
+      throw new UsageError(`Cannot write "${path}": it exists already (--force replaces it)`);
+    }
+  }
+
+  /** Renames one after the other; what was replaced is kept aside until all have succeeded. */
+  #renameAll(): void {
+    const done: { finalPath: string; asidePath?: string }[] = [];
+    try {
+      for (const { path, finalPath, temporaryPath } of this.#outputs) {
+        if (temporaryPath === undefined) continue;
+        const asidePath = statIfThere(finalPath) ? temporaryName(finalPath) : undefined;
+        if (asidePath !== undefined) {
+          // The file may have appeared while the command ran.
+          if (!this.#options.force) throw new UsageError(`Cannot write "${path}": it exists by now`);
+          keepAside(finalPath, asidePath);
+        }
+        done.push({ finalPath, asidePath });
+        Deno.renameSync(temporaryPath, finalPath);
+      }
+    } catch (error) {
+      for (const { finalPath, asidePath } of done.reverse()) putBack(finalPath, asidePath);
+      throw error;
+    }
+    for (const { asidePath } of done) removeIfNamed(asidePath);
+  }
+}
+
+/** A second name keeps the file reachable without a moment in which the first is missing; not every file system has them. */
+function keepAside(finalPath: string, asidePath: string): void {
+  try {
+    Deno.linkSync(finalPath, asidePath);
+  } catch {
+    Deno.renameSync(finalPath, asidePath);
+  }
+}
+
+/** Undoes one rename: the file that was there before, or none. */
+function putBack(finalPath: string, asidePath: string | undefined): void {
+  if (asidePath === undefined) return removeIfNamed(finalPath);
+  ignoreErrors(() => Deno.renameSync(asidePath, finalPath));
+  // Where both names still mean one file, the rename did nothing and left the second name.
+  removeIfNamed(asidePath);
+}
+
+function removeIfNamed(path: string | undefined): void {
+  if (path !== undefined) ignoreErrors(() => Deno.removeSync(path));
+}
+
+function statIfThere(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function isSameFile(a: Deno.FileInfo, b: Deno.FileInfo | undefined): boolean {
+  return b !== undefined && a.isFile && a.ino !== null && a.ino === b.ino && a.dev === b.dev;
+}
+
+function realFolder(path: string): string {
+  const folder = dirname(path);
+  try {
+    return Deno.realPathSync(folder);
+  } catch (cause) {
+    throw new Error(`Cannot write "${path}": the folder "${folder}" cannot be used`, { cause });
+  }
+}
+
+function temporaryName(finalPath: string): string {
+  const random = crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0");
+  const base = new TextEncoder().encode(basename(finalPath)).length > MAX_BASE_BYTES
+    ? "output"
+    : basename(finalPath);
+  return join(dirname(finalPath), `.${base}.${random}${TEMPORARY_SUFFIX}`);
+}
+
+/** A rename is on stable storage when its folder is. File systems that cannot sync a folder say so; that is all right. */
+function syncFolder(folder: string): void {
+  ignoreErrors(() => {
+    using file = Deno.openSync(folder);
+    file.syncSync();
+  });
+}
+
+function ignoreErrors(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // The first error is the one that counts; cleaning up does what it can.
+  }
+}

@@ -1,0 +1,82 @@
+/** A list of archives, newest first, read as one: for each block the last archive that has a record decides. */
+
+import { type DumpHeader, formatSeriesId, type Generation } from "../archive/header.ts";
+import { comparableSeconds, formatTimeStamp } from "../archive/time_stamp.ts";
+import { MismatchError } from "../errors.ts";
+import type { DumpReader } from "./archive_reader.ts";
+import type { Batch } from "./batch.ts";
+
+/** Something that was read from a file and describes a generation. */
+export interface Named {
+  readonly path: string;
+  readonly header: Generation & { capacityBytes?: number };
+}
+
+/** Archives that belong together. */
+export class Chain {
+  readonly readers: readonly DumpReader[];
+  /** What the chain leads to: the header of the last archive with the full flag of the first. */
+  readonly header: DumpHeader;
+
+  /**
+   * @param readers at least one: a dump or an rdiff, then rdiffs, each older than the one before
+   * @throws {MismatchError} if they do not form a chain
+   */
+  constructor(readers: readonly DumpReader[]) {
+    const [first] = readers;
+    for (let i = 1; i < readers.length; i++) assertFollows(readers[i - 1], readers[i], first);
+    this.readers = readers;
+    this.header = { ...readers[readers.length - 1].header, full: first.header.full };
+  }
+
+  /** Fills the blocks of a batch; in a chain of rdiffs blocks may stay absent. */
+  async take(batch: Batch): Promise<void> {
+    // The last archive comes first: what it has, the others only pass over.
+    for (let i = this.readers.length - 1; i >= 0; i--) await this.readers[i].take(batch);
+  }
+
+  /** Reads every archive to its end. @throws {FormatError} if one is not whole */
+  async finish(): Promise<void> {
+    for (const reader of this.readers) await reader.finish();
+  }
+}
+
+function assertFollows(newer: DumpReader, older: DumpReader, first: DumpReader): void {
+  if (older.header.full) {
+    throw new MismatchError(
+      `Cannot combine archives: "${older.path}" is a dump, only the first of the list ("${first.path}") may be one`,
+    );
+  }
+  assertSameDisk(first, older);
+  const gap = comparableSeconds(newer.header.time) - comparableSeconds(older.header.time);
+  // The original gave a dump the time of its parent when both were made within one second.
+  if (gap > 0 || (gap === 0 && newer.header.full)) return;
+  throw new MismatchError(
+    `Cannot combine archives: "${older.path}" (${formatTimeStamp(older.header.time)}) is not older than ` +
+      `"${newer.path}" (${formatTimeStamp(newer.header.time)}); the list goes from the newest to the oldest`,
+  );
+}
+
+/** @throws {MismatchError} unless both are of one series and of disks of one size */
+export function assertSameDisk(a: Named, b: Named): void {
+  const differ = (what: string, inA: string | number, inB: string | number) =>
+    new MismatchError(`Cannot combine "${a.path}" and "${b.path}": ${what} ${inA} against ${inB}`);
+  const [x, y] = [a.header, b.header];
+  if (x.blockBytes !== y.blockBytes) throw differ("block size", x.blockBytes, y.blockBytes);
+  if (x.blockCount !== y.blockCount) throw differ("number of blocks", x.blockCount, y.blockCount);
+  if (x.capacityBytes !== undefined && y.capacityBytes !== undefined && x.capacityBytes !== y.capacityBytes) {
+    throw differ("capacity in bytes", x.capacityBytes, y.capacityBytes);
+  }
+  const [seriesX, seriesY] = [formatSeriesId(x.seriesId), formatSeriesId(y.seriesId)];
+  if (seriesX !== seriesY) throw differ("series", seriesX, seriesY);
+}
+
+/** @throws {MismatchError} unless both are of one generation of one series */
+export function assertSameGeneration(a: Named, b: Named): void {
+  assertSameDisk(a, b);
+  if (comparableSeconds(a.header.time) === comparableSeconds(b.header.time)) return;
+  throw new MismatchError(
+    `"${a.path}" and "${b.path}" are of different generations: ` +
+      `${formatTimeStamp(a.header.time)} against ${formatTimeStamp(b.header.time)}`,
+  );
+}

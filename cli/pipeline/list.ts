@@ -1,0 +1,54 @@
+/** The records of an archive, one by one, for people to look at. */
+
+import type { Core } from "../core.ts";
+import type { DigestReader, DumpReader } from "./archive_reader.ts";
+import { Batch } from "./batch.ts";
+
+/** A record; a data block with its MD5. */
+export interface ListedRecord {
+  block: number;
+  zero: boolean;
+  /** 32 hexadecimal digits, absent for a zero block. */
+  md5?: string;
+}
+
+/** The records of a dump or rdiff, a batch at a time. @throws {FormatError} if it is damaged or not whole */
+export async function* listDump(core: Core, reader: DumpReader): AsyncGenerator<ListedRecord[]> {
+  const { blockCount, blockBytes } = reader.header;
+  const batch = new Batch(core, blockBytes);
+  for (let first = 0; batch.start(first, blockCount); first = batch.end) {
+    await reader.take(batch);
+    batch.dropZeros();
+    batch.hash();
+    const records: ListedRecord[] = [];
+    for (let i = 0; i < batch.count; i++) {
+      if (batch.table[i] !== core.ABSENT) {
+        records.push(record(first + i, batch.digests.subarray(i * 16, i * 16 + 16)));
+      }
+    }
+    yield records;
+  }
+  await reader.finish();
+}
+
+/** The records of a digest, a part at a time. @throws {FormatError} if it is damaged or not whole */
+export async function* listDigest(core: Core, reader: DigestReader): AsyncGenerator<ListedRecord[]> {
+  const { blockCount } = reader.header;
+  const capacity = 4096;
+  const ptr = core.alloc(capacity * 16);
+  for (let first = 0; first < blockCount; first += capacity) {
+    const count = Math.min(capacity, blockCount - first);
+    await reader.take(ptr, count);
+    yield Array.from({ length: count }, (_, i) => record(first + i, core.bytes(ptr + i * 16, 16)));
+  }
+  await reader.finish();
+}
+
+function record(block: number, digest: Uint8Array): ListedRecord {
+  if (digest.every((byte) => byte === 0)) return { block, zero: true };
+  return {
+    block,
+    zero: false,
+    md5: Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join(""),
+  };
+}

@@ -1,0 +1,285 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { FormatError } from "../../cli/errors.ts";
+import { PlainSink, PlainSource } from "../../cli/archive/plain.ts";
+import { FRAME_BYTES, ZstdSink, ZstdSource } from "../../cli/archive/zstd.ts";
+
+const TEXT = new TextEncoder().encode("13\0" + "some block or other ".repeat(40_000));
+const MIB = 1024 * 1024;
+
+// Frames made by hand, of raw and RLE blocks only: descriptor, then what it announces.
+const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
+const HELLO = [...new TextEncoder().encode("hello")];
+/** The last block: raw, five bytes. */
+const HELLO_BLOCK = [0x29, 0, 0, ...HELLO];
+/** Low half of the XXH64 of "hello", by `zstd --check`. */
+const HELLO_CHECKSUM = [0xa3, 0x6d, 0x9f, 0x88];
+const SKIPPABLE = [0x5e, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+
+async function read(stored: Uint8Array): Promise<Uint8Array> {
+  let at = 0;
+  using source = await ZstdSource.open(
+    new PlainSource("a.zst", {
+      readSync(into) {
+        const part = stored.subarray(at, at + into.length);
+        into.set(part);
+        at += part.length;
+        return part.length || null;
+      },
+      close() {},
+    }),
+  );
+  const parts: Uint8Array[] = [];
+  for (;;) {
+    const into = new Uint8Array(MIB / 4);
+    const got = source.read(into);
+    parts.push(into.subarray(0, got));
+    if (got < into.length) return concat(...parts);
+  }
+}
+
+async function write(content: Uint8Array, level?: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  const file = { writeSync: (from: Uint8Array) => parts.push(from.slice()) && from.length };
+  using sink = await ZstdSink.open(new PlainSink("a.zst", file), { level });
+  sink.write(content);
+  sink.finish();
+  return concat(...parts);
+}
+
+function concat(...parts: Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+function frame(...bytes: number[]): Uint8Array {
+  return Uint8Array.from([...MAGIC, ...bytes]);
+}
+
+async function assertRefused(stored: Uint8Array, message: string): Promise<void> {
+  try {
+    await read(stored);
+  } catch (error) {
+    assertThrows(
+      () => {
+        throw error;
+      },
+      FormatError,
+      message,
+    );
+    return;
+  }
+  throw new Error(`Read what should be refused with: ${message}`);
+}
+
+function assertSameBytes(actual: Uint8Array, expected: Uint8Array, hint = ""): void {
+  assert(Buffer.compare(actual, expected) === 0, hint);
+}
+
+const hasZstd = (() => {
+  try {
+    return new Deno.Command("zstd", { args: ["--version"], stdout: "null", stderr: "null" }).outputSync()
+      .success;
+  } catch {
+    return false;
+  }
+})();
+
+/** Compresses `content` from standard input, so that the frame does not tell its size. */
+async function zstd(args: string[], content: Uint8Array): Promise<Uint8Array> {
+  const child = new Deno.Command("zstd", { args: ["-q", "-c", ...args], stdin: "piped", stdout: "piped" })
+    .spawn();
+  const feeding = new Blob([content as BlobPart]).stream().pipeTo(child.stdin);
+  const [{ success, stdout }] = await Promise.all([child.output(), feeding]);
+  assert(success);
+  return stdout;
+}
+
+Deno.test("ZstdSink writes frames with content size and checksum", async () => {
+  assertEquals(await write(new Uint8Array(0)), frame(0x24, 0, 1, 0, 0, 0x99, 0xe9, 0xd8, 0x51));
+  assertEquals(await write(Uint8Array.from(HELLO)), frame(0x24, 5, ...HELLO_BLOCK, ...HELLO_CHECKSUM));
+  const two = await write(new Uint8Array(FRAME_BYTES + 5));
+  const one = await write(new Uint8Array(FRAME_BYTES));
+  assertEquals(two.subarray(0, one.length), one);
+  assertEquals(two.subarray(one.length), await write(new Uint8Array(5)));
+});
+
+Deno.test("ZstdSink takes zstd's levels", async () => {
+  const lengths: number[] = [];
+  const noisy = Uint8Array.from({ length: 400_000 }, (_, i) => (i % 1000) * (i >> 9) >> 7);
+  for (const level of [1, 3, 19]) {
+    const stored = await write(noisy, level);
+    assertSameBytes(await read(stored), noisy);
+    lengths.push(stored.length);
+  }
+  assert(lengths[0] > lengths[2], `${lengths}`);
+});
+
+Deno.test("ZstdSource reads frames with every form of header", async () => {
+  const forms = {
+    "single segment": frame(0x20, 5, ...HELLO_BLOCK),
+    "unused bit": frame(0x30, 5, ...HELLO_BLOCK),
+    "checksum": frame(0x24, 5, ...HELLO_BLOCK, ...HELLO_CHECKSUM),
+    "no content size": frame(0, 0, ...HELLO_BLOCK),
+    "no content size, checksum": frame(4, 0, ...HELLO_BLOCK, ...HELLO_CHECKSUM),
+    "four bytes of content size": frame(0x80, 0, 5, 0, 0, 0, ...HELLO_BLOCK),
+    "eight bytes of content size": frame(0xe0, 5, 0, 0, 0, 0, 0, 0, 0, ...HELLO_BLOCK),
+    "dictionary 0": frame(0x21, 0, 5, ...HELLO_BLOCK),
+    "several blocks": frame(
+      0,
+      0,
+      0x10,
+      0,
+      0,
+      ...HELLO.slice(0, 2),
+      0,
+      0,
+      0,
+      0x12,
+      0,
+      0,
+      0x6c,
+      0x09,
+      0,
+      0,
+      0x6f,
+    ),
+  };
+  for (const [form, stored] of Object.entries(forms)) assertEquals([...await read(stored)], HELLO, form);
+  const long = new Uint8Array(300).fill(0x61);
+  assertEquals(await read(frame(0x60, 300 - 256, 0, 0x63, 9, 0, 0x61)), long, "two bytes of content size");
+  assertEquals(await read(frame(0, 0, 0x63, 9, 0, 0x61)), long, "RLE without content size");
+});
+
+Deno.test("ZstdSource passes over skippable frames", async () => {
+  const skippable = Uint8Array.from(SKIPPABLE);
+  const hello = await write(Uint8Array.from(HELLO));
+  assertEquals([...await read(concat(skippable, hello, skippable, skippable, hello, skippable))], [
+    ...HELLO,
+    ...HELLO,
+  ]);
+  for (let len = 1; len < skippable.length; len++) {
+    await assertRefused(concat(hello, skippable.subarray(0, len)), "is found");
+  }
+  await assertRefused(skippable, "at byte 11 a zstd frame is expected, the end of the file is found");
+});
+
+Deno.test("ZstdSource refuses headers and blocks that it cannot read", async () => {
+  const refused = {
+    "reserved bit": frame(0x28, 5, ...HELLO_BLOCK),
+    "one for dictionary 7 ": frame(0x21, 7, 5, ...HELLO_BLOCK),
+    "one for dictionary 262 ": frame(0x22, 6, 1, 5, ...HELLO_BLOCK),
+    "the reserved type": frame(0x20, 5, 0x2f, 0, 0, ...HELLO),
+    "at byte 6 a block within the window": frame(0, 0, 0x03, 0x21, 0, 0),
+    "one of 131073 bytes": frame(0, 0x70, 0x0b, 0, 0x10, 0),
+    "content size below 2^53": frame(0xe0, 5, 0, 0, 0, 0, 0, 0x20, 0, ...HELLO_BLOCK),
+    "a window of at most 67108864 bytes is expected, one of 134217728": frame(0, 0x88, ...HELLO_BLOCK),
+    "a window of at most 67108864 bytes is expected, one of 4294967295": frame(
+      0xa0,
+      255,
+      255,
+      255,
+      255,
+      ...HELLO_BLOCK,
+    ),
+    "damage (4 bytes": frame(0xc0, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0x21, 0, 0, ...HELLO.slice(1)),
+  };
+  for (const [message, stored] of Object.entries(refused)) await assertRefused(stored, message);
+  await assertRefused(frame(0x20, 6, ...HELLO_BLOCK), "damage (");
+  await assertRefused(frame(0x20, 4, ...HELLO_BLOCK), "found");
+});
+
+Deno.test("ZstdSource verifies checksums of frames with and without content size", async () => {
+  const wrong = HELLO_CHECKSUM.with(3, 0);
+  await assertRefused(
+    frame(0x24, 5, ...HELLO_BLOCK, ...wrong),
+    "at byte 0 an intact zstd frame is expected, damage (",
+  );
+  await assertRefused(frame(4, 0, ...HELLO_BLOCK, ...wrong), "damage (content of another checksum)");
+});
+
+Deno.test("ZstdSource refuses every cut of a file", async () => {
+  const whole = frame(
+    4,
+    0,
+    0x10,
+    0,
+    0,
+    ...HELLO.slice(0, 2),
+    0x19,
+    0,
+    0,
+    ...HELLO.slice(2),
+    ...HELLO_CHECKSUM,
+  );
+  for (const stored of [whole, await write(TEXT.subarray(0, 700))]) {
+    for (let len = 0; len < stored.length; len++) {
+      await assertRefused(stored.subarray(0, len), "is found");
+    }
+  }
+});
+
+Deno.test("ZstdSource refuses what is no frame behind the last one", async () => {
+  for (const stored of [await write(TEXT), frame(0, 0, ...HELLO_BLOCK)]) {
+    const message = `at byte ${stored.length} another zstd frame or the end of the file is expected, byte`;
+    await assertRefused(concat(stored, new Uint8Array(1)), message);
+    await assertRefused(concat(stored, new Uint8Array(70_000)), message);
+    await assertRefused(concat(stored, TEXT), message);
+  }
+});
+
+for (
+  const args of [["-1"], ["-3", "--no-check"], ["-19"], ["-3", "-T2"], ["-1", "--long=26"], ["--fast=5"]]
+) {
+  Deno.test({
+    name: `ZstdSource reads a stream by zstd ${args.join(" ")} (skipped without the tool)`,
+    ignore: !hasZstd,
+    fn: async () => {
+      const stored = await zstd(args, TEXT);
+      assertSameBytes(await read(stored), TEXT);
+      assertSameBytes(await read(concat(stored, stored)), concat(TEXT, TEXT));
+      await assertRefused(stored.subarray(0, -1), "the end of the file is found");
+    },
+  });
+}
+
+Deno.test({
+  name: "ZstdSource reads frames of known size, short and long (skipped without zstd)",
+  ignore: !hasZstd,
+  fn: async () => {
+    for (const len of [TEXT.length, 17 * MIB + 3]) {
+      const content = new Uint8Array(len);
+      for (let at = 0, turn = 0; at < len; at += 1 + (turn++ * 7919) % 30_011) content[at] = turn;
+      const stored = await zstd(["-1", `--stream-size=${len}`], content);
+      assertSameBytes(await read(stored), content, `${len} bytes`);
+    }
+  },
+});
+
+Deno.test({
+  name: "ZstdSource says that a window is too large (skipped without zstd)",
+  ignore: !hasZstd,
+  fn: async () => {
+    await assertRefused(await zstd(["-1", "--long=27"], TEXT), "one of 134217728 is found");
+  },
+});
+
+Deno.test({
+  name: "ZstdSource refuses every changed byte of a stream or reads the same (skipped without zstd)",
+  ignore: !hasZstd,
+  fn: async () => {
+    const content = Uint8Array.from({ length: 1200 }, (_, i) => (i * i) % 251 ^ (i >> 8));
+    // The smallest window: each of the many readings would allocate the usual 2 MiB.
+    const stored = concat(await zstd(["-9", "--zstd=wlog=10"], content));
+    for (let at = 0; at < stored.length; at++) {
+      for (const mask of [0x01, 0x90]) {
+        const changed = stored.slice();
+        changed[at] ^= mask;
+        try {
+          assertSameBytes(await read(changed), content, `byte ${at} changed by ${mask}`);
+        } catch (error) {
+          if (!(error instanceof FormatError)) throw error;
+        }
+      }
+    }
+  },
+});

@@ -1,0 +1,82 @@
+/** A second reader and writer of records, as plain as can be: what the kernels are compared with. */
+
+/** A record as the tests speak of it; no content is a zero block. */
+export interface TestRecord {
+  block: number;
+  content?: Uint8Array;
+}
+
+/** What a window gives: the records, the bytes they take, and why it ends. */
+export interface TestTake {
+  status: "more" | "reached" | "content" | "bad";
+  records: TestRecord[];
+  consumed: number;
+  /** At `reached` and `content`. */
+  peekedBlock?: number;
+}
+
+/** What is wanted of a stream of records. */
+export interface Wanted {
+  blockBytes: number;
+  blockCount: number;
+  full: boolean;
+  nextBlock: number;
+  toBlock: number;
+}
+
+/** The bytes of records, byte by character. */
+export function writeRecords(records: TestRecord[]): Uint8Array {
+  return fromText(
+    records.map(({ block, content }) => {
+      return content === undefined
+        ? `${block}\0` + "1\0"
+        : `${block}\0` + `0\0${content.length}\0` + toText(content);
+    }).join(""),
+  );
+}
+
+/** Reads as many records as a window has, with one regular expression for each step. */
+export function readRecords(bytes: Uint8Array, wanted: Wanted): TestTake {
+  const text = toText(bytes);
+  const take: TestTake = { status: "more", records: [], consumed: 0 };
+  for (let { nextBlock } = wanted;;) {
+    const rest = text.slice(take.consumed);
+    const index = /^(0|[1-9][0-9]{0,15})\0/.exec(rest);
+    if (index === null) return end(take, /^(0|[1-9][0-9]{0,15})?$/.test(rest));
+    const block = Number(index[1]);
+    if (block >= wanted.blockCount || block < nextBlock || (wanted.full && block > nextBlock)) {
+      return end(take, false);
+    }
+    if (block >= wanted.toBlock) return { ...take, status: "reached", peekedBlock: block };
+
+    const header = `0\0${wanted.blockBytes}\0`;
+    const body = rest.slice(index[0].length);
+    nextBlock = block + 1;
+    if (body.startsWith("1\0")) {
+      take.records.push({ block });
+      take.consumed += index[0].length + 2;
+    } else if (body.startsWith(header)) {
+      const content = body.slice(header.length, header.length + wanted.blockBytes);
+      take.consumed += index[0].length + header.length;
+      if (content.length < wanted.blockBytes) return { ...take, status: "content", peekedBlock: block };
+      take.records.push({ block, content: fromText(content) });
+      take.consumed += content.length;
+    } else {
+      return end(take, "1\0".startsWith(body) || header.startsWith(body));
+    }
+  }
+}
+
+function end(take: TestTake, possible: boolean): TestTake {
+  return { ...take, status: possible ? "more" : "bad" };
+}
+
+/** One character for each byte. */
+export function toText(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+}
+
+/** One byte for each character. */
+export function fromText(text: string): Uint8Array {
+  return Uint8Array.from(text, (char) => char.charCodeAt(0));
+}

@@ -1,0 +1,126 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { Core } from "../cli/core.ts";
+import { newRun, Random, testBuilds } from "./assembly/builds.ts";
+import type { Job } from "./assembly/core_worker.ts";
+
+Deno.test("alloc() hands out aligned regions one after the other", async () => {
+  const core = await Core.load({ memoryBytes: 1 << 20 });
+  const a = core.alloc(1);
+  const b = core.alloc(100);
+  const c = core.alloc(8, 4096);
+  assertEquals([a % 64, b % 64, c % 4096], [0, 0, 0]);
+  assert(a + 1 <= b && b + 100 <= c);
+});
+
+Deno.test("alloc() says how much is wanted and how much is free", async () => {
+  const core = await Core.load({ memoryBytes: 1 << 20 });
+  assertThrows(() => core.alloc(1 << 20), RangeError, "1048576 bytes are wanted");
+  assertThrows(() => core.alloc(-1), RangeError, "-1 bytes are wanted");
+  assertThrows(() => core.alloc(1.5), RangeError, "1.5 bytes are wanted");
+  core.alloc((1 << 20) - core.mark() - 64);
+});
+
+Deno.test("release() takes back what was allocated since the mark", async () => {
+  const core = await Core.load({ memoryBytes: 1 << 20 });
+  const mark = core.mark();
+  const a = core.alloc(1000);
+  core.release(mark);
+  assertEquals(core.alloc(10), a);
+  assertThrows(() => core.release(core.mark() + 1), RangeError, "Cannot release core memory");
+  assertThrows(() => core.release(0), RangeError, "Cannot release core memory");
+});
+
+Deno.test("load() refuses a memory that is too small for the core", async () => {
+  await assertRejects(() => Core.load({ memoryBytes: 0 }), Error);
+});
+
+Deno.test("load() gives 128 MiB of memory", async () => {
+  const core = await Core.load();
+  assertEquals(core.bytes(128 * 1024 * 1024 - 1, 1).length, 1);
+  assertThrows(() => core.bytes(128 * 1024 * 1024 - 1, 2), RangeError, "the memory has 134217728");
+});
+
+testBuilds("every method checks its ranges", (core) => {
+  const end = 128 * 1024 * 1024;
+  const run = newRun(core, { count: 2, blockBytes: 512 });
+  const out = { ptr: core.alloc(1024), length: 1024 };
+  const outside = { ...run, tablePtr: end - 4 };
+  const odd = { ...run, tablePtr: run.tablePtr + 1 };
+  const cursor = core.recordCursor({ blockBytes: 512, blockCount: 9, full: false });
+  const window = { ...out, nextBlock: 0 };
+  const refused = [
+    () => core.words(out.ptr + 2, 1),
+    () => core.bytes(NaN, 1),
+    () => core.bytes(0.5, 1),
+    () => core.dropZeros(outside.tablePtr, 2, 512),
+    () => core.dropZeros(odd.tablePtr, 1, 512),
+    () => core.dropZeros(run.tablePtr, 2, -1),
+    () => core.md5Blocks(run.tablePtr, 2, 512, end - 31),
+    () => core.diffDigests(out.ptr, end - 31, 2, out.ptr),
+    () => core.diffDigests(end - 31, out.ptr, 2, out.ptr),
+    () => core.diffDigests(out.ptr, out.ptr, 2, end - 1),
+    () => core.diffDigests(out.ptr, out.ptr, 2, out.ptr, odd.tablePtr),
+    () => core.diffBlocks(run, outside, out.ptr),
+    () => core.diffBlocks(run, { ...run, count: 1 }, out.ptr),
+    () => core.diffBlocks(run, { ...run, first: 1 }, out.ptr),
+    () => core.diffBlocks(run, run, end - 1),
+    () => core.packer(run, { ...out, length: 541 }),
+    () => core.packer(run, { ...out, ptr: end - 542 + 1, length: 542 }).pack(),
+    () => core.packer(outside, out).pack(),
+    () => core.packer({ ...run, first: -1 }, out).pack(),
+    () => core.packer({ ...run, first: 2 ** 53 }, out).pack(),
+    () => core.packDigest(out.ptr, 2, end - 41),
+    () => core.packDigest(end - 31, 2, out.ptr),
+    () => cursor.take(outside, window),
+    () => cursor.take({ ...run, slotsPtr: end - 1023 }, window),
+    () => cursor.take({ ...run, blockBytes: 1024 }, window),
+    () => cursor.take(run, { ...window, ptr: end }),
+    () => cursor.take(run, { ...window, nextBlock: 0.5 }),
+    () => core.digestCursor().take(end - 15, { ...out, count: 1 }),
+    () => core.digestCursor().take(out.ptr, { ...out, ptr: end, count: 1 }),
+  ];
+  for (const call of refused) assertThrows(call, RangeError);
+});
+
+testBuilds("a table that points outside the memory is refused", (core) => {
+  const run = newRun(core, { count: 2, blockBytes: 512 });
+  run.table[1] = 128 * 1024 * 1024 - 511;
+  assertThrows(() => core.dropZeros(run.tablePtr, 2, 512), RangeError, "512 bytes at 134217217");
+  run.table[1] -= 1;
+  assertEquals(core.dropZeros(run.tablePtr, 2, 512), 0);
+});
+
+Deno.test("attach() gives a core with memory of its own in the memory of another", async () => {
+  const core = await Core.load({ memoryBytes: 1 << 20 });
+  const other = await Core.attach(core.share(100_000));
+  const run = newRun(core, { count: 20, blockBytes: 100 });
+  const digests = [core.alloc(20 * 16), core.alloc(20 * 16)];
+  new Random(1).fill(core.bytes(run.slotsPtr, 20 * 100));
+  for (let i = 0; i < 20; i++) run.table[i] = run.blockPtr(i);
+  core.md5Blocks(run.tablePtr, 20, 100, digests[0]);
+  other.md5Blocks(run.tablePtr, 20, 100, digests[1]);
+  assertEquals(core.bytes(digests[0], 20 * 16), other.bytes(digests[1], 20 * 16));
+  assert(other.alloc(1) + 1 <= run.tablePtr);
+  assertThrows(() => other.alloc(100_000), RangeError, "100000 bytes are wanted");
+});
+
+Deno.test("attach() works in a worker", async () => {
+  const core = await Core.load({ memoryBytes: 16 << 20 });
+  const run = newRun(core, { count: 40, blockBytes: 4096 });
+  const [digestsPtr, expectedPtr] = [core.alloc(40 * 16), core.alloc(40 * 16)];
+  new Random(2).fill(core.bytes(run.slotsPtr, 40 * 4096));
+  for (let i = 0; i < 40; i++) run.table[i] = run.blockPtr(i);
+
+  const worker = new Worker(new URL("./assembly/core_worker.ts", import.meta.url), { type: "module" });
+  const done = new Promise((resolve, reject) => {
+    worker.onmessage = resolve;
+    worker.onerror = reject;
+  });
+  const { tablePtr, count, blockBytes } = run;
+  const job: Job = { share: core.share(64 * 1024), tablePtr, count, blockBytes, digestsPtr };
+  worker.postMessage(job);
+  core.md5Blocks(tablePtr, count, blockBytes, expectedPtr);
+  await done;
+  worker.terminate();
+  assertEquals(core.bytes(digestsPtr, 40 * 16), core.bytes(expectedPtr, 40 * 16));
+});
