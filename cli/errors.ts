@@ -24,7 +24,7 @@ export class UsageError extends Error {
 export interface FormatFault {
   /** The file, or `-` for standard input. */
   path: string;
-  /** Byte offset in the file, for a compressed archive in its decompressed stream. */
+  /** Byte offset: of a fault in an archive in its decompressed stream, of a fault in a container in the file. */
   offsetBytes?: number;
   /** What the format wants there. */
   expected?: string;

@@ -57,7 +57,7 @@ export function isGzip(first: Uint8Array): boolean {
 /** Writes a stream as gzip members of {@linkcode MEMBER_BYTES}. */
 export class GzipSink extends ChunkSink {
   /**
-   * Writes to `file`. `level` is zlib's, 1 to 9; 1 is what the original used: near 200 MiB/s against 60 MiB/s for 6.
+   * Writes to `file`. `level` is zlib's, 1 to 9; 1 is what the original used, three times as fast as 6.
    * @throws {RangeError} if there is no such level
    */
   constructor(file: PlainSink, { level = 1 }: { level?: number } = {}) {
@@ -78,8 +78,7 @@ export class GzipSource extends PieceSource {
 }
 
 function gzipMember(content: Uint8Array, { level, isLast }: { level: number; isLast: boolean }): Uint8Array {
-  // An output buffer for the worst case: with the default of 16 KiB zlib's result is put together from hundreds of pieces.
-  const deflated = zlib.deflateRawSync(content, { level, chunkSize: MEMBER_BYTES + MEMBER_BYTES / 1024 });
+  const deflated = zlib.deflateRawSync(content, { level });
   const member = new Uint8Array(HEADER_LEN + deflated.length + TRAILER_LEN);
   const fields = new DataView(member.buffer);
   member.set(HEADER);
@@ -133,37 +132,38 @@ function readOwnHeader(header: Uint8Array): OwnHeader | undefined {
     contentLen: fields.getUint32(20, true),
     isLast: header[24] === 1,
   };
-  const isBelievable = own.memberLen <= MAX_WHOLE_BYTES && own.contentLen <= MAX_WHOLE_BYTES &&
-    header[24] <= 1 &&
-    own.memberLen > HEADER_LEN + TRAILER_LEN;
+  const isBelievable = own.memberLen > HEADER_LEN + TRAILER_LEN && header[24] <= 1 &&
+    Math.max(own.memberLen, own.contentLen) <= MAX_WHOLE_BYTES;
   return isBelievable ? own : undefined;
 }
 
 function gunzipOwnMember(file: PlainSource, { memberLen, contentLen }: OwnHeader): Uint8Array {
   const member = file.peek(memberLen);
   if (member.length < memberLen) throw cutMember(file, file.offsetBytes, member.length);
+  const content = inflate(file, member.subarray(HEADER_LEN, -TRAILER_LEN), contentLen);
   const trailer = new DataView(member.buffer, member.byteOffset + memberLen - TRAILER_LEN);
-  let content: Uint8Array;
-  try {
-    content = zlib.inflateRawSync(member.subarray(HEADER_LEN, -TRAILER_LEN), {
-      // One byte more than promised, so that the end shows in the first round; up to two and a half times as fast.
-      chunkSize: contentLen + 64,
-      // Obeyed since Deno 2.5 or so; before, a member made on purpose can take a thousand times its length for a moment.
-      maxOutputLength: Math.max(contentLen, 1),
-    });
-  } catch (cause) {
-    throw damagedMember(file, cause instanceof Error ? cause.message : "no deflate stream", { cause });
+  // zlib passes over what follows the deflate stream; that the trailer stands where the header says leaves no room for it.
+  if (content.length !== contentLen || trailer.getUint32(4, true) !== contentLen) {
+    throw damagedMember(file, `content of another length than ${contentLen}`);
   }
-  // zlib ignores what follows the deflate stream, so the checks go to the trailer where the header says that it stands.
-  if (content.length !== contentLen) {
-    throw damagedMember(file, `${content.length} bytes of content, not ${contentLen}`);
-  }
-  if (trailer.getUint32(4, true) !== contentLen) throw damagedMember(file, "a trailer of another length");
   if (trailer.getUint32(0, true) !== zlib.crc32(content)) {
     throw damagedMember(file, "content of another checksum");
   }
   file.skip(memberLen);
   return content;
+}
+
+function inflate(file: PlainSource, deflated: Uint8Array, contentLen: number): Uint8Array {
+  try {
+    return zlib.inflateRawSync(deflated, {
+      // All in one piece, and room to spare that shows the end: half as fast again as with the default of 16 KiB.
+      chunkSize: contentLen + 64,
+      // Deno 2.4 does not obey it: there a member made to deceive may take a thousand times its length before it is refused.
+      maxOutputLength: Math.max(contentLen, 1),
+    });
+  } catch (cause) {
+    throw damagedMember(file, cause instanceof Error ? cause.message : `${cause}`, { cause });
+  }
 }
 
 /**

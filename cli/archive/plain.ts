@@ -21,7 +21,7 @@ export class PlainSource implements ByteSource {
   #offsetBytes = 0;
   #ended = false;
   /** Bytes read from the file and not yet taken lie in `#ahead` from `#start` to `#end`. */
-  #ahead: Uint8Array<ArrayBufferLike> = new Uint8Array(0);
+  #ahead: Uint8Array = new Uint8Array(0);
   #start = 0;
   #end = 0;
 
@@ -96,9 +96,9 @@ export class PlainSource implements ByteSource {
 
   /** Moves the bytes ahead to the front of the buffer, or of a larger one, if `lenBytes` do not fit behind `#start`. */
   #makeRoom(lenBytes: number): void {
-    if (this.#ahead.length > 0 && this.#start + lenBytes <= this.#ahead.length) return;
-    const fits = this.#ahead.length > 0 && lenBytes <= this.#ahead.length;
-    const room = fits
+    if (this.#aheadLen === 0) this.#start = this.#end = 0;
+    if (this.#start + lenBytes <= this.#ahead.length) return;
+    const room = lenBytes <= this.#ahead.length
       ? this.#ahead
       : new Uint8Array(Math.max(lenBytes, 2 * this.#ahead.length, READ_AHEAD_BYTES));
     room.set(this.#ahead.subarray(this.#start, this.#end));

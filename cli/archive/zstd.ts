@@ -39,7 +39,9 @@ const HAS_CHECKSUM = 0b100;
 const BLOCK_HEADER_LEN = 3;
 const MAX_BLOCK_BYTES = 128 * 1024;
 const RLE_BLOCK = 1;
+const COMPRESSED_BLOCK = 2;
 const RESERVED_BLOCK = 3;
+const COMPRESSED_LITERALS = 2;
 const CHECKSUM_LEN = 4;
 
 type Libzstd = Pick<typeof import("@bokuweb/zstd-wasm"), "compress" | "decompress">;
@@ -78,11 +80,11 @@ export class ZstdSource extends PieceSource {
   }
 }
 
-let libzstd: Promise<Libzstd> | undefined;
+let loading: Promise<Libzstd> | undefined;
 
 /** Loads the module when the first zstd file is opened: a run without one does not pay for it. */
 function loadLibzstd(): Promise<Libzstd> {
-  return libzstd ??= import("@bokuweb/zstd-wasm").then(async (module) => {
+  return loading ??= import("@bokuweb/zstd-wasm").then(async (module) => {
     await module.init();
     return module;
   });
@@ -186,6 +188,7 @@ function readFrameHeader(file: PlainSource): FrameHeader {
 
 interface BlockHeader {
   isLast: boolean;
+  type: number;
   /** Bytes that follow the block header. */
   storedLen: number;
 }
@@ -201,7 +204,7 @@ function readBlockHeader(file: PlainSource, aheadLen: number, frame: FrameHeader
   if (len > Math.min(MAX_BLOCK_BYTES, frame.windowLen)) {
     throw unusable(file, "a block within the window and 128 KiB", `one of ${len} bytes`, aheadLen);
   }
-  return { isLast: (fields & 1) === 1, storedLen: type === RLE_BLOCK ? 1 : len };
+  return { isLast: (fields & 1) === 1, type, storedLen: type === RLE_BLOCK ? 1 : len };
 }
 
 /** Length of the frame in the file, checksum included; `undefined` if it is not one to decode in one call. */
@@ -252,6 +255,11 @@ function* decodeBlocks(file: PlainSource, frame: FrameHeader, hash: XxHash64): G
     const next: BlockHeader | undefined = block.isLast
       ? undefined
       : readBlockHeader(file, block.storedLen, frame);
+    if (
+      block.type === COMPRESSED_BLOCK && hasEndlessWeights(peekAll(file, block.storedLen, frame.startBytes))
+    ) {
+      throw damagedFrame(file, "Huffman weights of no bits");
+    }
     feed(block.storedLen + (next ? BLOCK_HEADER_LEN : 0), block.isLast);
     for (const piece of pieces.splice(0)) {
       hash.update(piece);
@@ -271,6 +279,31 @@ function* decodeBlocks(file: PlainSource, frame: FrameHeader, hash: XxHash64): G
   }
 }
 
+/**
+ * Whether the Huffman weights of a compressed block are coded with a single symbol, which takes no bits: fzstd 0.1.1 reads
+ * such weights for ever. Damage makes them, no encoder does (facebook/zstd, pull request 3813).
+ */
+function hasEndlessWeights(block: Uint8Array): boolean {
+  if ((block[0] & 0b11) !== COMPRESSED_LITERALS) return false;
+  const table = block.subarray([3, 3, 4, 5][(block[0] >> 2) & 0b11]);
+  if (table[0] >= 128) return false;
+  let bitAt = 8;
+  const bits = (count: number) => {
+    const at = bitAt >> 3;
+    return ((table[at] | (table[at + 1] << 8) | (table[at + 2] << 16)) >> (bitAt & 7)) & ((1 << count) - 1);
+  };
+  // RFC 8878, 4.1.1. While all of the probability is left, no probability is coded as 1 and all of it as ones in one bit more.
+  const accuracyLog = bits(4) + 5;
+  bitAt += 4;
+  while (bits(accuracyLog) === 1) {
+    bitAt += accuracyLog;
+    // Two bits tell how many symbols without probability follow; three of them go on.
+    while (bits(2) === 3) bitAt += 2;
+    bitAt += 2;
+  }
+  return bits(accuracyLog + 1) === (1 << (accuracyLog + 1)) - 1;
+}
+
 /** Up to eight bytes as a number; exact below 2^53, and no smaller than that above. */
 function littleEndian(bytes: Uint8Array): number {
   return bytes.reduceRight((high, byte) => high * 256 + byte, 0);
@@ -287,7 +320,9 @@ function attempt<T>(file: PlainSource, decode: () => T): T {
   try {
     return decode();
   } catch (cause) {
-    throw damagedFrame(file, cause instanceof Error ? cause.message : `${cause}`, { cause });
+    const message = cause instanceof Error ? cause.message : `${cause}`;
+    // So the WebAssembly module calls every fault; the number is one of zstd_errors.h.
+    throw damagedFrame(file, message.replace("Failed to compress with code -", "libzstd error "), { cause });
   }
 }
 

@@ -108,7 +108,7 @@ function assertSameBytes(actual: Uint8Array, expected: Uint8Array, hint: string)
   assertEquals(differs, -1, `${hint}: first difference`);
 }
 
-/** Whether `stored` is refused as the brief says: with a FormatError that names file and place. */
+/** Whether `stored` is refused, which must be with a FormatError that names file and place. */
 async function isRefused(path: string, stored: Uint8Array): Promise<boolean> {
   try {
     await load(path, stored);

@@ -188,11 +188,19 @@ Deno.test("ZstdSource refuses headers and blocks that it cannot read", async () 
   await assertRefused(frame(0x20, 4, ...HELLO_BLOCK), "found");
 });
 
+Deno.test("ZstdSource refuses Huffman weights of no bits, which the decoder would read for ever", async () => {
+  // A compressed block: literals header, length of the table, and in the table all probability at the first or third symbol.
+  for (const table of [[5, 0xf0, 0x03, 0xff, 0xff, 0xff], [6, 0x10, 0xfa, 0x01, 0xff, 0xff, 0xff]]) {
+    const block = [2, 0, 0, ...table];
+    await assertRefused(frame(0, 0, (block.length << 3) | 5, 0, 0, ...block), "Huffman weights of no bits");
+  }
+});
+
 Deno.test("ZstdSource verifies checksums of frames with and without content size", async () => {
   const wrong = HELLO_CHECKSUM.with(3, 0);
   await assertRefused(
     frame(0x24, 5, ...HELLO_BLOCK, ...wrong),
-    "at byte 0 an intact zstd frame is expected, damage (",
+    "at byte 0 an intact zstd frame is expected, damage (libzstd error 22)",
   );
   await assertRefused(frame(4, 0, ...HELLO_BLOCK, ...wrong), "damage (content of another checksum)");
 });
