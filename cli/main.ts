@@ -2,6 +2,7 @@
 
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { EXIT, FormatError, InterruptedError, MismatchError, UsageError } from "./errors.ts";
+import { Interrupt } from "./files/interrupt.ts";
 import { VERSION } from "./version.ts";
 
 /** What a command file exports. Each is loaded only when it is asked for, so that `--version` starts fast. */
@@ -53,11 +54,15 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await dispatch(argv);
   } catch (error) {
-    if (isCommanderError(error)) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (isCommanderError(error) && error.exitCode === 0) return EXIT.done;
     const exitCode = exitCodeOf(error);
-    const message = error instanceof Error ? error.message : String(error);
-    if (argv.includes("--json")) console.log(JSON.stringify({ ok: false, error: { message, exitCode } }));
-    console.error(`vmdkbkp: ${message}`);
+    const message = isCommanderError(error)
+      ? `Cannot understand the command line: ${error.message.replace(/^error: /, "").trimEnd()} (see --help)`
+      : error instanceof Error
+      ? error.message
+      : String(error);
+    console.error(`vmdkbkp: ${message.replaceAll("\n", " ")}`);
+    if (argv.includes("--json")) sayIfPossible(JSON.stringify({ ok: false, error: { message, exitCode } }));
     return exitCode;
   }
 }
@@ -73,7 +78,14 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
   const { command, run } = await COMMANDS[wanted].load();
   const parser = command().exitOverride();
   parser.parse(name === "help" ? ["--help"] : args, { from: "user" });
-  return await run(parser.opts(), parser.args);
+
+  using interrupt = new Interrupt();
+  const { signal } = interrupt;
+  // The command may be waiting for a pipe that stays silent: a signal ends it there too.
+  const interrupted = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+  return await Promise.race([run({ ...parser.opts(), signal }, parser.args), interrupted]);
 }
 
 function say(text: string): number {
@@ -81,8 +93,17 @@ function say(text: string): number {
   return EXIT.done;
 }
 
+/** Standard output may be what failed. */
+function sayIfPossible(text: string): void {
+  try {
+    console.log(text);
+  } catch {
+    // The message is on standard error already.
+  }
+}
+
 function exitCodeOf(error: unknown): number {
-  if (error instanceof UsageError) return EXIT.usage;
+  if (error instanceof UsageError || isCommanderError(error)) return EXIT.usage;
   if (error instanceof FormatError || error instanceof MismatchError) return EXIT.corrupt;
   if (error instanceof InterruptedError) {
     return error.signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
@@ -90,7 +111,7 @@ function exitCodeOf(error: unknown): number {
   return EXIT.environment;
 }
 
-/** The parser has printed its message already; the code says whether help was asked for. */
+/** Thrown for a command line that is not understood, and with exit code 0 when help was printed. */
 function isCommanderError(error: unknown): error is Error & { exitCode: number } {
   return error instanceof Error && "code" in error && String(error.code).startsWith("commander.");
 }

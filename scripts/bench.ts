@@ -137,14 +137,13 @@ function residentPeakMib(pid: number): number | undefined {
   }
 }
 
-/** Changes 5 % of a disk, in blocks of 64 KiB all over it. */
+/** Changes 5 % of a disk: one mebibyte of twenty. */
 function overwrite(path: string): void {
   using file = Deno.openSync(path, { read: true, write: true });
-  const block = new Uint8Array(65536);
-  for (let offset = 0; offset < sizeMib * MIB; offset += 20 * block.length) {
-    crypto.getRandomValues(block);
-    file.seekSync(offset, Deno.SeekMode.Start);
-    file.writeSync(block);
+  const chunk = new Uint8Array(65536);
+  for (let mib = 0; mib < sizeMib; mib += 20) {
+    file.seekSync(mib * MIB, Deno.SeekMode.Start);
+    for (let i = 0; i < MIB / chunk.length; i++) file.writeSync(crypto.getRandomValues(chunk));
   }
 }
 

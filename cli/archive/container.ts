@@ -5,6 +5,7 @@
 
 import { FormatError } from "../errors.ts";
 import type { ByteSink, ByteSource } from "./bytes.ts";
+import type { Codecs } from "./codecs.ts";
 import { GzipSink, GzipSource, isGzip } from "./gzip.ts";
 import { type InputFile, type OutputFile, PlainSink, PlainSource } from "./plain.ts";
 import { isZstd, ZstdSink, ZstdSource } from "./zstd.ts";
@@ -36,15 +37,19 @@ export function containerOfBytes(first: Uint8Array): Container {
  * by the name; for `-` by the first bytes, which this waits for.
  * @throws {FormatError} if the first bytes contradict the name
  */
-export async function sourceFor(path: string, file: InputFile): Promise<ByteSource> {
+export async function sourceFor(
+  path: string,
+  file: InputFile,
+  options: { codecs?: Codecs } = {},
+): Promise<ByteSource> {
   const plain = new PlainSource(path, file);
   try {
-    const first = plain.peek(4);
+    const first = await plain.peek(4);
     const held = containerOfBytes(first);
     const named = path === STANDARD_STREAM ? held : containerOfName(path);
     if (named !== held && first.length > 0) throw contradiction(path, named, held);
-    if (named === "gzip") return new GzipSource(plain);
-    if (named === "zstd") return await ZstdSource.open(plain);
+    if (named === "gzip") return new GzipSource(plain, options);
+    if (named === "zstd") return await ZstdSource.open(plain, options);
     return plain;
   } catch (error) {
     plain[Symbol.dispose]();
@@ -56,19 +61,21 @@ export async function sourceFor(path: string, file: InputFile): Promise<ByteSour
 export interface SinkOptions {
   /** Of the container that the name chooses: gzip 1 to 9, zstd 1 to 19; a plain file has none and ignores it. */
   level?: number;
+  /** Who compresses; this thread if not given. */
+  codecs?: Codecs;
 }
 
 /**
  * Opens a sink that writes to `file` in the container that the name asks for; `-` is plain. The file stays the caller's.
  * @throws {RangeError} if the container has no such level
  */
-export async function sinkFor(path: string, file: OutputFile, options: SinkOptions = {}): Promise<ByteSink> {
+export function sinkFor(path: string, file: OutputFile, options: SinkOptions = {}): ByteSink {
   const plain = new PlainSink(path, file);
   switch (containerOfName(path)) {
     case "gzip":
       return new GzipSink(plain, options);
     case "zstd":
-      return await ZstdSink.open(plain, options);
+      return new ZstdSink(plain, options);
     case "plain":
       return plain;
   }

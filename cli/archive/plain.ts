@@ -1,14 +1,17 @@
 /** Bytes as they lie in a file: regular files, pipes, devices, standard input and output. */
 
-import type { ByteSource, SyncByteSink } from "./bytes.ts";
+import type { ByteSink, ByteSource } from "./bytes.ts";
 
-/** What is read: an open file or `Deno.stdin`. Without `statSync` and `seekSync` it is read through where it could be skipped. */
+/**
+ * What is read: an open file or `Deno.stdin`. A regular file is read with `readSync`, everything else with `read`: it may keep
+ * its reader waiting, and meanwhile signals must be heard.
+ */
 export type InputFile =
-  & Pick<Deno.FsFile, "readSync" | "close">
+  & Pick<Deno.FsFile, "readSync" | "read" | "close">
   & Partial<Pick<Deno.FsFile, "statSync" | "seekSync">>;
 
-/** What is written: an open file or `Deno.stdout`. */
-export type OutputFile = Pick<Deno.FsFile, "writeSync">;
+/** What is written: an open file or `Deno.stdout`; as {@linkcode InputFile}. */
+export type OutputFile = Pick<Deno.FsFile, "writeSync" | "write"> & Partial<Pick<Deno.FsFile, "statSync">>;
 
 /** Small reads are served from a buffer of this size; larger ones go past it, straight to the caller's memory. */
 const READ_AHEAD_BYTES = 256 * 1024;
@@ -36,12 +39,12 @@ export class PlainSource implements ByteSource {
     return this.#offsetBytes;
   }
 
-  read(into: Uint8Array): number {
+  async read(into: Uint8Array): Promise<number> {
     let filled = 0;
     while (filled < into.length) {
       const rest = into.subarray(filled);
       const direct = this.#aheadLen === 0 && rest.length >= READ_AHEAD_BYTES;
-      const got = direct ? this.#readFile(rest) : this.#takeAhead(rest);
+      const got = direct ? await this.#readFile(rest) : await this.#takeAhead(rest);
       if (got === 0) break;
       filled += got;
     }
@@ -49,11 +52,11 @@ export class PlainSource implements ByteSource {
     return filled;
   }
 
-  skip(lenBytes: number): number {
+  async skip(lenBytes: number): Promise<number> {
     let passed = Math.min(lenBytes, this.#aheadLen);
     this.#start += passed;
     if (passed < lenBytes) {
-      passed += this.#isRegular ? this.#seekOver(lenBytes - passed) : this.#readOver(lenBytes - passed);
+      passed += this.#isRegular ? this.#seekOver(lenBytes - passed) : await this.#readOver(lenBytes - passed);
     }
     this.#offsetBytes += passed;
     return passed;
@@ -63,10 +66,10 @@ export class PlainSource implements ByteSource {
    * The next `lenBytes` bytes, or those up to the end of the file, without taking them. The view holds until the next call.
    * As many bytes are kept in memory, so the caller bounds `lenBytes`.
    */
-  peek(lenBytes: number): Uint8Array {
+  async peek(lenBytes: number): Promise<Uint8Array> {
     this.#makeRoom(lenBytes);
     while (this.#aheadLen < lenBytes) {
-      const got = this.#readFile(this.#ahead.subarray(this.#end));
+      const got = await this.#readFile(this.#ahead.subarray(this.#end));
       if (got === 0) break;
       this.#end += got;
     }
@@ -82,13 +85,13 @@ export class PlainSource implements ByteSource {
   }
 
   /** Returns how many bytes lie ahead, none only at the end of the file. */
-  #fillAhead(): number {
-    this.peek(1);
+  async #fillAhead(): Promise<number> {
+    await this.peek(1);
     return this.#aheadLen;
   }
 
-  #takeAhead(into: Uint8Array): number {
-    const len = Math.min(into.length, this.#fillAhead());
+  async #takeAhead(into: Uint8Array): Promise<number> {
+    const len = Math.min(into.length, await this.#fillAhead());
     into.set(this.#ahead.subarray(this.#start, this.#start + len));
     this.#start += len;
     return len;
@@ -100,7 +103,7 @@ export class PlainSource implements ByteSource {
     if (this.#start + lenBytes <= this.#ahead.length) return;
     const room = lenBytes <= this.#ahead.length
       ? this.#ahead
-      : new Uint8Array(Math.max(lenBytes, 2 * this.#ahead.length, READ_AHEAD_BYTES));
+      : new Uint8Array(Math.ceil(lenBytes / READ_AHEAD_BYTES) * READ_AHEAD_BYTES);
     room.set(this.#ahead.subarray(this.#start, this.#end));
     this.#ahead = room;
     this.#end -= this.#start;
@@ -108,10 +111,21 @@ export class PlainSource implements ByteSource {
   }
 
   /** One read; 0 at the end of the file, and from then on without asking again: a terminal would wait for more. */
-  #readFile(into: Uint8Array): number {
+  async #readFile(into: Uint8Array): Promise<number> {
     if (this.#ended) return 0;
-    const got = attempt(`Cannot read "${this.path}"`, () => this.#file.readSync(into)) ?? 0;
-    this.#ended = got === 0;
+    const got = this.#isRegular
+      ? attempt(`Cannot read "${this.path}"`, () => this.#file.readSync(into))
+      : await this.#readStream(into).catch((cause) => fail(`Cannot read "${this.path}"`, cause));
+    this.#ended = got === null || got === 0;
+    return got ?? 0;
+  }
+
+  /** An asynchronous read takes no shared memory. */
+  async #readStream(into: Uint8Array): Promise<number | null> {
+    if (into.buffer instanceof ArrayBuffer) return await this.#file.read(into);
+    const bytes = new Uint8Array(Math.min(into.length, READ_AHEAD_BYTES));
+    const got = await this.#file.read(bytes);
+    into.set(bytes.subarray(0, got ?? 0));
     return got;
   }
 
@@ -125,10 +139,10 @@ export class PlainSource implements ByteSource {
     });
   }
 
-  #readOver(lenBytes: number): number {
+  async #readOver(lenBytes: number): Promise<number> {
     let passed = 0;
     while (passed < lenBytes) {
-      const len = Math.min(lenBytes - passed, this.#fillAhead());
+      const len = Math.min(lenBytes - passed, await this.#fillAhead());
       if (len === 0) break;
       this.#start += len;
       passed += len;
@@ -138,15 +152,17 @@ export class PlainSource implements ByteSource {
 }
 
 /** Writes bytes to a file as they come. The file stays the caller's, who syncs and closes it. */
-export class PlainSink implements SyncByteSink {
+export class PlainSink implements ByteSink {
   readonly path: string;
   readonly #file: OutputFile;
+  readonly #isRegular: boolean;
   #offsetBytes = 0;
 
   /** Writes to `file` from its current position. `path` is for messages. */
   constructor(path: string, file: OutputFile) {
     this.path = path;
     this.#file = file;
+    this.#isRegular = file.statSync?.().isFile === true;
   }
 
   get offsetBytes(): number {
@@ -157,9 +173,12 @@ export class PlainSink implements SyncByteSink {
     return this.#offsetBytes;
   }
 
-  write(from: Uint8Array): void {
+  async write(from: Uint8Array): Promise<void> {
     for (let at = 0; at < from.length;) {
-      const put = attempt(`Cannot write "${this.path}"`, () => this.#file.writeSync(from.subarray(at)));
+      const rest = from.subarray(at);
+      const put = this.#isRegular
+        ? attempt(`Cannot write "${this.path}"`, () => this.#file.writeSync(rest))
+        : await this.#file.write(unshared(rest)).catch((cause) => fail(`Cannot write "${this.path}"`, cause));
       // No system call should do this; a loop that cannot end would hide it.
       if (put === 0) throw new Error(`Cannot write "${this.path}": the system takes no bytes`);
       at += put;
@@ -172,11 +191,20 @@ export class PlainSink implements SyncByteSink {
   [Symbol.dispose](): void {}
 }
 
+/** As much of `bytes` as one asynchronous write should take, in memory that it accepts. */
+function unshared(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice(0, READ_AHEAD_BYTES);
+}
+
 /** The system names the cause (`No space left on device`) but not the file; this adds it. */
+function fail(action: string, cause: unknown): never {
+  throw new Error(`${action}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+}
+
 function attempt<T>(action: string, call: () => T): T {
   try {
     return call();
   } catch (cause) {
-    throw new Error(`${action}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    fail(action, cause);
   }
 }

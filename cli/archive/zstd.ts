@@ -11,17 +11,18 @@
 import { Decompress } from "fzstd";
 import { createXXHash64 } from "hash-wasm";
 import { type FormatError, formatError } from "../errors.ts";
-import { ChunkSink, PieceSource, showBytes } from "./bytes.ts";
+import { ChunkSink, type Piece, PieceSource, showBytes, type StoredChunk } from "./chunks.ts";
+import { type Codecs, HERE } from "./codecs.ts";
 import type { PlainSink, PlainSource } from "./plain.ts";
+import { CHECKSUM_LEN, checksumOf, DESCRIPTOR_AT, FRAME_BYTES, HAS_CHECKSUM } from "./zstd_frame.ts";
 
-/** Bytes of the stream in each frame but the last. */
-export const FRAME_BYTES = 4 * 1024 * 1024;
+type XxHash64 = Awaited<ReturnType<typeof createXXHash64>>;
 
 /**
  * Longest frame, stored and as content, that is decoded in one call. Four times what is written, so that a later version
  * may cut more coarsely; a chain of archives holds two of them for each file.
  */
-const MAX_WHOLE_BYTES = 16 * 1024 * 1024;
+const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
 
 /**
  * Largest window that is taken into memory: `zstd --ultra -21` and `--long=26` need it, RFC 8878 asks for 8 MiB. fzstd reads
@@ -34,18 +35,18 @@ const MAGIC = 0xfd2fb528;
 const MAGIC_LEN = 4;
 /** Frames of data for other readers, such as a seek table: the low four bits are free. RFC 8878, 3.1.2. */
 const SKIPPABLE_MAGIC = 0x184d2a50;
-const DESCRIPTOR_AT = 4;
-const HAS_CHECKSUM = 0b100;
+/** zstd's contrib/seekable_format/zstd_seekable_compression_format.md. */
+const SEEK_TABLE_MAGIC = 0x184d2a5e;
+const SEEKABLE_MAGIC = 0x8f92eab1;
+const SEEK_TABLE_HEAD = 8;
+const SEEK_ENTRY = 8;
+const SEEK_TABLE_FOOT = 9;
 const BLOCK_HEADER_LEN = 3;
 const MAX_BLOCK_BYTES = 128 * 1024;
 const RLE_BLOCK = 1;
 const COMPRESSED_BLOCK = 2;
 const RESERVED_BLOCK = 3;
 const COMPRESSED_LITERALS = 2;
-const CHECKSUM_LEN = 4;
-
-type Libzstd = Pick<typeof import("@bokuweb/zstd-wasm"), "compress" | "decompress">;
-type XxHash64 = Awaited<ReturnType<typeof createXXHash64>>;
 
 /** Tells by the first four bytes whether a file holds zstd data; pzstd(1) begins its files with a skippable frame. */
 export function isZstd(first: Uint8Array): boolean {
@@ -61,64 +62,66 @@ export class ZstdSink extends ChunkSink {
    * what a dump waits for.
    * @throws {RangeError} if there is no such level
    */
-  static async open(file: PlainSink, { level = 1 }: { level?: number } = {}): Promise<ZstdSink> {
+  constructor(file: PlainSink, { level = 1, codecs = HERE }: { level?: number; codecs?: Codecs } = {}) {
     if (!Number.isInteger(level) || level < 1 || level > 19) throw new RangeError(`No zstd level: ${level}`);
-    const [libzstd, hash] = await Promise.all([loadLibzstd(), createXXHash64()]);
-    return new ZstdSink(file, {
+    super(file, {
       chunkBytes: FRAME_BYTES,
-      encode: (chunk) => withChecksum(libzstd.compress(chunk, level), checksumOf(hash.init().update(chunk))),
+      ahead: codecs.ahead,
+      encode: (chunk) => codecs.zstd({ chunk, level }),
+      end: seekTable,
     });
   }
+}
+
+/**
+ * The index of the zstd seekable format, a skippable frame that names the lengths of all frames: readers that know it find
+ * any byte without decoding what comes before, the others pass over it.
+ *
+ *     5e 2a 4d 18 | u32 length of what follows | for each frame: u32 stored, u32 content | u32 frames | 00 | b1 ea 92 8f
+ */
+function seekTable(chunks: readonly StoredChunk[]): Uint8Array {
+  const table = new DataView(new ArrayBuffer(SEEK_TABLE_HEAD + chunks.length * SEEK_ENTRY + SEEK_TABLE_FOOT));
+  table.setUint32(0, SEEK_TABLE_MAGIC, true);
+  table.setUint32(4, table.byteLength - SEEK_TABLE_HEAD, true);
+  chunks.forEach(({ storedBytes, contentBytes }, i) => {
+    const at = SEEK_TABLE_HEAD + i * SEEK_ENTRY;
+    table.setUint32(at, storedBytes, true);
+    table.setUint32(at + 4, contentBytes, true);
+  });
+  table.setUint32(table.byteLength - 9, chunks.length, true);
+  table.setUint32(table.byteLength - 4, SEEKABLE_MAGIC, true);
+  return new Uint8Array(table.buffer);
 }
 
 /** Reads what any zstd file holds; frames of up to 16 MiB in one call each, others block by block. */
 export class ZstdSource extends PieceSource {
   /** Reads `file` from its current offset to its end, and closes it when disposed. */
-  static async open(file: PlainSource): Promise<ZstdSource> {
-    const [libzstd, hash] = await Promise.all([loadLibzstd(), createXXHash64()]);
-    return new ZstdSource(file, unzstd(file, libzstd, hash));
+  static async open(file: PlainSource, { codecs = HERE }: { codecs?: Codecs } = {}): Promise<ZstdSource> {
+    const hash = await createXXHash64();
+    return new ZstdSource(file, { pieces: unzstd(file, codecs, hash), ahead: codecs.ahead });
   }
 }
 
-let loading: Promise<Libzstd> | undefined;
-
-/** Loads the module when the first zstd file is opened: a run without one does not pay for it. */
-function loadLibzstd(): Promise<Libzstd> {
-  return loading ??= import("@bokuweb/zstd-wasm").then(async (module) => {
-    await module.init();
-    return module;
-  });
-}
-
-/** The build of libzstd has no way to ask for a checksum, so it is added: one bit in the header, four bytes at the end. */
-function withChecksum(bareFrame: Uint8Array, checksum: number): Uint8Array {
-  const frame = new Uint8Array(bareFrame.length + CHECKSUM_LEN);
-  frame.set(bareFrame);
-  frame[DESCRIPTOR_AT] |= HAS_CHECKSUM;
-  new DataView(frame.buffer).setUint32(bareFrame.length, checksum, true);
-  return frame;
-}
-
-/** The low four bytes of XXH64, which the hasher gives in big-endian order. */
-function checksumOf(hash: XxHash64): number {
-  const digest = hash.digest("binary");
-  return new DataView(digest.buffer, digest.byteOffset).getUint32(4);
-}
-
 /** Yields the content of every frame; returns at the end of the file, where nothing else may stand. */
-function* unzstd(file: PlainSource, libzstd: Libzstd, hash: XxHash64): Generator<Uint8Array, void> {
+async function* unzstd(file: PlainSource, codecs: Codecs, hash: XxHash64): AsyncGenerator<Piece, void> {
+  /** The frames that an index would list. */
+  const frames: ListedFrame[] = [];
   let hasFrame = false;
-  while (!hasFrame || file.peek(1).length > 0) {
-    const first = file.peek(MAGIC_LEN);
+  while (!hasFrame || (await file.peek(1)).length > 0) {
+    const startBytes = file.offsetBytes;
+    const first = await file.peek(MAGIC_LEN);
     const magic = littleEndian(first);
-    if (isSkippable(magic)) {
-      skipFrame(file);
+    if (magic === SEEK_TABLE_MAGIC) {
+      await checkSeekTable(file, frames);
+    } else if (isSkippable(magic)) {
+      await skipFrame(file);
     } else if (magic === MAGIC) {
       hasFrame = true;
-      const header = readFrameHeader(file);
-      const wholeLen = walkFrame(file, header);
+      const header = await readFrameHeader(file);
+      const wholeLen = codecs.ahead > 0 ? await walkFrame(file, header) : undefined;
       if (wholeLen === undefined) yield* decodeBlocks(file, header, hash);
-      else yield decodeWhole(file, wholeLen, header, libzstd);
+      else yield await decodeWhole(file, wholeLen, header.contentLen!, codecs);
+      frames.push({ storedBytes: file.offsetBytes - startBytes, contentBytes: header.contentLen });
     } else {
       throw formatError("zstd file", {
         path: file.path,
@@ -134,12 +137,47 @@ function isSkippable(magic: number): boolean {
   return magic - (magic % 16) === SKIPPABLE_MAGIC;
 }
 
-function skipFrame(file: PlainSource): void {
+async function skipFrame(file: PlainSource): Promise<void> {
   const startBytes = file.offsetBytes;
-  const head = peekAll(file, 8, startBytes);
+  const head = await peekAll(file, 8, startBytes);
   const len = 8 + new DataView(head.buffer, head.byteOffset).getUint32(4, true);
-  if (file.skip(len) < len) throw cutFrame(file, startBytes);
+  if (await file.skip(len) < len) throw cutFrame(file, startBytes);
 }
+
+/**
+ * Takes an index off the file. Nothing is sought here, so it is of no use but to show damage: one without checksums in it
+ * lists the frames in front of it and nothing else. `frames` begins anew, for files in a row.
+ */
+async function checkSeekTable(file: PlainSource, frames: ListedFrame[]): Promise<void> {
+  const startBytes = file.offsetBytes;
+  const listed = frames.splice(0);
+  const tableLen = SEEK_TABLE_HEAD +
+    littleEndian((await peekAll(file, SEEK_TABLE_HEAD, startBytes)).subarray(4));
+  if (tableLen > MAX_WHOLE_BYTES) return await skipFrame(file);
+  const table = await peekAll(file, tableLen, startBytes);
+  const field = (at: number) => littleEndian(table.subarray(at, at + 4));
+  const isPlain = (flags: number, magic: number) => flags === 0 && magic === SEEKABLE_MAGIC;
+  const hasForm = tableLen === SEEK_TABLE_HEAD + listed.length * SEEK_ENTRY + SEEK_TABLE_FOOT;
+  if (hasForm || isPlain(table[tableLen - 5], field(tableLen - 4))) {
+    const agrees = hasForm && isPlain(table[tableLen - 5], field(tableLen - 4)) &&
+      field(tableLen - SEEK_TABLE_FOOT) === listed.length &&
+      listed.every(({ storedBytes, contentBytes }, i) => {
+        const at = SEEK_TABLE_HEAD + i * SEEK_ENTRY;
+        return field(at) === storedBytes && (contentBytes === undefined || field(at + 4) === contentBytes);
+      });
+    if (!agrees) throw damagedFrame(file, "an index of other frames than those in front of it");
+  }
+  await file.skip(tableLen);
+}
+
+/** A frame as an index lists it; the content size as far as the frame tells it. */
+interface ListedFrame {
+  storedBytes: number;
+  contentBytes?: number;
+}
+
+/** Where in a file something is. */
+type Place = Pick<PlainSource, "path" | "offsetBytes">;
 
 interface FrameHeader {
   /** Offset of the frame in the file. */
@@ -152,15 +190,15 @@ interface FrameHeader {
 }
 
 /** Reads the header that begins at the file's offset, magic included, and takes nothing. RFC 8878, 3.1.1.1. */
-function readFrameHeader(file: PlainSource): FrameHeader {
+async function readFrameHeader(file: PlainSource): Promise<FrameHeader> {
   const startBytes = file.offsetBytes;
-  const descriptor = peekAll(file, DESCRIPTOR_AT + 1, startBytes)[DESCRIPTOR_AT];
+  const descriptor = (await peekAll(file, DESCRIPTOR_AT + 1, startBytes))[DESCRIPTOR_AT];
   const isSingleSegment = (descriptor & 0b100000) !== 0;
   const windowAt = DESCRIPTOR_AT + 1;
   const dictionaryAt = windowAt + (isSingleSegment ? 0 : 1);
   const contentLenAt = dictionaryAt + [0, 1, 2, 4][descriptor & 0b11];
   const headerLen = contentLenAt + [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6];
-  const header = peekAll(file, headerLen, startBytes);
+  const header = await peekAll(file, headerLen, startBytes);
 
   if ((descriptor & 0b1000) !== 0) throw unusable(file, "a frame header without its reserved bit", "the bit");
   const dictionary = littleEndian(header.subarray(dictionaryAt, contentLenAt));
@@ -194,10 +232,13 @@ interface BlockHeader {
 }
 
 /** Reads the block header `aheadLen` bytes from the file's offset. RFC 8878, 3.1.1.2. */
-function readBlockHeader(file: PlainSource, aheadLen: number, frame: FrameHeader): BlockHeader {
-  const fields = littleEndian(
-    peekAll(file, aheadLen + BLOCK_HEADER_LEN, frame.startBytes).subarray(aheadLen),
-  );
+async function readBlockHeader(
+  file: PlainSource,
+  aheadLen: number,
+  frame: FrameHeader,
+): Promise<BlockHeader> {
+  const ahead = await peekAll(file, aheadLen + BLOCK_HEADER_LEN, frame.startBytes);
+  const fields = littleEndian(ahead.subarray(aheadLen));
   const type = (fields >> 1) & 0b11;
   const len = fields >> 3;
   if (type === RESERVED_BLOCK) throw unusable(file, "a block of a known type", "the reserved type", aheadLen);
@@ -208,11 +249,14 @@ function readBlockHeader(file: PlainSource, aheadLen: number, frame: FrameHeader
 }
 
 /** Length of the frame in the file, checksum included; `undefined` if it is not one to decode in one call. */
-function walkFrame(file: PlainSource, frame: FrameHeader): number | undefined {
+async function walkFrame(file: PlainSource, frame: FrameHeader): Promise<number | undefined> {
   if (frame.contentLen === undefined || frame.contentLen > MAX_WHOLE_BYTES) return undefined;
   let frameLen = frame.headerLen;
+  // All of it at once: blocks never take more than their content and their headers, if they were made to be small.
+  const blocks = Math.ceil(frame.contentLen / MAX_BLOCK_BYTES) + 1;
+  await file.peek(frame.headerLen + frame.contentLen + blocks * BLOCK_HEADER_LEN + CHECKSUM_LEN);
   for (let isLast = false; !isLast;) {
-    const block = readBlockHeader(file, frameLen, frame);
+    const block = await readBlockHeader(file, frameLen, frame);
     frameLen += BLOCK_HEADER_LEN + block.storedLen;
     if (frameLen > MAX_WHOLE_BYTES) return undefined;
     isLast = block.isLast;
@@ -220,47 +264,57 @@ function walkFrame(file: PlainSource, frame: FrameHeader): number | undefined {
   return frameLen + (frame.hasChecksum ? CHECKSUM_LEN : 0);
 }
 
-/** libzstd verifies content size and checksum. */
-function decodeWhole(file: PlainSource, wholeLen: number, frame: FrameHeader, libzstd: Libzstd): Uint8Array {
-  const stored = peekAll(file, wholeLen, frame.startBytes);
-  const content = attempt(file, () => libzstd.decompress(stored));
-  if (content.length !== frame.contentLen) {
-    throw damagedFrame(file, `${content.length} bytes, not ${frame.contentLen}`);
-  }
-  file.skip(wholeLen);
-  return content;
+/** Takes one frame off the file and has it decompressed, perhaps by another thread. */
+async function decodeWhole(
+  file: PlainSource,
+  wholeLen: number,
+  contentLen: number,
+  codecs: Codecs,
+): Promise<Piece> {
+  const stored = (await peekAll(file, wholeLen, file.offsetBytes)).slice();
+  const { path, offsetBytes } = file;
+  await file.skip(wholeLen);
+  const promised = codecs.unzstd({ stored, contentBytes: contentLen }).catch((cause) => {
+    throw damagedFrame({ path, offsetBytes }, reasonOf(cause), { cause });
+  });
+  return { promised };
 }
 
-function* decodeBlocks(file: PlainSource, frame: FrameHeader, hash: XxHash64): Generator<Uint8Array, void> {
+async function* decodeBlocks(
+  file: PlainSource,
+  frame: FrameHeader,
+  hash: XxHash64,
+): AsyncGenerator<Uint8Array, void> {
   if (frame.windowLen > MAX_WINDOW_BYTES) {
     throw unusable(file, `a window of at most ${MAX_WINDOW_BYTES} bytes`, `one of ${frame.windowLen}`);
   }
   const pieces: Uint8Array[] = [];
   const decoder = new Decompress((piece) => pieces.push(piece));
   /** Gives the next bytes of the file to the decoder, in a copy since it keeps what it cannot use yet. */
-  const feed = (lenBytes: number, isFinal: boolean) => {
-    const bytes = peekAll(file, lenBytes, frame.startBytes).slice();
+  const feed = async (lenBytes: number, isFinal: boolean) => {
+    const bytes = (await peekAll(file, lenBytes, frame.startBytes)).slice();
     // The decoder would wait for a checksum only to drop it.
     if (file.offsetBytes === frame.startBytes) bytes[DESCRIPTOR_AT] &= ~HAS_CHECKSUM;
     attempt(file, () => decoder.push(bytes, isFinal));
-    file.skip(lenBytes);
+    await file.skip(lenBytes);
   };
 
   hash.init();
   let contentLen = 0;
-  let block: BlockHeader | undefined = readBlockHeader(file, frame.headerLen, frame);
-  feed(frame.headerLen + BLOCK_HEADER_LEN, false);
+  let block: BlockHeader | undefined = await readBlockHeader(file, frame.headerLen, frame);
+  await feed(frame.headerLen + BLOCK_HEADER_LEN, false);
   while (block) {
     // With each block goes the header of the next one: fzstd 0.1.1 never frees a push that ends exactly with a block.
     const next: BlockHeader | undefined = block.isLast
       ? undefined
-      : readBlockHeader(file, block.storedLen, frame);
+      : await readBlockHeader(file, block.storedLen, frame);
     if (
-      block.type === COMPRESSED_BLOCK && hasEndlessWeights(peekAll(file, block.storedLen, frame.startBytes))
+      block.type === COMPRESSED_BLOCK &&
+      hasEndlessWeights(await peekAll(file, block.storedLen, frame.startBytes))
     ) {
       throw damagedFrame(file, "Huffman weights of no bits");
     }
-    feed(block.storedLen + (next ? BLOCK_HEADER_LEN : 0), block.isLast);
+    await feed(block.storedLen + (next ? BLOCK_HEADER_LEN : 0), block.isLast);
     for (const piece of pieces.splice(0)) {
       hash.update(piece);
       contentLen += piece.length;
@@ -273,9 +327,9 @@ function* decodeBlocks(file: PlainSource, frame: FrameHeader, hash: XxHash64): G
     throw damagedFrame(file, `${contentLen} bytes of content, not ${frame.contentLen}`);
   }
   if (frame.hasChecksum) {
-    const checksum = littleEndian(peekAll(file, CHECKSUM_LEN, frame.startBytes));
+    const checksum = littleEndian(await peekAll(file, CHECKSUM_LEN, frame.startBytes));
     if (checksum !== checksumOf(hash)) throw damagedFrame(file, "content of another checksum");
-    file.skip(CHECKSUM_LEN);
+    await file.skip(CHECKSUM_LEN);
   }
 }
 
@@ -310,8 +364,8 @@ function littleEndian(bytes: Uint8Array): number {
 }
 
 /** The next `lenBytes` bytes of a frame that began at `startBytes`. */
-function peekAll(file: PlainSource, lenBytes: number, startBytes: number): Uint8Array {
-  const bytes = file.peek(lenBytes);
+async function peekAll(file: PlainSource, lenBytes: number, startBytes: number): Promise<Uint8Array> {
+  const bytes = await file.peek(lenBytes);
   if (bytes.length < lenBytes) throw cutFrame(file, startBytes, bytes.length);
   return bytes;
 }
@@ -320,10 +374,14 @@ function attempt<T>(file: PlainSource, decode: () => T): T {
   try {
     return decode();
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : `${cause}`;
-    // So the WebAssembly module calls every fault; the number is one of zstd_errors.h.
-    throw damagedFrame(file, message.replace("Failed to compress with code -", "libzstd error "), { cause });
+    throw damagedFrame(file, reasonOf(cause), { cause });
   }
+}
+
+/** The WebAssembly module calls every fault a failed compression; the number is one of zstd_errors.h. */
+function reasonOf(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : `${cause}`;
+  return message.replace("Failed to compress with code -", "libzstd error ");
 }
 
 /** `aheadLen` bytes of the frame are left of the file. */
@@ -337,7 +395,7 @@ function cutFrame(file: PlainSource, startBytes: number, aheadLen = 0): FormatEr
 }
 
 /** `what` names the damage that was noticed at the file's offset or in the frame that begins there. */
-function damagedFrame(file: PlainSource, what: string, options?: ErrorOptions): FormatError {
+function damagedFrame(file: Place, what: string, options?: ErrorOptions): FormatError {
   return formatError("zstd file", {
     path: file.path,
     offsetBytes: file.offsetBytes,

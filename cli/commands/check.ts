@@ -28,12 +28,12 @@ type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 
 export async function run(options: Options, archives: string[]): Promise<number> {
   const start = performance.now();
-  using session = new Session(options, { inputs: [...archives, options.digestin] });
+  using session = await Session.start(options, { inputs: [...archives, options.digestin] });
   try {
-    const core = await session.core();
-    const chain = await session.chain(core, archives);
+    const { core } = session;
+    const chain = await session.chain(archives);
     const digest = await DigestReader.open(core, await session.source(options.digestin));
-    const result = await check(core, { chain, digest }, session.run);
+    const result = await check(session.core, { chain, digest }, session.run);
     const seconds = secondsSince(start);
     return session.report({
       text: [...findings(result), speedText(chain.header.capacityBytes, seconds), verdict(result)],

@@ -1,6 +1,6 @@
 /** `vmdkbkp compare`: are two archives the same? */
 
-import { EXIT, UsageError } from "../errors.ts";
+import { EXIT, MismatchError } from "../errors.ts";
 import { compareDigests, compareDumps, type CompareResult } from "../pipeline/compare.ts";
 import { DigestReader, DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import { newCommand, Session } from "./session.ts";
@@ -24,8 +24,8 @@ type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 
 export async function run(options: Options, [pathA, pathB]: string[]): Promise<number> {
   const start = performance.now();
-  using session = new Session(options, { inputs: [pathA, pathB] });
-  const core = await session.core();
+  using session = await Session.start(options, { inputs: [pathA, pathB] });
+  const { core } = session;
   const a = await openArchive(core, await session.source(pathA));
   const b = await openArchive(core, await session.source(pathB));
   let result: CompareResult;
@@ -33,7 +33,9 @@ export async function run(options: Options, [pathA, pathB]: string[]): Promise<n
     result = await compareDumps(core, [a, b], session.run);
   } else if (a instanceof DigestReader && b instanceof DigestReader) {
     result = await compareDigests(core, [a, b], session.run);
-  } else throw new UsageError(`Cannot compare "${pathA}" and "${pathB}": one is a digest, the other is not`);
+  } else {throw new MismatchError(
+      `Cannot compare "${pathA}" and "${pathB}": one is a digest, the other is not`,
+    );}
   return session.report({
     text: lines(result),
     json: { command: "compare", files: [pathA, pathB], ...result, seconds: secondsSince(start) },

@@ -24,11 +24,11 @@ type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 
 export async function run(options: Options): Promise<number> {
   const start = performance.now();
-  using session = new Session(options, { inputs: [options.dumpin], outputs: [options.digestout] });
-  const core = await session.core();
+  using session = await Session.start(options, { inputs: [options.dumpin], outputs: [options.digestout] });
+  const { core } = session;
   const dumpIn = await DumpReader.open(core, await session.source(options.dumpin));
-  const digestOut = await session.sink(options.digestout, options);
-  const result = await digestOf(core, { dumpIn, digestOut }, session.run);
+  const digestOut = session.sink(options.digestout, options);
+  const result = await digestOf(session.core, { dumpIn, digestOut }, session.run);
   session.commit();
   const seconds = secondsSince(start);
   const { header } = dumpIn;

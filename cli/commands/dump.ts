@@ -80,13 +80,14 @@ export async function run(options: Options, args: string[]): Promise<number> {
     }
   }
   const start = performance.now();
-  using session = new Session(options, {
+  using session = await Session.start(options, {
     inputs: [diskPath, ...definedPaths(options.dumpin, options.digestin, options.bmpin)],
     outputs: [options.dumpout, options.digestout, options.rdiffout],
   });
   const disk = session.using(
     await openForReading(diskPath, { ...options, warn: (line) => session.warn(line) }),
   );
+  session.addInputs(disk.files);
   const dump = options.mode === "full"
     ? await full(session, disk, options)
     : await changed(session, disk, options);
@@ -105,15 +106,14 @@ async function full(session: Session, disk: ReadableDisk, options: Options): Pro
     blockBytes: blockBytesOf(options.blocksize) ?? DEFAULT_BLOCK_BYTES,
     seriesId: crypto.getRandomValues(new Uint8Array(SERIES_ID_BYTES)),
   });
-  const core = await session.core();
-  const dumpOut = await session.sink(options.dumpout!, options);
-  const digestOut = await session.sink(options.digestout!, options);
-  const result = await dumpFull(core, { disk, header, dumpOut, digestOut }, session.run);
+  const dumpOut = session.sink(options.dumpout!, options);
+  const digestOut = session.sink(options.digestout!, options);
+  const result = await dumpFull(session.core, { disk, header, dumpOut, digestOut }, session.run);
   return { header, result, storedBytes: { dump: dumpOut.storedBytes, digest: digestOut.storedBytes } };
 }
 
 async function changed(session: Session, disk: ReadableDisk, options: Options): Promise<Done> {
-  const core = await session.core();
+  const { core } = session;
   const dumpIn = await DumpReader.open(core, await session.source(options.dumpin!));
   const digestIn = await DigestReader.open(core, await session.source(options.digestin!));
   const previous = dumpIn.header;
@@ -129,11 +129,11 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
   const changedBlocks: Bitmap | undefined =
     options.bmpin && await readBitmap(session.plainSource(options.bmpin)) ||
     undefined;
-  const dumpOut = await session.sink(options.dumpout!, options);
-  const digestOut = await session.sink(options.digestout!, options);
-  const rdiffOut = await session.sink(options.rdiffout!, options);
+  const dumpOut = session.sink(options.dumpout!, options);
+  const digestOut = session.sink(options.digestout!, options);
+  const rdiffOut = session.sink(options.rdiffout!, options);
   const job = { disk, header, dumpIn, digestIn, changedBlocks, dumpOut, digestOut, rdiffOut };
-  const result = await dumpChanged(core, job, session.run);
+  const result = await dumpChanged(session.core, job, session.run);
   const storedBytes = {
     dump: dumpOut.storedBytes,
     digest: digestOut.storedBytes,

@@ -37,9 +37,9 @@ export async function run(options: Options, archives: string[]): Promise<number>
     throw new UsageError(`Cannot merge: two or more archives are needed, ${archives.length} is given`);
   }
   const start = performance.now();
-  using session = new Session(options, { inputs: archives, outputs: [out] });
-  const core = await session.core();
-  const chain = await session.chain(core, archives);
+  using session = await Session.start(options, { inputs: archives, outputs: [out] });
+  const { core } = session;
+  const chain = await session.chain(archives);
   const { header } = chain;
   if (header.full !== (dumpout !== undefined)) {
     throw new UsageError(
@@ -48,7 +48,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
         : `Cannot merge into a dump: "${archives[0]}" is an rdiff, use --rdiffout`,
     );
   }
-  const sink = await session.sink(out, options);
+  const sink = session.sink(out, options);
   const result = await merge(core, { chain, out: sink }, session.run);
   session.commit();
   const seconds = secondsSince(start);

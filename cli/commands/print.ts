@@ -1,6 +1,6 @@
 /** `vmdkbkp print`: show what is in an archive. */
 
-import { UsageError } from "../errors.ts";
+import { EXIT, FormatError, UsageError } from "../errors.ts";
 import { DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import { listDigest, listDump, type ListedRecord } from "../pipeline/list.ts";
 import { newCommand, Session } from "./session.ts";
@@ -28,27 +28,76 @@ type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 export async function run(options: Options, archives: string[]): Promise<number> {
   const paths = [options.dumpin, options.digestin, ...archives].filter((path) => path !== undefined);
   if (paths.length === 0) throw new UsageError("Cannot print: no archive is named");
-  using session = new Session(options, { inputs: paths });
-  const core = await session.core();
+  using session = await Session.start(options, { inputs: paths });
+  const { core } = session;
   const memory = core.mark();
-  if (options.json) session.write("[");
   for (const [i, path] of paths.entries()) {
     const reader = await openArchive(core, await session.source(path));
-    const header = headerJson(reader.header);
     const batches = reader instanceof DumpReader ? listDump(core, reader) : listDigest(core, reader);
+    const shown = { path, header: headerJson(reader.header), batches: options.headers ? undefined : batches };
     if (options.json) {
-      const members = JSON.stringify({ file: path, ...header }).slice(0, -1);
-      session.write(`${i > 0 ? "," : ""}\n${members}`);
-      if (!options.headers) await writeJson(session, batches);
-      session.write("}");
+      session.write(i === 0 ? "[\n" : ",\n");
+      const damage = await showJson(session, shown);
+      if (damage !== undefined || i === paths.length - 1) session.write("\n]\n");
+      if (damage !== undefined) return reportDamage(damage);
     } else {
-      session.write(`${i > 0 ? "\n" : ""}file: ${path}\n${headerLines(header)}`);
-      if (!options.headers) await writeText(session, batches);
+      session.write(i === 0 ? "" : "\n");
+      await showText(session, shown);
     }
     core.release(memory);
   }
-  if (options.json) session.write("\n]\n");
-  return 0;
+  return EXIT.done;
+}
+
+/** The result on standard output says it already, in its own place. */
+function reportDamage(damage: FormatError): number {
+  console.error(`vmdkbkp: ${damage.message}`);
+  return EXIT.corrupt;
+}
+
+/** What is shown of one file. */
+interface Shown {
+  path: string;
+  header: Record<string, unknown>;
+  batches?: AsyncIterable<ListedRecord[]>;
+}
+
+async function showText(session: Session, { path, header, batches }: Shown): Promise<void> {
+  session.write(`file: ${path}\n${headerLines(header)}`);
+  if (batches === undefined) return;
+  for await (const records of batches) {
+    session.write(
+      records.map(({ block, md5 }) => `${String(block).padStart(10)} ${md5 ?? "zero"}\n`).join(""),
+    );
+  }
+}
+
+/** One object a file. The records stream into it, so damage becomes its last member; the object is whole all the same. */
+async function showJson(
+  session: Session,
+  { path, header, batches }: Shown,
+): Promise<FormatError | undefined> {
+  session.write(JSON.stringify({ file: path, ...header }).slice(0, -1));
+  let damage: FormatError | undefined;
+  if (batches !== undefined) {
+    session.write(',"records":[');
+    try {
+      let separator = "\n";
+      for await (const records of batches) {
+        for (const record of records) {
+          session.write(separator + JSON.stringify(record));
+          separator = ",\n";
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      damage = error;
+    }
+    session.write("\n]");
+  }
+  if (damage !== undefined) session.write(`,"error":${JSON.stringify({ message: damage.message })}`);
+  session.write("}");
+  return damage;
 }
 
 function headerLines(header: Record<string, unknown>): string {
@@ -58,24 +107,4 @@ function headerLines(header: Record<string, unknown>): string {
         .join("")
       : `${name}: ${value}\n`
   ).join("");
-}
-
-async function writeText(session: Session, batches: AsyncIterable<ListedRecord[]>): Promise<void> {
-  for await (const records of batches) {
-    session.write(
-      records.map(({ block, md5 }) => `${String(block).padStart(10)} ${md5 ?? "zero"}\n`).join(""),
-    );
-  }
-}
-
-async function writeJson(session: Session, batches: AsyncIterable<ListedRecord[]>): Promise<void> {
-  session.write(',"records":[');
-  let separator = "";
-  for await (const records of batches) {
-    for (const record of records) {
-      session.write(`${separator}\n${JSON.stringify(record)}`);
-      separator = ",";
-    }
-  }
-  session.write("\n]");
 }

@@ -18,7 +18,7 @@ export const command = () => newCommand("print-bmp", HELP).argument("[bitmap]", 
 type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 
 export async function run(options: Options, [path = STREAM]: string[]): Promise<number> {
-  using session = new Session(options, { inputs: [path] });
+  using session = await Session.start(options, { inputs: [path] });
   const bitmap = await readBitmap(session.plainSource(path));
   const runs: { start: number; end: number }[] = [];
   const text: string[] = [];

@@ -26,11 +26,14 @@ type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 
 export async function run(options: Options, [olderPath, newerPath]: string[]): Promise<number> {
   const start = performance.now();
-  using session = new Session(options, { inputs: [olderPath, newerPath], outputs: [options.rdiffout] });
-  const core = await session.core();
+  using session = await Session.start(options, {
+    inputs: [olderPath, newerPath],
+    outputs: [options.rdiffout],
+  });
+  const { core } = session;
   const older = await DumpReader.open(core, await session.source(olderPath));
   const newer = await DumpReader.open(core, await session.source(newerPath));
-  const sink = await session.sink(options.rdiffout, options);
+  const sink = session.sink(options.rdiffout, options);
   const result = await rdiffBetween(core, { older, newer, out: sink }, session.run);
   session.commit();
   const seconds = secondsSince(start);

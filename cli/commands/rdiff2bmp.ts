@@ -23,8 +23,8 @@ export const command = () =>
 type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 
 export async function run(options: Options, [path = STREAM]: string[]): Promise<number> {
-  using session = new Session(options, { inputs: [path], outputs: [options.bmpout] });
-  const core = await session.core();
+  using session = await Session.start(options, { inputs: [path], outputs: [options.bmpout] });
+  const { core } = session;
   const reader = await DumpReader.open(core, await session.source(path));
   const bitmap = new Bitmap(reader.header.blockCount);
   await markRecords(core, reader, bitmap, session.run);

@@ -6,7 +6,8 @@ import { createDisk } from "../disks/create.ts";
 import { openForWriting } from "../disks/open.ts";
 import type { WritableDisk } from "../disks/disk.ts";
 import { UsageError } from "../errors.ts";
-import { proveReadable, restore } from "../pipeline/restore.ts";
+import { assertNoInput } from "../files/outputs.ts";
+import { assertRoom, proveReadable, restore } from "../pipeline/restore.ts";
 import { newCommand, Session, STREAM } from "./session.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
@@ -51,10 +52,10 @@ export async function run(options: Options, archives: string[]): Promise<number>
     );
   }
   const start = performance.now();
-  using session = new Session(options, { inputs: archives });
-  const core = await session.core();
+  using session = await Session.start(options, { inputs: archives });
+  const { core } = session;
   const memory = core.mark();
-  let chain = await session.chain(core, archives);
+  let chain = await session.chain(archives);
   const { header } = chain;
   if (options.blocksize !== undefined && options.blocksize !== String(header.blockBytes)) {
     throw new UsageError(
@@ -75,12 +76,14 @@ export async function run(options: Options, archives: string[]): Promise<number>
     );
   }
   if (!options.create) {
+    for (const file of disk.files) assertNoInput(file, archives);
+    assertRoom(chain, disk);
     if (options.omitzeroblock) {
       session.warn(`zero blocks are not written; where "${disk.path}" holds data in their place, it stays`);
     }
     await proveReadable(core, chain, session.run);
     core.release(memory);
-    chain = await session.chain(core, archives);
+    chain = await session.chain(archives);
   }
   const result = await restore(core, { chain, disk }, {
     ...session.run,

@@ -5,11 +5,11 @@
 
 import { Command } from "@commander-js/extra-typings";
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
+import { HERE, STREAMED } from "../archive/codecs.ts";
 import { sinkFor, sourceFor } from "../archive/container.ts";
 import { PlainSink, PlainSource } from "../archive/plain.ts";
 import { Core } from "../core.ts";
 import { EXIT, UsageError } from "../errors.ts";
-import { Interrupt } from "../files/interrupt.ts";
 import { Outputs } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain } from "../pipeline/chain.ts";
@@ -21,6 +21,8 @@ export interface CommonOptions {
   json?: true;
   quiet?: true;
   force?: true;
+  /** Set by `main.ts`: aborts when the program is asked to stop. */
+  signal?: AbortSignal;
 }
 
 /** What a command has to say when it is done. */
@@ -36,18 +38,19 @@ export interface Report {
 /** Standard input or output instead of a file. */
 export const STREAM = "-";
 
-/** Archives of a list above which each gets a small window. */
-const LONG_CHAIN = 16;
+/** Archives of a list above which each gets a small window and decodes nothing ahead: memory goes with their number. */
+const LONG_CHAIN = 8;
 
 /** A command with the common options and the given help behind the list of options. */
 export function newCommand(name: string, help: { summary: string; description: string; examples: string }) {
-  return new Command(name)
+  return new Command(`vmdkbkp ${name}`)
     .summary(help.summary)
     .description(help.description)
     .option("--json", "print the result as one JSON object")
     .option("-q, --quiet", "show no progress")
     .helpOption("-h, --help", "show this help")
-    .showHelpAfterError("(try --help)")
+    // An error of the command line is reported like every other one, by main.ts.
+    .configureOutput({ outputError: () => {} })
     .addHelpText("after", `\nExamples:\n${help.examples.trim().replaceAll(/^/gm, "  ")}\n\n${EXIT_CODES}`);
 }
 
@@ -57,39 +60,51 @@ export const EXIT_CODES =
   `${EXIT.corrupt} corrupt or mismatching archive,\n` +
   `            ${EXIT.diskLibrary} disk library, ${EXIT.interrupted} interrupted, ${EXIT.terminated} terminated`;
 
+/** What a command reads and writes; `-` at most once on each side. */
+export interface SessionPaths {
+  inputs: string[];
+  outputs?: (string | undefined)[];
+}
+
 /** One run of a command: opens its files, cleans up on every way out. */
 export class Session implements Disposable {
-  readonly #interrupt = new Interrupt();
+  readonly core: Core;
+  readonly #signal?: AbortSignal;
   readonly #outputs: Outputs;
   readonly #progress: ProgressLine;
   readonly #disposables: Disposable[] = [];
   readonly #usesStdout: boolean;
   readonly #json: boolean;
 
-  /**
-   * @param options the common options
-   * @param paths what the command reads and writes; `-` at most once on each side
-   */
-  constructor(options: CommonOptions, paths: { inputs: string[]; outputs?: (string | undefined)[] }) {
+  private constructor(core: Core, options: CommonOptions, { inputs, outputs }: SessionPaths) {
+    this.core = core;
+    this.#usesStdout = (outputs ?? []).includes(STREAM);
+    this.#json = options.json === true;
+    this.#outputs = new Outputs({ force: options.force === true, inputs });
+    this.#progress = new ProgressLine({ shown: options.quiet !== true && Deno.stderr.isTerminal() });
+    this.#signal = options.signal;
+    // The command may be waiting for a pipe and never come to its own clean-up.
+    this.#signal?.addEventListener("abort", () => this.#outputs[Symbol.dispose]());
+  }
+
+  /** Starts a command that reads and writes `paths`. @throws {UsageError} if the common options or the paths cannot be meant */
+  static async start(options: CommonOptions, paths: SessionPaths): Promise<Session> {
     for (const list of [paths.inputs, paths.outputs ?? []]) {
       if (list.filter((path) => path === STREAM).length > 1) {
         throw new UsageError('"-" can be used only once');
       }
     }
-    this.#usesStdout = (paths.outputs ?? []).includes(STREAM);
-    this.#json = options.json === true;
-    this.#outputs = new Outputs({ force: options.force === true, inputs: paths.inputs });
-    this.#progress = new ProgressLine({ shown: options.quiet !== true && Deno.stderr.isTerminal() });
+    return new Session(await Core.load(), options, paths);
   }
 
   /** Signal and progress for the pipeline. */
   get run(): RunOptions {
-    return { signal: this.#interrupt.signal, onProgress: (progress) => this.#progress.show(progress) };
+    return { signal: this.#signal, onProgress: (progress) => this.#progress.show(progress) };
   }
 
-  /** The core, loaded when first asked for. */
-  core(): Promise<Core> {
-    return Core.load();
+  /** Names more files that the command reads: those of a disk. No output may be one of them. */
+  addInputs(paths: readonly string[]): void {
+    this.#outputs.addInputs(paths);
   }
 
   /** Closes `resource` when the session ends. */
@@ -99,8 +114,10 @@ export class Session implements Disposable {
   }
 
   /** Opens an archive or a digest for reading. */
-  async source(path: string): Promise<ByteSource> {
-    return this.using(await sourceFor(path, path === STREAM ? Deno.stdin : openInput(path)));
+  async source(path: string, { codecs = HERE } = {}): Promise<ByteSource> {
+    return this.using(
+      await sourceFor(path, path === STREAM ? Deno.stdin : openInput(path), { codecs }),
+    );
   }
 
   /** Opens a bitmap, which is plain whatever its name. */
@@ -109,20 +126,27 @@ export class Session implements Disposable {
   }
 
   /** Opens a list of archives, newest first. */
-  async chain(core: Core, paths: readonly string[]): Promise<Chain> {
+  async chain(paths: readonly string[]): Promise<Chain> {
     const readers = [];
     const smallWindow = paths.length > LONG_CHAIN;
     for (const path of paths) {
-      readers.push(await DumpReader.open(core, await this.source(path), { smallWindow }));
+      const source = await this.source(path, smallWindow && readers.length > 0 ? { codecs: STREAMED } : {});
+      readers.push(await DumpReader.open(this.core, source, { smallWindow }));
     }
     return new Chain(readers);
   }
 
   /** Opens an archive or a digest for writing; complete with {@linkcode commit}. */
-  sink(path: string, options: { level?: string } = {}): Promise<ByteSink> {
-    return sinkFor(path, path === STREAM ? Deno.stdout : this.#outputs.open(path), {
-      level: levelOf(options.level),
-    });
+  sink(path: string, options: { level?: string } = {}): ByteSink {
+    const file = path === STREAM ? Deno.stdout : this.#outputs.open(path);
+    try {
+      return sinkFor(path, file, { level: levelOf(options.level) });
+    } catch (cause) {
+      if (cause instanceof RangeError) {
+        throw new UsageError(`Cannot use --level ${options.level}: ${cause.message}`);
+      }
+      throw cause;
+    }
   }
 
   /** Writes a small plain file whole; complete with {@linkcode commit}. */
@@ -139,7 +163,7 @@ export class Session implements Disposable {
 
   /** Gives the outputs their names. */
   commit(): void {
-    this.#interrupt.signal.throwIfAborted();
+    this.#signal?.throwIfAborted();
     this.#outputs.commit();
   }
 
@@ -167,7 +191,6 @@ export class Session implements Disposable {
     this.#progress.clear();
     for (const disposable of this.#disposables) disposable[Symbol.dispose]();
     this.#outputs[Symbol.dispose]();
-    this.#interrupt[Symbol.dispose]();
   }
 }
 

@@ -28,6 +28,8 @@ export interface Extent {
 export interface ReadableDisk extends DiskDescription, Disposable {
   /** The path it was opened by, for messages. */
   readonly path: string;
+  /** Every file that it consists of: a command that reads the disk writes to none of them. */
+  readonly files: readonly string[];
   /** `raw`, `monolithicFlat`, `monolithicSparse` ...: for summaries. */
   readonly format: string;
   /** The stretch that begins at `offsetBytes` (0 <= offsetBytes < capacityBytes). Neighbouring stretches may be of one kind. */
@@ -42,6 +44,8 @@ export interface ReadableDisk extends DiskDescription, Disposable {
 /** A disk that can be written. */
 export interface WritableDisk extends Disposable {
   readonly path: string;
+  /** Every file that it consists of: a command that writes the disk reads none of them. */
+  readonly files: readonly string[];
   readonly format: string;
   readonly capacityBytes: number;
   /** True if every byte that is not written reads as zero: a disk made for this restore. */

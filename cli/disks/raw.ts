@@ -12,6 +12,7 @@ export class RawDisk implements ReadableDisk, WritableDisk {
   readonly adapterType = ADAPTER.unknown;
   readonly metadata: ReadonlyMap<string, string> = new Map();
   readonly path: string;
+  readonly files: readonly string[];
   readonly capacityBytes: number;
   readonly fresh: boolean;
   readonly #image: ImageFile;
@@ -19,6 +20,7 @@ export class RawDisk implements ReadableDisk, WritableDisk {
   /** Takes over `image`; `fresh` if nothing but holes is in it. */
   constructor(image: ImageFile, { fresh = false }: { fresh?: boolean } = {}) {
     this.path = image.path;
+    this.files = [image.path];
     this.capacityBytes = image.sizeBytes;
     this.fresh = fresh;
     this.#image = image;

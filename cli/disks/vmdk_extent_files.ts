@@ -46,6 +46,11 @@ export class ExtentFiles implements Disposable {
     this.#descriptor = fileIdentity(Deno.statSync(realPath), realPath);
   }
 
+  /** Real paths of the extents found so far. */
+  get paths(): string[] {
+    return [...this.#known.values()].map(({ realPath }) => realPath);
+  }
+
   /**
    * Finds the file of an extent, opens it once, and tells its identity: two names may be one file.
    * @throws {FormatError} if the name is not acceptable, or the file has less than `neededBytes`

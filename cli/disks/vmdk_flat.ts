@@ -68,6 +68,10 @@ class FlatVmdk implements ReadableDisk, WritableDisk {
     this.#files = files;
   }
 
+  get files(): readonly string[] {
+    return [this.path, ...this.#files.paths];
+  }
+
   get metadata(): ReadonlyMap<string, string> {
     return this.#metadata;
   }

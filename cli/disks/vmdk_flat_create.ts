@@ -22,6 +22,7 @@ class FreshFlatVmdk implements WritableDisk {
   readonly fresh = true;
   readonly keepsMetadata = true;
   readonly path: string;
+  readonly files: readonly string[];
   readonly capacityBytes: number;
   readonly #disk: NewFlatVmdk;
   readonly #data: ImageFile;
@@ -34,6 +35,7 @@ class FreshFlatVmdk implements WritableDisk {
     disk: NewFlatVmdk,
   ) {
     this.path = path;
+    this.files = [path, files.data.path];
     this.capacityBytes = disk.capacityBytes;
     this.#disk = disk;
     this.#data = files.data;

@@ -15,6 +15,7 @@ import { parseSparseHeader, SPARSE_HEADER_BYTES, type SparseHeader } from "./vmd
 class SparseVmdk implements ReadableDisk {
   readonly format = "monolithicSparse";
   readonly path: string;
+  readonly files: readonly string[];
   readonly capacityBytes: number;
   readonly adapterType: number;
   readonly metadata: ReadonlyMap<string, string>;
@@ -26,6 +27,7 @@ class SparseVmdk implements ReadableDisk {
 
   constructor(image: ImageFile, { header, descriptor }: { header: SparseHeader; descriptor: Descriptor }) {
     this.path = image.path;
+    this.files = [image.path];
     this.capacityBytes = descriptor.capacityBytes;
     this.adapterType = adapterTypeOf(descriptor.metadata);
     this.metadata = descriptor.metadata;

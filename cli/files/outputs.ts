@@ -28,14 +28,30 @@ export interface OutputsOptions {
   inputs: readonly string[];
 }
 
+/**
+ * @throws {UsageError} if `path` is one of the files in `inputs`, by whatever name
+ */
+export function assertNoInput(path: string, inputs: readonly string[]): void {
+  const info = statIfThere(path);
+  const input = inputs.find((input) => input !== "-" && isSameFile(info, statIfThere(input)));
+  if (input !== undefined) throw new UsageError(`Cannot write "${path}": it is also an input ("${input}")`);
+}
+
 /** Opens outputs under temporary names; `commit` makes them real, disposal without it removes them. */
 export class Outputs implements Disposable {
   readonly #options: OutputsOptions;
+  readonly #inputs: string[];
   readonly #outputs: Output[] = [];
-  #committed = false;
+  #closed = false;
 
   constructor(options: OutputsOptions) {
     this.#options = options;
+    this.#inputs = [...options.inputs];
+  }
+
+  /** Names more files that the command reads: those that a disk turned out to consist of. */
+  addInputs(paths: readonly string[]): void {
+    this.#inputs.push(...paths);
   }
 
   /**
@@ -46,33 +62,38 @@ export class Outputs implements Disposable {
    */
   open(path: string): Deno.FsFile {
     const existing = statIfThere(path);
-    const finalPath = existing ? Deno.realPathSync(path) : join(realFolder(path), basename(path));
+    const direct = isStream(existing);
+    const finalPath = direct ? path : resolve(path, existing);
     this.#refuse(path, finalPath, existing);
-    const direct = existing?.isFifo || existing?.isCharDevice;
     const temporaryPath = direct ? undefined : temporaryName(finalPath);
     const file = Deno.openSync(
       temporaryPath ?? finalPath,
       direct ? { write: true } : { read: true, write: true, createNew: true },
     );
+    if (existing?.mode != null && temporaryPath !== undefined) {
+      Deno.chmodSync(temporaryPath, existing.mode & 0o777);
+    }
     this.#outputs.push({ path, finalPath, temporaryPath, file });
     return file;
   }
 
   /** Syncs every output and gives all of them their final names; on failure none has one. */
   commit(): void {
+    if (this.#closed) throw new TypeError("Cannot commit outputs: they are closed");
     for (const output of this.#outputs) {
       if (output.temporaryPath !== undefined) output.file.syncSync();
       output.file.close();
     }
     this.#renameAll();
-    this.#committed = true;
+    this.#closed = true;
     for (const folder of new Set(this.#outputs.map((output) => dirname(output.finalPath)))) {
       syncFolder(folder);
     }
   }
 
   [Symbol.dispose](): void {
-    if (this.#committed) return;
+    if (this.#closed) return;
+    this.#closed = true;
     for (const { file, temporaryPath } of this.#outputs) {
       ignoreErrors(() => file.close());
       if (temporaryPath !== undefined) ignoreErrors(() => Deno.removeSync(temporaryPath));
@@ -84,12 +105,8 @@ export class Outputs implements Disposable {
       throw new UsageError(`Cannot write "${path}": it is named for two outputs`);
     }
     if (existing === undefined) return;
-    for (const input of this.#options.inputs) {
-      if (input !== "-" && isSameFile(existing, statIfThere(input))) {
-        throw new UsageError(`Cannot write "${path}": it is also an input ("${input}")`);
-      }
-    }
-    if (existing.isFifo || existing.isCharDevice) return;
+    assertNoInput(path, this.#inputs);
+    if (isStream(existing)) return;
     if (!existing.isFile) throw new UsageError(`Cannot write "${path}": it is not a regular file`);
     if (!this.#options.force) {
       throw new UsageError(`Cannot write "${path}": it exists already (--force replaces it)`);
@@ -102,10 +119,13 @@ export class Outputs implements Disposable {
     try {
       for (const { path, finalPath, temporaryPath } of this.#outputs) {
         if (temporaryPath === undefined) continue;
-        const asidePath = statIfThere(finalPath) ? temporaryName(finalPath) : undefined;
+        // The file may have appeared while the command ran.
+        const existing = statIfThere(finalPath);
+        const asidePath = existing ? temporaryName(finalPath) : undefined;
         if (asidePath !== undefined) {
-          // The file may have appeared while the command ran.
-          if (!this.#options.force) throw new UsageError(`Cannot write "${path}": it exists by now`);
+          if (!existing!.isFile || !this.#options.force) {
+            throw new UsageError(`Cannot write "${path}": it exists by now`);
+          }
           keepAside(finalPath, asidePath);
         }
         done.push({ finalPath, asidePath });
@@ -149,8 +169,32 @@ function statIfThere(path: string): Deno.FileInfo | undefined {
   }
 }
 
-function isSameFile(a: Deno.FileInfo, b: Deno.FileInfo | undefined): boolean {
-  return b !== undefined && a.isFile && a.ino !== null && a.ino === b.ino && a.dev === b.dev;
+/** A pipe or a character device: it takes bytes and has no content to replace. */
+function isStream(info: Deno.FileInfo | undefined): boolean {
+  return info !== undefined && (info.isFifo === true || info.isCharDevice === true);
+}
+
+/** Where the file will really lie: a symbolic link to a file is followed, one that leads nowhere is refused. */
+function resolve(path: string, existing: Deno.FileInfo | undefined): string {
+  if (existing !== undefined) return Deno.realPathSync(path);
+  const finalPath = join(realFolder(path), basename(path));
+  if (isSymlink(finalPath)) {
+    throw new UsageError(`Cannot write "${path}": it is a symbolic link that leads nowhere`);
+  }
+  return finalPath;
+}
+
+function isSymlink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch {
+    return false;
+  }
+}
+
+function isSameFile(a: Deno.FileInfo | undefined, b: Deno.FileInfo | undefined): boolean {
+  return a !== undefined && b !== undefined && a.isFile && a.ino !== null && a.ino === b.ino &&
+    a.dev === b.dev;
 }
 
 function realFolder(path: string): string {

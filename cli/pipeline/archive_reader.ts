@@ -145,13 +145,18 @@ export class DumpReader {
     return this.#window.source.path;
   }
 
+  /** No record that is still to come is of a block before this one. */
+  get nextBlock(): number {
+    return this.#ended ? this.header.blockCount : Math.max(this.#nextBlock, this.#peekedBlock);
+  }
+
   /**
    * Takes the records of the batch's blocks: absent entries of the table get theirs, the others are passed over.
    *
    * @throws {FormatError} if a record is not what must come next, or a dump ends before its last block
    */
   async take(batch: Batch): Promise<void> {
-    while (!this.#ended && this.#peekedBlock < batch.end && this.#nextBlock < batch.end) {
+    while (this.nextBlock < batch.end) {
       const window = this.#window;
       const cursor = this.#cursor;
       const status = cursor.take(batch, {

@@ -29,6 +29,11 @@ export class Chain {
     this.header = { ...readers[readers.length - 1].header, full: first.header.full };
   }
 
+  /** The first block from `block` on that may have a record: rdiffs can name few blocks of a very large disk. */
+  nextFrom(block: number): number {
+    return Math.max(block, Math.min(...this.readers.map((reader) => reader.nextBlock)));
+  }
+
   /** Fills the blocks of a batch; in a chain of rdiffs blocks may stay absent. */
   async take(batch: Batch): Promise<void> {
     // The last archive comes first: what it has, the others only pass over.

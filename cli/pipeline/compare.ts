@@ -39,7 +39,11 @@ export async function compareDumps(
   const checkpoint = new Checkpoint(options);
   const [batchA, batchB] = [new Batch(core, blockBytes), new Batch(core, blockBytes)];
   const differentPtr = core.alloc(batchA.capacity);
-  for (let first = 0; batchA.start(first, blockCount); first = batchA.end) {
+  for (
+    let first = 0;
+    batchA.start(first, blockCount);
+    first = Math.max(batchA.end, Math.min(a.nextBlock, b.nextBlock))
+  ) {
     batchB.start(first, blockCount);
     await a.take(batchA);
     await b.take(batchB);
@@ -144,7 +148,7 @@ export async function markRecords(
   const { blockCount, blockBytes } = reader.header;
   const checkpoint = new Checkpoint(options);
   const batch = new Batch(core, blockBytes);
-  for (let first = 0; batch.start(first, blockCount); first = batch.end) {
+  for (let first = 0; batch.start(first, blockCount); first = Math.max(batch.end, reader.nextBlock)) {
     await reader.take(batch);
     for (let i = 0; i < batch.count; i++) if (batch.table[i] !== core.ABSENT) bitmap.set(first + i);
     await checkpoint.passBatch(batch, reader.header);

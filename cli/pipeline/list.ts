@@ -16,7 +16,7 @@ export interface ListedRecord {
 export async function* listDump(core: Core, reader: DumpReader): AsyncGenerator<ListedRecord[]> {
   const { blockCount, blockBytes } = reader.header;
   const batch = new Batch(core, blockBytes);
-  for (let first = 0; batch.start(first, blockCount); first = batch.end) {
+  for (let first = 0; batch.start(first, blockCount); first = Math.max(batch.end, reader.nextBlock)) {
     await reader.take(batch);
     batch.dropZeros();
     batch.hash();

@@ -21,7 +21,7 @@ export async function merge(
   const checkpoint = new Checkpoint(options);
   const batch = new Batch(core, header.blockBytes);
   const writer = new DumpWriter(core, out, header);
-  for (let first = 0; batch.start(first, header.blockCount); first = batch.end) {
+  for (let first = 0; batch.start(first, header.blockCount); first = chain.nextFrom(batch.end)) {
     await chain.take(batch);
     await writer.write(batch);
     await checkpoint.passBatch(batch, header);

@@ -33,12 +33,21 @@ export interface RestoreResult {
 export async function proveReadable(core: Core, chain: Chain, options: RunOptions = {}): Promise<void> {
   const checkpoint = new Checkpoint(options);
   const batch = new Batch(core, chain.header.blockBytes);
-  for (let first = 0; batch.start(first, chain.header.blockCount); first = batch.end) {
+  for (let first = 0; batch.start(first, chain.header.blockCount); first = chain.nextFrom(batch.end)) {
     await chain.take(batch);
     assertPadding(batch, chain);
     await checkpoint.passBatch(batch, chain.header);
   }
   await chain.finish();
+}
+
+/** @throws {MismatchError} if the disk is smaller than the one that was dumped */
+export function assertRoom(chain: Chain, disk: WritableDisk): void {
+  const { capacityBytes } = chain.header;
+  if (disk.capacityBytes >= capacityBytes) return;
+  throw new MismatchError(
+    `Cannot restore to disk "${disk.path}": it has ${disk.capacityBytes} bytes, ${capacityBytes} are needed`,
+  );
 }
 
 /**
@@ -53,17 +62,18 @@ export async function restore(
   options: RestoreOptions = {},
 ): Promise<RestoreResult> {
   const { blockCount, blockBytes, capacityBytes } = chain.header;
-  if (disk.capacityBytes < capacityBytes) {
-    throw new MismatchError(
-      `Cannot restore to disk "${disk.path}": it has ${disk.capacityBytes} bytes, ${capacityBytes} are needed`,
-    );
-  }
+  assertRoom(chain, disk);
   const checkpoint = new Checkpoint(options);
   const batch = new Batch(core, blockBytes);
-  const result: RestoreResult = { blocks: blockCount, writtenBlocks: 0, zeroBlocks: 0, absentBlocks: 0 };
+  const result: RestoreResult = {
+    blocks: blockCount,
+    writtenBlocks: 0,
+    zeroBlocks: 0,
+    absentBlocks: blockCount,
+  };
   const skipZeros = disk.fresh || options.omitZeroBlocks === true;
 
-  for (let first = 0; batch.start(first, blockCount); first = batch.end) {
+  for (let first = 0; batch.start(first, blockCount); first = chain.nextFrom(batch.end)) {
     await chain.take(batch);
     assertPadding(batch, chain);
     batch.dropZeros();
@@ -71,8 +81,8 @@ export async function restore(
       const end = runEnd(batch, block);
       const entry = batch.table[block - first];
       const count = end - block;
-      if (entry === core.ABSENT) result.absentBlocks += count;
-      else if (entry === core.ZERO) result.zeroBlocks += count;
+      if (entry !== core.ABSENT) result.absentBlocks -= count;
+      if (entry === core.ZERO) result.zeroBlocks += count;
       if (entry !== core.ABSENT && !(entry === core.ZERO && skipZeros)) {
         // The slots of zero blocks are free; zeros are written from there.
         const from = batch.slots(block, end);
