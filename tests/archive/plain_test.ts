@@ -1,45 +1,32 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { type InputFile, PlainSink, PlainSource } from "../../cli/archive/plain.ts";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { type InputFile, type OutputFile, PlainSink, PlainSource } from "../../cli/archive/plain.ts";
+import { StoredStream, streamOf } from "./files.ts";
 
 const SIZE = 600_011;
 const CONTENT = Uint8Array.from({ length: SIZE }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
 
-/** A file that gives at most `atOnce` bytes a read and cannot seek, as a pipe. */
-function pipeOf(content: Uint8Array, atOnce: number): InputFile {
-  let at = 0;
-  return {
-    readSync(into) {
-      const part = content.subarray(at, at + Math.min(atOnce, into.length));
-      into.set(part);
-      at += part.length;
-      return part.length || null;
-    },
-    close() {},
-  };
-}
-
 /** Runs `check` on every kind of file that holds CONTENT. */
-function withEachFile(check: (source: PlainSource, kind: string) => void): void {
-  const dir = Deno.makeTempDirSync();
+async function withEachFile(check: (source: PlainSource, kind: string) => Promise<void>): Promise<void> {
+  const path = Deno.makeTempFileSync();
   try {
-    const path = `${dir}/plain`;
     Deno.writeFileSync(path, CONTENT);
-    for (const [kind, file] of [["regular", Deno.openSync(path)], ["pipe", pipeOf(CONTENT, 777)]] as const) {
+    const files = { regular: Deno.openSync(path), pipe: streamOf(CONTENT, { atOnce: [777] }) };
+    for (const [kind, file] of Object.entries(files)) {
       using source = new PlainSource(path, file);
-      check(source, kind);
+      await check(source, kind);
     }
   } finally {
-    Deno.removeSync(dir, { recursive: true });
+    Deno.removeSync(path);
   }
 }
 
 for (const size of [1, 7, 511, 65536, 262143, 262144, 262145, SIZE, SIZE + 1]) {
-  Deno.test(`PlainSource.read() gives the file in reads of ${size} bytes`, () => {
-    withEachFile((source, kind) => {
+  Deno.test(`PlainSource.read() gives the file in reads of ${size} bytes`, async () => {
+    await withEachFile(async (source, kind) => {
       const into = new Uint8Array(size);
       let at = 0;
       for (;;) {
-        const got = source.read(into);
+        const got = await source.read(into);
         assertEquals(into.subarray(0, got), CONTENT.subarray(at, at + got), kind);
         at += got;
         assertEquals(source.offsetBytes, at);
@@ -47,54 +34,70 @@ for (const size of [1, 7, 511, 65536, 262143, 262144, 262145, SIZE, SIZE + 1]) {
         // Comparing each of 600 thousand single bytes by assertion takes seconds.
         if (size < 7 && at > 5000) return;
       }
-      assertEquals([at, source.read(into)], [SIZE, 0], kind);
+      assertEquals([at, await source.read(into)], [SIZE, 0], kind);
     });
   });
 }
 
-Deno.test("PlainSource.skip() and peek() keep their place between reads", () => {
-  withEachFile((source, kind) => {
+Deno.test("PlainSource.skip() and peek() keep their place between reads", async () => {
+  await withEachFile(async (source, kind) => {
     const two = new Uint8Array(2);
-    assertEquals(source.peek(3), CONTENT.slice(0, 3), kind);
-    assertEquals(source.skip(10), 10);
-    assertEquals(source.read(two), 2);
+    assertEquals(await source.peek(3), CONTENT.slice(0, 3), kind);
+    assertEquals(await source.skip(10), 10);
+    assertEquals(await source.read(two), 2);
     assertEquals(two, CONTENT.slice(10, 12), kind);
-    assertEquals(source.skip(300_000), 300_000);
-    assertEquals(source.peek(200_000), CONTENT.slice(300_012, 500_012), kind);
-    assertEquals(source.read(two), 2);
+    assertEquals(await source.skip(300_000), 300_000);
+    assertEquals(await source.peek(200_000), CONTENT.slice(300_012, 500_012), kind);
+    assertEquals(await source.read(two), 2);
     assertEquals(two, CONTENT.slice(300_012, 300_014), kind);
     assertEquals(source.offsetBytes, 300_014);
   });
 });
 
-Deno.test("PlainSource.skip() stops at the end of the file", () => {
-  withEachFile((source, kind) => {
-    assertEquals(source.skip(SIZE - 5), SIZE - 5, kind);
-    assertEquals(source.skip(1e12), 5, kind);
-    assertEquals([source.offsetBytes, source.skip(1), source.read(new Uint8Array(4))], [SIZE, 0, 0], kind);
-    assertEquals(source.peek(4).length, 0, kind);
+Deno.test("PlainSource.skip() stops at the end of the file", async () => {
+  await withEachFile(async (source, kind) => {
+    assertEquals(await source.skip(SIZE - 5), SIZE - 5, kind);
+    assertEquals(await source.skip(1e12), 5, kind);
+    const behind = [source.offsetBytes, await source.skip(1), await source.read(new Uint8Array(4))];
+    assertEquals(behind, [SIZE, 0, 0], kind);
+    assertEquals((await source.peek(4)).length, 0, kind);
   });
 });
 
-Deno.test("PlainSource begins where the file stands", () => {
+Deno.test("PlainSource begins where the file stands", async () => {
   const path = Deno.makeTempFileSync();
   try {
     Deno.writeFileSync(path, CONTENT);
     const file = Deno.openSync(path);
     file.seekSync(SIZE - 8, Deno.SeekMode.Start);
     using source = new PlainSource(path, file);
-    assertEquals([source.skip(6), source.offsetBytes, source.skip(6)], [6, 6, 2]);
+    assertEquals([await source.skip(6), source.offsetBytes, await source.skip(6)], [6, 6, 2]);
   } finally {
     Deno.removeSync(path);
   }
 });
 
-Deno.test("PlainSource reads into shared memory", () => {
-  withEachFile((source, kind) => {
+Deno.test("PlainSource reads into shared memory", async () => {
+  await withEachFile(async (source, kind) => {
     const into = new Uint8Array(new SharedArrayBuffer(SIZE + 10));
-    assertEquals(source.read(into.subarray(0, 5)) + source.read(into.subarray(5)), SIZE);
+    assertEquals(await source.read(into.subarray(0, 5)) + await source.read(into.subarray(5)), SIZE);
     assertEquals(into.slice(0, SIZE), CONTENT, kind);
   });
+});
+
+Deno.test("PlainSource reads a regular file at once, however little it gives a read", async () => {
+  using source = new PlainSource("a", regularFile(CONTENT.subarray(0, 20), { atOnce: 3 }));
+  assertEquals(await source.peek(5), CONTENT.slice(0, 5));
+  const into = new Uint8Array(30);
+  assertEquals(await source.read(into), 20);
+  assertEquals(into.subarray(0, 20), CONTENT.subarray(0, 20));
+});
+
+Deno.test("PlainSource asks a stream that has ended no more", async () => {
+  let reads = 0;
+  const read = () => Promise.resolve(++reads === 1 ? null : 1);
+  using source = new PlainSource("tty", { ...streamOf(CONTENT), read });
+  assertEquals([await source.read(new Uint8Array(4)), await source.skip(4), reads], [0, 0, 1]);
 });
 
 Deno.test({
@@ -107,52 +110,103 @@ Deno.test({
       await new Deno.Command("mkfifo", { args: [path] }).output();
       const writer = new Deno.Command("sh", { args: ["-c", `printf 0123456789 > ${path}`] }).spawn();
       using source = new PlainSource(path, Deno.openSync(path));
-      assertEquals([source.skip(4), source.read(new Uint8Array(3)), source.skip(9)], [4, 3, 3]);
+      const shared = new Uint8Array(new SharedArrayBuffer(3));
+      assertEquals([await source.skip(4), await source.read(shared), await source.skip(9)], [4, 3, 3]);
+      assertEquals([...shared], [0x34, 0x35, 0x36]);
       await writer.status;
 
       using nothing = new PlainSource("/dev/null", Deno.openSync("/dev/null"));
-      assertEquals([nothing.read(new Uint8Array(3)), nothing.skip(3)], [0, 0]);
+      assertEquals([await nothing.read(new Uint8Array(3)), await nothing.skip(3)], [0, 0]);
       using zeros = new PlainSource("/dev/zero", Deno.openSync("/dev/zero"));
-      assertEquals([zeros.skip(1_000_000), zeros.read(new Uint8Array(300_000))], [1_000_000, 300_000]);
+      assertEquals(await zeros.skip(1_000_000), 1_000_000);
+      assertEquals(await zeros.read(new Uint8Array(300_000)), 300_000);
     } finally {
       Deno.removeSync(dir, { recursive: true });
     }
   },
 });
 
-Deno.test("PlainSource names the file that cannot be read", () => {
+Deno.test("PlainSource names the file that cannot be read", async () => {
   using source = new PlainSource("some/dir", Deno.openSync("."));
-  const error = assertThrows(() => source.read(new Uint8Array(1)), Error);
-  assertStringIncludes((error as Error).message, 'Cannot read "some/dir": ');
-});
+  const error = await assertRejects(() => source.read(new Uint8Array(1)), Error);
+  assertStringIncludes(error.message, 'Cannot read "some/dir": ');
 
-Deno.test("PlainSink writes until all is written", () => {
-  const stored: number[] = [];
-  const sink = new PlainSink("short", {
-    writeSync(from) {
-      stored.push(...from.subarray(0, 3));
-      return Math.min(3, from.length);
+  using regular = new PlainSource("a.dump", {
+    ...regularFile(CONTENT),
+    readSync: () => {
+      throw new Error("Input/output error");
     },
   });
-  sink.write(CONTENT.subarray(0, 11));
-  sink.write(new Uint8Array(0));
-  sink.write(CONTENT.subarray(11, 15));
-  sink.finish();
-  assertEquals(stored, [...CONTENT.subarray(0, 15)]);
+  await assertRejects(() => regular.peek(1), Error, 'Cannot read "a.dump": Input/output error');
+});
+
+Deno.test("PlainSink writes until all is written", async () => {
+  const file = new StoredStream({ atOnce: 3 });
+  const sink = new PlainSink("short", file);
+  await sink.write(CONTENT.subarray(0, 11));
+  await sink.write(new Uint8Array(0));
+  await sink.write(CONTENT.subarray(11, 15));
+  await sink.finish();
+  assertEquals(file.bytes, CONTENT.slice(0, 15));
   assertEquals([sink.offsetBytes, sink.storedBytes], [15, 15]);
+});
+
+Deno.test("PlainSink writes a regular file at once, and shared memory to every kind of file", async () => {
+  const shared = new Uint8Array(new SharedArrayBuffer(SIZE));
+  shared.set(CONTENT);
+  const path = Deno.makeTempFileSync();
+  try {
+    using file = Deno.openSync(path, { write: true });
+    const write = () => Promise.reject(new Error("not at once"));
+    await new PlainSink(path, {
+      write,
+      writeSync: (from) => file.writeSync(from),
+      statSync: () => file.statSync(),
+    })
+      .write(shared);
+    assertEquals(Deno.readFileSync(path), CONTENT);
+  } finally {
+    Deno.removeSync(path);
+  }
+  const stream = new StoredStream();
+  await new PlainSink("stream", stream).write(shared);
+  assertEquals(stream.bytes, CONTENT);
 });
 
 Deno.test({
   name: "PlainSink names the file that cannot be written",
   ignore: Deno.build.os !== "linux",
-  fn: () => {
+  fn: async () => {
     using full = Deno.openSync("/dev/full", { write: true });
-    const error = assertThrows(() => new PlainSink("a.dump", full).write(CONTENT), Error);
-    assertStringIncludes((error as Error).message, 'Cannot write "a.dump": No space left on device');
-    assertThrows(
-      () => new PlainSink("a.dump", { writeSync: () => 0 }).write(CONTENT),
-      Error,
-      "takes no bytes",
-    );
+    const because = 'Cannot write "a.dump": No space left on device';
+    await assertRejects(() => new PlainSink("a.dump", full).write(CONTENT), Error, because);
+    const regular: OutputFile = {
+      writeSync: (from) => full.writeSync(from),
+      write: () => Promise.reject(new Error("not at once")),
+      statSync: () => ({ isFile: true }) as Deno.FileInfo,
+    };
+    await assertRejects(() => new PlainSink("a.dump", regular).write(CONTENT), Error, because);
   },
 });
+
+Deno.test("PlainSink does not wait for a file that takes nothing", async () => {
+  const stuck = new StoredStream({ atOnce: 0 });
+  await assertRejects(() => new PlainSink("a.dump", stuck).write(CONTENT), Error, "takes no bytes");
+});
+
+/** A regular file that is refused what only streams are asked. */
+function regularFile(content: Uint8Array, { atOnce = Infinity } = {}): InputFile {
+  let at = 0;
+  return {
+    readSync(into) {
+      const part = content.subarray(at, at + Math.min(atOnce, into.length));
+      into.set(part);
+      at += part.length;
+      return part.length || null;
+    },
+    read: () => Promise.reject(new Error("not at once")),
+    close() {},
+    statSync: () => ({ isFile: true, size: content.length }) as Deno.FileInfo,
+    seekSync: (offset) => at += Number(offset),
+  };
+}

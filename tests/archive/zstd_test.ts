@@ -1,8 +1,12 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Buffer } from "node:buffer";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FormatError } from "../../cli/errors.ts";
 import { PlainSink, PlainSource } from "../../cli/archive/plain.ts";
-import { FRAME_BYTES, ZstdSink, ZstdSource } from "../../cli/archive/zstd.ts";
+import { ZstdSink, ZstdSource } from "../../cli/archive/zstd.ts";
+import { FRAME_BYTES } from "../../cli/archive/zstd_frame.ts";
+import { assertEqualBytes } from "../integration/same_bytes.ts";
+import { concat, contentOf, readAll, StoredStream, streamOf } from "./files.ts";
+import { hasTool, runTool } from "./tools.ts";
+import { type Frame, readSeekTable, walkFrames } from "./zstd_layout.ts";
 
 const TEXT = new TextEncoder().encode("13\0" + "some block or other ".repeat(40_000));
 const MIB = 1024 * 1024;
@@ -14,41 +18,21 @@ const HELLO = [...new TextEncoder().encode("hello")];
 const HELLO_BLOCK = [0x29, 0, 0, ...HELLO];
 /** Low half of the XXH64 of "hello", by `zstd --check`. */
 const HELLO_CHECKSUM = [0xa3, 0x6d, 0x9f, 0x88];
+const SEEK_TABLE_MAGIC = [0x5e, 0x2a, 0x4d, 0x18];
+const SEEKABLE_MAGIC = [0xb1, 0xea, 0x92, 0x8f];
 const SKIPPABLE = [0x5e, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
 
 async function read(stored: Uint8Array): Promise<Uint8Array> {
-  let at = 0;
-  using source = await ZstdSource.open(
-    new PlainSource("a.zst", {
-      readSync(into) {
-        const part = stored.subarray(at, at + into.length);
-        into.set(part);
-        at += part.length;
-        return part.length || null;
-      },
-      close() {},
-    }),
-  );
-  const parts: Uint8Array[] = [];
-  for (;;) {
-    const into = new Uint8Array(MIB / 4);
-    const got = source.read(into);
-    parts.push(into.subarray(0, got));
-    if (got < into.length) return concat(...parts);
-  }
+  using source = await ZstdSource.open(new PlainSource("a.zst", streamOf(stored)));
+  return await readAll(source, [MIB / 4]);
 }
 
-async function write(content: Uint8Array, level?: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  const file = { writeSync: (from: Uint8Array) => parts.push(from.slice()) && from.length };
-  using sink = await ZstdSink.open(new PlainSink("a.zst", file), { level });
-  sink.write(content);
-  sink.finish();
-  return concat(...parts);
-}
-
-function concat(...parts: Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(parts));
+async function write(content: Uint8Array, level?: number): Promise<Uint8Array<ArrayBuffer>> {
+  const file = new StoredStream();
+  using sink = new ZstdSink(new PlainSink("a.zst", file), { level });
+  await sink.write(content);
+  await sink.finish();
+  return file.bytes;
 }
 
 function frame(...bytes: number[]): Uint8Array {
@@ -56,51 +40,75 @@ function frame(...bytes: number[]): Uint8Array {
 }
 
 async function assertRefused(stored: Uint8Array, message: string): Promise<void> {
-  try {
-    await read(stored);
-  } catch (error) {
-    assertThrows(
-      () => {
-        throw error;
-      },
-      FormatError,
-      message,
-    );
-    return;
-  }
-  throw new Error(`Read what should be refused with: ${message}`);
+  await assertRejects(() => read(stored), FormatError, message);
 }
 
-function assertSameBytes(actual: Uint8Array, expected: Uint8Array, hint = ""): void {
-  assert(Buffer.compare(actual, expected) === 0, hint);
+function sum(frames: readonly Frame[], key: keyof Frame): number {
+  return frames.reduce((total, frame) => total + frame[key], 0);
 }
 
-const hasZstd = (() => {
-  try {
-    return new Deno.Command("zstd", { args: ["--version"], stdout: "null", stderr: "null" }).outputSync()
-      .success;
-  } catch {
-    return false;
-  }
-})();
+const hasZstd = hasTool("zstd");
 
 /** Compresses `content` from standard input, so that the frame does not tell its size. */
-async function zstd(args: string[], content: Uint8Array): Promise<Uint8Array> {
-  const child = new Deno.Command("zstd", { args: ["-q", "-c", ...args], stdin: "piped", stdout: "piped" })
-    .spawn();
-  const feeding = new Blob([content as BlobPart]).stream().pipeTo(child.stdin);
-  const [{ success, stdout }] = await Promise.all([child.output(), feeding]);
-  assert(success);
-  return stdout;
+function zstd(args: string[], content: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  return runTool(["zstd", "-q", "-c", ...args], content);
+}
+
+/** The frames without the seek table behind them. */
+async function writeFrames(content: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  const stored = await write(content);
+  return stored.slice(0, readSeekTable(stored).startBytes);
 }
 
 Deno.test("ZstdSink writes frames with content size and checksum", async () => {
-  assertEquals(await write(new Uint8Array(0)), frame(0x24, 0, 1, 0, 0, 0x99, 0xe9, 0xd8, 0x51));
-  assertEquals(await write(Uint8Array.from(HELLO)), frame(0x24, 5, ...HELLO_BLOCK, ...HELLO_CHECKSUM));
-  const two = await write(new Uint8Array(FRAME_BYTES + 5));
-  const one = await write(new Uint8Array(FRAME_BYTES));
+  assertEquals(await writeFrames(new Uint8Array(0)), frame(0x24, 0, 1, 0, 0, 0x99, 0xe9, 0xd8, 0x51));
+  const hello = await writeFrames(Uint8Array.from(HELLO));
+  assertEquals(hello, frame(0x24, 5, ...HELLO_BLOCK, ...HELLO_CHECKSUM));
+  const two = await writeFrames(new Uint8Array(FRAME_BYTES + 5));
+  const one = await writeFrames(new Uint8Array(FRAME_BYTES));
   assertEquals(two.subarray(0, one.length), one);
-  assertEquals(two.subarray(one.length), await write(new Uint8Array(5)));
+  assertEquals(two.subarray(one.length), await writeFrames(new Uint8Array(5)));
+});
+
+Deno.test("ZstdSink ends with the seek table that is drawn in zstd.ts", async () => {
+  const stored = await write(Uint8Array.from(HELLO));
+  const lengths = [18, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0];
+  assertEquals([...stored.subarray(18)], [
+    ...SEEK_TABLE_MAGIC,
+    17,
+    0,
+    0,
+    0,
+    ...lengths,
+    0,
+    ...SEEKABLE_MAGIC,
+  ]);
+});
+
+for (const size of [0, 1, 300, FRAME_BYTES, FRAME_BYTES + 1, 3 * FRAME_BYTES + 70_000]) {
+  Deno.test(`ZstdSink names in its seek table every frame of a stream of ${size} bytes`, async () => {
+    const stored = await write(contentOf(size, size));
+    const walked = walkFrames(stored);
+    const { startBytes, frames } = readSeekTable(stored);
+    assertEquals(frames, walked);
+    assertEquals(sum(frames, "storedBytes"), startBytes);
+    assertEquals(sum(frames, "contentBytes"), size);
+    const lastBytes = size === 0 ? 0 : (size - 1) % FRAME_BYTES + 1;
+    const fullFrames = Array(frames.length - 1).fill(FRAME_BYTES);
+    assertEquals(frames.map(({ contentBytes }) => contentBytes), [...fullFrames, lastBytes]);
+  });
+}
+
+Deno.test("ZstdSink's seek table leads to frames that can be read alone", async () => {
+  const content = contentOf(2 * FRAME_BYTES + 999, 12);
+  const stored = await write(content);
+  let [storedAt, contentAt] = [0, 0];
+  for (const { storedBytes, contentBytes } of readSeekTable(stored).frames) {
+    const alone = await read(stored.subarray(storedAt, storedAt + storedBytes));
+    assertEqualBytes(alone, content.subarray(contentAt, contentAt + contentBytes), `frame at ${contentAt}`);
+    storedAt += storedBytes;
+    contentAt += contentBytes;
+  }
 });
 
 Deno.test("ZstdSink takes zstd's levels", async () => {
@@ -108,7 +116,7 @@ Deno.test("ZstdSink takes zstd's levels", async () => {
   const noisy = Uint8Array.from({ length: 400_000 }, (_, i) => (i % 1000) * (i >> 9) >> 7);
   for (const level of [1, 3, 19]) {
     const stored = await write(noisy, level);
-    assertSameBytes(await read(stored), noisy);
+    assertEqualBytes(await read(stored), noisy, `level ${level}`);
     lengths.push(stored.length);
   }
   assert(lengths[0] > lengths[2], `${lengths}`);
@@ -163,6 +171,28 @@ Deno.test("ZstdSource passes over skippable frames", async () => {
   await assertRefused(skippable, "at byte 11 a zstd frame is expected, the end of the file is found");
 });
 
+Deno.test("ZstdSource reads indexes that other programs wrote, of frames that do not tell their content size", async () => {
+  const unsized = frame(0, 0, ...HELLO_BLOCK);
+  const entry = [unsized.length, 0, 0, 0, HELLO.length, 0, 0, 0];
+  const index = [...entry, 1, 0, 0, 0, 0, ...SEEKABLE_MAGIC];
+  const stored = concat(unsized, Uint8Array.from([...SEEK_TABLE_MAGIC, index.length, 0, 0, 0, ...index]));
+  assertEquals([...await read(stored)], HELLO);
+  const withChecksums = [...entry, ...HELLO_CHECKSUM, 1, 0, 0, 0, 0x80, ...SEEKABLE_MAGIC];
+  const checked = Uint8Array.from([...SEEK_TABLE_MAGIC, withChecksums.length, 0, 0, 0, ...withChecksums]);
+  assertEquals([...await read(concat(unsized, checked))], HELLO);
+});
+
+Deno.test("ZstdSource refuses an index that lists other frames than those in front of it", async () => {
+  const stored = await write(Uint8Array.from(HELLO));
+  const { startBytes } = readSeekTable(stored);
+  for (let at = startBytes + 8; at < stored.length; at++) {
+    const changed = stored.with(at, stored[at] ^ 1);
+    await assertRefused(changed, `at byte ${startBytes} an intact zstd frame is expected, damage (an index`);
+  }
+  const shifted = concat(stored.subarray(0, startBytes), stored);
+  await assertRefused(shifted.slice(0, -17).fill(0, -1), "is found");
+});
+
 Deno.test("ZstdSource refuses headers and blocks that it cannot read", async () => {
   const refused = {
     "reserved bit": frame(0x28, 5, ...HELLO_BLOCK),
@@ -205,7 +235,7 @@ Deno.test("ZstdSource verifies checksums of frames with and without content size
   await assertRefused(frame(4, 0, ...HELLO_BLOCK, ...wrong), "damage (content of another checksum)");
 });
 
-Deno.test("ZstdSource refuses every cut of a file", async () => {
+Deno.test("ZstdSource refuses every cut of a file but the one that takes its seek table whole", async () => {
   const whole = frame(
     4,
     0,
@@ -219,9 +249,14 @@ Deno.test("ZstdSource refuses every cut of a file", async () => {
     ...HELLO.slice(2),
     ...HELLO_CHECKSUM,
   );
-  for (const stored of [whole, await write(TEXT.subarray(0, 700))]) {
+  const content = TEXT.subarray(0, 700);
+  const own = await write(content);
+  const { startBytes } = readSeekTable(own);
+  for (const stored of [whole, own]) {
     for (let len = 0; len < stored.length; len++) {
-      await assertRefused(stored.subarray(0, len), "is found");
+      const cut = stored.subarray(0, len);
+      if (stored === own && len === startBytes) assertEquals(await read(cut), content);
+      else await assertRefused(cut, "is found");
     }
   }
 });
@@ -243,8 +278,8 @@ for (
     ignore: !hasZstd,
     fn: async () => {
       const stored = await zstd(args, TEXT);
-      assertSameBytes(await read(stored), TEXT);
-      assertSameBytes(await read(concat(stored, stored)), concat(TEXT, TEXT));
+      assertEqualBytes(await read(stored), TEXT, "one");
+      assertEqualBytes(await read(concat(stored, stored)), concat(TEXT, TEXT), "two");
       await assertRefused(stored.subarray(0, -1), "the end of the file is found");
     },
   });
@@ -258,7 +293,7 @@ Deno.test({
       const content = new Uint8Array(len);
       for (let at = 0, turn = 0; at < len; at += 1 + (turn++ * 7919) % 30_011) content[at] = turn;
       const stored = await zstd(["-1", `--stream-size=${len}`], content);
-      assertSameBytes(await read(stored), content, `${len} bytes`);
+      assertEqualBytes(await read(stored), content, `${len} bytes`);
     }
   },
 });
@@ -283,7 +318,7 @@ Deno.test({
         const changed = stored.slice();
         changed[at] ^= mask;
         try {
-          assertSameBytes(await read(changed), content, `byte ${at} changed by ${mask}`);
+          assertEqualBytes(await read(changed), content, `byte ${at} changed by ${mask}`);
         } catch (error) {
           if (!(error instanceof FormatError)) throw error;
         }

@@ -1,0 +1,271 @@
+/** Pieces that are compressed and decompressed out of order: the same content, the same file, the same errors. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import zlib from "node:zlib";
+import type { ByteSource } from "../../cli/archive/bytes.ts";
+import { type Codecs, HERE } from "../../cli/archive/codecs.ts";
+import { sinkFor, sourceFor } from "../../cli/archive/container.ts";
+import { GzipSource } from "../../cli/archive/gzip.ts";
+import { gzipMember, MEMBER_BYTES } from "../../cli/archive/gzip_member.ts";
+import { PlainSource } from "../../cli/archive/plain.ts";
+import { ZstdSource } from "../../cli/archive/zstd.ts";
+import { zstdFrame } from "../../cli/archive/zstd_frame.ts";
+import { FormatError } from "../../cli/errors.ts";
+import { Random } from "../../scripts/disk_image.ts";
+import { assertEqualBytes } from "../integration/same_bytes.ts";
+import { concat, contentOf, ODD_SIZES, readAll, StoredStream, streamOf } from "./files.ts";
+import { ShuffledCodecs } from "./shuffled_codecs.ts";
+
+const AHEAD = [1, 2, 5];
+const SEEDS = [1, 2, 3, 4, 5, 6];
+const COUNT = 9;
+
+/** How each container is made of pieces; a few hundred bytes each, so that byte after byte can be read. */
+const CONTAINERS = {
+  "a.gz": {
+    open: (file: PlainSource, codecs: Codecs) => Promise.resolve(new GzipSource(file, { codecs })),
+    own: (content: Uint8Array, isLast: boolean) => Promise.resolve(gzipMember(content, { level: 1, isLast })),
+    foreign: (content: Uint8Array) => new Uint8Array(zlib.gzipSync(content)),
+  },
+  "a.zst": {
+    open: (file: PlainSource, codecs: Codecs) => ZstdSource.open(file, { codecs }),
+    own: (content: Uint8Array) => zstdFrame(content, 1),
+    foreign: rawFrame,
+  },
+};
+
+/** A zstd frame without content size, so one that is decoded block by block: a raw block in a window of 1 KiB. */
+function rawFrame(content: Uint8Array): Uint8Array {
+  const header = (content.length << 3) | 1;
+  return concat(
+    Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0, header & 0xff, (header >> 8) & 0xff, header >> 16),
+    content,
+  );
+}
+
+/** Codecs whose answers come in the order of the questions, and in others. */
+function codecsOf(seed: number): Codecs[] {
+  const random = new Random(seed);
+  return AHEAD.flatMap((ahead) => [{ ...HERE, ahead }, new ShuffledCodecs({ ahead, random })]);
+}
+
+/** What came before a failure, and the failure. */
+interface Outcome {
+  content: Uint8Array;
+  message?: string;
+}
+
+/** Reads byte after byte, so that all that comes before a failure is seen. */
+async function readBytes(
+  path: keyof typeof CONTAINERS,
+  stored: Uint8Array,
+  codecs: Codecs,
+): Promise<Outcome> {
+  const file = new PlainSource(path, streamOf(stored, { atOnce: ODD_SIZES }));
+  using source = await CONTAINERS[path].open(file, codecs);
+  const content: number[] = [];
+  const byte = new Uint8Array(1);
+  try {
+    while (await source.read(byte) === 1) content.push(byte[0]);
+    return { content: Uint8Array.from(content) };
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    await assertStaysRefused(source, error);
+    return { content: Uint8Array.from(content), message: error.message };
+  }
+}
+
+async function assertStaysRefused(source: ByteSource, error: FormatError): Promise<void> {
+  for (let times = 0; times < 2; times++) {
+    const again = await assertRejects(async () => await source.read(new Uint8Array(9)), FormatError);
+    assertEquals(again.message, error.message);
+  }
+}
+
+for (const path of ["a.gz", "a.zst"] as const) {
+  const { own, foreign } = CONTAINERS[path];
+  const contents = Array.from({ length: COUNT }, (_, i) => contentOf(1 + i * 37, 50 + i));
+  const pieces = await Promise.all(contents.map((content, i) => own(content, i === COUNT - 1)));
+
+  /** Each damage begins in piece `at`: whoever looks ahead sees it early, or its answer comes early. */
+  const damages: Record<string, (at: number) => Uint8Array> = {
+    "a wrong checksum": (at) => withPiece(at, withByte(pieces[at], checksumAt(path, pieces[at]))),
+    "a wrong magic number": (at) => withPiece(at, withByte(pieces[at], 0)),
+    "a cut": (at) => concat(...pieces.slice(0, at), pieces[at].subarray(0, -1)),
+    "wrong checksums from there on": (at) =>
+      concat(...pieces.map((piece, i) => i < at ? piece : withByte(piece, checksumAt(path, piece)))),
+    "a wrong checksum and a cut": (at) =>
+      concat(
+        ...pieces.slice(0, at),
+        withByte(pieces[at], checksumAt(path, pieces[at])),
+        pieces[at].subarray(0, -3),
+      ),
+  };
+
+  const withPiece = (at: number, piece: Uint8Array) => concat(...pieces.with(at, piece));
+
+  for (const [damage, stored] of Object.entries(damages)) {
+    Deno.test(`${path}: ${damage} is reported behind all that comes before it, whoever decodes`, async () => {
+      for (const at of [0, 1, 4, COUNT - 1]) {
+        const expected = await readBytes(path, stored(at), HERE);
+        assertEqualBytes(expected.content, concat(...contents.slice(0, at)), `piece ${at}`);
+        assert(expected.message, `piece ${at} was not refused`);
+        for (const seed of SEEDS) {
+          for (const codecs of codecsOf(seed)) {
+            assertEquals(await readBytes(path, stored(at), codecs), expected, hintOf(seed, codecs));
+          }
+        }
+      }
+    });
+  }
+
+  Deno.test(`${path}: own and foreign pieces in a row come in their order, whoever decodes`, async () => {
+    for (const seed of SEEDS) {
+      const random = new Random(seed);
+      const kinds = contents.map(() => random.below(2) === 0);
+      const mixed = await Promise.all(
+        contents.map((content, i) => kinds[i] ? own(content, !kinds[i + 1]) : foreign(content)),
+      );
+      for (const codecs of [...codecsOf(seed), new ShuffledCodecs({ ahead: 3, random })]) {
+        const { content, message } = await readBytes(path, concat(...mixed), codecs);
+        assertEquals(message, undefined, hintOf(seed, codecs));
+        assertEqualBytes(content, concat(...contents), hintOf(seed, codecs));
+      }
+    }
+  });
+
+  Deno.test(`${path}: foreign pieces keep their content while own ones behind them are decoded`, async () => {
+    const random = new Random(9);
+    const long = contentOf(900_000, 9);
+    const zstdLong = concat(...Array.from({ length: 900 }, (_, i) => rawFrame(part(long, i))));
+    const foreignLong = path === "a.gz" ? foreign(long) : zstdLong;
+    const stored = concat(foreignLong, ...pieces, foreignLong, ...pieces);
+    const whole = concat(long, ...contents, long, ...contents);
+    const codecs = new ShuffledCodecs({ ahead: 3, random });
+    using source = await sourceFor(path, streamOf(stored), { codecs });
+    assertEqualBytes(await readAll(source, [1000]), whole, "seed 9");
+  });
+
+  Deno.test(`${path}: as many pieces as are allowed are under way, and never more`, async () => {
+    for (const ahead of AHEAD) {
+      const codecs = new ShuffledCodecs({ ahead, random: new Random(ahead) });
+      await readBytes(path, concat(...pieces), codecs);
+      assertEquals(codecs.mostUnderWay, ahead, `reading, ${ahead} ahead`);
+      const writing = new ShuffledCodecs({ ahead, random: new Random(ahead) });
+      await store(path, new Uint8Array(8 * MEMBER_BYTES + 1), { codecs: writing });
+      assertEquals(writing.mostUnderWay, ahead, `writing, ${ahead} ahead`);
+      if (ahead > 1) assert(codecs.overtakes > 0 && writing.overtakes > 0, "nothing came out of order");
+    }
+  });
+
+  Deno.test(`${path}: skip() passes over pieces that are under way`, async () => {
+    const whole = concat(...contents);
+    for (const seed of SEEDS) {
+      const random = new Random(seed);
+      for (const codecs of codecsOf(seed)) {
+        using source = await sourceFor(path, streamOf(concat(...pieces)), { codecs });
+        for (let at = 0; at < whole.length;) {
+          const passed = await source.skip(random.below(200));
+          const into = new Uint8Array(random.below(200));
+          const got = await source.read(into);
+          const expected = whole.subarray(at + passed, at + passed + into.length);
+          assertEqualBytes(into.subarray(0, got), expected, hintOf(seed, codecs));
+          at += passed + got;
+          assertEquals(source.offsetBytes, at);
+        }
+      }
+    }
+  });
+
+  Deno.test(`${path}: the file does not depend on who compresses`, async () => {
+    const content = contentOf(6 * MEMBER_BYTES + 12_345, 77);
+    const expected = await store(path, content);
+    for (const codecs of codecsOf(77)) {
+      for (const sizes of [[content.length], [700_001], [MEMBER_BYTES]]) {
+        assertEqualBytes(await store(path, content, { codecs, sizes }), expected, hintOf(77, codecs));
+      }
+      using source = await sourceFor(path, streamOf(expected), { codecs });
+      assertEqualBytes(await readAll(source), content, hintOf(77, codecs));
+    }
+  });
+
+  Deno.test(`${path}: a chunk that cannot be compressed rejects write() or finish() with its error`, async () => {
+    const content = new Uint8Array(7 * MEMBER_BYTES + 1);
+    for (const failing of [0, 1, 5, 7]) {
+      for (const ahead of AHEAD) {
+        const inOrder = { ...failingAt([failing]), ahead };
+        const work = failingAt([failing]);
+        const shuffled = new ShuffledCodecs({ ahead, random: new Random(ahead), work });
+        for (const codecs of [inOrder, shuffled]) {
+          await assertRejects(() => store(path, content, { codecs }), Error, "chunk fails");
+        }
+      }
+    }
+  });
+
+  Deno.test(`${path}: several failures are one rejection, and none goes unhandled`, async () => {
+    const content = new Uint8Array(7 * MEMBER_BYTES + 1);
+    for (const ahead of AHEAD) {
+      const work = failingAt([2, 3, 4, 7]);
+      const codecs = new ShuffledCodecs({ ahead, random: new Random(ahead), work });
+      await assertRejects(() => store(path, content, { codecs }), Error, "chunk fails");
+      // What is still under way fails with nobody waiting for it.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
+
+  Deno.test(`${path}: a source that is closed early leaves nothing unhandled`, async () => {
+    const stored = damages["wrong checksums from there on"](1);
+    const codecs = new ShuffledCodecs({ ahead: 5, random: new Random(3) });
+    {
+      using source = await sourceFor(path, streamOf(stored), { codecs });
+      assertEquals(await source.read(new Uint8Array(1)), 1);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assertEquals(codecs.mostUnderWay, 5);
+  });
+}
+
+/** Writes `content` in portions of `sizes`, each in turn; returns what the file holds. */
+async function store(
+  path: string,
+  content: Uint8Array,
+  { codecs, sizes = [1_000_000] }: { codecs?: Codecs; sizes?: number[] } = {},
+): Promise<Uint8Array> {
+  const file = new StoredStream();
+  using sink = sinkFor(path, file, { codecs });
+  for (let at = 0, turn = 0; at < content.length;) {
+    // The memory of one write is used for the next one, as the program does it.
+    const portion = content.slice(at, at + sizes[turn++ % sizes.length]);
+    await sink.write(portion);
+    at += portion.length;
+    portion.fill(0xee);
+  }
+  await sink.finish();
+  return file.bytes;
+}
+
+/** Compresses, but for the chunks of those numbers. */
+function failingAt(numbers: readonly number[]): Omit<Codecs, "ahead"> {
+  let count = 0;
+  const unless = <Given>(work: (given: Given) => Promise<Uint8Array>) => (given: Given) =>
+    numbers.includes(count++) ? Promise.reject(new Error("A chunk fails")) : work(given);
+  return { ...HERE, gzip: unless(HERE.gzip), zstd: unless(HERE.zstd) };
+}
+
+/** Offset of a checksum in a piece: the last four bytes of a frame, those before the last four of a member. */
+function checksumAt(path: string, piece: Uint8Array): number {
+  return piece.length - (path === "a.gz" ? 8 : 4);
+}
+
+function withByte(bytes: Uint8Array, at: number): Uint8Array {
+  return bytes.with(at, bytes[at] ^ 0x5a);
+}
+
+function part(bytes: Uint8Array, number: number): Uint8Array {
+  return bytes.subarray(number * 1000, number * 1000 + 1000);
+}
+
+function hintOf(seed: number, codecs: Codecs): string {
+  return `seed ${seed}, ${codecs.ahead} ahead, ${codecs instanceof ShuffledCodecs ? "shuffled" : "in order"}`;
+}

@@ -1,0 +1,56 @@
+import { assertEquals } from "@std/assert";
+import { Outputs } from "../../cli/files/outputs.ts";
+import { Folder } from "../disks/helpers.ts";
+import { drawRdiff } from "../pipeline/drawn_archives.ts";
+import { runCli } from "../support/run_cli.ts";
+import { testWith } from "../support/skip.ts";
+import { filesIn, writeText } from "./folder_state.ts";
+
+const missing = Deno.build.os === "windows" ? "Windows has no named pipes in folders" : undefined;
+
+testWith({ missing }, "Outputs write a named pipe directly and leave it where it is", async () => {
+  using folder = new Folder();
+  const path = folder.file("pipe");
+  await new Deno.Command("mkfifo", { args: [path] }).output();
+  const reader = new Deno.Command("cat", { args: [path], stdout: "piped" }).spawn();
+  {
+    using outputs = new Outputs({ force: false, inputs: [] });
+    writeText(outputs.open(path), "through the pipe");
+    writeText(outputs.open(folder.file("file")), "beside it");
+    outputs.commit();
+  }
+  assertEquals(new TextDecoder().decode((await reader.output()).stdout), "through the pipe");
+  assertEquals(Deno.statSync(path).isFifo, true);
+  Deno.removeSync(path);
+  assertEquals(filesIn(folder), { file: "beside it" });
+});
+
+testWith({ missing }, "Outputs write /dev/null directly, as often as it is named", () => {
+  using outputs = new Outputs({ force: false, inputs: ["/dev/null"] });
+  for (let i = 0; i < 2; i++) writeText(outputs.open("/dev/null"), "away");
+  outputs.commit();
+  assertEquals(Deno.statSync("/dev/null").isCharDevice, true);
+});
+
+testWith({ missing }, "Outputs that are disposed without commit() leave /dev/null", () => {
+  {
+    using outputs = new Outputs({ force: true, inputs: [] });
+    outputs.open("/dev/null");
+  }
+  assertEquals(Deno.statSync("/dev/null").isCharDevice, true);
+});
+
+// As in `--dumpout >(ssh host 'cat > dump')`: the shell names a pipe that has no place in a folder.
+testWith({ missing }, "Outputs write a pipe that only /dev/fd names", async () => {
+  using folder = new Folder();
+  const rdiff = folder.file("0.rdiff", drawRdiff("a__b_").bytes);
+  const { code, stdoutBytes, stderr } = await runCli([
+    "rdiff2bmp",
+    rdiff,
+    "--bmpout",
+    "/dev/fd/1",
+    "--quiet",
+  ]);
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  assertEquals(stdoutBytes.subarray(0, 3), new Uint8Array([0x35, 0, 0b1001_0000]));
+});

@@ -1,0 +1,97 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
+import { Outputs } from "../../cli/files/outputs.ts";
+import { Folder } from "../disks/helpers.ts";
+import { filesIn, writeText } from "./folder_state.ts";
+
+const NAMES = ["a", "b", "c"];
+
+Deno.test("commit() leaves nothing when a folder is gone by then", () => {
+  using folder = new Folder();
+  const sub = folder.file("sub");
+  Deno.mkdirSync(sub);
+  failing(["a", "sub/b", "c"], {
+    folder,
+    force: false,
+    meanwhile: () => Deno.removeSync(sub, { recursive: true }),
+  });
+  assertEquals(filesIn(folder), {});
+});
+
+Deno.test("commit() leaves nothing when a temporary file is gone by then", () => {
+  using folder = new Folder();
+  failing(NAMES, { folder, force: false, meanwhile: () => removeTemporary(folder, "b") });
+  assertEquals(filesIn(folder), {});
+});
+
+Deno.test("commit() replaces no file that appeared meanwhile", () => {
+  for (const appeared of NAMES) {
+    using folder = new Folder();
+    failing(NAMES, { folder, force: false, meanwhile: () => folder.file(appeared, "somebody's") });
+    assertEquals(filesIn(folder), { [appeared]: "somebody's" });
+  }
+});
+
+Deno.test("commit() replaces no folder that appeared meanwhile, with force neither", () => {
+  for (const force of [false, true]) {
+    using folder = new Folder();
+    failing(NAMES, { folder, force, meanwhile: () => Deno.mkdirSync(folder.file("b")) });
+    assertEquals(filesIn(folder), { b: "/" });
+  }
+});
+
+Deno.test("commit() keeps the contents of a folder that appeared meanwhile, with force too", () => {
+  using folder = new Folder();
+  const inside = folder.file("b/precious");
+  failing(NAMES, {
+    folder,
+    force: true,
+    meanwhile() {
+      Deno.mkdirSync(folder.file("b"));
+      Deno.writeTextFileSync(inside, "somebody's");
+    },
+  });
+  assertEquals(Deno.readTextFileSync(inside), "somebody's");
+});
+
+Deno.test("commit() with force brings back every file that it had replaced before it failed", () => {
+  using folder = new Folder();
+  for (const name of NAMES) folder.file(name, `old ${name}`);
+  const { ino } = Deno.statSync(folder.file("a"));
+  failing(NAMES, { folder, force: true, meanwhile: () => removeTemporary(folder, "c") });
+  assertEquals(filesIn(folder), { a: "old a", b: "old b", c: "old c" });
+  assertEquals(Deno.statSync(folder.file("a")).ino, ino);
+});
+
+Deno.test("commit() with force brings back old files and removes new ones", () => {
+  using folder = new Folder();
+  folder.file("b", "old b");
+  failing(NAMES, { folder, force: true, meanwhile: () => removeTemporary(folder, "c") });
+  assertEquals(filesIn(folder), { b: "old b" });
+});
+
+Deno.test("commit() with force replaces files that appeared meanwhile and leaves nothing aside", () => {
+  using folder = new Folder();
+  using outputs = new Outputs({ force: true, inputs: [] });
+  for (const name of NAMES) writeText(outputs.open(folder.file(name)), `new ${name}`);
+  folder.file("b", "somebody's");
+  outputs.commit();
+  assertEquals(filesIn(folder), { a: "new a", b: "new b", c: "new c" });
+});
+
+/** Opens outputs, lets something happen that makes commit() fail, and cleans up. */
+function failing(
+  names: string[],
+  { folder, force, meanwhile }: { folder: Folder; force: boolean; meanwhile: () => void },
+): void {
+  using outputs = new Outputs({ force, inputs: [] });
+  for (const name of names) writeText(outputs.open(folder.file(name)), `new ${name}`);
+  meanwhile();
+  assertThrows(() => outputs.commit());
+}
+
+function removeTemporary(folder: Folder, name: string): void {
+  const found = Object.keys(filesIn(folder)).find((file) => file.startsWith(`.${name}.`));
+  assert(found !== undefined, `"${name}" has a temporary file`);
+  Deno.removeSync(join(folder.path, found));
+}

@@ -1,0 +1,209 @@
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { join } from "@std/path";
+import { UsageError } from "../../cli/errors.ts";
+import { Outputs } from "../../cli/files/outputs.ts";
+import { Folder } from "../disks/helpers.ts";
+import { testWith } from "../support/skip.ts";
+import { filesIn, writeText } from "./folder_state.ts";
+
+Deno.test("Outputs have no final name before commit() and all after", () => {
+  using folder = new Folder();
+  using outputs = newOutputs();
+  for (const name of ["a.dump", "b.digest", "c.rdiff"]) writeText(outputs.open(folder.file(name)), name);
+  const before = Object.keys(filesIn(folder));
+  assertEquals(before.length, 3);
+  for (const name of before) assertMatch(name, /^\.(a\.dump|b\.digest|c\.rdiff)\.[0-9a-f]{8}\.vmdkbkp$/);
+  outputs.commit();
+  assertEquals(filesIn(folder), { "a.dump": "a.dump", "b.digest": "b.digest", "c.rdiff": "c.rdiff" });
+});
+
+Deno.test("Outputs keep what was committed when they are disposed", () => {
+  using folder = new Folder();
+  {
+    using outputs = newOutputs();
+    writeText(outputs.open(folder.file("a")), "new");
+    outputs.commit();
+  }
+  assertEquals(filesIn(folder), { a: "new" });
+});
+
+Deno.test("Outputs that are disposed without commit() leave nothing", () => {
+  using folder = new Folder();
+  folder.file("old", "old");
+  {
+    using outputs = newOutputs({ force: true });
+    for (const name of ["a", "old"]) writeText(outputs.open(folder.file(name)), "new");
+  }
+  assertEquals(filesIn(folder), { old: "old" });
+});
+
+Deno.test("Outputs are disposed whatever became of their files", () => {
+  using folder = new Folder();
+  {
+    using outputs = newOutputs();
+    outputs.open(folder.file("closed")).close();
+    outputs.open(folder.file("open"));
+    const [removed] = Object.keys(filesIn(folder));
+    Deno.removeSync(join(folder.path, removed));
+  }
+  assertEquals(filesIn(folder), {});
+});
+
+Deno.test("Outputs that are empty are files, too", () => {
+  using folder = new Folder();
+  using outputs = newOutputs();
+  outputs.open(folder.file("empty"));
+  outputs.commit();
+  assertEquals(filesIn(folder), { empty: "" });
+});
+
+Deno.test("Outputs can be read back and sought while they are written", () => {
+  using folder = new Folder();
+  using outputs = newOutputs();
+  const file = outputs.open(folder.file("disk.raw"));
+  file.truncateSync(4);
+  writeText(file, "ab");
+  file.seekSync(1, Deno.SeekMode.Start);
+  const back = new Uint8Array(3);
+  assertEquals(file.readSync(back), 3);
+  assertEquals(back, new Uint8Array([0x62, 0, 0]));
+});
+
+Deno.test("Outputs may lie in several folders", () => {
+  using folder = new Folder();
+  using other = new Folder();
+  using outputs = newOutputs();
+  writeText(outputs.open(folder.file("a")), "a");
+  writeText(outputs.open(other.file("b")), "b");
+  outputs.commit();
+  assertEquals([filesIn(folder), filesIn(other)], [{ a: "a" }, { b: "b" }]);
+});
+
+Deno.test("Outputs refuse a name that exists, and replace it with force", () => {
+  using folder = new Folder();
+  const path = folder.file("a", "old");
+  using careful = newOutputs();
+  assertThrows(() => careful.open(path), UsageError, "it exists already (--force replaces it)");
+  assertEquals(filesIn(folder), { a: "old" });
+
+  using forced = newOutputs({ force: true });
+  writeText(forced.open(path), "new");
+  assertEquals(Deno.readTextFileSync(path), "old");
+  forced.commit();
+  assertEquals(filesIn(folder), { a: "new" });
+});
+
+Deno.test("Outputs refuse a folder, with force too", () => {
+  using folder = new Folder();
+  const path = folder.file("sub");
+  Deno.mkdirSync(path);
+  using outputs = newOutputs({ force: true });
+  assertThrows(() => outputs.open(path), UsageError, "not a regular file");
+});
+
+Deno.test("Outputs in a folder that does not exist are refused", () => {
+  using folder = new Folder();
+  using outputs = newOutputs();
+  const error = assertThrows(() => outputs.open(folder.file("missing/a")), Error, "cannot be used");
+  assert(!(error instanceof UsageError), "the environment is at fault, not the command line");
+});
+
+Deno.test("Outputs of one name are refused, however it is written", () => {
+  using folder = new Folder();
+  Deno.mkdirSync(folder.file("sub"));
+  Deno.symlinkSync(folder.path, folder.file("link"));
+  using outputs = newOutputs();
+  outputs.open(folder.file("a"));
+  for (const again of ["a", "./a", "sub/../a", "link/a"]) {
+    assertThrows(() => outputs.open(`${folder.path}/${again}`), UsageError, "named for two outputs");
+  }
+});
+
+Deno.test("Outputs of one existing file under two symbolic names are refused", () => {
+  using folder = new Folder();
+  const path = folder.file("a", "old");
+  Deno.symlinkSync(path, folder.file("b"));
+  using outputs = newOutputs({ force: true });
+  outputs.open(path);
+  assertThrows(() => outputs.open(folder.file("b")), UsageError, "named for two outputs");
+});
+
+Deno.test("Outputs that are inputs are refused by any name, with force too", () => {
+  using folder = new Folder();
+  const input = folder.file("input", "precious");
+  Deno.symlinkSync(input, folder.file("symbolic"));
+  Deno.linkSync(input, folder.file("hard"));
+  Deno.symlinkSync(folder.path, folder.file("around"));
+  const names = ["input", "symbolic", "hard", "around/input"];
+  for (const named of names) {
+    using outputs = newOutputs({ force: true, inputs: ["-", folder.file("absent"), folder.file(named)] });
+    for (const name of names) {
+      assertThrows(() => outputs.open(folder.file(name)), UsageError, "it is also an input");
+    }
+  }
+  assertEquals(Deno.readTextFileSync(input), "precious");
+});
+
+Deno.test("Outputs with force replace one of two hard links and leave the other", () => {
+  using folder = new Folder();
+  Deno.linkSync(folder.file("a", "old"), folder.file("b"));
+  using outputs = newOutputs({ force: true });
+  writeText(outputs.open(folder.file("a")), "new");
+  outputs.commit();
+  assertEquals(filesIn(folder), { a: "new", b: "old" });
+});
+
+Deno.test("Outputs with force replace what a symbolic link points to, not the link", () => {
+  using folder = new Folder();
+  const target = folder.file("target", "old");
+  Deno.symlinkSync("target", folder.file("link"));
+  using outputs = newOutputs({ force: true });
+  writeText(outputs.open(folder.file("link")), "new");
+  outputs.commit();
+  assert(Deno.lstatSync(folder.file("link")).isSymlink);
+  assertEquals(Deno.readTextFileSync(target), "new");
+});
+
+Deno.test("Outputs never replace a symbolic link that leads nowhere", () => {
+  using folder = new Folder();
+  const link = folder.file("link");
+  Deno.symlinkSync("not mounted", link);
+  using outputs = newOutputs();
+  try {
+    writeText(outputs.open(link), "new");
+    outputs.commit();
+  } catch (error) {
+    assert(error instanceof UsageError, String(error));
+  }
+  assert(Deno.lstatSync(link).isSymlink);
+});
+
+Deno.test("Outputs may have names as long as the file system takes", () => {
+  using folder = new Folder();
+  const names = ["a".repeat(255), "b".repeat(255), "é".repeat(127), "c".repeat(230)];
+  using outputs = newOutputs();
+  for (const name of names) writeText(outputs.open(folder.file(name)), "long");
+  outputs.commit();
+  assertEquals(Object.keys(filesIn(folder)), names.toSorted());
+});
+
+testWith(
+  { missing: Deno.build.os === "windows" ? "Windows has no modes" : undefined },
+  "Outputs have the mode that the user gives new files, and keep that of a file they replace",
+  () => {
+    using folder = new Folder();
+    const ordinary = Deno.statSync(folder.file("ordinary", "")).mode;
+    const secret = folder.file("secret", "old");
+    Deno.chmodSync(secret, 0o600);
+    using outputs = newOutputs({ force: true });
+    outputs.open(folder.file("new"));
+    outputs.open(secret);
+    outputs.commit();
+    assertEquals(Deno.statSync(folder.file("new")).mode, ordinary);
+    assertEquals(Deno.statSync(secret).mode! & 0o777, 0o600);
+  },
+);
+
+function newOutputs({ force = false, inputs = [] }: { force?: boolean; inputs?: string[] } = {}): Outputs {
+  return new Outputs({ force, inputs });
+}

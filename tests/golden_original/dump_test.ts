@@ -1,0 +1,94 @@
+/** Dumps of the original's disks hold the blocks of the original's archives. */
+
+import { assert } from "@std/assert";
+import { assertSameBytes, type Folder } from "../disks/helpers.ts";
+import { assertSameContent, run, runJson } from "./expect.ts";
+import { contentOf, type GoldenSet, goldenTest, SERIES, WITH_BITMAP } from "./manifest.ts";
+
+goldenTest("full dump of each disk holds its blocks", async (set, folder) => {
+  const [{ blockSize }] = await runJson(["print", "--headers", set.path("g0.dump")]);
+  for (const generation of set.generations()) {
+    const [dump, digest] = [folder.file(`${generation}.dump`), folder.file(`${generation}.digest`)];
+    await run([
+      "dump",
+      "--mode=full",
+      `--blocksize=${blockSize}`,
+      `--local=${folder.file("disk.raw", set.content(`d${generation}.raw`))}`,
+      `--dumpout=${dump}`,
+      `--digestout=${digest}`,
+    ]);
+    await run(["compare", dump, set.path(`g${generation}.dump`)]);
+    await run(["compare", digest, set.path(`g${generation}.digest`)]);
+  }
+});
+
+for (const suffix of ["", ".gz"]) {
+  goldenTest(
+    `diff dump to "${suffix}" holds the same blocks, and its rdiff the same bytes`,
+    async (set, folder) => {
+      for (const generation of set.generations().slice(1)) {
+        await dumpOn(set, folder, { generation, suffix, options: ["--mode=diff"] });
+      }
+    },
+    SERIES,
+  );
+}
+
+goldenTest(
+  "incr dump with the bitmap holds the same blocks, and its rdiff the same bytes",
+  async (set, folder) => {
+    for (const generation of set.generations().slice(1)) {
+      const bitmap = set.find(`g${generation}.bmp`);
+      if (bitmap === undefined) continue;
+      const options = ["--mode=incr", `--bmpin=${bitmap}`];
+      const { blocksRead } = await dumpOn(set, folder, { generation, suffix: "", options });
+      const { setBlocks } = await runJson(["print-bmp", bitmap]);
+      assert(blocksRead <= setBlocks, `${blocksRead} blocks were read, ${setBlocks} bits are set`);
+    }
+  },
+  WITH_BITMAP,
+);
+
+/** Dumps a generation on the original's archives of the one before. */
+async function dumpOn(
+  set: GoldenSet,
+  folder: Folder,
+  { generation, suffix, options }: { generation: number; suffix: string; options: string[] },
+): Promise<{ blocksRead: number }> {
+  const before = generation - 1;
+  const out = (stem: string) => folder.file(`${stem}${suffix}`);
+  const result = await runJson([
+    "dump",
+    ...options,
+    "--force",
+    `--local=${folder.file("disk.raw", set.content(`d${generation}.raw`))}`,
+    `--dumpin=${set.path(`g${before}.dump`)}`,
+    `--digestin=${set.path(`g${before}.digest`)}`,
+    `--dumpout=${out("new.dump")}`,
+    `--digestout=${out("new.digest")}`,
+    `--rdiffout=${out("new.rdiff")}`,
+  ]);
+  await run(["compare", out("new.dump"), set.path(`g${generation}.dump`)]);
+  await run(["compare", out("new.digest"), set.path(`g${generation}.digest`)]);
+  await run(["check", `--digestin=${out("new.digest")}`, out("new.dump")]);
+  assertSameContent(out("new.rdiff"), set.content(`g${before}.rdiff`));
+  // The time is new, so the header of the digest is; its records are the original's to the last byte.
+  assertSameBytes(
+    digestRecords(contentOf(out("new.digest"))),
+    digestRecords(set.content(`g${generation}.digest`)),
+    "records of the digest",
+  );
+  return result;
+}
+
+/** What stands behind the header: two integers, an array of 16 and nine integers. */
+function digestRecords(digest: Uint8Array): Uint8Array {
+  let at = 0;
+  const skipTokens = (count: number) => {
+    for (; count > 0; count--) at = digest.indexOf(0, at) + 1;
+  };
+  skipTokens(3);
+  at += 16;
+  skipTokens(9);
+  return digest.subarray(at);
+}

@@ -1,0 +1,174 @@
+/**
+ * What must hold for every disk and every history of it: four laws, tried on random ones.
+ *
+ * `VMDKBKP_LAW_SEEDS=N` tries N histories for each law; a failure names its seed.
+ */
+
+import { assertEquals } from "@std/assert";
+import { Core } from "../../cli/core.ts";
+import { check } from "../../cli/pipeline/check.ts";
+import { rdiffBetween } from "../../cli/pipeline/compare.ts";
+import { digestOf } from "../../cli/pipeline/digest.ts";
+import { merge } from "../../cli/pipeline/merge.ts";
+import { restore } from "../../cli/pipeline/restore.ts";
+import { Random } from "../../scripts/disk_image.ts";
+import { openChain, openDigest, openDump } from "../pipeline/drawn_archives.ts";
+import { MemoryDisk } from "../pipeline/memory_disk.ts";
+import type { MemoryFile } from "../pipeline/memory_file.ts";
+import { assertEqualBytes } from "./same_bytes.ts";
+import { dumpAs, type Generation, type HistoryOptions, makeHistory, newFile } from "./history.ts";
+
+const SEEDS = Number(Deno.env.get("VMDKBKP_LAW_SEEDS") ?? 60);
+/** A little more than a batch holds, so that the laws hold from one batch to the next, too. */
+const LARGE: HistoryOptions[] = [
+  { blockBytes: 512, sizeBytes: 24 * 1024 * 1024 + 3 * 512 - 1, generations: 3 },
+  { blockBytes: 65536, sizeBytes: 24 * 1024 * 1024 + 65536 + 1, generations: 3 },
+];
+
+const core = await Core.load();
+
+/** Tries a law on every history. */
+function law(name: string, holds: (generations: Generation[], random: Random) => Promise<void>): void {
+  Deno.test(name, async () => {
+    const histories = [...Array(SEEDS).fill({}), ...LARGE] as HistoryOptions[];
+    for (const [seed, options] of histories.entries()) {
+      const random = new Random(seed);
+      const memory = core.mark();
+      const generations = await makeHistory(core, random, options);
+      try {
+        await holds(generations, random);
+      } catch (cause) {
+        throw new Error(`seed ${seed}, ${describe(generations)}: ${(cause as Error).message}`, { cause });
+      }
+      core.release(memory);
+    }
+  });
+}
+
+law(
+  "Law 1: full, diff and incr dumps of a disk are the same, and so are their rdiffs",
+  async (all, random) => {
+    for (let n = 1; n < all.length; n++) {
+      const { disk, header } = all[n];
+      const previous = all[n - 1];
+      for (const mode of ["full", "diff", "incr"] as const) {
+        const made = await dumpAs(core, { mode, disk, header, previous, random });
+        await assertSameContent(made.dump, all[n].dump, `generation ${n}, ${mode} dump`);
+        await assertSameContent(made.digest, all[n].digest, `generation ${n}, ${mode} digest`);
+        if (made.rdiff) await assertSameContent(made.rdiff, all[n].rdiff!, `generation ${n}, ${mode} rdiff`);
+      }
+      await assertSameContent(
+        await rdiffOf(all[n], { previous, random }),
+        all[n].rdiff!,
+        `rdiff of dumps ${n}`,
+      );
+    }
+  },
+);
+
+law("Law 2: a dump and the rdiffs behind it are the dump of any generation before", async (all, random) => {
+  for (let n = 0; n < all.length - 1; n++) {
+    for (const list of listsTo(n, all)) {
+      await assertSameContent(await merged(list, random), all[n].dump, `generation ${n}`);
+    }
+    const list = await partlyMerged(listsTo(n, all)[0], random);
+    await assertSameContent(await merged(list, random), all[n].dump, `generation ${n} by merged rdiffs`);
+  }
+});
+
+law(
+  "Law 3: a digest that is computed is the one that was written, and proves every list",
+  async (all, random) => {
+    for (const [n, { dump, digest }] of all.entries()) {
+      const computed = newFile("computed", random);
+      const memory = core.mark();
+      await digestOf(core, { dumpIn: await openDump(core, dump), digestOut: await computed.sink() });
+      core.release(memory);
+      await assertSameContent(computed, digest, `generation ${n}`);
+      for (const list of listsTo(n, all)) {
+        const chain = await openChain(core, ...list);
+        const { badBlocks, absentBlocks } = await check(core, {
+          chain,
+          digest: await openDigest(core, digest),
+        });
+        core.release(memory);
+        assertEquals({ badBlocks, absentBlocks }, { badBlocks: 0, absentBlocks: 0 }, `generation ${n}`);
+      }
+    }
+  },
+);
+
+law("Law 4: every generation restores, bit for bit", async (all, random) => {
+  const newest = all.length - 1;
+  for (const [n, { disk }] of all.entries()) {
+    const [list] = listsTo(n, all);
+    const surplusBytes = random.below(3) === 0 ? random.below(10_000) : 0;
+    const fresh = new MemoryDisk(new Uint8Array(disk.length), { fresh: true });
+    const used = new MemoryDisk(new Uint8Array(disk.length + surplusBytes).fill(0xa5));
+    for (const target of [fresh, used]) {
+      await restoreTo(target, await partlyMerged(list, random));
+      assertEqualBytes(target.bytes.subarray(0, disk.length), disk, `generation ${n}`);
+    }
+    assertEquals(used.bytes.subarray(disk.length), new Uint8Array(surplusBytes).fill(0xa5));
+
+    const rdiffs = list.slice(1);
+    if (rdiffs.length === 0) continue;
+    const inPlace = new MemoryDisk(all[newest].disk.slice());
+    await restoreTo(inPlace, await partlyMerged(rdiffs, random));
+    assertEqualBytes(inPlace.bytes, disk, `generation ${n} by rdiffs over generation ${newest}`);
+  }
+});
+
+/** The archives that lead to generation `n`: from the newest dump, and from each one between, newest first. */
+function listsTo(n: number, all: Generation[]): MemoryFile[][] {
+  const lists: MemoryFile[][] = [];
+  for (let from = all.length - 1; from >= n; from--) {
+    const rdiffs = all.slice(n + 1, from + 1).map(({ rdiff }) => rdiff!);
+    lists.push([all[from].dump, ...rdiffs.reverse()]);
+  }
+  return lists;
+}
+
+/** The same list with a run of its archives made one. */
+async function partlyMerged(list: MemoryFile[], random: Random): Promise<MemoryFile[]> {
+  if (list.length < 2) return list;
+  const start = random.below(list.length - 1);
+  const end = start + 2 + random.below(list.length - start - 1);
+  return [...list.slice(0, start), await merged(list.slice(start, end), random), ...list.slice(end)];
+}
+
+async function merged(list: MemoryFile[], random: Random): Promise<MemoryFile> {
+  const memory = core.mark();
+  const out = newFile("merged", random);
+  await merge(core, { chain: await openChain(core, ...list), out: await out.sink() });
+  core.release(memory);
+  return out;
+}
+
+async function rdiffOf(
+  { dump }: Generation,
+  { previous, random }: { previous: Generation; random: Random },
+): Promise<MemoryFile> {
+  const memory = core.mark();
+  const rdiff = newFile("rdiff", random);
+  const [older, newer] = [await openDump(core, previous.dump), await openDump(core, dump)];
+  await rdiffBetween(core, { older, newer, out: await rdiff.sink() });
+  core.release(memory);
+  return rdiff;
+}
+
+async function restoreTo(disk: MemoryDisk, list: MemoryFile[]): Promise<void> {
+  const memory = core.mark();
+  await restore(core, { chain: await openChain(core, ...list), disk });
+  core.release(memory);
+}
+
+async function assertSameContent(a: MemoryFile, b: MemoryFile, message: string): Promise<void> {
+  assertEqualBytes(await a.content(), await b.content(), message);
+}
+
+function describe([first, ...others]: Generation[]): string {
+  const { blockBytes, capacityBytes } = first.header;
+  const modes = [first, ...others].map(({ mode }) => mode).join(", ");
+  return `${capacityBytes} bytes in blocks of ${blockBytes}, ${modes}`;
+}

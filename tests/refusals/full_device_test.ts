@@ -1,0 +1,173 @@
+/** Outputs for which there is no room. */
+
+import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { noise } from "../disks/helpers.ts";
+import { callMain, denoArgs } from "../support/run_cli.ts";
+import { testWith } from "../support/skip.ts";
+import { MAKERS } from "./makers.ts";
+import { Archives, assertRefusal, EXIT } from "./refusal.ts";
+
+const FULL_DEVICE = "/dev/full";
+const hasFullDevice = exists(FULL_DEVICE);
+
+for (const [maker, line] of Object.entries(MAKERS)) {
+  testWith(
+    { missing: hasFullDevice ? undefined : `there is no ${FULL_DEVICE}` },
+    `${maker} fails on a full device, however little it writes`,
+    async () => {
+      using archives = new Archives();
+      const before = archives.snapshot();
+      // The device has its own path, which the folder's must not stand in front of.
+      const args = archives.args(line).map((arg) => arg === "OUT" ? FULL_DEVICE : arg);
+      assertRefusal(line, await callMain(args), {
+        code: EXIT.environment,
+        says: [FULL_DEVICE, "No space left"],
+      });
+      assertEquals(archives.snapshot(), before);
+    },
+  );
+}
+
+testWith(
+  { missing: hasFullDevice ? undefined : `there is no ${FULL_DEVICE}` },
+  "full standard output fails",
+  async () => {
+    using archives = new Archives();
+    for (const line of ["merge --dumpout - g1.dump g0.rdiff", "print g0.dump", "print --json g0.dump"]) {
+      const { code, stderr } = await shell(`exec "$@" > ${FULL_DEVICE}`, archives.args(line));
+      assertRefusal(line, { code, stderr }, { code: EXIT.environment, says: ["No space left"] });
+    }
+  },
+);
+
+Deno.test("an output that cannot grow leaves no output and no temporary file", async (t) => {
+  using archives = new Archives({ "big.raw": noise(1 << 20, 3) });
+  await archives.done(
+    "dump --mode full --blocksize 512 --local big.raw --dumpout big.dump --digestout big.digest",
+  );
+  for (
+    const line of [
+      "dump --mode full --blocksize 512 --local big.raw --dumpout new.dump --digestout new.digest",
+      "dump --mode full --local big.raw --dumpout new.dump.gz --digestout new.digest",
+      "dump --mode full --local big.raw --dumpout new.dump.zst --digestout new.digest",
+      "digest --dumpin big.dump --digestout new.digest",
+      "restore --create --local new.raw big.dump",
+      "restore --create --local new.vmdk big.dump",
+    ]
+  ) {
+    await t.step(line, async () => {
+      const before = archives.snapshot();
+      // The shell's unit is 512 bytes; without the trap the system would end the program.
+      const { code, stderr } = await shell('trap "" XFSZ; ulimit -f 16; exec "$@"', archives.args(line));
+      assertRefusal(line, { code, stderr }, { code: EXIT.environment, says: ["File too large"] });
+      assertEquals(archives.snapshot(), before);
+    });
+  }
+});
+
+const tmpfs = canMount();
+
+const ROOM = "a file system without room leaves no output and no temporary file";
+
+/** No skip that continuous integration could end: to mount is a right, and the tests above and below need none. */
+Deno.test({
+  name: tmpfs ? ROOM : `${ROOM} (skipped: a small file system cannot be mounted here)`,
+  ignore: !tmpfs,
+  fn: async (t) => {
+    using archives = new Archives({ "big.raw": noise(2 << 20, 3) });
+    using room = new SmallFileSystem(join(archives.path, "small"));
+    await archives.done(
+      "dump --mode full --blocksize 512 --local big.raw --dumpout big.dump --digestout big.digest",
+    );
+    for (
+      const line of [
+        "dump --mode full --local big.raw --dumpout small/new.dump --digestout small/new.digest",
+        "dump --mode full --local big.raw --dumpout small/new.dump.gz --digestout new.digest",
+        "dump --mode full --local big.raw --dumpout small/new.dump.zst --digestout new.digest",
+        "restore --create --local small/new.raw big.dump",
+        "restore --create --local small/new.vmdk big.dump",
+      ]
+    ) {
+      await t.step(line, async () => {
+        await archives.refused(line, { code: EXIT.environment, says: ["No space left", "small/"] });
+      });
+    }
+    // A few bytes fail as well as many.
+    room.fill();
+    for (
+      const line of [
+        "digest --dumpin big.dump --digestout small/new.digest",
+        "merge --dumpout small/new.dump g1.dump g0.rdiff",
+        "rdiff2bmp g0.rdiff --bmpout small/new.bmp",
+      ]
+    ) {
+      await t.step(`${line}, full to the last byte`, async () => {
+        await archives.refused(line, { code: EXIT.environment, says: ["No space left", "small/"] });
+      });
+    }
+  },
+});
+
+/** Runs the program by a line of shell in which `"$@"` stands for it. */
+async function shell(script: string, args: string[]): Promise<{ code: number; stderr: string }> {
+  const { code, stderr } = await new Deno.Command("sh", {
+    args: ["-c", script, "sh", Deno.execPath(), ...denoArgs(), ...args],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  return { code, stderr: new TextDecoder().decode(stderr) };
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A megabyte of memory, mounted as a folder. */
+class SmallFileSystem implements Disposable {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+    Deno.mkdirSync(path);
+    command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path);
+  }
+
+  /** Leaves no byte free; new names can still be given. */
+  fill(): void {
+    using file = Deno.createSync(join(this.#path, "filler"));
+    const page = new Uint8Array(4096);
+    try {
+      for (;;) file.writeSync(page);
+    } catch (error) {
+      if (!String(error).includes("No space left")) throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    command("umount", this.#path);
+  }
+}
+
+function command(name: string, ...args: string[]): void {
+  const { success, stderr } = new Deno.Command(name, { args }).outputSync();
+  if (!success) throw new Error(`${name} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+}
+
+function canMount(): boolean {
+  const folder = Deno.makeTempDirSync({ prefix: "vmdkbkp-mount-" });
+  try {
+    new SmallFileSystem(join(folder, "small"))[Symbol.dispose]();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
