@@ -155,6 +155,7 @@ export class ChunkSink implements ByteSink {
   #chunkLen = 0;
   #offsetBytes = 0;
   #finished = false;
+  #failure?: { error: unknown };
 
   /** Writes to `file` and leaves its end and its disposal to the caller. */
   constructor(file: ByteSink, form: ChunkForm) {
@@ -176,6 +177,7 @@ export class ChunkSink implements ByteSink {
   }
 
   async write(from: Uint8Array): Promise<void> {
+    if (this.#failure) throw this.#failure.error;
     if (this.#finished) throw new TypeError(`Cannot write "${this.path}": it is finished`);
     for (let at = 0; at < from.length;) {
       // A full chunk waits until a byte follows it: only then is it known not to be the last.
@@ -189,6 +191,7 @@ export class ChunkSink implements ByteSink {
   }
 
   async finish(): Promise<void> {
+    if (this.#failure) throw this.#failure.error;
     if (this.#finished) return;
     this.#finished = true;
     await this.#sendOff(true);
@@ -210,9 +213,15 @@ export class ChunkSink implements ByteSink {
   /** Writes the oldest chunk; returns its memory. */
   async #storeOldest(): Promise<Uint8Array> {
     const { chunk, length, stored } = this.#underWay.shift()!;
-    const bytes = await stored;
-    await this.#file.write(bytes);
-    this.#stored.push({ storedBytes: bytes.length, contentBytes: length });
+    try {
+      const bytes = await stored;
+      await this.#file.write(bytes);
+      this.#stored.push({ storedBytes: bytes.length, contentBytes: length });
+    } catch (error) {
+      // A chunk is missing from now on: the stream must never be called complete.
+      this.#failure = { error };
+      throw error;
+    }
     return chunk;
   }
 }

@@ -93,7 +93,7 @@ function seekTable(chunks: readonly StoredChunk[]): Uint8Array {
   return new Uint8Array(table.buffer);
 }
 
-/** Reads what any zstd file holds; frames of up to 16 MiB in one call each, others block by block. */
+/** Reads what any zstd file holds; frames of up to 4 MiB in one call each, others block by block. */
 export class ZstdSource extends PieceSource {
   /** Reads `file` from its current offset to its end, and closes it when disposed. */
   static async open(file: PlainSource, { codecs = HERE }: { codecs?: Codecs } = {}): Promise<ZstdSource> {

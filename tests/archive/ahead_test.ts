@@ -203,6 +203,18 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
+  Deno.test(`${path}: a sink that failed never says that the file is complete`, async () => {
+    for (const ahead of AHEAD) {
+      const codecs = { ...failingAt([1]), ahead };
+      using sink = sinkFor(path, new StoredStream(), { codecs });
+      const failing = async () => {
+        for (let i = 0; i < 8; i++) await sink.write(new Uint8Array(MEMBER_BYTES));
+      };
+      await assertRejects(failing, Error, "chunk fails");
+      await assertRejects(async () => await sink.finish(), Error, "chunk fails", `${ahead} ahead`);
+    }
+  });
+
   Deno.test(`${path}: several failures are one rejection, and none goes unhandled`, async () => {
     const content = new Uint8Array(7 * MEMBER_BYTES + 1);
     for (const ahead of AHEAD) {
