@@ -11,6 +11,7 @@ export const EXIT = {
   usage: 2,
   corrupt: 3,
   diskLibrary: 4,
+  hungUp: 129,
   interrupted: 130,
   terminated: 143,
 } as const;
@@ -71,13 +72,25 @@ export class MismatchError extends Error {
   }
 }
 
+/** An error that the result on standard output tells already, in its own place; `cause` is the error itself. */
+export class ReportedError extends Error {
+  override name = "ReportedError";
+
+  constructor(cause: Error) {
+    super(cause.message, { cause });
+  }
+}
+
+/** The signals that end a command in an orderly way. */
+export type EndingSignal = "SIGHUP" | "SIGINT" | "SIGTERM";
+
 /** A signal asked the program to stop. Exit code 128 + the signal's number. */
 export class InterruptedError extends Error {
   override name = "InterruptedError";
-  readonly signal: "SIGINT" | "SIGTERM";
+  readonly signal: EndingSignal;
 
-  constructor(signal: "SIGINT" | "SIGTERM") {
-    super(`Interrupted by ${signal}: no output was left behind`);
+  constructor(signal: EndingSignal) {
+    super(`Interrupted by ${signal}`);
     this.signal = signal;
   }
 }

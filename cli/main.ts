@@ -1,7 +1,7 @@
 /** The command line: picks the command, prints the error, exits. */
 
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
-import { EXIT, FormatError, InterruptedError, MismatchError, UsageError } from "./errors.ts";
+import { EXIT, FormatError, InterruptedError, MismatchError, ReportedError, UsageError } from "./errors.ts";
 import { Interrupt } from "./files/interrupt.ts";
 import { VERSION } from "./version.ts";
 
@@ -62,7 +62,14 @@ export async function main(argv: readonly string[]): Promise<number> {
       ? error.message
       : String(error);
     console.error(`vmdkbkp: ${message.replaceAll("\n", " ")}`);
-    if (argv.includes("--json")) sayIfPossible(JSON.stringify({ ok: false, error: { message, exitCode } }));
+    if (argv.includes("--json") && !(error instanceof ReportedError)) {
+      const details = error instanceof FormatError
+        ? error.fault
+        : error instanceof MismatchError
+        ? { block: error.block }
+        : {};
+      sayIfPossible(JSON.stringify({ ok: false, error: { message, exitCode, ...details } }), argv);
+    }
     return exitCode;
   }
 }
@@ -93,20 +100,26 @@ function say(text: string): number {
   return EXIT.done;
 }
 
-/** Standard output may be what failed. */
-function sayIfPossible(text: string): void {
+/** Standard output may be what failed, or hold the beginning of an archive. */
+function sayIfPossible(text: string, argv: readonly string[]): void {
+  const holdsData =
+    argv.some((arg, i) =>
+      /^--\w+out=-$/.test(arg) || (arg === "-" && /^--\w+out$/.test(argv[i - 1] ?? ""))
+    ) ||
+    argv[0] === "rdiff2bmp";
   try {
-    console.log(text);
+    (holdsData ? console.error : console.log)(text);
   } catch {
     // The message is on standard error already.
   }
 }
 
 function exitCodeOf(error: unknown): number {
+  if (error instanceof ReportedError) return exitCodeOf(error.cause);
   if (error instanceof UsageError || isCommanderError(error)) return EXIT.usage;
   if (error instanceof FormatError || error instanceof MismatchError) return EXIT.corrupt;
   if (error instanceof InterruptedError) {
-    return error.signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
+    return { SIGHUP: EXIT.hungUp, SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated }[error.signal];
   }
   return EXIT.environment;
 }

@@ -31,11 +31,6 @@ export class Bitmap {
     this.#bytes[block >>> 3] |= 0x80 >>> (block & 7);
   }
 
-  /** Sets every bit from `start` to before `end` that is not set. */
-  setRange(start: number, end: number): void {
-    for (let block = start; block < end; block++) this.set(block);
-  }
-
   /** The first block at or after `from`, below `end`, whose bit is `value`; `end` if there is none. */
   next(from: number, end: number, value: boolean): number {
     const skipByte = value ? 0x00 : 0xff;

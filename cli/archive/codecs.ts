@@ -12,7 +12,7 @@ export interface Codecs {
   /** See `gunzipMember`. `stored` is given away. */
   gunzip(given: { stored: Uint8Array<ArrayBuffer>; contentBytes: number }): Promise<Uint8Array>;
   /** See `zstdFrame`; as `gzip`. */
-  zstd(given: { chunk: Uint8Array; level: number }): Promise<Uint8Array>;
+  zstd(given: { chunk: Uint8Array; level: number; isLast: boolean }): Promise<Uint8Array>;
   /** See `unzstdFrame`; as `gunzip`. */
   unzstd(given: { stored: Uint8Array<ArrayBuffer>; contentBytes: number }): Promise<Uint8Array>;
 }
@@ -24,7 +24,7 @@ export const HERE: Codecs = {
   gzip: async ({ chunk, ...options }) => gzipMember(chunk, options),
   // deno-lint-ignore require-await -- as above
   gunzip: async ({ stored, contentBytes }) => gunzipMember(stored, contentBytes),
-  zstd: ({ chunk, level }) => zstdFrame(chunk, level),
+  zstd: ({ chunk, ...options }) => zstdFrame(chunk, options),
   unzstd: ({ stored, contentBytes }) => unzstdFrame(stored, contentBytes),
 };
 

@@ -81,9 +81,15 @@ export function parseDumpHeader(bytes: Uint8Array, path: string): Parsed<DumpHea
   };
 }
 
-/** The bytes of a dump's or an rdiff's header. */
+/**
+ * The bytes of a dump's or an rdiff's header.
+ *
+ * @throws {RangeError} if the metadata are more than a reader accepts
+ */
 export function dumpHeaderBytes(header: DumpHeader): Uint8Array {
   const metadata = new Map(header.metadata);
+  // A disk may bring the key along: from a dump that the original restored, or from somebody who means harm.
+  metadata.delete(CAPACITY_KEY);
   if (header.capacityBytes !== header.blockCount * header.blockBytes) {
     metadata.set(CAPACITY_KEY, String(header.capacityBytes));
   }
@@ -96,7 +102,14 @@ export function dumpHeaderBytes(header: DumpHeader): Uint8Array {
   writeTimeStamp(fields, header.time);
   fields.integer(metadata.size);
   for (const key of [...metadata.keys()].sort(compareText)) fields.string(key).string(metadata.get(key)!);
-  return fields.bytes();
+  const bytes = fields.bytes();
+  if (metadata.size > MAX_METADATA_PAIRS || bytes.length > MAX_HEADER_BYTES) {
+    throw new RangeError(
+      `Cannot write a dump header: ${metadata.size} metadata pairs make it ${bytes.length} bytes long, ` +
+        `at most ${MAX_METADATA_PAIRS} pairs and ${MAX_HEADER_BYTES} bytes are accepted`,
+    );
+  }
+  return bytes;
 }
 
 /** Reads the header of a digest; parameters and errors as {@linkcode parseDumpHeader}. */

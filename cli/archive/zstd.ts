@@ -67,7 +67,7 @@ export class ZstdSink extends ChunkSink {
     super(file, {
       chunkBytes: FRAME_BYTES,
       ahead: codecs.ahead,
-      encode: (chunk) => codecs.zstd({ chunk, level }),
+      encode: (chunk, isLast) => codecs.zstd({ chunk, level, isLast }),
       end: seekTable,
     });
   }
@@ -107,7 +107,8 @@ async function* unzstd(file: PlainSource, codecs: Codecs, hash: XxHash64): Async
   /** The frames that an index would list. */
   const frames: ListedFrame[] = [];
   let hasFrame = false;
-  while (!hasFrame || (await file.peek(1)).length > 0) {
+  let isPromised = true;
+  while (isPromised || (await file.peek(1)).length > 0) {
     const startBytes = file.offsetBytes;
     const first = await file.peek(MAGIC_LEN);
     const magic = littleEndian(first);
@@ -116,8 +117,9 @@ async function* unzstd(file: PlainSource, codecs: Codecs, hash: XxHash64): Async
     } else if (isSkippable(magic)) {
       await skipFrame(file);
     } else if (magic === MAGIC) {
-      hasFrame = true;
       const header = await readFrameHeader(file);
+      hasFrame = true;
+      isPromised = header.hasSuccessor;
       const wholeLen = codecs.ahead > 0 ? await walkFrame(file, header) : undefined;
       if (wholeLen === undefined) yield* decodeBlocks(file, header, hash);
       else yield await decodeWhole(file, wholeLen, header.contentLen!, codecs);
@@ -126,11 +128,16 @@ async function* unzstd(file: PlainSource, codecs: Codecs, hash: XxHash64): Async
       throw formatError("zstd file", {
         path: file.path,
         offsetBytes: file.offsetBytes,
-        expected: hasFrame ? "another zstd frame or the end of the file" : "a zstd frame",
+        expected: nextFrame(hasFrame, isPromised),
         found: showBytes(first),
       });
     }
   }
+}
+
+function nextFrame(hasFrame: boolean, isPromised: boolean): string {
+  if (!hasFrame) return "a zstd frame";
+  return isPromised ? "another zstd frame" : "another zstd frame or the end of the file";
 }
 
 function isSkippable(magic: number): boolean {
@@ -187,6 +194,8 @@ interface FrameHeader {
   contentLen?: number;
   windowLen: number;
   hasChecksum: boolean;
+  /** The frame says, as those of `zstdFrame` do, that it is not the last. */
+  hasSuccessor: boolean;
 }
 
 /** Reads the header that begins at the file's offset, magic included, and takes nothing. RFC 8878, 3.1.1.1. */
@@ -221,6 +230,7 @@ async function readFrameHeader(file: PlainSource): Promise<FrameHeader> {
     contentLen,
     windowLen: isSingleSegment ? contentLen! : windowBase + (windowBase / 8) * (header[windowAt] & 0b111),
     hasChecksum: (descriptor & HAS_CHECKSUM) !== 0,
+    hasSuccessor: contentLenAt - dictionaryAt === 1 && contentLen === FRAME_BYTES,
   };
 }
 

@@ -9,14 +9,24 @@ export const FRAME_BYTES = 1024 * 1024;
 export const DESCRIPTOR_AT = 4;
 export const HAS_CHECKSUM = 0b100;
 export const CHECKSUM_LEN = 4;
+const SINGLE_SEGMENT = 0b100000;
+const DICTIONARY_OF_ONE_BYTE = 0b01;
 
 type Libzstd = Pick<typeof import("@bokuweb/zstd-wasm"), "compress" | "decompress">;
 type XxHash64 = Awaited<ReturnType<typeof createXXHash64>>;
 
-/** Compresses `content` as one frame with content size and checksum. */
-export async function zstdFrame(content: Uint8Array, level: number): Promise<Uint8Array> {
+/**
+ * Compresses `content` as one frame with content size and checksum. Unless it `isLast`, the frame says that another one
+ * follows, so that a file cut between two frames is as noticeable as any other cut: its header has a field for the number
+ * of a dictionary, which is 0. That means none to every reader, and no other writer spends a byte to say so.
+ */
+export async function zstdFrame(
+  content: Uint8Array,
+  { level, isLast }: { level: number; isLast: boolean },
+): Promise<Uint8Array> {
   const [libzstd, hash] = await Promise.all([loadLibzstd(), loadHash()]);
-  return withChecksum(libzstd.compress(content, level), checksumOf(hash.init().update(content)));
+  const frame = withChecksum(libzstd.compress(content, level), checksumOf(hash.init().update(content)));
+  return isLast ? frame : withSuccessor(frame);
 }
 
 /**
@@ -53,6 +63,16 @@ function withChecksum(bareFrame: Uint8Array, checksum: number): Uint8Array {
   frame[DESCRIPTOR_AT] |= HAS_CHECKSUM;
   new DataView(frame.buffer).setUint32(bareFrame.length, checksum, true);
   return frame;
+}
+
+function withSuccessor(frame: Uint8Array): Uint8Array {
+  const isSingleSegment = (frame[DESCRIPTOR_AT] & SINGLE_SEGMENT) !== 0;
+  const dictionaryAt = DESCRIPTOR_AT + (isSingleSegment ? 1 : 2);
+  const marked = new Uint8Array(frame.length + 1);
+  marked.set(frame.subarray(0, dictionaryAt));
+  marked.set(frame.subarray(dictionaryAt), dictionaryAt + 1);
+  marked[DESCRIPTOR_AT] |= DICTIONARY_OF_ONE_BYTE;
+  return marked;
 }
 
 /** The low four bytes of XXH64, which the hasher gives in big-endian order. */

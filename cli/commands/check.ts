@@ -2,7 +2,7 @@
 
 import { EXIT, FormatError, MismatchError } from "../errors.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
-import { check, type CheckResult } from "../pipeline/check.ts";
+import { check, type CheckResult, MAX_BAD_RUNS } from "../pipeline/check.ts";
 import { newCommand, type Report, Session } from "./session.ts";
 import { headerJson, secondsSince, speedText } from "./summary.ts";
 
@@ -62,15 +62,15 @@ function verdict(result: CheckResult): string {
 }
 
 function findings(
-  { blocks, goodBlocks, zeroBlocks, absentBlocks, badBlocks, badRuns }: CheckResult,
+  { blocks, goodBlocks, zeroBlocks, absentBlocks, badBlocks, badRuns, badRunCount }: CheckResult,
 ): Report["text"] {
   const absent = absentBlocks > 0 ? `, ${absentBlocks} not in these archives` : "";
   const lines = [`${blocks} blocks: ${goodBlocks} good (${zeroBlocks} zero), ${badBlocks} bad${absent}`];
   for (const { start, end } of badRuns.slice(0, SHOWN_RUNS)) {
     lines.push(end - start === 1 ? `  bad: block ${start}` : `  bad: blocks ${start} to ${end - 1}`);
   }
-  if (badRuns.length > SHOWN_RUNS) {
-    lines.push(`  bad: ${badRuns.length - SHOWN_RUNS} more runs (--json lists them)`);
+  if (badRunCount > SHOWN_RUNS) {
+    lines.push(`  bad: ${badRunCount - SHOWN_RUNS} more runs (--json lists the first ${MAX_BAD_RUNS})`);
   }
   return lines;
 }

@@ -17,7 +17,7 @@ export const command = () =>
   newCommand("digest", HELP)
     .requiredOption("--dumpin <file>", "the dump")
     .requiredOption("--digestout <file>", "its digest")
-    .option("--level <n>", "compression level")
+    .option("--level <n>", "compression: gzip 1 to 9, zstd 1 to 19 (default: 1)")
     .option("--force", "replace the output if it exists");
 
 type Options = ReturnType<ReturnType<typeof command>["opts"]>;

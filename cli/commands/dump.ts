@@ -62,7 +62,7 @@ export const command = () =>
     .option("--dumpout <file>", "new dump")
     .option("--digestout <file>", "new digest")
     .option("--rdiffout <file>", "way back from the new dump to the previous one")
-    .option("--level <n>", "compression level")
+    .option("--level <n>", "compression: gzip 1 to 9, zstd 1 to 19 (default: 1)")
     .option("--force", "replace outputs that exist")
     .option("--allow-outside", "let a VMDK name extents outside its folder");
 
@@ -127,7 +127,7 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
   const header = newHeader(disk, { blockBytes, seriesId });
   header.time = laterStamp(header.time, previous.time);
   const changedBlocks: Bitmap | undefined =
-    options.bmpin && await readBitmap(session.plainSource(options.bmpin)) ||
+    options.bmpin && await readBitmap(await session.plainSource(options.bmpin)) ||
     undefined;
   const dumpOut = session.sink(options.dumpout!, options);
   const digestOut = session.sink(options.digestout!, options);
@@ -169,7 +169,10 @@ function theDisk(local: string | undefined, args: string[]): string {
 
 function blockBytesOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const blockBytes = /^[1-9][0-9]*$/.test(text) ? Number(text) : NaN;
+  if (!/^[1-9][0-9]{0,15}$/.test(text)) {
+    throw new UsageError(`Cannot use --blocksize "${text}": it is not a number of bytes`);
+  }
+  const blockBytes = Number(text);
   try {
     assertBlockBytes(blockBytes);
   } catch (cause) {

@@ -22,7 +22,7 @@ export const command = () =>
     .argument("<archives...>", "two or more archives, newest first")
     .option("--dumpout <file>", "the merged dump")
     .option("--rdiffout <file>", "the merged rdiff")
-    .option("--level <n>", "compression level")
+    .option("--level <n>", "compression: gzip 1 to 9, zstd 1 to 19 (default: 1)")
     .option("--force", "replace the output if it exists");
 
 type Options = ReturnType<ReturnType<typeof command>["opts"]>;

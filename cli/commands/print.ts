@@ -1,8 +1,8 @@
 /** `vmdkbkp print`: show what is in an archive. */
 
-import { EXIT, FormatError, UsageError } from "../errors.ts";
+import { EXIT, InterruptedError, ReportedError, UsageError } from "../errors.ts";
 import { DumpReader, openArchive } from "../pipeline/archive_reader.ts";
-import { listDigest, listDump, type ListedRecord } from "../pipeline/list.ts";
+import { listDigest, listDump } from "../pipeline/list.ts";
 import { newCommand, Session } from "./session.ts";
 import { headerJson } from "./summary.ts";
 
@@ -29,75 +29,59 @@ export async function run(options: Options, archives: string[]): Promise<number>
   const paths = [options.dumpin, options.digestin, ...archives].filter((path) => path !== undefined);
   if (paths.length === 0) throw new UsageError("Cannot print: no archive is named");
   using session = await Session.start(options, { inputs: paths });
-  const { core } = session;
-  const memory = core.mark();
-  for (const [i, path] of paths.entries()) {
-    const reader = await openArchive(core, await session.source(path));
-    const batches = reader instanceof DumpReader ? listDump(core, reader) : listDigest(core, reader);
-    const shown = { path, header: headerJson(reader.header), batches: options.headers ? undefined : batches };
-    if (options.json) {
-      session.write(i === 0 ? "[\n" : ",\n");
-      const damage = await showJson(session, shown);
-      if (damage !== undefined || i === paths.length - 1) session.write("\n]\n");
-      if (damage !== undefined) return reportDamage(damage);
-    } else {
-      session.write(i === 0 ? "" : "\n");
-      await showText(session, shown);
-    }
-    core.release(memory);
-  }
+  await (options.json ? printJson : printText)(session, paths, options);
   return EXIT.done;
 }
 
-/** The result on standard output says it already, in its own place. */
-function reportDamage(damage: FormatError): number {
-  console.error(`vmdkbkp: ${damage.message}`);
-  return EXIT.corrupt;
-}
-
-/** What is shown of one file. */
-interface Shown {
-  path: string;
-  header: Record<string, unknown>;
-  batches?: AsyncIterable<ListedRecord[]>;
-}
-
-async function showText(session: Session, { path, header, batches }: Shown): Promise<void> {
-  session.write(`file: ${path}\n${headerLines(header)}`);
-  if (batches === undefined) return;
-  for await (const records of batches) {
-    session.write(
-      records.map(({ block, md5 }) => `${String(block).padStart(10)} ${md5 ?? "zero"}\n`).join(""),
-    );
+async function printText(session: Session, paths: string[], options: Options): Promise<void> {
+  for (const [i, path] of paths.entries()) {
+    const { header, batches } = await open(session, path);
+    await session.write(`${i > 0 ? "\n" : ""}file: ${path}\n${headerLines(header)}`);
+    if (options.headers) continue;
+    for await (const records of batches) {
+      const lines = records.map(({ block, md5 }) => `${String(block).padStart(10)} ${md5 ?? "zero"}\n`);
+      await session.write(lines.join(""));
+    }
   }
 }
 
-/** One object a file. The records stream into it, so damage becomes its last member; the object is whole all the same. */
-async function showJson(
-  session: Session,
-  { path, header, batches }: Shown,
-): Promise<FormatError | undefined> {
-  session.write(JSON.stringify({ file: path, ...header }).slice(0, -1));
-  let damage: FormatError | undefined;
-  if (batches !== undefined) {
-    session.write(',"records":[');
-    try {
-      let separator = "\n";
-      for await (const records of batches) {
-        for (const record of records) {
-          session.write(separator + JSON.stringify(record));
+/** One object, into which files and records stream; what goes wrong becomes its last member, so that it is whole always. */
+async function printJson(session: Session, paths: string[], options: Options): Promise<void> {
+  await session.write('{"command":"print","files":[');
+  let close = "";
+  try {
+    for (const [i, path] of paths.entries()) {
+      const { header, batches } = await open(session, path);
+      await session.write(`${i > 0 ? "," : ""}\n${JSON.stringify({ file: path, ...header }).slice(0, -1)}`);
+      close = "}";
+      if (!options.headers) {
+        await session.write(',"records":[');
+        close = "\n]}";
+        let separator = "\n";
+        for await (const records of batches) {
+          if (records.length === 0) continue;
+          await session.write(separator + records.map((record) => JSON.stringify(record)).join(",\n"));
           separator = ",\n";
         }
       }
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      damage = error;
+      await session.write(close);
+      close = "";
     }
-    session.write("\n]");
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof InterruptedError) throw error;
+    await session.write(`${close}],"ok":false,"error":${JSON.stringify({ message: error.message })}}\n`);
+    throw new ReportedError(error);
   }
-  if (damage !== undefined) session.write(`,"error":${JSON.stringify({ message: damage.message })}`);
-  session.write("}");
-  return damage;
+  await session.write('\n],"ok":true}\n');
+}
+
+async function open(session: Session, path: string) {
+  const { core } = session;
+  // The memory of the file before is free again.
+  core.release(session.memory);
+  const reader = await openArchive(core, await session.source(path));
+  const list = reader instanceof DumpReader ? listDump : listDigest;
+  return { header: headerJson(reader.header), batches: list(core, reader as never, session.run) };
 }
 
 function headerLines(header: Record<string, unknown>): string {

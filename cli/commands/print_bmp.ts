@@ -19,7 +19,7 @@ type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 
 export async function run(options: Options, [path = STREAM]: string[]): Promise<number> {
   using session = await Session.start(options, { inputs: [path] });
-  const bitmap = await readBitmap(session.plainSource(path));
+  const bitmap = await readBitmap(await session.plainSource(path));
   const runs: { start: number; end: number }[] = [];
   const text: string[] = [];
   if (options.json) {

@@ -38,7 +38,7 @@ export class ProgressLine {
 }
 
 /** `  42 %  1.2 GiB/s  0:07 left`. */
-export function progressText(progress: Progress, seconds: number): string {
+function progressText(progress: Progress, seconds: number): string {
   const { doneBlocks, totalBlocks, blockBytes } = progress;
   const share = totalBlocks === 0 ? 1 : doneBlocks / totalBlocks;
   const rate = doneBlocks * blockBytes / Math.max(seconds, 0.001);

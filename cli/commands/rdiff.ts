@@ -19,7 +19,7 @@ export const command = () =>
     .argument("<older>", "the older dump")
     .argument("<newer>", "the newer dump")
     .requiredOption("--rdiffout <file>", "the rdiff")
-    .option("--level <n>", "compression level")
+    .option("--level <n>", "compression: gzip 1 to 9, zstd 1 to 19 (default: 1)")
     .option("--force", "replace the output if it exists");
 
 type Options = ReturnType<ReturnType<typeof command>["opts"]>;

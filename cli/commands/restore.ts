@@ -7,7 +7,14 @@ import { openForWriting } from "../disks/open.ts";
 import type { WritableDisk } from "../disks/disk.ts";
 import { UsageError } from "../errors.ts";
 import { assertNoInput } from "../files/outputs.ts";
-import { assertRoom, proveReadable, restore } from "../pipeline/restore.ts";
+import type { Chain } from "../pipeline/chain.ts";
+import {
+  assertRoom,
+  proveReadable,
+  restore,
+  type RestoreOptions,
+  type RestoreResult,
+} from "../pipeline/restore.ts";
 import { newCommand, Session, STREAM } from "./session.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
@@ -45,16 +52,16 @@ type Options = ReturnType<ReturnType<typeof command>["opts"]>;
 
 export async function run(options: Options, archives: string[]): Promise<number> {
   if (options.local === STREAM) throw new UsageError('Cannot restore to "-": name a disk');
-  if (!options.create && archives.includes(STREAM)) {
+  const stream = options.create ? undefined : archives.find(isStream);
+  if (stream !== undefined) {
     throw new UsageError(
-      'Cannot restore "-" to an existing disk: the archive could not be proved before the disk is overwritten; ' +
-        "use --create, or save it to a file first",
+      `Cannot restore "${stream}" to an existing disk: the archive could not be proved before the disk is ` +
+        `overwritten; use --create, or save it to a file first`,
     );
   }
   const start = performance.now();
   using session = await Session.start(options, { inputs: archives });
   const { core } = session;
-  const memory = core.mark();
   let chain = await session.chain(archives);
   const { header } = chain;
   if (options.blocksize !== undefined && options.blocksize !== String(header.blockBytes)) {
@@ -82,14 +89,14 @@ export async function run(options: Options, archives: string[]): Promise<number>
       session.warn(`zero blocks are not written; where "${disk.path}" holds data in their place, it stays`);
     }
     await proveReadable(core, chain, session.run);
-    core.release(memory);
+    core.release(session.memory);
     chain = await session.chain(archives);
   }
-  const result = await restore(core, { chain, disk }, {
-    ...session.run,
-    omitZeroBlocks: options.omitzeroblock,
-  });
+  // Before the data: what a descriptor cannot express is found while the disk is as it was.
   if (options.metadata) await disk.writeMetadata(header.metadata);
+  const result = options.create
+    ? await restore(core, { chain, disk }, session.run)
+    : await overwrite(session, { chain, disk }, { ...session.run, omitZeroBlocks: options.omitzeroblock });
   session.commit();
   const seconds = secondsSince(start);
   const { blocks, writtenBlocks, zeroBlocks, absentBlocks } = result;
@@ -109,6 +116,32 @@ export async function run(options: Options, archives: string[]): Promise<number>
       seconds,
     },
   });
+}
+
+/** Restores in place: from the first write to the last the disk is neither what it was nor what it is to be. */
+async function overwrite(
+  session: Session,
+  job: { chain: Chain; disk: WritableDisk },
+  options: RestoreOptions,
+): Promise<RestoreResult> {
+  const warning = `disk "${job.disk.path}" is partly written, it must be restored again`;
+  using _warning = session.warnUnlessDone(warning);
+  try {
+    return await restore(session.core, job, options);
+  } catch (error) {
+    if (!options.signal?.aborted) session.warn(warning);
+    throw error;
+  }
+}
+
+/** Standard input or a pipe, which can be read only once. */
+function isStream(path: string): boolean {
+  try {
+    const info = path === STREAM ? undefined : Deno.statSync(path);
+    return info === undefined || info.isFifo === true || info.isCharDevice === true;
+  } catch {
+    return false;
+  }
 }
 
 function create(session: Session, header: DumpHeader, options: Options): WritableDisk {

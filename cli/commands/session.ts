@@ -41,6 +41,9 @@ export const STREAM = "-";
 /** Archives of a list above which each gets a small window and decodes nothing ahead: memory goes with their number. */
 const LONG_CHAIN = 8;
 
+/** Archives of a list: each takes a file descriptor and memory. */
+const MAX_CHAIN = 800;
+
 /** A command with the common options and the given help behind the list of options. */
 export function newCommand(name: string, help: { summary: string; description: string; examples: string }) {
   return new Command(`vmdkbkp ${name}`)
@@ -48,6 +51,7 @@ export function newCommand(name: string, help: { summary: string; description: s
     .description(help.description)
     .option("--json", "print the result as one JSON object")
     .option("-q, --quiet", "show no progress")
+    .configureHelp({ helpWidth: 110 })
     .helpOption("-h, --help", "show this help")
     // An error of the command line is reported like every other one, by main.ts.
     .configureOutput({ outputError: () => {} })
@@ -55,8 +59,7 @@ export function newCommand(name: string, help: { summary: string; description: s
 }
 
 /** The last lines of every help text. */
-export const EXIT_CODES =
-  `Exit codes: ${EXIT.done} done, ${EXIT.environment} environment, ${EXIT.usage} usage, ` +
+const EXIT_CODES = `Exit codes: ${EXIT.done} done, ${EXIT.environment} environment, ${EXIT.usage} usage, ` +
   `${EXIT.corrupt} corrupt or mismatching archive,\n` +
   `            ${EXIT.diskLibrary} disk library, ${EXIT.interrupted} interrupted, ${EXIT.terminated} terminated`;
 
@@ -69,6 +72,8 @@ export interface SessionPaths {
 /** One run of a command: opens its files, cleans up on every way out. */
 export class Session implements Disposable {
   readonly core: Core;
+  /** The core's memory as it was at the start, for {@linkcode Core.release}. */
+  readonly memory: number;
   readonly #signal?: AbortSignal;
   readonly #outputs: Outputs;
   readonly #progress: ProgressLine;
@@ -78,6 +83,7 @@ export class Session implements Disposable {
 
   private constructor(core: Core, options: CommonOptions, { inputs, outputs }: SessionPaths) {
     this.core = core;
+    this.memory = core.mark();
     this.#usesStdout = (outputs ?? []).includes(STREAM);
     this.#json = options.json === true;
     this.#outputs = new Outputs({ force: options.force === true, inputs });
@@ -107,6 +113,13 @@ export class Session implements Disposable {
     this.#outputs.addInputs(paths);
   }
 
+  /** Says `line` if the command is stopped or fails from now on. Returns how to take that back. */
+  warnUnlessDone(line: string): Disposable {
+    const onAbort = () => this.warn(line);
+    this.#signal?.addEventListener("abort", onAbort);
+    return { [Symbol.dispose]: () => this.#signal?.removeEventListener("abort", onAbort) };
+  }
+
   /** Closes `resource` when the session ends. */
   using<T extends Disposable>(resource: T): T {
     this.#disposables.push(resource);
@@ -116,17 +129,22 @@ export class Session implements Disposable {
   /** Opens an archive or a digest for reading. */
   async source(path: string, { codecs = HERE } = {}): Promise<ByteSource> {
     return this.using(
-      await sourceFor(path, path === STREAM ? Deno.stdin : openInput(path), { codecs }),
+      await sourceFor(path, path === STREAM ? Deno.stdin : await openInput(path), { codecs }),
     );
   }
 
   /** Opens a bitmap, which is plain whatever its name. */
-  plainSource(path: string): ByteSource {
-    return this.using(new PlainSource(path, path === STREAM ? Deno.stdin : openInput(path)));
+  async plainSource(path: string): Promise<ByteSource> {
+    return this.using(new PlainSource(path, path === STREAM ? Deno.stdin : await openInput(path)));
   }
 
   /** Opens a list of archives, newest first. */
   async chain(paths: readonly string[]): Promise<Chain> {
+    if (paths.length > MAX_CHAIN) {
+      throw new UsageError(
+        `Cannot read ${paths.length} archives at a time: at most ${MAX_CHAIN} are accepted; merge some of them first`,
+      );
+    }
     const readers = [];
     const smallWindow = paths.length > LONG_CHAIN;
     for (const path of paths) {
@@ -143,7 +161,9 @@ export class Session implements Disposable {
       return sinkFor(path, file, { level: levelOf(options.level) });
     } catch (cause) {
       if (cause instanceof RangeError) {
-        throw new UsageError(`Cannot use --level ${options.level}: ${cause.message}`);
+        throw new UsageError(
+          `Cannot use --level ${options.level} for "${path}": ${cause.message} (gzip has 1 to 9, zstd 1 to 19)`,
+        );
       }
       throw cause;
     }
@@ -170,15 +190,17 @@ export class Session implements Disposable {
   /** Prints a report, to standard error where standard output carries data, and returns the exit code. */
   report(report: Report): number {
     this.#progress.clear();
-    const text = this.#json ? JSON.stringify(report.json) : report.text.join("\n");
+    const exitCode = report.exitCode ?? EXIT.done;
+    const json = () => JSON.stringify({ ok: exitCode === EXIT.done, ...report.json });
+    const text = this.#json ? json() : report.text.join("\n");
     if (text !== "") (this.#usesStdout ? console.error : console.log)(text);
-    return report.exitCode ?? EXIT.done;
+    return exitCode;
   }
 
   /** Writes a part of a result that is too long to be held. */
-  write(text: string): void {
+  async write(text: string): Promise<void> {
     const bytes = new TextEncoder().encode(text);
-    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+    for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at)).catch(failOutput);
   }
 
   /** A line that the user should see whatever the result. */
@@ -194,12 +216,19 @@ export class Session implements Disposable {
   }
 }
 
-function openInput(path: string): Deno.FsFile {
+/** Waits for the other end of a named pipe, while signals are heard. */
+async function openInput(path: string): Promise<Deno.FsFile> {
   try {
-    return Deno.openSync(path);
+    return await Deno.open(path);
   } catch (cause) {
-    throw new Error(`Cannot open "${path}": ${(cause as Error).message}`, { cause });
+    // The system repeats the path.
+    const reason = (cause as Error).message.replace(/: open '.*'$/s, "");
+    throw new Error(`Cannot open "${path}": ${reason}`, { cause });
   }
+}
+
+function failOutput(cause: unknown): never {
+  throw new Error(`Cannot write standard output: ${(cause as Error).message}`, { cause });
 }
 
 function levelOf(text: string | undefined): number | undefined {

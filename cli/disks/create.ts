@@ -5,6 +5,7 @@ import { UsageError } from "../errors.ts";
 import type { WritableDisk } from "./disk.ts";
 import { createRawDisk } from "./raw.ts";
 import { CAPACITY_LIMIT_BYTES } from "./vmdk_descriptor.ts";
+import { cidOf, drawCid } from "./vmdk_ddb.ts";
 import { createFlatVmdk } from "./vmdk_flat_create.ts";
 
 /** Kinds of disks that are made. */
@@ -82,21 +83,4 @@ export function createDisk(
     throw new UsageError(`Cannot create disk "${path}": a VMDK has at most ${CAPACITY_LIMIT_BYTES} bytes`);
   }
   return createFlatVmdk(path, { capacityBytes, adapterType, metadata, cid, openOutput });
-}
-
-/** The last eight digits of `longContentID` equal the CID, so a disk that comes back with it keeps its CID too. */
-function cidOf(metadata: ReadonlyMap<string, string>): number | undefined {
-  const digits = metadata.get("longContentID")?.match(/^[0-9a-f]{24}([0-9a-f]{8})$/i)?.[1];
-  const cid = digits === undefined ? RESERVED_CID : parseInt(digits, 16);
-  return cid < RESERVED_CID ? cid : undefined;
-}
-
-const RESERVED_CID = 0xfffffffe;
-
-/** 0xffffffff means no disk, and 0xfffffffe is what VMware gives disks that were never written. */
-function drawCid(): number {
-  for (;;) {
-    const [cid] = crypto.getRandomValues(new Uint32Array(1));
-    if (cid < RESERVED_CID) return cid;
-  }
 }

@@ -42,6 +42,24 @@ export function withDefaults(
   return all;
 }
 
+/** 0xffffffff means no disk, and 0xfffffffe is what VMware gives disks that were never written. */
+const RESERVED_CID = 0xfffffffe;
+
+/** The last eight digits of `longContentID` equal the CID, so a disk that comes back with it keeps its CID too. */
+export function cidOf(metadata: ReadonlyMap<string, string>): number | undefined {
+  const digits = valueOf(metadata, "longContentID")?.match(/^[0-9a-f]{24}([0-9a-f]{8})$/i)?.[1];
+  const cid = digits === undefined ? RESERVED_CID : parseInt(digits, 16);
+  return cid < RESERVED_CID ? cid : undefined;
+}
+
+/** A content id by chance. */
+export function drawCid(): number {
+  for (;;) {
+    const [cid] = crypto.getRandomValues(new Uint32Array(1));
+    if (cid < RESERVED_CID) return cid;
+  }
+}
+
 /** Keys count in any case. */
 function valueOf(metadata: ReadonlyMap<string, string>, key: string): string | undefined {
   for (const [name, value] of metadata) {

@@ -86,6 +86,17 @@ export function replaceMetadata(
   );
 }
 
+/** The descriptor `bytes` with another content id, in its header and at the end of its `longContentID`. */
+export function replaceContentId(bytes: Uint8Array, cid: number, path: string): Uint8Array {
+  const digits = cid.toString(16).padStart(8, "0");
+  const lines = linesOf(bytes, { path }).map(({ raw }) =>
+    raw
+      .replace(/^(\s*CID\s*=\s*)[0-9a-f]+/i, `$1${digits}`)
+      .replace(/^(\s*ddb\.longContentID\s*=\s*"?[0-9a-f]{24})[0-9a-f]{8}/i, `$1${digits}`)
+  );
+  return bytesOf([hasByteOrderMark(bytes) ? "\xef\xbb\xbf" : "", ...lines].join(""));
+}
+
 function metadataLines(metadata: ReadonlyMap<string, string>, path: string): string[] {
   return [...metadata].map(([key, value]) => {
     if (/^[^\s"=#]+$/.test(key) && isQuotable(key) && isQuotable(value)) return `ddb.${key} = "${value}"`;

@@ -7,9 +7,9 @@ import { UsageError } from "../errors.ts";
 import type { Extent, ReadableDisk, WritableDisk } from "./disk.ts";
 import { cannotOpen, checkRange, quoted } from "./refusal.ts";
 import { replaceFile } from "./replace_file.ts";
-import { adapterTypeOf } from "./vmdk_ddb.ts";
+import { adapterTypeOf, cidOf, drawCid, withDefaults } from "./vmdk_ddb.ts";
 import { type Descriptor, type ExtentLine, parseDescriptor, refuseChild } from "./vmdk_descriptor.ts";
-import { replaceMetadata } from "./vmdk_descriptor_write.ts";
+import { replaceContentId, replaceMetadata } from "./vmdk_descriptor_write.ts";
 import { ExtentFiles, type ExtentFilesOptions } from "./vmdk_extent_files.ts";
 
 /** A stretch of the disk and the place of its bytes; without a name it reads as zeros. */
@@ -47,7 +47,8 @@ class FlatVmdk implements ReadableDisk, WritableDisk {
   readonly fresh = false;
   readonly keepsMetadata = true;
   #metadata: ReadonlyMap<string, string>;
-  readonly #text: Uint8Array;
+  #text: Uint8Array;
+  #contentIdIsNew = false;
   readonly #pieces: readonly Piece[];
   readonly #files: ExtentFiles;
 
@@ -96,7 +97,10 @@ class FlatVmdk implements ReadableDisk, WritableDisk {
     }
   }
 
+  /** The first write gives the disk another content id: snapshots made on its old content must not fit any more. */
   write(from: Uint8Array, offsetBytes: number): void {
+    if (!this.#contentIdIsNew) this.#replaceText(replaceContentId(this.#text, drawCid(), this.path));
+    this.#contentIdIsNew = true;
     for (const { piece, part, atBytes } of this.#split(from, offsetBytes)) {
       if (piece.name !== undefined) {
         this.#files.write(piece.name, part, atBytes);
@@ -109,10 +113,23 @@ class FlatVmdk implements ReadableDisk, WritableDisk {
     }
   }
 
-  /** The result's disk data base is exactly `metadata`; header and extent lines stay as they are. */
+  /**
+   * The disk data base becomes `metadata` and what every disk needs beyond it; header and extent lines stay as they are,
+   * but for the content id, which the metadata may name.
+   */
   writeMetadata(metadata: ReadonlyMap<string, string>): void {
-    replaceFile(this.path, replaceMetadata(this.#text, metadata, this.path));
-    this.#metadata = new Map(metadata);
+    const { capacityBytes, adapterType } = this;
+    const all = withDefaults(metadata, { capacityBytes, adapterType });
+    const cid = cidOf(all);
+    const text = replaceMetadata(this.#text, all, this.path);
+    this.#replaceText(cid === undefined ? text : replaceContentId(text, cid, this.path));
+    this.#contentIdIsNew ||= cid !== undefined;
+    this.#metadata = all;
+  }
+
+  #replaceText(text: Uint8Array): void {
+    replaceFile(this.path, text);
+    this.#text = text;
   }
 
   sync(): void {

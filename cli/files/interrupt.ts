@@ -1,8 +1,8 @@
-/** SIGINT and SIGTERM as an abort signal, so that every way out passes the same clean-up. */
+/** SIGHUP, SIGINT and SIGTERM as an abort signal, so that every way out passes the same clean-up. */
 
-import { InterruptedError } from "../errors.ts";
+import { type EndingSignal, InterruptedError } from "../errors.ts";
 
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+const SIGNALS: readonly EndingSignal[] = ["SIGHUP", "SIGINT", "SIGTERM"];
 
 /** Aborts with an {@linkcode InterruptedError} at the first signal; the default comes back on disposal. */
 export class Interrupt implements Disposable {

@@ -61,6 +61,7 @@ export class Outputs implements Disposable {
    * @throws {UsageError} if the output is an input or another output, or exists and `force` is not set
    */
   open(path: string): Deno.FsFile {
+    if (path === "") throw new UsageError("Cannot write an output: its name is empty");
     const existing = statIfThere(path);
     const direct = isStream(existing);
     const finalPath = direct ? path : resolve(path, existing);
@@ -70,10 +71,10 @@ export class Outputs implements Disposable {
       temporaryPath ?? finalPath,
       direct ? { write: true } : { read: true, write: true, createNew: true },
     );
+    this.#outputs.push({ path, finalPath, temporaryPath, file });
     if (existing?.mode != null && temporaryPath !== undefined) {
       Deno.chmodSync(temporaryPath, existing.mode & 0o777);
     }
-    this.#outputs.push({ path, finalPath, temporaryPath, file });
     return file;
   }
 
@@ -129,7 +130,7 @@ export class Outputs implements Disposable {
           keepAside(finalPath, asidePath);
         }
         done.push({ finalPath, asidePath });
-        Deno.renameSync(temporaryPath, finalPath);
+        rename(temporaryPath, finalPath, path);
       }
     } catch (error) {
       for (const { finalPath, asidePath } of done.reverse()) putBack(finalPath, asidePath);
@@ -145,6 +146,14 @@ function keepAside(finalPath: string, asidePath: string): void {
     Deno.linkSync(finalPath, asidePath);
   } catch {
     Deno.renameSync(finalPath, asidePath);
+  }
+}
+
+function rename(temporaryPath: string, finalPath: string, path: string): void {
+  try {
+    Deno.renameSync(temporaryPath, finalPath);
+  } catch (cause) {
+    throw new Error(`Cannot write "${path}": its temporary file does not take its name`, { cause });
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { type DumpHeader, formatSeriesId, type Generation } from "../archive/header.ts";
 import { comparableSeconds, formatTimeStamp } from "../archive/time_stamp.ts";
-import { MismatchError } from "../errors.ts";
+import { formatError, MismatchError } from "../errors.ts";
 import type { DumpReader } from "./archive_reader.ts";
 import type { Batch } from "./batch.ts";
 
@@ -84,4 +84,25 @@ export function assertSameGeneration(a: Named, b: Named): void {
     `"${a.path}" and "${b.path}" are of different generations: ` +
       `${formatTimeStamp(a.header.time)} against ${formatTimeStamp(b.header.time)}`,
   );
+}
+
+/**
+ * What lies behind the capacity in the last block must be zero: nothing else can be written back.
+ *
+ * @throws {FormatError} if it is not
+ */
+export function assertPadding(batch: Batch, chain: Chain): void {
+  const { blockCount, blockBytes, capacityBytes } = chain.header;
+  const last = blockCount - 1;
+  const padding = blockCount * blockBytes - capacityBytes;
+  if (padding === 0 || batch.end !== blockCount || batch.table[last - batch.first] <= batch.core.ABSENT) {
+    return;
+  }
+  if (batch.slots(last, blockCount).subarray(blockBytes - padding).some((byte) => byte !== 0)) {
+    throw formatError("archives", {
+      path: chain.readers.map((reader) => reader.path).join(" "),
+      expected: `zeros behind the capacity of ${capacityBytes} bytes in block ${last}`,
+      found: "data",
+    });
+  }
 }

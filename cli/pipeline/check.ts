@@ -3,7 +3,7 @@
 import type { Core } from "../core.ts";
 import type { DigestReader } from "./archive_reader.ts";
 import { Batch } from "./batch.ts";
-import { assertSameGeneration, type Chain } from "./chain.ts";
+import { assertPadding, assertSameGeneration, type Chain } from "./chain.ts";
 import { Checkpoint, type RunOptions } from "./run.ts";
 
 /** What became of the blocks. */
@@ -14,8 +14,10 @@ export interface CheckResult {
   /** Blocks for which a chain of rdiffs has no record. */
   absentBlocks: number;
   badBlocks: number;
-  /** Runs of bad blocks, ascending, at most {@linkcode MAX_BAD_RUNS}. */
+  /** Runs of bad blocks, ascending, the first {@linkcode MAX_BAD_RUNS} of them. */
   badRuns: { start: number; end: number }[];
+  /** Runs of bad blocks in all. */
+  badRunCount: number;
 }
 
 /** A report names so many runs; the counts go on. */
@@ -47,29 +49,44 @@ export async function check(
     absentBlocks: 0,
     badBlocks: 0,
     badRuns: [],
+    badRunCount: 0,
   };
+  const badRuns = new RunList();
   for (let first = 0; batch.start(first, blockCount); first = batch.end) {
     await chain.take(batch);
     await digest.take(recordedPtr, batch.count);
+    assertPadding(batch, chain);
     batch.dropZeros();
     batch.hash();
     const badBlocks = core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, badPtr, batch.tablePtr);
     for (let i = 0; i < batch.count; i++) {
       if (batch.table[i] === core.ABSENT) result.absentBlocks++;
       else if (batch.table[i] === core.ZERO) result.zeroBlocks++;
-      if (badBlocks > 0 && bad[i] !== 0) addToRuns(result.badRuns, first + i);
+      if (badBlocks > 0 && bad[i] !== 0) badRuns.add(first + i);
     }
     result.badBlocks += badBlocks;
     await checkpoint.passBatch(batch, chain.header);
   }
   await chain.finish();
   await digest.finish();
+  result.badRuns = badRuns.runs;
+  result.badRunCount = badRuns.count;
   result.goodBlocks = blockCount - result.absentBlocks - result.badBlocks;
   return result;
 }
 
-function addToRuns(runs: CheckResult["badRuns"], block: number): void {
-  const last = runs[runs.length - 1];
-  if (last?.end === block) last.end = block + 1;
-  else if (runs.length < MAX_BAD_RUNS) runs.push({ start: block, end: block + 1 });
+/** Joins ascending blocks to runs; keeps the first of them and counts all. */
+class RunList {
+  readonly runs: CheckResult["badRuns"] = [];
+  count = 0;
+  #end = -1;
+
+  add(block: number): void {
+    if (block !== this.#end) this.count++;
+    if (this.count <= MAX_BAD_RUNS) {
+      if (block === this.#end) this.runs[this.runs.length - 1].end = block + 1;
+      else this.runs.push({ start: block, end: block + 1 });
+    }
+    this.#end = block + 1;
+  }
 }

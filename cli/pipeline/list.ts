@@ -3,6 +3,7 @@
 import type { Core } from "../core.ts";
 import type { DigestReader, DumpReader } from "./archive_reader.ts";
 import { Batch } from "./batch.ts";
+import { Checkpoint, type RunOptions } from "./run.ts";
 
 /** A record; a data block with its MD5. */
 export interface ListedRecord {
@@ -13,7 +14,12 @@ export interface ListedRecord {
 }
 
 /** The records of a dump or rdiff, a batch at a time. @throws {FormatError} if it is damaged or not whole */
-export async function* listDump(core: Core, reader: DumpReader): AsyncGenerator<ListedRecord[]> {
+export async function* listDump(
+  core: Core,
+  reader: DumpReader,
+  options: RunOptions = {},
+): AsyncGenerator<ListedRecord[]> {
+  const checkpoint = new Checkpoint(options);
   const { blockCount, blockBytes } = reader.header;
   const batch = new Batch(core, blockBytes);
   for (let first = 0; batch.start(first, blockCount); first = Math.max(batch.end, reader.nextBlock)) {
@@ -27,19 +33,26 @@ export async function* listDump(core: Core, reader: DumpReader): AsyncGenerator<
       }
     }
     yield records;
+    await checkpoint.passBatch(batch, reader.header);
   }
   await reader.finish();
 }
 
 /** The records of a digest, a part at a time. @throws {FormatError} if it is damaged or not whole */
-export async function* listDigest(core: Core, reader: DigestReader): AsyncGenerator<ListedRecord[]> {
-  const { blockCount } = reader.header;
+export async function* listDigest(
+  core: Core,
+  reader: DigestReader,
+  options: RunOptions = {},
+): AsyncGenerator<ListedRecord[]> {
+  const checkpoint = new Checkpoint(options);
+  const { blockCount, blockBytes } = reader.header;
   const capacity = 4096;
   const ptr = core.alloc(capacity * 16);
   for (let first = 0; first < blockCount; first += capacity) {
     const count = Math.min(capacity, blockCount - first);
     await reader.take(ptr, count);
     yield Array.from({ length: count }, (_, i) => record(first + i, core.bytes(ptr + i * 16, 16)));
+    await checkpoint.pass({ doneBlocks: first + count, totalBlocks: blockCount, blockBytes });
   }
   await reader.finish();
 }

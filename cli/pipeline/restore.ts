@@ -2,9 +2,9 @@
 
 import type { Core } from "../core.ts";
 import type { WritableDisk } from "../disks/disk.ts";
-import { formatError, MismatchError } from "../errors.ts";
+import { MismatchError } from "../errors.ts";
 import { Batch } from "./batch.ts";
-import type { Chain } from "./chain.ts";
+import { assertPadding, type Chain } from "./chain.ts";
 import { Checkpoint, type RunOptions } from "./run.ts";
 
 /** How zero blocks are handled. */
@@ -110,18 +110,3 @@ function runEnd(batch: Batch, block: number): number {
 
 /** ZERO and ABSENT are 0 and 1, every address is larger. */
 const KIND_DATA = 2;
-
-/** What lies behind the capacity in the last block must be zero: nothing else can be written back. */
-function assertPadding(batch: Batch, chain: Chain): void {
-  const { blockCount, blockBytes, capacityBytes } = chain.header;
-  const last = blockCount - 1;
-  const padding = blockCount * blockBytes - capacityBytes;
-  if (padding === 0 || batch.end !== blockCount || batch.table[last - batch.first] < KIND_DATA) return;
-  if (batch.slots(last, blockCount).subarray(blockBytes - padding).some((byte) => byte !== 0)) {
-    throw formatError("archives", {
-      path: chain.readers.map((reader) => reader.path).join(" "),
-      expected: `zeros behind the capacity of ${capacityBytes} bytes in block ${last}`,
-      found: "data",
-    });
-  }
-}

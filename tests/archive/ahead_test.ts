@@ -29,7 +29,7 @@ const CONTAINERS = {
   },
   "a.zst": {
     open: (file: PlainSource, codecs: Codecs) => ZstdSource.open(file, { codecs }),
-    own: (content: Uint8Array) => zstdFrame(content, 1),
+    own: (content: Uint8Array) => zstdFrame(content, { level: 1, isLast: true }),
     foreign: rawFrame,
   },
 };

@@ -21,10 +21,13 @@ export function walkFrames(stored: Uint8Array): Frame[] {
     const start = at;
     const descriptor = stored[at + 4];
     const isSingleSegment = (descriptor & 0b100000) !== 0;
-    assertEquals(descriptor & 0b011111, 0b000100, `frame ${frames.length}: checksum, no dictionary`);
+    // A dictionary field of one byte says that another frame follows.
+    const isFollowed = (descriptor & 0b01) !== 0;
+    assertEquals(descriptor & 0b011110, 0b000100, `frame ${frames.length}: checksum, no dictionary`);
     assert(isSingleSegment || descriptor >> 6 > 0, `frame ${frames.length}: content size`);
     const size = [1, 2, 4, 8][descriptor >> 6];
     at += isSingleSegment ? 5 : 6;
+    if (isFollowed) assertEquals(stored[at++], 0, `frame ${frames.length}: no dictionary`);
     const contentBytes = [
       () => fields.getUint8(at),
       () => fields.getUint16(at, true) + 256,

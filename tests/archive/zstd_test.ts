@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FormatError } from "../../cli/errors.ts";
 import { PlainSink, PlainSource } from "../../cli/archive/plain.ts";
 import { ZstdSink, ZstdSource } from "../../cli/archive/zstd.ts";
-import { FRAME_BYTES } from "../../cli/archive/zstd_frame.ts";
+import { FRAME_BYTES, unzstdFrame } from "../../cli/archive/zstd_frame.ts";
 import { assertEqualBytes } from "../integration/same_bytes.ts";
 import { concat, contentOf, readAll, StoredStream, streamOf } from "./files.ts";
 import { hasTool, runTool } from "./tools.ts";
@@ -66,8 +66,10 @@ Deno.test("ZstdSink writes frames with content size and checksum", async () => {
   assertEquals(hello, frame(0x24, 5, ...HELLO_BLOCK, ...HELLO_CHECKSUM));
   const two = await writeFrames(new Uint8Array(FRAME_BYTES + 5));
   const one = await writeFrames(new Uint8Array(FRAME_BYTES));
-  assertEquals(two.subarray(0, one.length), one);
-  assertEquals(two.subarray(one.length), await writeFrames(new Uint8Array(5)));
+  // Another frame follows: a dictionary field of one byte, 0, behind the descriptor and the window.
+  const followed = Uint8Array.of(...one.subarray(0, 6), 0, ...one.subarray(6)).with(4, one[4] | 1);
+  assertEquals(two.subarray(0, followed.length), followed);
+  assertEquals(two.subarray(followed.length), await writeFrames(new Uint8Array(5)));
 });
 
 Deno.test("ZstdSink ends with the seek table that is drawn in zstd.ts", async () => {
@@ -104,10 +106,21 @@ Deno.test("ZstdSink's seek table leads to frames that can be read alone", async 
   const stored = await write(content);
   let [storedAt, contentAt] = [0, 0];
   for (const { storedBytes, contentBytes } of readSeekTable(stored).frames) {
-    const alone = await read(stored.subarray(storedAt, storedAt + storedBytes));
+    const alone = await unzstdFrame(stored.slice(storedAt, storedAt + storedBytes), contentBytes);
     assertEqualBytes(alone, content.subarray(contentAt, contentAt + contentBytes), `frame at ${contentAt}`);
     storedAt += storedBytes;
     contentAt += contentBytes;
+  }
+});
+
+Deno.test("ZstdSource refuses a file of ours that is cut between two frames", async () => {
+  const stored = await write(contentOf(2 * FRAME_BYTES + 999, 12));
+  const [first, second] = readSeekTable(stored).frames;
+  for (const storedBytes of [first.storedBytes, first.storedBytes + second.storedBytes]) {
+    await assertRefused(
+      stored.subarray(0, storedBytes),
+      "another zstd frame is expected, the end of the file is found",
+    );
   }
 });
 

@@ -1,4 +1,10 @@
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { join } from "@std/path";
 import { openForReading, openForWriting, type OpenOptions } from "../../cli/disks/open.ts";
 import { FormatError, UsageError } from "../../cli/errors.ts";
@@ -271,15 +277,34 @@ Deno.test("writeMetadata() rewrites a descriptor and leaves the rest", async () 
     assertThrows(() => disk.writeMetadata(new Map([["x", '"']])), UsageError);
   }
   using disk = await openForReading(path);
-  assertEquals(disk.metadata, metadata);
+  assertEquals(disk.metadata, new Map([...metadata, ["virtualHWVersion", "4"]]));
   assertEquals(disk.adapterType, 1);
   const [head] = text.split("ddb.");
   assertEquals(
     Deno.readTextFileSync(path),
-    `${head}ddb.adapterType = "ide"\nddb.uuid = "1 2 3"\nddb.geometry.heads = "16"\n`,
+    `${head}ddb.adapterType = "ide"\nddb.uuid = "1 2 3"\nddb.geometry.heads = "16"\n` +
+      'ddb.virtualHWVersion = "4"\n',
   );
   assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name).sort(), ["a.vmdk", "ok"]);
   if (Deno.build.os !== "windows") assertEquals(Deno.statSync(path).mode! & 0o777, 0o640);
+});
+
+Deno.test("the first write to a flat VMDK gives it another content id, the metadata's own wins", async () => {
+  using folder = new Folder();
+  folder.file("ok", noise(4096, 1));
+  const path = folder.file("a.vmdk", descriptorText(['RW 8 FLAT "ok" 0']));
+  const cid = () => /^CID=([0-9a-f]{8})$/m.exec(Deno.readTextFileSync(path))?.[1];
+  const before = cid();
+  {
+    using disk = await openForWriting(path);
+    assertEquals(cid(), before);
+    await disk.write(new Uint8Array(512), 0);
+    assertNotEquals(cid(), before);
+  }
+  using disk = await openForWriting(path);
+  await disk.writeMetadata(new Map([["longContentID", "0123456789abcdef01234567deadbeef"]]));
+  await disk.write(new Uint8Array(512), 512);
+  assertEquals(cid(), "deadbeef");
 });
 
 qemuTest("qemu-img makes flat VMDKs that we read", async () => {

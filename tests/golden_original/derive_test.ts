@@ -51,7 +51,7 @@ goldenTest("rdiff2bmp names the blocks of the rdiff", async (set, folder) => {
     const rdiff = set.path(`g${generation}.rdiff`);
     const bitmap = folder.file(`${generation}.bmp`);
     await run(["rdiff2bmp", rdiff, "--bmpout", bitmap]);
-    const [{ blocks, records }] = await runJson(["print", rdiff]);
+    const { files: [{ blocks, records }] } = await runJson(["print", rdiff]);
     assertEquals(Deno.readFileSync(bitmap), bitmapOf(blocks, records.map((r: { block: number }) => r.block)));
   }
 }, SERIES);
@@ -87,7 +87,7 @@ goldenTest("compare calls generations DIFFERENT and names the first block", asyn
     const disks = [generation, generation + 1].map((n) => set.content(`d${n}.raw`));
     for (const kind of ["dump", "digest"]) {
       const [older, newer] = [generation, generation + 1].map((n) => set.path(`g${n}.${kind}`));
-      const [{ blockSize }] = await runJson(["print", "--headers", older]);
+      const { files: [{ blockSize }] } = await runJson(["print", "--headers", older]);
       const at = disks[0].findIndex((byte, i) => byte !== disks[1][i]);
       const result = await runJson(["compare", older, newer], at < 0 ? 0 : 3);
       assertEquals(result.same, at < 0);
@@ -102,7 +102,12 @@ async function verdict(a: string, b: string): Promise<string | undefined> {
 }
 
 async function headersAgree(a: string, b: string): Promise<boolean> {
-  const [{ file: _a, ...headerA }, { file: _b, ...headerB }] = await runJson(["print", "--headers", a, b]);
+  const { files: [{ file: _a, ...headerA }, { file: _b, ...headerB }] } = await runJson([
+    "print",
+    "--headers",
+    a,
+    b,
+  ]);
   return JSON.stringify(headerA) === JSON.stringify(headerB);
 }
 

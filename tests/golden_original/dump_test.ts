@@ -6,7 +6,7 @@ import { assertSameContent, run, runJson } from "./expect.ts";
 import { contentOf, type GoldenSet, goldenTest, SERIES, WITH_BITMAP } from "./manifest.ts";
 
 goldenTest("full dump of each disk holds its blocks", async (set, folder) => {
-  const [{ blockSize }] = await runJson(["print", "--headers", set.path("g0.dump")]);
+  const { files: [{ blockSize }] } = await runJson(["print", "--headers", set.path("g0.dump")]);
   for (const generation of set.generations()) {
     const [dump, digest] = [folder.file(`${generation}.dump`), folder.file(`${generation}.digest`)];
     await run([

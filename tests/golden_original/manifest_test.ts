@@ -13,7 +13,7 @@ goldenTest("every file is the one that the MANIFEST names", (set) => {
 
 goldenTest("print --headers shows the numbers of the MANIFEST", async (set) => {
   for (const { name, content } of set.archives) {
-    const [header] = await runJson(["print", "--headers", set.path(name)]);
+    const { files: [header] } = await runJson(["print", "--headers", set.path(name)]);
     const { kind, ...fields } = parseContent(content);
     const time = header.time.replace(" summer time", "");
     assertEquals(
@@ -37,7 +37,7 @@ goldenTest("print --headers shows the numbers of the MANIFEST", async (set) => {
 
 goldenTest("print lists the records that the MANIFEST counts", async (set) => {
   for (const { name, content } of set.archives) {
-    const [{ records }] = await runJson(["print", set.path(name)]);
+    const { files: [{ records }] } = await runJson(["print", set.path(name)]);
     const zero = records.filter((record: { zero: boolean }) => record.zero).length;
     assertEquals(`records=${records.length} zero=${zero}`, /records=.*/.exec(content)?.[0], name);
   }

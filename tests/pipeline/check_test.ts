@@ -14,6 +14,7 @@ Deno.test("check() counts good, zero and bad blocks, and names the runs of bad o
     absentBlocks: 0,
     badBlocks: 5,
     badRuns: [{ start: 1, end: 3 }, { start: 5, end: 7 }, { start: 9, end: 10 }],
+    badRunCount: 3,
   });
 });
 
@@ -37,6 +38,7 @@ Deno.test("check() of rdiffs alone compares only the blocks that they have", asy
     absentBlocks: 2,
     badBlocks: 2,
     badRuns: [{ start: 3, end: 4 }, { start: 5, end: 6 }],
+    badRunCount: 2,
   });
 });
 

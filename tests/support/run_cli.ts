@@ -73,7 +73,8 @@ class Capture implements Disposable {
     const bytes = (to: Uint8Array[]) => (part: Uint8Array) => to.push(part.slice()) && part.length;
     const text = (to: Uint8Array[]) => (part: string) => to.push(new TextEncoder().encode(part)) > 0;
     this.#replace(console, { log: line(this.#out), error: line(this.#err) });
-    this.#replace(Deno.stdout, { writeSync: bytes(this.#out) });
+    const writeSync = bytes(this.#out);
+    this.#replace(Deno.stdout, { writeSync, write: (part: Uint8Array) => Promise.resolve(writeSync(part)) });
     this.#replace(process.stdout, { write: text(this.#out) });
     this.#replace(process.stderr, { write: text(this.#err) });
   }
