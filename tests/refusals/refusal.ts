@@ -32,6 +32,11 @@ export class Archives extends Folder {
     return line.split(" ").map((word) => /[./]/.test(word) ? join(this.path, word) : word);
   }
 
+  /** The bytes of a file of the folder. */
+  read(name: string): Uint8Array<ArrayBuffer> {
+    return Deno.readFileSync(join(this.path, name));
+  }
+
   /** Runs a command line. */
   run(line: string): Promise<CliResult> {
     return callMain(this.args(line));

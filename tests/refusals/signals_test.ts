@@ -5,7 +5,7 @@ import { join } from "@std/path";
 import { denoArgs } from "../support/run_cli.ts";
 import { Archives } from "./refusal.ts";
 
-const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Zeros without end for the purpose: the dump writes a record for each block and cannot be done in time. */
 const HUGE_BYTES = 2 ** 40;
@@ -106,5 +106,52 @@ for (const [signal, exitCode] of Object.entries(SIGNALS) as [keyof typeof SIGNAL
     assertEquals(code, exitCode);
     assertMatch(stderr, /^(vmdkbkp: Interrupted .*\n)?$/);
     assertEquals(archives.snapshot(), before);
+  });
+
+  Deno.test(`${signal} while a named pipe has no writer ends with ${exitCode}`, async () => {
+    using archives = new StoppableArchives();
+    new Deno.Command("mkfifo", { args: [join(archives.path, "pipe.dump")] }).outputSync();
+    const opened = performance.now();
+    const { code } = await archives.stopped("check --digestin g0.digest pipe.dump", {
+      signal,
+      started: () => performance.now() - opened > 1000,
+    });
+    assertEquals(code, exitCode);
+  });
+
+  Deno.test(`${signal} while print lists a long digest ends with ${exitCode}`, async () => {
+    using archives = new StoppableArchives();
+    const opened = performance.now();
+    await archives.done(
+      "dump --mode full --blocksize 65536 --local huge.raw --dumpout h.dump --digestout h.digest",
+    );
+    const { code } = await archives.stopped("print h.digest h.digest h.digest h.digest", {
+      signal,
+      started: () => performance.now() - opened > 500,
+    });
+    assertEquals(code, exitCode);
+  });
+
+  Deno.test(`${signal} during a restore in place says that the disk is half written`, async () => {
+    using archives = new StoppableArchives();
+    const disk = archives.file("disk.raw", new Uint8Array());
+    Deno.truncateSync(disk, HUGE_BYTES);
+    await archives.done(
+      "dump --mode full --blocksize 65536 --local huge.raw --dumpout h.dump --digestout h.digest",
+    );
+    using target = Deno.openSync(disk, { read: true, write: true });
+    // Its first byte tells when the writing has begun.
+    target.writeSync(new Uint8Array(512).fill(0xa5));
+    const first = new Uint8Array(1);
+    const { code, stderr } = await archives.stopped("restore --local disk.raw h.dump", {
+      signal,
+      started: () => {
+        target.seekSync(0, Deno.SeekMode.Start);
+        target.readSync(first);
+        return first[0] === 0;
+      },
+    });
+    assertEquals(code, exitCode);
+    assertMatch(stderr, /disk ".*disk\.raw" is partly written, it must be restored again/);
   });
 }
