@@ -16,6 +16,12 @@ export const EXIT = {
   terminated: 143,
 } as const;
 
+/** The last lines of every help text. */
+export const EXIT_CODES =
+  `Exit codes: ${EXIT.done} done, ${EXIT.environment} environment, ${EXIT.usage} usage, ` +
+  `${EXIT.corrupt} corrupt or mismatching archive, ${EXIT.diskLibrary} disk library,\n` +
+  `            stopped: ${EXIT.hungUp} hung up, ${EXIT.interrupted} interrupted, ${EXIT.terminated} terminated`;
+
 /** The command line asks for something that cannot be meant. Exit code 2. */
 export class UsageError extends Error {
   override name = "UsageError";

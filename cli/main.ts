@@ -1,7 +1,15 @@
 /** The command line: picks the command, prints the error, exits. */
 
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
-import { EXIT, FormatError, InterruptedError, MismatchError, ReportedError, UsageError } from "./errors.ts";
+import {
+  EXIT,
+  EXIT_CODES,
+  FormatError,
+  InterruptedError,
+  MismatchError,
+  ReportedError,
+  UsageError,
+} from "./errors.ts";
 import { Interrupt } from "./files/interrupt.ts";
 import { VERSION } from "./version.ts";
 
@@ -45,8 +53,7 @@ Example:
   vmdkbkp dump --mode full --local disk.vmdk --dumpout 0.dump.zst --digestout 0.digest
   vmdkbkp check --digestin 0.digest 0.dump.zst
 
-Exit codes: ${EXIT.done} done, ${EXIT.environment} environment, ${EXIT.usage} usage, ${EXIT.corrupt} corrupt or mismatching archive,
-            ${EXIT.diskLibrary} disk library, ${EXIT.interrupted} interrupted, ${EXIT.terminated} terminated`;
+${EXIT_CODES}`;
 }
 
 /** Runs one command line and returns its exit code. */

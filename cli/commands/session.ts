@@ -9,7 +9,7 @@ import { HERE, STREAMED } from "../archive/codecs.ts";
 import { sinkFor, sourceFor } from "../archive/container.ts";
 import { PlainSink, PlainSource } from "../archive/plain.ts";
 import { Core } from "../core.ts";
-import { EXIT, UsageError } from "../errors.ts";
+import { EXIT, EXIT_CODES, UsageError } from "../errors.ts";
 import { Outputs } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain } from "../pipeline/chain.ts";
@@ -57,11 +57,6 @@ export function newCommand(name: string, help: { summary: string; description: s
     .configureOutput({ outputError: () => {} })
     .addHelpText("after", `\nExamples:\n${help.examples.trim().replaceAll(/^/gm, "  ")}\n\n${EXIT_CODES}`);
 }
-
-/** The last lines of every help text. */
-const EXIT_CODES = `Exit codes: ${EXIT.done} done, ${EXIT.environment} environment, ${EXIT.usage} usage, ` +
-  `${EXIT.corrupt} corrupt or mismatching archive,\n` +
-  `            ${EXIT.diskLibrary} disk library, ${EXIT.interrupted} interrupted, ${EXIT.terminated} terminated`;
 
 /** What a command reads and writes; `-` at most once on each side. */
 export interface SessionPaths {
