@@ -211,7 +211,7 @@ export class Session implements Disposable {
   }
 }
 
-/** Waits for the other end of a named pipe, while signals are heard. */
+/** Waits for the other end of a named pipe, while signals are heard (but not by Deno 2.4, which opens in one step). */
 async function openInput(path: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(path);
