@@ -1,6 +1,7 @@
 /** `vmdkbkp rdiff2bmp`: the blocks that an rdiff names, as a bitmap. */
 
 import { Bitmap } from "../archive/bitmap.ts";
+import { MismatchError } from "../errors.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { markRecords } from "../pipeline/compare.ts";
 import { newCommand, Session, STREAM } from "./session.ts";
@@ -26,6 +27,9 @@ export async function run(options: Options, [path = STREAM]: string[]): Promise<
   using session = await Session.start(options, { inputs: [path], outputs: [options.bmpout] });
   const { core } = session;
   const reader = await DumpReader.open(core, await session.source(path));
+  if (reader.header.full) {
+    throw new MismatchError(`Cannot make a bitmap of "${path}": it is a dump, an rdiff is needed`);
+  }
   const bitmap = new Bitmap(reader.header.blockCount);
   await markRecords(core, reader, bitmap, session.run);
   await session.writeWhole(options.bmpout, bitmap.toBytes());

@@ -105,6 +105,13 @@ export async function run(options: Options, archives: string[]): Promise<number>
       `Restored ${disk.path} (${disk.format}) to the generation of ${formatTimeStamp(header.time)}: ` +
       `${blocksText(blocks, header.blockBytes)}, ${writtenBlocks} written, ${zeroBlocks} zero` +
       (absentBlocks > 0 ? `, ${absentBlocks} left as they were` : ""),
+      ...(disk.capacityBytes > header.capacityBytes
+        ? [
+          `  the disk is larger: its last ${
+            disk.capacityBytes - header.capacityBytes
+          } bytes are as they were`,
+        ]
+        : []),
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
     json: {

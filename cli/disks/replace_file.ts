@@ -11,7 +11,8 @@ import { systemReason } from "./refusal.ts";
 export function replaceFile(path: string, bytes: Uint8Array): void {
   const realPath = Deno.realPathSync(path);
   const folder = dirname(realPath);
-  const temporary = join(folder, `.${basename(realPath)}.${crypto.randomUUID()}.tmp`);
+  // Named like every temporary file of the program, so that what a killed run left behind can be told.
+  const temporary = join(folder, `.${basename(realPath)}.${crypto.randomUUID().slice(0, 8)}.vmdkbkp`);
   try {
     const old = Deno.statSync(realPath);
     writeSynced(temporary, bytes);

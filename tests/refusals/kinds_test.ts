@@ -180,3 +180,11 @@ async function zstdOf(bytes: Uint8Array): Promise<Uint8Array> {
   assertEquals([...zstd.subarray(0, 4)], [0x28, 0xb5, 0x2f, 0xfd]);
   return zstd;
 }
+
+Deno.test("rdiff2bmp of a dump is refused", async () => {
+  using archives = new Archives();
+  await archives.refused("rdiff2bmp g0.dump --bmpout new.bmp", {
+    code: EXIT.corrupt,
+    says: ["g0.dump", "it is a dump, an rdiff is needed"],
+  });
+});
