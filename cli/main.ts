@@ -16,8 +16,8 @@ import { VERSION } from "./version.ts";
 /** What a command file exports. Each is loaded only when it is asked for, so that `--version` starts fast. */
 interface CommandModule {
   command(): CommandUnknownOpts;
-  // deno-lint-ignore no-explicit-any -- each command's run() takes the options that its own command() describes
-  run(options: any, args: string[]): Promise<number>;
+  /** Takes the options that its own `command` describes. */
+  run(options: never, args: string[]): Promise<number>;
 }
 
 const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandModule> }> = {
@@ -99,7 +99,7 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
   const interrupted = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason));
   });
-  return await Promise.race([run({ ...parser.opts(), signal }, parser.args), interrupted]);
+  return await Promise.race([run({ ...parser.opts(), signal } as never, parser.args), interrupted]);
 }
 
 function say(text: string): number {
@@ -107,18 +107,22 @@ function say(text: string): number {
   return EXIT.done;
 }
 
-/** Standard output may be what failed, or hold the beginning of an archive. */
+/** Standard output may be what failed. */
 function sayIfPossible(text: string, argv: readonly string[]): void {
-  const holdsData =
-    argv.some((arg, i) =>
-      /^--\w+out=-$/.test(arg) || (arg === "-" && /^--\w+out$/.test(argv[i - 1] ?? ""))
-    ) ||
-    argv[0] === "rdiff2bmp";
   try {
-    (holdsData ? console.error : console.log)(text);
+    (writesToStdout(argv) ? console.error : console.log)(text);
   } catch {
     // The message is on standard error already.
   }
+}
+
+/** Standard output holds the beginning of an archive: `--dumpout -` and the like; `rdiff2bmp` writes there unless told. */
+function writesToStdout(argv: readonly string[]): boolean {
+  const outputs = argv.flatMap((arg, i) => {
+    const [, value] = /^--\w+out(?:=(.*))?$/s.exec(arg) ?? [];
+    return /^--\w+out(=|$)/.test(arg) ? [value ?? argv[i + 1]] : [];
+  });
+  return outputs.includes("-") || (argv[0] === "rdiff2bmp" && outputs.length === 0);
 }
 
 function exitCodeOf(error: unknown): number {

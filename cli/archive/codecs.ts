@@ -28,5 +28,5 @@ export const HERE: Codecs = {
   unzstd: ({ stored, contentBytes }) => unzstdFrame(stored, contentBytes),
 };
 
-/** For one of many files that are open together: slower, in a few hundred kilobytes each. */
+/** For one of many files that are open together: slower, in less memory than whole pieces take. */
 export const STREAMED: Codecs = { ...HERE, ahead: 0 };

@@ -38,7 +38,7 @@ export interface Report {
 /** Standard input or output instead of a file. */
 export const STREAM = "-";
 
-/** Archives of a list above which each gets a small window and decodes nothing ahead: memory goes with their number. */
+/** Archives of a list above which each gets a small window and is decoded in a stream: memory goes with their number. */
 const LONG_CHAIN = 8;
 
 /** Archives of a list: each takes a file descriptor and memory. */

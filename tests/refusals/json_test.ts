@@ -38,6 +38,14 @@ Deno.test("an error object never goes into the data on standard output", async (
   assertEquals(JSON.parse(stderr.trim().split("\n").at(-1)!).ok, false);
 });
 
+Deno.test("an error object of rdiff2bmp is on standard output when the bitmap goes to a file", async () => {
+  using archives = new Archives();
+  const toFile = await archives.run("rdiff2bmp --json g0.dump --bmpout new.bmp");
+  assertEquals(JSON.parse(toFile.stdout).ok, false);
+  const toStdout = await archives.run("rdiff2bmp --json g0.dump");
+  assertEquals(toStdout.stdout, "");
+});
+
 Deno.test("a damaged archive's error object says where", async () => {
   using archives = new Archives();
   archives.file("cut.dump", archives.read("g0.dump").slice(0, -100));
