@@ -22,7 +22,14 @@ export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Splits a descriptor at LF, CR LF and CR; it ends before the first NUL, behind which only NULs may stand.
+ * qemu-img writes the CID without leading zeros, twice; where the second is shorter, the last bytes of the first text stay
+ * behind the NUL of the second. A CID shrinks by seven digits at the most.
+ */
+const MAX_RESIDUE_BYTES = 7;
+
+/**
+ * Splits a descriptor at LF, CR LF and CR; it ends before the first NUL, behind which only NULs may stand, and the end of
+ * the text before it, in a file that qemu-img made.
  * @throws {FormatError} if the text holds control characters
  */
 export function linesOf(
@@ -30,7 +37,12 @@ export function linesOf(
   { path, beginBytes = 0 }: { path: string; beginBytes?: number },
 ): Line[] {
   const nul = bytes.indexOf(0);
-  const binary = bytes.findIndex((byte, index) => nul >= 0 && index >= nul ? byte !== 0 : isControl(byte));
+  const nextNul = bytes.indexOf(0, nul + 1);
+  const residueEnd = nextNul < 0 ? bytes.length : nextNul;
+  const isResidue = (index: number) => index < residueEnd && residueEnd - nul - 1 <= MAX_RESIDUE_BYTES;
+  const binary = bytes.findIndex((byte, index) =>
+    nul >= 0 && index >= nul ? byte !== 0 && (isControl(byte) || !isResidue(index)) : isControl(byte)
+  );
   if (binary >= 0) {
     throw cannotOpen(path, "the descriptor holds binary bytes", { offsetBytes: beginBytes + binary });
   }

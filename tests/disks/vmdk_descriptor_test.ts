@@ -129,6 +129,8 @@ const REFUSED: [string, (text: string) => string, string][] = [
   ],
   ["value with a quote", (text) => text.replace('"12"', '"1"2"'), "descriptor line not understood"],
   ["NUL inside", (text) => text.replace("CID", "\0CID"), "the descriptor holds binary bytes"],
+  ["text behind a NUL", (text) => `${text}\0lsilogic`, "the descriptor holds binary bytes"],
+  ["control characters behind a NUL", (text) => `${text}\0\x01\0`, "the descriptor holds binary bytes"],
   ["escape sequence", (text) => text.replace("disk-", "\x1b[2J-"), "the descriptor holds binary bytes"],
   [
     "unknown encoding",
@@ -271,4 +273,14 @@ Deno.test("adapterTypeOf() knows the names of the disk library", () => {
     .map((name) => adapterTypeOf(new Map([["adaptertype", name]])));
   assertEquals(numbers, [1, 2, 3, 256, 256]);
   assertEquals(adapterTypeOf(new Map()), 256);
+});
+
+Deno.test("parseDescriptor() passes over the residue that qemu-img leaves behind a shorter CID", () => {
+  const usual = parse(EXAMPLE);
+  // The last bytes of the former text, between the NUL that ends the new one and the padding of the file.
+  for (const residue of ["\n", '7"\n', '83647"\n']) {
+    for (const padding of ["", "\0\0\0\0"]) {
+      assertEquals(parse(`${EXAMPLE}\0${residue}${padding}`).extents, usual.extents, JSON.stringify(residue));
+    }
+  }
 });
