@@ -49,27 +49,45 @@ export const CONTENT: u32 = 3;
 
 // Cursor of packRecords
 //
-//     0        8        12        16     20      24         28       32       36       40
-//     ┌────────┬────────┬─────────┬──────┬───────┬──────────┬────────┬────────┬────────┐
-//     │ first  │ table  │ select  │ next │ count │ blockLen │ outPtr │ outCap │ outLen │
-//     │ Block  │ Ptr    │ Ptr     │      │       │          │        │        │        │
-//     └────────┴────────┴─────────┴──────┴───────┴──────────┴────────┴────────┴────────┘
-//       u64      u32 …              ↕                                           ↑
+//     0        8        16       20       24      28      32         36       40       44
+//     ┌────────┬────────┬────────┬────────┬───────┬───────┬──────────┬────────┬────────┬────────┐
+//     │ first  │ last   │ table  │ select │ next  │ count │ blockLen │ outPtr │ outCap │ outLen │
+//     │ Block  │ Group  │ Ptr    │ Ptr    │       │       │          │        │        │        │
+//     └────────┴────────┴────────┴────────┴───────┴───────┴──────────┴────────┴────────┴────────┘
+//       u64      u64 ↕    u32 …             ↕                                            ↑
+//     48       52       56       60
+//     ┌────────┬────────┬────────┬─────────┐
+//     │ stop   │ group  │ in     │ content │
+//     │ Len    │ Blocks │ Place  │         │
+//     └────────┴────────┴────────┴─────────┘
+//                                  ↑
 //
 //   ↕ read and written   ↑ written   the others are read
+//
+// Blocks lie in groups: block b in group b / groupBlocks. Packing stops in front of the first block of a group once
+// stopLen bytes are written, so that pieces of a stream end at the same blocks whatever stood in front of them.
 
 export const PACK_FIRST_BLOCK: usize = 0;
-export const PACK_TABLE_PTR: usize = 8;
+/** Group of the record that was written last. */
+export const PACK_LAST_GROUP: usize = 8;
+export const PACK_TABLE_PTR: usize = 16;
 /** 0: every block that is not ABSENT. */
-export const PACK_SELECT_PTR: usize = 12;
+export const PACK_SELECT_PTR: usize = 20;
 /** Position in the table, not a block number. */
-export const PACK_NEXT: usize = 16;
-export const PACK_COUNT: usize = 20;
-export const PACK_BLOCK_LEN: usize = 24;
-export const PACK_OUT_PTR: usize = 28;
-export const PACK_OUT_CAP: usize = 32;
-export const PACK_OUT_LEN: usize = 36;
-export const PACK_CURSOR_SIZE: usize = 40;
+export const PACK_NEXT: usize = 24;
+export const PACK_COUNT: usize = 28;
+export const PACK_BLOCK_LEN: usize = 32;
+export const PACK_OUT_PTR: usize = 36;
+export const PACK_OUT_CAP: usize = 40;
+export const PACK_OUT_LEN: usize = 44;
+export const PACK_STOP_LEN: usize = 48;
+export const PACK_GROUP_BLOCKS: usize = 52;
+/** 1: stop behind the header of a data record; its content is not copied, but taken from where it lies. */
+export const PACK_IN_PLACE: usize = 56;
+/** Position of the block whose content is to follow what was written, or NO_CONTENT. */
+export const PACK_CONTENT: usize = 60;
+export const NO_CONTENT: u32 = u32.MAX_VALUE;
+export const PACK_CURSOR_SIZE: usize = 64;
 
 // Cursor of takeRecords
 //
@@ -79,14 +97,15 @@ export const PACK_CURSOR_SIZE: usize = 40;
 //     │ Block    │ Blocks   │ Block    │ Block    │ Block    │        │        │ Len    │        │
 //     └──────────┴──────────┴──────────┴──────────┴──────────┴────────┴────────┴────────┴────────┘
 //       u64 ↕      u64        u64        u64        u64 ↑      u32 …
-//     56         60         64         68         72         76
-//     ┌──────────┬──────────┬──────────┬──────────┬──────────┐
-//     │ tablePtr │ slotsPtr │ consumed │ records  │ data     │
-//     │          │          │          │          │ Records  │
-//     └──────────┴──────────┴──────────┴──────────┴──────────┘
+//     56         60         64         68         72         76         80         84
+//     ┌──────────┬──────────┬──────────┬──────────┬──────────┬──────────┬──────────┐
+//     │ tablePtr │ slotsPtr │ consumed │ records  │ data     │ offsets  │ src      │
+//     │          │          │          │          │ Records  │ Ptr      │ Offset   │
+//     └──────────┴──────────┴──────────┴──────────┴──────────┴──────────┴──────────┘
 //                             ↑          ↑          ↑
 //
-// Block firstBlock + i of the table has its slot at slotsPtr + i × blockLen.
+// Block firstBlock + i of the table has its slot at slotsPtr + i × blockLen. The u32 at offsetsPtr + 4 × i gets the place
+// of its record: srcOffset is that of the window's first byte, counted from wherever the caller likes.
 
 export const TAKE_NEXT_BLOCK: usize = 0;
 /** An index from here on is BAD. */
@@ -108,7 +127,10 @@ export const TAKE_CONSUMED: usize = 64;
 /** Records that were used up whole: the one of CONTENT is not among them. */
 export const TAKE_RECORDS: usize = 68;
 export const TAKE_DATA_RECORDS: usize = 72;
-export const TAKE_CURSOR_SIZE: usize = 80;
+/** 0: the places of records are of no interest. */
+export const TAKE_OFFSETS_PTR: usize = 76;
+export const TAKE_SRC_OFFSET: usize = 80;
+export const TAKE_CURSOR_SIZE: usize = 88;
 
 // Cursor of takeDigest
 //

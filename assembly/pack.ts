@@ -4,21 +4,28 @@ import { decimalLen, writeBoolean, writeInteger } from "./decimal";
 import {
   ABSENT,
   DIGEST_SIZE,
+  NO_CONTENT,
   PACK_BLOCK_LEN,
+  PACK_CONTENT,
   PACK_COUNT,
   PACK_FIRST_BLOCK,
+  PACK_GROUP_BLOCKS,
+  PACK_IN_PLACE,
+  PACK_LAST_GROUP,
   PACK_NEXT,
   PACK_OUT_CAP,
   PACK_OUT_LEN,
   PACK_OUT_PTR,
   PACK_SELECT_PTR,
+  PACK_STOP_LEN,
   PACK_TABLE_PTR,
   ZERO,
 } from "./layout";
 import { isZero } from "./zero";
 
 /**
- * Writes the records of a table's blocks until the table or the room for output ends, and returns how many it wrote.
+ * Writes the records of a table's blocks until the table, the room for output or the piece ends (layout.ts), and returns
+ * how many it wrote.
  *
  * `cursorPtr`: a cursor of packRecords (layout.ts); called again with the same cursor and new room it goes on where it
  * stopped. It writes whole records only, so room for less than the next one gives no byte.
@@ -34,20 +41,38 @@ export function packRecords(cursorPtr: usize): u32 {
   assert(cursorPtr % 8 == 0, "the cursor is aligned to 8 bytes");
   assert(tablePtr % 4 == 0, "the table is aligned to 4 bytes");
 
-  const contentLen = decimalLen(blockLen) + 1 + blockLen;
+  const stopPtr = outPtr + load<usize>(cursorPtr, PACK_STOP_LEN);
+  const groupBlocks: u64 = load<u32>(cursorPtr, PACK_GROUP_BLOCKS);
+  assert(groupBlocks > 0, "a group has blocks");
+  const inPlace = load<u32>(cursorPtr, PACK_IN_PLACE) != 0;
+  const contentLen: usize = inPlace ? 0 : blockLen;
+  let lastGroup = load<u64>(cursorPtr, PACK_LAST_GROUP);
+
   let next = load<usize>(cursorPtr, PACK_NEXT);
   let ptr = outPtr;
   let records: u32 = 0;
+  store<u32>(cursorPtr, NO_CONTENT, PACK_CONTENT);
   for (; next < count; ++next) {
     const blockPtr = load<usize>(tablePtr + next * 4);
     if (blockPtr == ABSENT || (selectPtr != 0 && load<u8>(selectPtr + next) == 0)) continue;
     const block = firstBlock + next;
-    const recordLen = decimalLen(block) + 3 + (blockPtr == ZERO ? 0 : contentLen);
-    if (recordLen > outEndPtr - ptr) break;
+    const group = block / groupBlocks;
+    if (ptr >= stopPtr && group != lastGroup) break;
+    const headerLen = decimalLen(block) + 3;
+    if (headerLen + (blockPtr == ZERO ? 0 : decimalLen(blockLen) + 1 + contentLen) > outEndPtr - ptr) break;
     ptr = writeBoolean(writeInteger(ptr, block), blockPtr == ZERO);
-    if (blockPtr != ZERO) ptr = writeArray(ptr, blockPtr, blockLen);
+    lastGroup = group;
     ++records;
+    if (blockPtr == ZERO) continue;
+    ptr = writeInteger(ptr, blockLen);
+    memory.copy(ptr, blockPtr, contentLen);
+    ptr += contentLen;
+    if (!inPlace) continue;
+    store<u32>(cursorPtr, next as u32, PACK_CONTENT);
+    ++next;
+    break;
   }
+  store<u64>(cursorPtr, lastGroup, PACK_LAST_GROUP);
   store<usize>(cursorPtr, next, PACK_NEXT);
   store<usize>(cursorPtr, ptr - outPtr, PACK_OUT_LEN);
   return records;
@@ -64,14 +89,10 @@ export function packDigest(digestPtr: usize, count: usize, outPtr: usize): u32 {
   for (; digestPtr < endPtr; digestPtr += DIGEST_SIZE) {
     const zero = isZero(digestPtr, DIGEST_SIZE);
     ptr = writeBoolean(ptr, zero);
-    if (!zero) ptr = writeArray(ptr, digestPtr, DIGEST_SIZE);
+    if (zero) continue;
+    ptr = writeInteger(ptr, DIGEST_SIZE);
+    v128.store(ptr, v128.load(digestPtr));
+    ptr += DIGEST_SIZE;
   }
   return (ptr - outPtr) as u32;
-}
-
-/** Writes `len␀` and the bytes, and returns the address behind them. */
-function writeArray(ptr: usize, bytesPtr: usize, len: usize): usize {
-  ptr = writeInteger(ptr, len);
-  memory.copy(ptr, bytesPtr, len);
-  return ptr + len;
 }

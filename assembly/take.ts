@@ -21,10 +21,12 @@ import {
   TAKE_FIRST_BLOCK,
   TAKE_FULL,
   TAKE_NEXT_BLOCK,
+  TAKE_OFFSETS_PTR,
   TAKE_PEEK_BLOCK,
   TAKE_RECORDS,
   TAKE_SLOTS_PTR,
   TAKE_SRC_LEN,
+  TAKE_SRC_OFFSET,
   TAKE_SRC_PTR,
   TAKE_TABLE_PTR,
   TAKE_TO_BLOCK,
@@ -75,6 +77,7 @@ function takeRecord(cursorPtr: usize): u32 {
   const whole = contentLen <= endPtr - contentPtr;
   store<usize>(cursorPtr, contentPtr + (whole ? contentLen : 0) - srcPtr, TAKE_CONSUMED);
   store<u64>(cursorPtr, block + 1, TAKE_NEXT_BLOCK);
+  noteOffset(cursorPtr, block, ptr - srcPtr);
   if (!whole) return CONTENT;
 
   store<u32>(cursorPtr, load<u32>(cursorPtr, TAKE_RECORDS) + 1, TAKE_RECORDS);
@@ -94,6 +97,15 @@ function isDue(cursorPtr: usize, block: u64): bool {
 function behindHeader(flagPtr: usize, endPtr: usize, len: usize): usize {
   const lengthPtr = behindBoolean(flagPtr, endPtr);
   return lengthPtr <= BAD || readBoolean(flagPtr) ? lengthPtr : behindExactly(lengthPtr, endPtr, len);
+}
+
+/** Tells where the record of `block` stands, `offset` bytes behind the window's first one. */
+function noteOffset(cursorPtr: usize, block: u64, offset: usize): void {
+  const offsetsPtr = load<usize>(cursorPtr, TAKE_OFFSETS_PTR);
+  const firstBlock = load<u64>(cursorPtr, TAKE_FIRST_BLOCK);
+  if (offsetsPtr == 0 || block < firstBlock) return;
+  const position = (block - firstBlock) as usize;
+  store<u32>(offsetsPtr + position * 4, load<u32>(cursorPtr, TAKE_SRC_OFFSET) + (offset as u32));
 }
 
 /** Brings a block to its entry if that is ABSENT; no content is a zero block. */

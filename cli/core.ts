@@ -11,24 +11,28 @@ import { coreWasm } from "../build/core_wasm.ts";
 import {
   type BlockRun,
   DigestCursor,
+  type PackOptions,
   RecordCursor,
   type RecordedDisk,
   RecordPacker,
 } from "./core/cursors.ts";
-import { ALIGN_BYTES, alignUp, type CoreShare, Instance, type Span } from "./core/instance.ts";
+import { ALIGN_BYTES, alignUp, type CoreShare, Instance } from "./core/instance.ts";
 
 export type {
   BlockRun,
   DigestCursor,
+  PackOptions,
+  PackRegion,
   RecordCursor,
   RecordedDisk,
   RecordPacker,
+  RecordWindow,
   SlottedRun,
 } from "./core/cursors.ts";
 export type { CoreShare, Span, TakeStatus } from "./core/instance.ts";
 
 /** Pages that nobody touches cost nothing, so this is a limit more than a need. */
-const DEFAULT_MEMORY_BYTES = 128 * 1024 * 1024;
+const DEFAULT_MEMORY_BYTES = 256 * 1024 * 1024;
 
 /** One instance of the core, and the region of its memory that it hands out. */
 export class Core {
@@ -49,7 +53,7 @@ export class Core {
   /**
    * Starts a core with a memory of its own.
    *
-   * @param options `memoryBytes`: size of the memory, at most 4 GiB, 128 MiB if not given; `wasm`: the bytes of another
+   * @param options `memoryBytes`: size of the memory, at most 4 GiB, 256 MiB if not given; `wasm`: the bytes of another
    * build of the module (tests bring the debug build)
    *
    * @example
@@ -103,6 +107,11 @@ export class Core {
     }
     this.#nextPtr = ptr + lenBytes;
     return ptr;
+  }
+
+  /** Bytes of the memory. */
+  get memoryBytes(): number {
+    return this.#instance.memory.buffer.byteLength;
   }
 
   /** Remembers what is allocated now, for {@linkcode release}. */
@@ -211,14 +220,9 @@ export class Core {
     return this.#instance.kernels.diffBlocks(a.tablePtr, b.tablePtr, count, blockBytes, changedPtr);
   }
 
-  /**
-   * Packs the blocks of a run that are not `ABSENT` into dump or rdiff records in the region `out`. With `selectPtr`, one
-   * byte a block, only those whose byte is not 0.
-   *
-   * @throws {RangeError} if `out` has less than `RECORD_HEADER_MAX + blockBytes` bytes, or is not in the memory
-   */
-  packer(run: BlockRun, out: Span & { selectPtr?: number }): RecordPacker {
-    return new RecordPacker(this.#instance, run, out);
+  /** Packs the blocks of a run that are not `ABSENT` into dump or rdiff records. */
+  packer(run: BlockRun, options: PackOptions = {}): RecordPacker {
+    return new RecordPacker(this.#instance, run, options);
   }
 
   /**

@@ -66,6 +66,11 @@ export function formatError(what: string, fault: FormatFault, options?: ErrorOpt
   );
 }
 
+/** A thread of this program failed at its work: no fault of a file. Exit code 1. */
+export class ThreadError extends Error {
+  override name = "ThreadError";
+}
+
 /** Two inputs that are each well-formed do not belong together, or a block differs. Exit code 3. */
 export class MismatchError extends Error {
   override name = "MismatchError";

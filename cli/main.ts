@@ -1,6 +1,6 @@
 /** The command line: picks the command, prints the error, exits. */
 
-import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import { type Command, helpText, parse } from "./commands/options.ts";
 import {
   EXIT,
   EXIT_CODES,
@@ -15,7 +15,7 @@ import { VERSION } from "./version.ts";
 
 /** What a command file exports. Each is loaded only when it is asked for, so that `--version` starts fast. */
 interface CommandModule {
-  command(): CommandUnknownOpts;
+  command: Command;
   /** Takes the options that its own `command` describes. */
   run(options: never, args: string[]): Promise<number>;
 }
@@ -61,13 +61,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await dispatch(argv);
   } catch (error) {
-    if (isCommanderError(error) && error.exitCode === 0) return EXIT.done;
     const exitCode = exitCodeOf(error);
-    const message = isCommanderError(error)
-      ? `Cannot understand the command line: ${error.message.replace(/^error: /, "").trimEnd()} (see --help)`
-      : error instanceof Error
-      ? error.message
-      : String(error);
+    const message = error instanceof Error ? error.message : String(error);
     console.error(`vmdkbkp: ${message.replaceAll("\n", " ")}`);
     if (argv.includes("--json") && !(error instanceof ReportedError)) {
       const details = error instanceof FormatError
@@ -90,8 +85,8 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
     throw new UsageError(`Unknown command "${wanted}" (vmdkbkp help lists them)`);
   }
   const { command, run } = await COMMANDS[wanted].load();
-  const parser = command().exitOverride();
-  parser.parse(name === "help" ? ["--help"] : args, { from: "user" });
+  const understood = await parse(command, name === "help" ? ["--help"] : args);
+  if (understood === undefined) return say(helpText(command));
 
   using interrupt = new Interrupt();
   const { signal } = interrupt;
@@ -99,7 +94,7 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
   const interrupted = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason));
   });
-  return await Promise.race([run({ ...parser.opts(), signal } as never, parser.args), interrupted]);
+  return await Promise.race([run({ ...understood.values, signal } as never, understood.args), interrupted]);
 }
 
 function say(text: string): number {
@@ -127,17 +122,12 @@ function writesToStdout(argv: readonly string[]): boolean {
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof ReportedError) return exitCodeOf(error.cause);
-  if (error instanceof UsageError || isCommanderError(error)) return EXIT.usage;
+  if (error instanceof UsageError) return EXIT.usage;
   if (error instanceof FormatError || error instanceof MismatchError) return EXIT.corrupt;
   if (error instanceof InterruptedError) {
     return { SIGHUP: EXIT.hungUp, SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated }[error.signal];
   }
   return EXIT.environment;
-}
-
-/** Thrown for a command line that is not understood, and with exit code 0 when help was printed. */
-function isCommanderError(error: unknown): error is Error & { exitCode: number } {
-  return error instanceof Error && "code" in error && String(error.code).startsWith("commander.");
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,18 +1,9 @@
 /**
- * Where a sparse file has holes, asked of the C library: `lseek` with `SEEK_HOLE` and `SEEK_DATA`.
+ * The C library: where `Deno.dlopen` is called. What it is asked for is in the neighbouring files, one a purpose.
  *
- * Deno has no such call and does not tell the descriptor of a `Deno.FsFile`, so the file is opened a second time.
- * Importing this file loads nothing. Without the library, the permission or the system call there is no map, and
- * whoever asks must take every byte as data.
+ * Importing this file loads nothing. Without the library, the permission or the system there is none, and whoever asks
+ * must do without: everything here has a slower way in Deno's own functions.
  */
-
-/** A stretch of a file of one kind. */
-export interface Stretch {
-  /** First byte after the stretch; above the offset that was asked for, at most the file's size. */
-  endBytes: number;
-  /** The file system stores nothing here: the stretch reads as zeros. */
-  hole: boolean;
-}
 
 /** What differs between systems. Linux: `<fcntl.h>`, `<unistd.h>`; macOS: `sys/fcntl.h`, `sys/unistd.h`. */
 const SYSTEMS: Partial<Record<typeof Deno.build.os, System>> = {
@@ -32,16 +23,18 @@ const SYSTEMS: Partial<Record<typeof Deno.build.os, System>> = {
   },
 };
 
-interface System {
-  libraries: string[];
-  errno: string;
-  closeOnExec: number;
-  seekData: number;
-  seekHole: number;
+/** Numbers of one system. */
+export interface System {
+  readonly libraries: readonly string[];
+  readonly errno: string;
+  readonly closeOnExec: number;
+  readonly seekData: number;
+  readonly seekHole: number;
 }
 
-const SEEK_END = 2;
-const ENXIO = 6;
+/** Access modes of `open`, the same everywhere. */
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
 
 function symbols(system: System) {
   return {
@@ -53,108 +46,75 @@ function symbols(system: System) {
     close: { parameters: ["i32"], result: "i32" },
     // int *errno_location(void): the calling thread's errno.
     errnoLocation: { name: system.errno, parameters: [], result: "pointer" },
+    // ssize_t pread(int fd, void *buf, size_t count, off_t offset)
+    pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize", nonblocking: true },
+    // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset)
+    pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize", nonblocking: true },
+    // ssize_t pwritev(int fd, const struct iovec *iov, int iovcnt, off_t offset)
+    pwritev: {
+      parameters: ["i32", "buffer", "i32", "i64"],
+      result: "isize",
+      nonblocking: true,
+      optional: true,
+    },
+    // ssize_t copy_file_range(int fd_in, off_t *off_in, int fd_out, off_t *off_out, size_t len, unsigned flags): Linux
+    copyFileRange: {
+      name: "copy_file_range",
+      parameters: ["i32", "buffer", "i32", "buffer", "usize", "u32"],
+      result: "isize",
+      nonblocking: true,
+      optional: true,
+    },
+    // int madvise(void *addr, size_t length, int advice)
+    madvise: { parameters: ["buffer", "usize", "i32"], result: "i32" },
   } as const;
 }
 
-type Libc = Deno.DynamicLibrary<ReturnType<typeof symbols>>;
+type Library = Deno.DynamicLibrary<ReturnType<typeof symbols>>;
 
-/** The holes of one open file; {@linkcode openHoleMap} makes it. */
-export class HoleMap implements Disposable {
-  readonly #libc: Libc;
-  readonly #system: System;
-  readonly #fd: number;
-  /** Bytes of the file at the time it was opened. */
-  readonly sizeBytes: number;
-
-  /** Takes over `libc`, also when it throws. */
-  constructor(path: string, { libc, system }: { libc: Libc; system: System }) {
-    this.#libc = libc;
-    this.#system = system;
-    this.#fd = libc.symbols.open(new TextEncoder().encode(`${path}\0`), system.closeOnExec);
-    if (this.#fd < 0) {
-      libc.close();
-      throw new Error(`Cannot map holes of "${path}": it does not open a second time`);
-    }
-    this.sizeBytes = this.#seek(0, SEEK_END);
-  }
-
-  /**
-   * The stretch that begins at `offsetBytes` (0 <= `offsetBytes` < `sizeBytes`).
-   *
-   * Only two answers make a hole, all else is data up to the end of the file:
-   * - the hole begins here, and data begin further on;
-   * - the hole begins here, there are no more data (`ENXIO`), and the last byte lies in a hole, too.
-   *
-   * The errno is asked for by a second call. Should something in the runtime overwrite it in between, then not with
-   * `ENXIO`, which no call on memory or time gives; any other value makes data of the stretch. So an I/O error in
-   * `SEEK_DATA`, which returns -1 like the end of the data, never becomes a hole.
-   */
-  stretchAt(offsetBytes: number): Stretch {
-    const { seekHole, seekData } = this.#system;
-    const size = this.sizeBytes;
-    const hole = this.#seek(offsetBytes, seekHole);
-    if (hole !== offsetBytes) {
-      return { endBytes: hole > offsetBytes && hole < size ? hole : size, hole: false };
-    }
-    const data = this.#seek(offsetBytes, seekData);
-    if (data > offsetBytes && data < size) return { endBytes: data, hole: true };
-    const noMoreData = data === -1 && this.#errno() === ENXIO && this.#seek(size - 1, seekHole) === size - 1;
-    return { endBytes: size, hole: noMoreData };
-  }
-
-  #seek(offsetBytes: number, whence: number): number {
-    return Number(this.#libc.symbols.lseek(this.#fd, BigInt(offsetBytes), whence));
-  }
-
-  #errno(): number {
-    const location = this.#libc.symbols.errnoLocation();
-    return location === null ? 0 : new Deno.UnsafePointerView(location).getInt32();
-  }
-
-  /** Closes the file. */
-  [Symbol.dispose](): void {
-    this.#libc.symbols.close(this.#fd);
-    this.#libc.close();
-  }
+/** The functions of the C library, and the numbers of the system. */
+export interface Libc extends Disposable {
+  readonly calls: Library["symbols"];
+  readonly system: System;
 }
 
-/**
- * The holes of `file`, a regular file opened by `path`; undefined if they cannot be known. Never asks for a permission.
- *
- * The second descriptor must be of the same file: the path must still name it after the opening, and sizes must agree.
- *
- * @example
- * ```ts
- * import { openHoleMap } from "./libc.ts";
- *
- * using file = Deno.openSync("deno.json");
- * using map = openHoleMap("deno.json", file);
- * console.log(map?.stretchAt(0).hole ?? "no map: everything is data");
- * ```
- */
-export function openHoleMap(path: string, file: Deno.FsFile): HoleMap | undefined {
+let loaded: { library: Library; users: number } | undefined;
+
+/** The C library, loaded once for all who use it and unloaded with the last; undefined where there is none. */
+export function useLibc(): Libc | undefined {
   const system = SYSTEMS[Deno.build.os];
   if (system === undefined) return undefined;
-  let map: HoleMap | undefined;
-  try {
-    const libc = load(system);
-    if (libc === undefined) return undefined;
-    map = new HoleMap(path, { libc, system });
-    const opened = file.statSync();
-    const named = Deno.statSync(path);
-    if (opened.dev === named.dev && opened.ino === named.ino && opened.size === map.sizeBytes) return map;
-  } catch {
-    // A map is a favour: whatever goes wrong here, the bytes themselves can be read.
-  }
-  map?.[Symbol.dispose]();
-  return undefined;
+  const library = loaded?.library ?? load(system);
+  if (library === undefined) return undefined;
+  loaded ??= { library, users: 0 };
+  loaded.users++;
+  return { calls: library.symbols, system, [Symbol.dispose]: leave };
 }
 
-function load(system: System): Libc | undefined {
+function leave(): void {
+  if (loaded === undefined || --loaded.users > 0) return;
+  loaded.library.close();
+  loaded = undefined;
+}
+
+/** Opens `path` beside a `Deno.FsFile`, which does not tell its descriptor; -1 if that fails. */
+export function openDescriptor({ calls, system }: Libc, path: string, accessMode: number): number {
+  return calls.open(new TextEncoder().encode(`${path}\0`), accessMode | system.closeOnExec);
+}
+
+/** Whether `path` names the open `file`: what was opened by it a moment ago is the same file then. */
+export function isNameOf(path: string, file: Pick<Deno.FsFile, "statSync">): boolean {
+  const opened = file.statSync();
+  const named = Deno.statSync(path);
+  return opened.ino !== null && opened.dev === named.dev && opened.ino === named.ino;
+}
+
+/** Never asks for a permission. */
+function load(system: System): Library | undefined {
   for (const library of system.libraries) {
     if (Deno.permissions.querySync({ name: "ffi", path: library }).state !== "granted") continue;
     try {
-      return Deno.dlopen(library, symbols(system));
+      return Deno.dlopen(library, symbols(system)) as Library;
     } catch {
       // The other C library, perhaps.
     }

@@ -78,7 +78,11 @@ ${lines.join("\n")}
 
 /** The bytes of the core's release module. */
 export function coreWasm(): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(BASE64), (char) => char.charCodeAt(0));
+  const chars = atob(BASE64);
+  const bytes = new Uint8Array(chars.length);
+  // 0.5 ms; Uint8Array.from() with a function for each takes 6.
+  for (let i = 0; i < bytes.length; i++) bytes[i] = chars.charCodeAt(i);
+  return bytes;
 }
 `;
 }

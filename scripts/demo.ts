@@ -6,7 +6,7 @@
  * `--program` runs a compiled vmdkbkp instead of the sources, `--keep` leaves the files.
  */
 
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import { changeDisk, makeDisk } from "./disk_image.ts";
 
 const MIB = 1024 * 1024;

@@ -3,7 +3,7 @@
  * generated image with similar structure elsewhere. The same seed makes the same content.
  */
 
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 
 const MIB = 1024 * 1024;
 
@@ -98,20 +98,76 @@ export function changeDisk(path: string, { seed }: { seed: number }): void {
   }
 }
 
-/** A disk that is half zero, a quarter noise, a quarter text, in stretches of 4 MiB. */
-export function makeMixedDisk(path: string, { sizeBytes, seed }: { sizeBytes: number; seed: number }): void {
-  const stretch = 4 * MIB;
+/** What the stretches of a generated disk hold, in turn. */
+const PATTERNS = {
+  /** Half zero, a quarter noise, a quarter text. */
+  mixed: ["zero", "noise", "zero", "text"],
+  noise: ["noise"],
+  text: ["text"],
+} as const;
+
+/** Noise and text come back after this, further than zstd -1 (512 KiB) and gzip (32 KiB) look back. */
+const PATTERN_BYTES = 16 * MIB;
+
+/**
+ * Makes a disk that repeats a pattern of 16 MiB, quickly and with the same bytes for the same seed.
+ *
+ * One byte in each 4 KiB differs from repetition to repetition, so that no two blocks are alike, and tools that find
+ * equal blocks or chunks (restic, borg) find none. Only a window of more than 16 MiB (`zstd --long`) could profit.
+ */
+export function makePatternDisk(
+  path: string,
+  { sizeBytes, seed, pattern }: { sizeBytes: number; seed: number; pattern: keyof typeof PATTERNS },
+): void {
+  const kinds = PATTERNS[pattern];
+  const stretch = PATTERN_BYTES / kinds.length;
   const random = new Random(seed);
-  const noise = random.fill(new Uint8Array(stretch));
-  const text = random.text(stretch);
-  using file = Deno.openSync(path, { write: true, create: true, truncate: true });
   const zeros = new Uint8Array(stretch);
+  const noise = pattern === "text" ? zeros : random.fill(new Uint8Array(stretch));
+  const text = pattern === "noise" ? zeros : random.text(stretch);
+  const contents = { zero: zeros, noise, text };
+  using file = Deno.openSync(path, { write: true, create: true, truncate: true });
   for (let offset = 0, i = 0; offset < sizeBytes; offset += stretch, i++) {
-    const content = [zeros, noise, zeros, text][i % 4];
-    // Each stretch begins differently, so that no two blocks are alike.
-    if (content !== zeros) { for (let at = 0; at < stretch; at += 4096) content[at] = random.below(256); }
+    const content = contents[kinds[i % kinds.length]];
+    if (content !== zeros) stamp(content, random);
     file.writeSync(content.subarray(0, Math.min(stretch, sizeBytes - offset)));
   }
+}
+
+/** A disk that is half zero, a quarter noise, a quarter text, in stretches of 4 MiB. */
+export function makeMixedDisk(path: string, { sizeBytes, seed }: { sizeBytes: number; seed: number }): void {
+  makePatternDisk(path, { sizeBytes, seed, pattern: "mixed" });
+}
+
+/** A disk with a mebibyte of data, noise and text in turn, at the start of each 16 MiB; the rest are holes. */
+export function makeSparseDisk(path: string, { sizeBytes, seed }: { sizeBytes: number; seed: number }): void {
+  using file = Deno.openSync(path, { write: true, create: true, truncate: true });
+  file.truncateSync(sizeBytes);
+  overwriteBlocks(file, { everyBytes: 16 * MIB, sizeBytes, seed });
+}
+
+/** Overwrites one mebibyte in each `everyBytes` of a disk, with noise and text in turn. */
+export function changeBlocks(path: string, { everyBytes, seed }: { everyBytes: number; seed: number }): void {
+  using file = Deno.openSync(path, { read: true, write: true });
+  overwriteBlocks(file, { everyBytes, sizeBytes: file.statSync().size, seed });
+}
+
+function overwriteBlocks(
+  file: Deno.FsFile,
+  { everyBytes, sizeBytes, seed }: { everyBytes: number; sizeBytes: number; seed: number },
+): void {
+  const random = new Random(seed);
+  const contents = [random.fill(new Uint8Array(MIB)), random.text(MIB)];
+  for (let offset = 0, i = 0; offset < sizeBytes; offset += everyBytes, i++) {
+    stamp(contents[i % 2], random);
+    file.seekSync(offset, Deno.SeekMode.Start);
+    file.writeSync(contents[i % 2].subarray(0, Math.min(MIB, sizeBytes - offset)));
+  }
+}
+
+/** Changes a byte in each 4 KiB. */
+function stamp(content: Uint8Array, random: Random): void {
+  for (let at = 0; at < content.length; at += 4096) content[at] = random.below(256);
 }
 
 function generate(path: string, { sizeBytes, random }: { sizeBytes: number; random: Random }): void {

@@ -1,23 +1,26 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { VERSION } from "../cli/version.ts";
 
 const ROOT = new URL("..", import.meta.url);
 
 /** Which room may import from which; `cli/errors.ts` is everybody's. */
 const ARROWS: Record<string, string[]> = {
-  "cli/archive": ["cli/archive"],
+  "cli/archive": ["cli/archive", "cli/files/positioned.ts"],
   "cli/core": ["cli/core"],
-  "cli/disks": ["cli/disks", "ffi"],
-  "cli/files": ["cli/files"],
-  "cli/pipeline": ["cli/pipeline", "cli/archive", "cli/disks/disk.ts", "cli/core.ts"],
+  "cli/disks": ["cli/disks", "cli/files/positioned.ts", "ffi"],
+  "cli/files": ["cli/files", "ffi"],
+  "cli/workers": ["cli/workers", "cli/archive/codecs.ts", "cli/core.ts"],
+  "cli/pipeline": ["cli/pipeline", "cli/workers", "cli/archive", "cli/disks/disk.ts", "cli/core.ts"],
   "cli/commands": [
     "cli/commands",
     "cli/pipeline",
+    "cli/workers",
     "cli/archive",
     "cli/disks",
     "cli/files",
     "cli/core.ts",
     "cli/version.ts",
+    "ffi/large_pages.ts",
   ],
   "ffi": ["ffi"],
 };
@@ -57,6 +60,29 @@ Deno.test("no arrow between the rooms points back", () => {
     }
   }
   assertEquals(wrong, []);
+});
+
+/** The files and packages that `name` loads with itself, `import()` not counted. */
+function loadedWith(name: string, found: Set<string> = new Set()): Set<string> {
+  if (found.has(name)) return found;
+  found.add(name);
+  const text = program.find((source) => source.name === name)?.text ?? "";
+  for (const [statement, specifier] of text.matchAll(/^(?:import|export)\b[^"';]*\bfrom "([^"]+)";$/gm)) {
+    if (/^(import|export) type\b/.test(statement)) continue;
+    if (!specifier.startsWith(".")) found.add(specifier);
+    else loadedWith(new URL(specifier, new URL(name, ROOT)).pathname.slice(ROOT.pathname.length), found);
+  }
+  return found;
+}
+
+Deno.test("a command loads nothing slow before it knows that it needs it", () => {
+  const commands = program.map(({ name }) => name).filter((name) => name.startsWith("cli/commands/"));
+  const packages = ["cli/main.ts", ...commands].flatMap((name) => [...loadedWith(name)])
+    .filter((name) => !name.endsWith(".ts"));
+  // Of the paths only POSIX ones: the others ask for `process.platform`, which takes Deno 2.9 some 50 ms.
+  const quick = /^@std\/(cli\/parse-args|path\/posix\/[a-z-]+)$/;
+  assertEquals(packages.filter((name) => !quick.test(name)), []);
+  assert(packages.length > commands.length, "the imports are not found");
 });
 
 Deno.test("the version is the one of deno.json", () => {

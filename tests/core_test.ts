@@ -34,14 +34,14 @@ Deno.test("load() refuses a memory that is too small for the core", async () => 
   await assertRejects(() => Core.load({ memoryBytes: 0 }), Error);
 });
 
-Deno.test("load() gives 128 MiB of memory", async () => {
+Deno.test("load() gives 256 MiB of memory", async () => {
   const core = await Core.load();
-  assertEquals(core.bytes(128 * 1024 * 1024 - 1, 1).length, 1);
-  assertThrows(() => core.bytes(128 * 1024 * 1024 - 1, 2), RangeError, "the memory has 134217728");
+  assertEquals(core.bytes(256 * 1024 * 1024 - 1, 1).length, 1);
+  assertThrows(() => core.bytes(256 * 1024 * 1024 - 1, 2), RangeError, "the memory has 268435456");
 });
 
 testBuilds("every method checks its ranges", (core) => {
-  const end = 128 * 1024 * 1024;
+  const end = 256 * 1024 * 1024;
   const run = newRun(core, { count: 2, blockBytes: 512 });
   const out = { ptr: core.alloc(1024), length: 1024 };
   const outside = { ...run, tablePtr: end - 4 };
@@ -64,11 +64,12 @@ testBuilds("every method checks its ranges", (core) => {
     () => core.diffBlocks(run, { ...run, count: 1 }, out.ptr),
     () => core.diffBlocks(run, { ...run, first: 1 }, out.ptr),
     () => core.diffBlocks(run, run, end - 1),
-    () => core.packer(run, { ...out, length: 541 }),
-    () => core.packer(run, { ...out, ptr: end - 542 + 1, length: 542 }).pack(),
-    () => core.packer(outside, out).pack(),
-    () => core.packer({ ...run, first: -1 }, out).pack(),
-    () => core.packer({ ...run, first: 2 ** 53 }, out).pack(),
+    () => core.packer(run).pack({ ...out, length: 541 }),
+    () => core.packer(run).pack({ ...out, ptr: end - 542 + 1, length: 542 }),
+    () => core.packer(outside).pack(out),
+    () => core.packer({ ...run, first: -1 }).pack(out),
+    () => core.packer({ ...run, first: 2 ** 53 }).pack(out),
+    () => core.packer(run, { groupBlocks: 0 }).pack(out),
     () => core.packDigest(out.ptr, 2, end - 41),
     () => core.packDigest(end - 31, 2, out.ptr),
     () => cursor.take(outside, window),
@@ -76,6 +77,9 @@ testBuilds("every method checks its ranges", (core) => {
     () => cursor.take({ ...run, blockBytes: 1024 }, window),
     () => cursor.take(run, { ...window, ptr: end }),
     () => cursor.take(run, { ...window, nextBlock: 0.5 }),
+    () => cursor.take(run, { ...window, offsetsPtr: end - 4 }),
+    () => cursor.take(run, { ...window, offsetBytes: 2 ** 32 - 1024 }),
+    () => cursor.take(run, { ...window, offsetBytes: -1 }),
     () => core.digestCursor().take(end - 15, { ...out, count: 1 }),
     () => core.digestCursor().take(out.ptr, { ...out, ptr: end, count: 1 }),
   ];
@@ -84,8 +88,8 @@ testBuilds("every method checks its ranges", (core) => {
 
 testBuilds("a table that points outside the memory is refused", (core) => {
   const run = newRun(core, { count: 2, blockBytes: 512 });
-  run.table[1] = 128 * 1024 * 1024 - 511;
-  assertThrows(() => core.dropZeros(run.tablePtr, 2, 512), RangeError, "512 bytes at 134217217");
+  run.table[1] = 256 * 1024 * 1024 - 511;
+  assertThrows(() => core.dropZeros(run.tablePtr, 2, 512), RangeError, "512 bytes at 268434945");
   run.table[1] -= 1;
   assertEquals(core.dropZeros(run.tablePtr, 2, 512), 0);
 });

@@ -94,23 +94,23 @@ async function makeAll(): Promise<Record<string, Uint8Array>> {
     await dumpFull(core, {
       disk: memoryDisk(DISKS[0]),
       header: headerOf(DISKS[0], { second: 58 }),
-      dumpOut: sink("0.dump"),
-      digestOut: sink("0.digest"),
+      dumpOut: await sink("0.dump"),
+      digestOut: await sink("0.digest"),
     });
     await dumpChanged(core, {
       disk: memoryDisk(DISKS[1]),
       header: headerOf(DISKS[1], { second: 59 }),
       dumpIn: await DumpReader.open(core, await source("0.dump")),
       digestIn: await DigestReader.open(core, await source("0.digest")),
-      dumpOut: sink("1.dump"),
-      digestOut: sink("1.digest"),
-      rdiffOut: sink("0.rdiff"),
+      dumpOut: await sink("1.dump"),
+      digestOut: await sink("1.digest"),
+      rdiffOut: await sink("0.rdiff"),
     });
     await dumpFull(core, {
       disk: memoryDisk(PADDED),
       header: headerOf(PADDED, { second: 0 }),
-      dumpOut: sink("padded.dump"),
-      digestOut: sink("padded.digest"),
+      dumpOut: await sink("padded.dump"),
+      digestOut: await sink("padded.digest"),
     });
   }
   const bitmap = new Bitmap(7);

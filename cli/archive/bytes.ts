@@ -20,15 +20,32 @@ export interface ByteSource extends Disposable {
   skip(lenBytes: number): number | Promise<number>;
 }
 
-/** Bytes to write in order. Nothing is complete before `finish` has returned. */
+/** Where bytes that are written were read before, as they are: a sink may copy what the file holds for them. */
+export interface Origin {
+  readonly source: ByteSource;
+  /** Offset in the source's stream. */
+  readonly offsetBytes: number;
+}
+
+/** Bytes to write in order, in pieces. Nothing is complete before `finish` has returned. */
 export interface ByteSink extends Disposable {
   readonly path: string;
   /** Bytes taken so far, before compression. */
   readonly offsetBytes: number;
   /** Bytes that went to the file so far. */
   readonly storedBytes: number;
-  /** Takes all of `from`; it may be changed after the promise resolves. `from` may lie in shared memory. */
-  write(from: Uint8Array): void | Promise<void>;
-  /** Writes what is held back and the container's end. Does not sync or close the file. */
+  /**
+   * Takes all of `from` as one piece: what a compressed file keeps apart from its neighbours. It may be changed when the
+   * promise resolves. Calls may overlap: several pieces are compressed at a time, and they are stored in the order of the
+   * calls. `from` may lie in shared memory. After a failure every further call fails.
+   * @param origin where all of `from` was read, if it was
+   */
+  write(from: Uint8Array, origin?: Origin): void | Promise<void>;
+  /**
+   * Takes parts that lie apart as one write; only where the file does not show what was one write, so that its length does
+   * not matter.
+   */
+  writeParts?(parts: readonly Uint8Array[], origin?: Origin): Promise<void>;
+  /** Writes the container's end behind all pieces. Does not sync or close the file. */
   finish(): void | Promise<void>;
 }

@@ -1,31 +1,61 @@
 /** Who compresses and decompresses whole members and frames: this thread, or others that the caller has. */
 
-import { gunzipMember, gzipMember } from "./gzip_member.ts";
-import { unzstdFrame, zstdFrame } from "./zstd_frame.ts";
+/** A piece to make: `content` becomes a member or frame at the start of `into`, which has room for {@linkcode storedBound}. */
+export interface Encoding {
+  content: Uint8Array;
+  into: Uint8Array;
+  level: number;
+  /** Whether the stream ends with this piece. */
+  isLast: boolean;
+}
 
-/** Each method may run several times at once; what it gives depends on its arguments alone. */
+/** A piece to read: `stored` is one whole member or frame, `into` is as long as its header promises. */
+export interface Decoding {
+  stored: Uint8Array;
+  into: Uint8Array;
+}
+
+/**
+ * Each method may run several times at once. All memory that it is given is shared (in SharedArrayBuffers), so that it can be
+ * named to another thread as it is, and nobody else touches it until the promise settles. What comes out depends on the
+ * arguments alone.
+ */
 export interface Codecs {
   /** How many pieces may be under way at a time; 0: none, every member and frame is decoded in a stream of small pieces. */
   readonly ahead: number;
-  /** See `gzipMember`. `chunk` may not change before the promise resolves. */
-  gzip(given: { chunk: Uint8Array; level: number; isLast: boolean }): Promise<Uint8Array>;
-  /** See `gunzipMember`. `stored` is given away. */
-  gunzip(given: { stored: Uint8Array<ArrayBuffer>; contentBytes: number }): Promise<Uint8Array>;
-  /** See `zstdFrame`; as `gzip`. */
-  zstd(given: { chunk: Uint8Array; level: number; isLast: boolean }): Promise<Uint8Array>;
-  /** See `unzstdFrame`; as `gunzip`. */
-  unzstd(given: { stored: Uint8Array<ArrayBuffer>; contentBytes: number }): Promise<Uint8Array>;
+  /** Writes a gzip member, returns its length. */
+  gzip(given: Encoding): Promise<number>;
+  /** Fills `into` with the content of a gzip member. @throws {Error} that says what does not agree */
+  gunzip(given: Decoding): Promise<void>;
+  /** Writes a zstd frame, returns its length. */
+  zstd(given: Encoding): Promise<number>;
+  /** Fills `into` with the content of a zstd frame. @throws {Error} that says what does not agree */
+  unzstd(given: Decoding): Promise<void>;
 }
+
+/**
+ * Most bytes that a member or frame of `contentBytes` takes. zstd.h's ZSTD_COMPRESSBOUND is less than 1/256 and 64 bytes more
+ * than the content; deflate, where it would take more, is replaced by its stored form, 5 bytes in 64 KiB; headers, trailers
+ * and a gap to build them in take less than the rest.
+ */
+export function storedBound(contentBytes: number): number {
+  return contentBytes + (contentBytes >> 8) + 256;
+}
+
+// Loaded by the first piece: a thread that has none does not pay for them.
+let gzip: typeof import("./gzip_member.ts") | undefined;
+let zstd: typeof import("./zstd_frame.ts") | undefined;
 
 /** On this thread, one after the other. */
 export const HERE: Codecs = {
   ahead: 1,
-  // deno-lint-ignore require-await -- a throw becomes a rejection, as from another thread
-  gzip: async ({ chunk, ...options }) => gzipMember(chunk, options),
-  // deno-lint-ignore require-await -- as above
-  gunzip: async ({ stored, contentBytes }) => gunzipMember(stored, contentBytes),
-  zstd: ({ chunk, ...options }) => zstdFrame(chunk, options),
-  unzstd: ({ stored, contentBytes }) => unzstdFrame(stored, contentBytes),
+  gzip: async ({ content, ...options }) =>
+    (gzip ??= await import("./gzip_member.ts")).gzipMember(content, options),
+  gunzip: async ({ stored, into }) => (gzip ??= await import("./gzip_member.ts")).gunzipMember(stored, into),
+  zstd: async ({ content, ...options }) =>
+    await (zstd ??= await import("./zstd_frame.ts")).zstdFrame(content, options),
+  unzstd: async ({ stored, into }) =>
+    await (zstd ??= await import("./zstd_frame.ts")).unzstdFrame(stored, into),
 };
 
 /** For one of many files that are open together: slower, in less memory than whole pieces take. */

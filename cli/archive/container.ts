@@ -1,14 +1,14 @@
 /**
  * Which container a file is: its name says so, as with the original, and its first bytes must agree. An archive begins
- * with a decimal digit, so they tell the three apart.
+ * with a decimal digit, so they tell the three apart. What compresses is loaded when the first such file is opened: it takes
+ * longer than all else does for a small disk.
  */
 
 import { FormatError } from "../errors.ts";
 import type { ByteSink, ByteSource } from "./bytes.ts";
 import type { Codecs } from "./codecs.ts";
-import { GzipSink, GzipSource, isGzip } from "./gzip.ts";
+import { isGzip, isZstd } from "./magic.ts";
 import { type InputFile, type OutputFile, PlainSink, PlainSource } from "./plain.ts";
-import { isZstd, ZstdSink, ZstdSource } from "./zstd.ts";
 
 /** How the bytes of an archive are wrapped. */
 export type Container = "plain" | "gzip" | "zstd";
@@ -42,14 +42,14 @@ export async function sourceFor(
   file: InputFile,
   options: { codecs?: Codecs } = {},
 ): Promise<ByteSource> {
-  const plain = new PlainSource(path, file);
+  const plain = new PlainSource(path, file, { bulk: options.codecs?.ahead !== 0 });
   try {
     const first = await plain.peek(4);
     const held = containerOfBytes(first);
     const named = path === STANDARD_STREAM ? held : containerOfName(path);
     if (named !== held && first.length > 0) throw contradiction(path, named, held);
-    if (named === "gzip") return new GzipSource(plain, options);
-    if (named === "zstd") return await ZstdSource.open(plain, options);
+    if (named === "gzip") return new (await import("./gzip.ts")).GzipSource(plain, options);
+    if (named === "zstd") return new (await import("./zstd.ts")).ZstdSource(plain, options);
     return plain;
   } catch (error) {
     plain[Symbol.dispose]();
@@ -59,9 +59,12 @@ export async function sourceFor(
 
 /** How a sink compresses. */
 export interface SinkOptions {
-  /** Of the container that the name chooses: gzip 1 to 9, zstd 1 to 19; a plain file has none and ignores it. */
+  /**
+   * Of the container that the name chooses: gzip 1 to 9, zstd 1 to 19; a plain file has none and ignores it. If given, all is
+   * compressed with it; if not, what was read from a container of the same kind is copied as it lies there.
+   */
   level?: number;
-  /** Who compresses; this thread if not given. */
+  /** Who compresses, and how many pieces at a time; this thread if not given. */
   codecs?: Codecs;
 }
 
@@ -69,13 +72,13 @@ export interface SinkOptions {
  * Opens a sink that writes to `file` in the container that the name asks for; `-` is plain. The file stays the caller's.
  * @throws {RangeError} if the container has no such level
  */
-export function sinkFor(path: string, file: OutputFile, options: SinkOptions = {}): ByteSink {
+export async function sinkFor(path: string, file: OutputFile, options: SinkOptions = {}): Promise<ByteSink> {
   const plain = new PlainSink(path, file);
   switch (containerOfName(path)) {
     case "gzip":
-      return new GzipSink(plain, options);
+      return new (await import("./gzip.ts")).GzipSink(plain, options);
     case "zstd":
-      return new ZstdSink(plain, options);
+      return new (await import("./zstd.ts")).ZstdSink(plain, options);
     case "plain":
       return plain;
   }

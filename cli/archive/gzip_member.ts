@@ -1,66 +1,108 @@
 /**
- * One gzip member in memory, made and read in one call: what can be done on any thread. `gzip.ts` draws its layout.
+ * One gzip member, from memory to memory: what can be done on any thread. `gzip.ts` draws its layout.
  */
 
 import zlib from "node:zlib";
-
-/**
- * Bytes of the stream in each member but the last. A reader holds one of them for each archive of a chain, so they are short:
- * a hundred archives take a few hundred megabytes of memory at 4 MiB each; less than 1 MiB costs compression.
- */
-export const MEMBER_BYTES = 1024 * 1024;
+import { isIncompressible } from "./incompressible.ts";
+import { deflateInto, inflateInto } from "./zlib_engine.ts";
 
 export const HEADER_LEN = 25;
 export const TRAILER_LEN = 8;
 
 /** A member as it begins here; MTIME, XFL and OS stay open. */
-export const HEADER = Uint8Array.of(0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 13, 0, 0x56, 0x42, 9, 0);
+const HEADER = Uint8Array.of(0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 13, 0, 0x56, 0x42, 9, 0);
 const HEADER_OPEN_START = 4;
 const HEADER_OPEN_END = 10;
 
-/** Whether the byte of a member's header at `at` is open: MTIME, XFL and OS. */
-export function isOpenHeaderByte(at: number): boolean {
-  return at >= HEADER_OPEN_START && at < HEADER_OPEN_END;
+/** What the header of an own member tells. */
+export interface OwnHeader {
+  memberLen: number;
+  contentLen: number;
+  isLast: boolean;
 }
 
-/** Compresses `content` as one member; the same content gives the same bytes on every thread. */
+/** Reads the header of a member of ours, the first {@linkcode HEADER_LEN} bytes; `undefined` if it is none. */
+export function readOwnHeader(header: Uint8Array): OwnHeader | undefined {
+  if (header.length < HEADER_LEN) return undefined;
+  const isOpen = (at: number) => at >= HEADER_OPEN_START && at < HEADER_OPEN_END;
+  if (!HEADER.every((byte, at) => isOpen(at) || header[at] === byte) || header[24] > 1) return undefined;
+  const fields = fieldsOf(header);
+  return {
+    memberLen: fields.getUint32(16, true),
+    contentLen: fields.getUint32(20, true),
+    isLast: header[24] === 1,
+  };
+}
+
+/** Most bytes of a stored block, and those in front of them: last or not, length, inverted length. RFC 1951, 3.2.4. */
+const STORED_BLOCK_BYTES = 0xffff;
+const STORED_HEAD_LEN = 5;
+
+/** The highest level at which content that looks incompressible is not tried; whoever asks for more has the time. */
+const MAX_LEVEL_TO_LOOK = 3;
+
+/**
+ * Compresses `content` as one member at the start of `into`, which has room for `storedBound` of it, and returns its length.
+ * Content that does not shrink is stored. The same content gives the same bytes on every thread.
+ */
 export function gzipMember(
   content: Uint8Array,
-  { level, isLast }: { level: number; isLast: boolean },
-): Uint8Array {
-  // An output buffer for the worst case: with the default of 16 KiB zlib's result is put together from hundreds of pieces.
-  const deflated = zlib.deflateRawSync(content, { level, chunkSize: MEMBER_BYTES + MEMBER_BYTES / 1024 });
-  const member = new Uint8Array(HEADER_LEN + deflated.length + TRAILER_LEN);
-  const fields = new DataView(member.buffer);
-  member.set(HEADER);
-  member[8] = level === 1 ? 4 : level === 9 ? 2 : 0;
-  fields.setUint32(16, member.length, true);
+  { into, level, isLast }: { into: Uint8Array; level: number; isLast: boolean },
+): number {
+  const room = into.subarray(HEADER_LEN, into.length - TRAILER_LEN);
+  const isHopeless = level <= MAX_LEVEL_TO_LOOK && isIncompressible(content);
+  const deflatedLen = (isHopeless ? undefined : deflateInto(content, { into: room, level })) ??
+    storeInto(content, room);
+  const memberLen = HEADER_LEN + deflatedLen + TRAILER_LEN;
+  const fields = fieldsOf(into);
+  into.set(HEADER);
+  into[8] = level === 1 ? 4 : level === 9 ? 2 : 0;
+  fields.setUint32(16, memberLen, true);
   fields.setUint32(20, content.length, true);
-  member[24] = isLast ? 1 : 0;
-  member.set(deflated, HEADER_LEN);
-  fields.setUint32(member.length - 8, zlib.crc32(content), true);
-  fields.setUint32(member.length - 4, content.length, true);
-  return member;
+  into[24] = isLast ? 1 : 0;
+  fields.setUint32(memberLen - 8, zlib.crc32(content), true);
+  fields.setUint32(memberLen - 4, content.length, true);
+  return memberLen;
+}
+
+/** Writes `content` as it is, as a deflate stream; returns its length. zlib's level 0 makes shorter blocks, as room is left. */
+function storeInto(content: Uint8Array, into: Uint8Array): number {
+  const fields = fieldsOf(into);
+  let at = 0;
+  let stored = 0;
+  do {
+    const block = content.subarray(stored, stored + STORED_BLOCK_BYTES);
+    stored += block.length;
+    into[at] = stored === content.length ? 1 : 0;
+    fields.setUint16(at + 1, block.length, true);
+    fields.setUint16(at + 3, ~block.length, true);
+    into.set(block, at + STORED_HEAD_LEN);
+    at += STORED_HEAD_LEN + block.length;
+  } while (stored < content.length);
+  return at;
 }
 
 /**
- * Decompresses a whole member of ours, whose header promises `contentBytes` of content.
+ * Decompresses a whole member of ours into `into`, which is as long as its header promises.
  *
  * @throws {Error} that says what does not agree
  */
-export function gunzipMember(member: Uint8Array, contentBytes: number): Uint8Array {
-  const trailer = new DataView(member.buffer, member.byteOffset + member.length - TRAILER_LEN);
-  const content = zlib.inflateRawSync(member.subarray(HEADER_LEN, -TRAILER_LEN), {
-    // A little more than promised, so that the end shows in the first round; up to two and a half times as fast.
-    chunkSize: contentBytes + 64,
-    // Obeyed since Deno 2.5 or so; before, a member made on purpose can take a thousand times its length for a moment.
-    maxOutputLength: Math.max(contentBytes, 1),
-  });
-  // zlib ignores what follows the deflate stream, so the checks go to the trailer where the header says that it stands.
-  if (content.length !== contentBytes) {
-    throw new Error(`${content.length} bytes of content, not ${contentBytes}`);
-  }
-  if (trailer.getUint32(4, true) !== contentBytes) throw new Error("a trailer of another length");
-  if (trailer.getUint32(0, true) !== zlib.crc32(content)) throw new Error("content of another checksum");
-  return content;
+export function gunzipMember(member: Uint8Array, into: Uint8Array): void {
+  inflateInto(member.subarray(HEADER_LEN, -TRAILER_LEN), into);
+  if (contentLenOf(member) !== into.length) throw new Error("a trailer of another length");
+  if (!isMemberOf(member, into)) throw new Error("content of another checksum");
+}
+
+/** Whether the trailer of a whole member names the length and the checksum of `content`. */
+export function isMemberOf(member: Uint8Array, content: Uint8Array): boolean {
+  const checksum = fieldsOf(member).getUint32(member.length - TRAILER_LEN, true);
+  return contentLenOf(member) === content.length && checksum === zlib.crc32(content);
+}
+
+function contentLenOf(member: Uint8Array): number {
+  return fieldsOf(member).getUint32(member.length - 4, true);
+}
+
+function fieldsOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }

@@ -1,17 +1,21 @@
 /** Bytes as they lie in a file: regular files, pipes, devices, standard input and output. */
 
-import type { ByteSink, ByteSource } from "./bytes.ts";
+import { behind, PositionedFile } from "../files/positioned.ts";
+import type { ByteSink, ByteSource, Origin } from "./bytes.ts";
 
 /**
- * What is read: an open file or `Deno.stdin`. A regular file is read with `readSync`, everything else with `read`: it may keep
+ * What is read: an open file or `Deno.stdin`. A regular file is read at offsets, everything else with `read`: it may keep
  * its reader waiting, and meanwhile signals must be heard.
  */
 export type InputFile =
   & Pick<Deno.FsFile, "readSync" | "read" | "close">
   & Partial<Pick<Deno.FsFile, "statSync" | "seekSync">>;
 
-/** What is written: an open file or `Deno.stdout`; as {@linkcode InputFile}. */
-export type OutputFile = Pick<Deno.FsFile, "writeSync" | "write"> & Partial<Pick<Deno.FsFile, "statSync">>;
+/** What is written: an open file or `Deno.stdout`; as {@linkcode InputFile}. `systemPath`: where it lies for now. */
+export type OutputFile =
+  & Pick<Deno.FsFile, "writeSync" | "write">
+  & Partial<Pick<Deno.FsFile, "statSync" | "seekSync">>
+  & { readonly systemPath?: string };
 
 /** Small reads are served from a buffer of this size; larger ones go past it, straight to the caller's memory. */
 const READ_AHEAD_BYTES = 256 * 1024;
@@ -20,7 +24,11 @@ const READ_AHEAD_BYTES = 256 * 1024;
 export class PlainSource implements ByteSource {
   readonly path: string;
   readonly #file: InputFile;
-  readonly #isRegular: boolean;
+  /** Undefined for what is no regular file. */
+  readonly #positioned?: PositionedFile;
+  /** Where in the file the source begins, and where the next read goes to. */
+  readonly #beginBytes: number = 0;
+  #positionBytes = 0;
   #offsetBytes = 0;
   #ended = false;
   /** Bytes read from the file and not yet taken lie in `#ahead` from `#start` to `#end`. */
@@ -28,11 +36,29 @@ export class PlainSource implements ByteSource {
   #start = 0;
   #end = 0;
 
-  /** Takes over the open `file` and closes it when disposed. `path` is for messages. */
-  constructor(path: string, file: InputFile) {
+  /**
+   * Takes over the open `file` and closes it when disposed. `path` is its name. Without `bulk` it takes no second descriptor:
+   * one of very many.
+   */
+  constructor(path: string, file: InputFile, { bulk = true } = {}) {
     this.path = path;
     this.#file = file;
-    this.#isRegular = file.seekSync !== undefined && file.statSync?.().isFile === true;
+    const { statSync, seekSync } = file;
+    if (statSync === undefined || seekSync === undefined || !file.statSync!().isFile) return;
+    this.#positioned = new PositionedFile(
+      {
+        readSync: (into) => file.readSync(into),
+        statSync: () => file.statSync!(),
+        seekSync: (at, mode) => file.seekSync!(at, mode),
+      },
+      { path, bulk },
+    );
+    this.#beginBytes = this.#positionBytes = file.seekSync!(0, Deno.SeekMode.Current);
+  }
+
+  /** Whether any byte can be read again: a regular file. */
+  get isSeekable(): boolean {
+    return this.#positioned !== undefined;
   }
 
   get offsetBytes(): number {
@@ -56,7 +82,7 @@ export class PlainSource implements ByteSource {
     let passed = Math.min(lenBytes, this.#aheadLen);
     this.#start += passed;
     if (passed < lenBytes) {
-      passed += this.#isRegular ? this.#seekOver(lenBytes - passed) : await this.#readOver(lenBytes - passed);
+      passed += this.isSeekable ? this.#seekOver(lenBytes - passed) : await this.#readOver(lenBytes - passed);
     }
     this.#offsetBytes += passed;
     return passed;
@@ -76,7 +102,33 @@ export class PlainSource implements ByteSource {
     return this.#ahead.subarray(this.#start, Math.min(this.#start + lenBytes, this.#end));
   }
 
+  /**
+   * Reads what lies at `offsetBytes` of a seekable source again, whatever was taken; returns how many bytes came, fewer only
+   * at the end of the file.
+   */
+  async readAt(into: Uint8Array, offsetBytes: number): Promise<number> {
+    try {
+      return await this.#positioned!.read(into, this.#beginBytes + offsetBytes);
+    } catch (cause) {
+      fail(`Cannot read "${this.path}"`, cause);
+    }
+  }
+
+  /** Has the system copy a part of a seekable source into `file`; returns how many bytes went, 0 where it cannot. */
+  async copyTo(
+    file: PositionedFile,
+    { offsetBytes, toBytes, lenBytes }: { offsetBytes: number; toBytes: number; lenBytes: number },
+  ): Promise<number> {
+    if (this.#positioned === undefined) return 0;
+    return await file.copyFrom(this.#positioned, {
+      fromBytes: this.#beginBytes + offsetBytes,
+      toBytes,
+      lenBytes,
+    });
+  }
+
   [Symbol.dispose](): void {
+    this.#positioned?.[Symbol.dispose]();
     this.#file.close();
   }
 
@@ -113,30 +165,36 @@ export class PlainSource implements ByteSource {
   /** One read; 0 at the end of the file, and from then on without asking again: a terminal would wait for more. */
   async #readFile(into: Uint8Array): Promise<number> {
     if (this.#ended) return 0;
-    const got = this.#isRegular
-      ? attempt(`Cannot read "${this.path}"`, () => this.#file.readSync(into))
-      : await this.#readStream(into).catch((cause) => fail(`Cannot read "${this.path}"`, cause));
-    this.#ended = got === null || got === 0;
-    return got ?? 0;
-  }
-
-  /** An asynchronous read takes no shared memory. */
-  async #readStream(into: Uint8Array): Promise<number | null> {
-    if (into.buffer instanceof ArrayBuffer) return await this.#file.read(into);
-    const bytes = new Uint8Array(Math.min(into.length, READ_AHEAD_BYTES));
-    const got = await this.#file.read(bytes);
-    into.set(bytes.subarray(0, got ?? 0));
+    let got: number;
+    try {
+      got = await (this.#positioned?.read(into, this.#positionBytes) ?? this.#readStream(into));
+    } catch (cause) {
+      fail(`Cannot read "${this.path}"`, cause);
+    }
+    this.#positionBytes += got;
+    // Files of /proc have a size of 0 and give less than is asked for before their end: only nothing is the end.
+    this.#ended = got === 0;
     return got;
   }
 
+  /** An asynchronous read takes no shared memory. */
+  async #readStream(into: Uint8Array): Promise<number> {
+    if (into.buffer instanceof ArrayBuffer) return await this.#file.read(into) ?? 0;
+    const bytes = new Uint8Array(Math.min(into.length, READ_AHEAD_BYTES));
+    const got = await this.#file.read(bytes);
+    into.set(bytes.subarray(0, got ?? 0));
+    return got ?? 0;
+  }
+
   #seekOver(lenBytes: number): number {
-    return attempt(`Cannot read "${this.path}"`, () => {
-      const position = this.#file.seekSync!(0, Deno.SeekMode.Current);
-      const left = Math.max(0, this.#file.statSync!().size - position);
+    try {
+      const left = Math.max(0, this.#file.statSync!().size - this.#positionBytes);
       const step = Math.min(lenBytes, left);
-      this.#file.seekSync!(step, Deno.SeekMode.Current);
+      this.#positionBytes += step;
       return step;
-    });
+    } catch (cause) {
+      fail(`Cannot read "${this.path}"`, cause);
+    }
   }
 
   async #readOver(lenBytes: number): Promise<number> {
@@ -151,18 +209,29 @@ export class PlainSource implements ByteSource {
   }
 }
 
+/** Below, a copy by the system costs more than the bytes, which are in memory already. */
+const COPY_BYTES = 64 * 1024;
+
 /** Writes bytes to a file as they come. The file stays the caller's, who syncs and closes it. */
 export class PlainSink implements ByteSink {
   readonly path: string;
   readonly #file: OutputFile;
-  readonly #isRegular: boolean;
+  /** Undefined for what is no regular file. */
+  readonly #positioned?: PositionedFile;
+  /** Where in the file the sink begins. */
+  readonly #beginBytes: number = 0;
   #offsetBytes = 0;
+  /** Settles when all writes so far have: the system takes the bytes of one file one after the other anyway. */
+  #last: Promise<void> = Promise.resolve();
 
   /** Writes to `file` from its current position. `path` is for messages. */
   constructor(path: string, file: OutputFile) {
     this.path = path;
     this.#file = file;
-    this.#isRegular = file.statSync?.().isFile === true;
+    const { statSync, seekSync } = file;
+    if (statSync === undefined || seekSync === undefined || !file.statSync!().isFile) return;
+    this.#positioned = new PositionedFile(file as Deno.FsFile, { path, write: true });
+    this.#beginBytes = file.seekSync!(0, Deno.SeekMode.Current);
   }
 
   get offsetBytes(): number {
@@ -173,38 +242,68 @@ export class PlainSink implements ByteSink {
     return this.#offsetBytes;
   }
 
-  async write(from: Uint8Array): Promise<void> {
-    for (let at = 0; at < from.length;) {
-      const rest = from.subarray(at);
-      const put = this.#isRegular
-        ? attempt(`Cannot write "${this.path}"`, () => this.#file.writeSync(rest))
-        : await this.#file.write(unshared(rest)).catch((cause) => fail(`Cannot write "${this.path}"`, cause));
-      // No system call should do this; a loop that cannot end would hide it.
-      if (put === 0) throw new Error(`Cannot write "${this.path}": the system takes no bytes`);
-      at += put;
-      this.#offsetBytes += put;
+  /** Bytes that a regular source holds unchanged are copied by the system. */
+  write(from: Uint8Array, origin?: Origin): Promise<void> {
+    return this.writeParts([from], origin);
+  }
+
+  writeParts(parts: readonly Uint8Array[], origin?: Origin): Promise<void> {
+    const offsetBytes = this.#offsetBytes;
+    for (const part of parts) this.#offsetBytes += part.length;
+    const lenBytes = this.#offsetBytes - offsetBytes;
+    this.#last = this.#last.then(() => this.#store(parts, { offsetBytes, lenBytes, origin }));
+    // Who does not wait for this write, or not yet, hears of its failure from the next call.
+    this.#last.catch(() => {});
+    return this.#last;
+  }
+
+  finish(): Promise<void> {
+    return this.#last;
+  }
+
+  [Symbol.dispose](): void {
+    this.#positioned?.[Symbol.dispose]();
+  }
+
+  async #store(
+    parts: readonly Uint8Array[],
+    { offsetBytes, lenBytes, origin }: { offsetBytes: number; lenBytes: number; origin?: Origin },
+  ): Promise<void> {
+    try {
+      if (this.#positioned === undefined) {
+        for (const part of parts) await this.#writeStream(part);
+        return;
+      }
+      const toBytes = this.#beginBytes + offsetBytes;
+      const copied = origin === undefined ? 0 : await this.#copy(origin, { toBytes, lenBytes });
+      await this.#positioned.write(behind(copied, parts), toBytes + copied);
+    } catch (cause) {
+      fail(`Cannot write "${this.path}"`, cause);
     }
   }
 
-  finish(): void {}
+  async #copy(
+    { source, offsetBytes }: Origin,
+    { toBytes, lenBytes }: { toBytes: number; lenBytes: number },
+  ): Promise<number> {
+    if (!(source instanceof PlainSource) || lenBytes < COPY_BYTES) return 0;
+    return await source.copyTo(this.#positioned!, { offsetBytes, toBytes, lenBytes });
+  }
 
-  [Symbol.dispose](): void {}
-}
-
-/** As much of `bytes` as one asynchronous write should take, in memory that it accepts. */
-function unshared(bytes: Uint8Array): Uint8Array {
-  return bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice(0, READ_AHEAD_BYTES);
+  /** An asynchronous write takes no shared memory. */
+  async #writeStream(from: Uint8Array): Promise<void> {
+    for (let done = 0; done < from.length;) {
+      const rest = from.subarray(done);
+      const part = rest.buffer instanceof ArrayBuffer ? rest : rest.slice(0, READ_AHEAD_BYTES);
+      const count = await this.#file.write(part);
+      // No system call should do this; a loop that cannot end would hide it.
+      if (count === 0) throw new Error("the system takes no bytes");
+      done += count;
+    }
+  }
 }
 
 /** The system names the cause (`No space left on device`) but not the file; this adds it. */
 function fail(action: string, cause: unknown): never {
   throw new Error(`${action}: ${cause instanceof Error ? cause.message : cause}`, { cause });
-}
-
-function attempt<T>(action: string, call: () => T): T {
-  try {
-    return call();
-  } catch (cause) {
-    fail(action, cause);
-  }
 }

@@ -3,28 +3,27 @@
 import { EXIT, FormatError, MismatchError } from "../errors.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import { check, type CheckResult, MAX_BAD_RUNS } from "../pipeline/check.ts";
+import type { ValuesOf } from "./options.ts";
 import { newCommand, type Report, Session } from "./session.ts";
 import { headerJson, secondsSince, speedText } from "./summary.ts";
 
 const SHOWN_RUNS = 20;
 
-const HELP = {
-  summary: "prove archives with a digest",
+export const command = newCommand("check", {
   description: `Check archives, newest first, against the digest of the generation that they lead to.
 
-Every block is read and hashed; every checksum of a compressed file is verified. The last line on standard output
-is "Check: OK" or "Check: WRONG". Rdiffs without a dump are checked for the blocks that they hold.`,
+Every block is read and hashed; every checksum of a compressed file is verified. The last line on standard
+output is "Check: OK" or "Check: WRONG". Rdiffs without a dump are checked for the blocks that they hold.`,
   examples: `
 vmdkbkp check --digestin 2.digest 2.dump.zst
 vmdkbkp check --digestin 0.digest 2.dump.zst 1.rdiff.zst 0.rdiff.zst`,
-};
+  args: { "<archives...>": "a dump and rdiffs, newest first" },
+  options: {
+    digestin: { value: "file", required: true, help: "digest of the last archive's generation" },
+  },
+});
 
-export const command = () =>
-  newCommand("check", HELP)
-    .argument("<archives...>", "a dump and rdiffs, newest first")
-    .requiredOption("--digestin <file>", "digest of the last archive's generation");
-
-type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, archives: string[]): Promise<number> {
   const start = performance.now();

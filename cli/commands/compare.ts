@@ -3,11 +3,11 @@
 import { EXIT, MismatchError } from "../errors.ts";
 import { compareDigests, compareDumps, type CompareResult } from "../pipeline/compare.ts";
 import { DigestReader, DumpReader, openArchive } from "../pipeline/archive_reader.ts";
+import type { ValuesOf } from "./options.ts";
 import { newCommand, Session } from "./session.ts";
 import { secondsSince } from "./summary.ts";
 
-const HELP = {
-  summary: "compare two dumps, two rdiffs or two digests",
+export const command = newCommand("compare", {
   description: `Compare two archives of one kind block by block.
 
 Prints SAME or DIFFERENT and the first block that differs; DIFFERENT has exit code 3. Sizes and blocks count;
@@ -15,12 +15,11 @@ series, time and metadata are only reported.`,
   examples: `
 vmdkbkp compare 0.dump.zst merged.dump
 vmdkbkp compare 0.digest recomputed.digest`,
-};
+  args: { "<a>": "an archive", "<b>": "another" },
+  options: {},
+});
 
-export const command = () =>
-  newCommand("compare", HELP).argument("<a>", "an archive").argument("<b>", "another");
-
-type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, [pathA, pathB]: string[]): Promise<number> {
   const start = performance.now();

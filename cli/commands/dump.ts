@@ -1,6 +1,5 @@
 /** `vmdkbkp dump`: back up a disk. */
 
-import { Option } from "@commander-js/extra-typings";
 import { type Bitmap, readBitmap } from "../archive/bitmap.ts";
 import { assertBlockBytes, type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import { formatTimeStamp, laterStamp, timeStampOf } from "../archive/time_stamp.ts";
@@ -10,7 +9,8 @@ import { UsageError } from "../errors.ts";
 import { DigestReader, DumpReader } from "../pipeline/archive_reader.ts";
 import { dumpChanged, dumpFull, type DumpResult } from "../pipeline/dump.ts";
 import { formatSize } from "./progress.ts";
-import { newCommand, type Report, Session } from "./session.ts";
+import type { ValuesOf } from "./options.ts";
+import { LEVEL, newCommand, type Report, Session } from "./session.ts";
 import { blocksText, secondsSince, speedText } from "./summary.ts";
 
 const DEFAULT_BLOCK_BYTES = 1024 * 1024;
@@ -24,8 +24,7 @@ const NEEDED: Record<string, readonly (typeof FILES)[number][]> = {
   incr: ["dumpin", "digestin", "bmpin", "dumpout", "digestout", "rdiffout"],
 };
 
-const HELP = {
-  summary: "back up a disk",
+export const command = newCommand("dump", {
   description: `Back up a disk to a dump and its digest.
 
   --mode full  reads the whole disk
@@ -40,33 +39,28 @@ vmdkbkp dump --mode diff --local disk.vmdk --dumpin 0.dump.zst --digestin 0.dige
     --dumpout 1.dump.zst --digestout 1.digest --rdiffout 0.rdiff.zst
 vmdkbkp dump --mode incr --local disk.vmdk --bmpin changed.bmp --dumpin 1.dump.zst --digestin 1.digest \\
     --dumpout 2.dump.zst --digestout 2.digest --rdiffout 1.rdiff.zst`,
-};
+  args: { "[disk]": "the disk, instead of --local" },
+  options: {
+    mode: { value: "mode", choices: ["full", "diff", "incr"], required: true, help: "what to read" },
+    local: { value: "disk", help: "raw image, block device or VMDK" },
+    format: { value: "format", choices: ["raw", "vmdk"], help: "take the disk as this, whatever its name" },
+    blocksize: {
+      value: "bytes",
+      help: `bytes of a block (default: ${DEFAULT_BLOCK_BYTES}, or as in --dumpin)`,
+    },
+    dumpin: { value: "file", help: "previous dump" },
+    digestin: { value: "file", help: "previous digest" },
+    bmpin: { value: "file", help: "bitmap of the blocks that changed" },
+    dumpout: { value: "file", help: "new dump" },
+    digestout: { value: "file", help: "new digest" },
+    rdiffout: { value: "file", help: "way back from the new dump to the previous one" },
+    level: LEVEL,
+    force: { help: "replace outputs that exist" },
+    allowOutside: { help: "let a VMDK name extents outside its folder" },
+  },
+});
 
-export const command = () =>
-  newCommand("dump", HELP)
-    .argument("[disk]", "the disk, instead of --local")
-    .addOption(
-      new Option("--mode <mode>", "what to read").choices(["full", "diff", "incr"] as const)
-        .makeOptionMandatory(),
-    )
-    .option("--local <disk>", "raw image, block device or VMDK")
-    .addOption(
-      new Option("--format <format>", "take the disk as this, whatever its name").choices(
-        ["raw", "vmdk"] as const,
-      ),
-    )
-    .option("--blocksize <bytes>", `bytes of a block (default: ${DEFAULT_BLOCK_BYTES}, or as in --dumpin)`)
-    .option("--dumpin <file>", "previous dump")
-    .option("--digestin <file>", "previous digest")
-    .option("--bmpin <file>", "bitmap of the blocks that changed")
-    .option("--dumpout <file>", "new dump")
-    .option("--digestout <file>", "new digest")
-    .option("--rdiffout <file>", "way back from the new dump to the previous one")
-    .option("--level <n>", "compression: gzip 1 to 9, zstd 1 to 19 (default: 1)")
-    .option("--force", "replace outputs that exist")
-    .option("--allow-outside", "let a VMDK name extents outside its folder");
-
-type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, args: string[]): Promise<number> {
   const diskPath = theDisk(options.local, args);
@@ -106,8 +100,8 @@ async function full(session: Session, disk: ReadableDisk, options: Options): Pro
     blockBytes: blockBytesOf(options.blocksize) ?? DEFAULT_BLOCK_BYTES,
     seriesId: crypto.getRandomValues(new Uint8Array(SERIES_ID_BYTES)),
   });
-  const dumpOut = session.sink(options.dumpout!, options);
-  const digestOut = session.sink(options.digestout!, options);
+  const dumpOut = await session.sink(options.dumpout!, options);
+  const digestOut = await session.sink(options.digestout!, options);
   const result = await dumpFull(session.core, { disk, header, dumpOut, digestOut }, session.run);
   return { header, result, storedBytes: { dump: dumpOut.storedBytes, digest: digestOut.storedBytes } };
 }
@@ -129,9 +123,9 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
   const changedBlocks: Bitmap | undefined =
     options.bmpin && await readBitmap(await session.plainSource(options.bmpin)) ||
     undefined;
-  const dumpOut = session.sink(options.dumpout!, options);
-  const digestOut = session.sink(options.digestout!, options);
-  const rdiffOut = session.sink(options.rdiffout!, options);
+  const dumpOut = await session.sink(options.dumpout!, options);
+  const digestOut = await session.sink(options.digestout!, options);
+  const rdiffOut = await session.sink(options.rdiffout!, options);
   const job = { disk, header, dumpIn, digestIn, changedBlocks, dumpOut, digestOut, rdiffOut };
   const result = await dumpChanged(session.core, job, session.run);
   const storedBytes = {

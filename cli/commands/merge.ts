@@ -3,11 +3,11 @@
 import { UsageError } from "../errors.ts";
 import { merge } from "../pipeline/merge.ts";
 import { formatSize } from "./progress.ts";
-import { newCommand, Session } from "./session.ts";
+import type { ValuesOf } from "./options.ts";
+import { LEVEL, newCommand, Session } from "./session.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
-const HELP = {
-  summary: "make one archive of several",
+export const command = newCommand("merge", {
   description: `Merge archives, newest first, into one.
 
 A dump and rdiffs become the dump of the generation that the last rdiff leads to, exactly as it was made then
@@ -15,17 +15,16 @@ A dump and rdiffs become the dump of the generation that the last rdiff leads to
   examples: `
 vmdkbkp merge --dumpout 0.dump.zst 2.dump.zst 1.rdiff.zst 0.rdiff.zst
 vmdkbkp merge --rdiffout 2-0.rdiff.zst 1.rdiff.zst 0.rdiff.zst`,
-};
+  args: { "<archives...>": "two or more archives, newest first" },
+  options: {
+    dumpout: { value: "file", help: "the merged dump" },
+    rdiffout: { value: "file", help: "the merged rdiff" },
+    level: LEVEL,
+    force: { help: "replace the output if it exists" },
+  },
+});
 
-export const command = () =>
-  newCommand("merge", HELP)
-    .argument("<archives...>", "two or more archives, newest first")
-    .option("--dumpout <file>", "the merged dump")
-    .option("--rdiffout <file>", "the merged rdiff")
-    .option("--level <n>", "compression: gzip 1 to 9, zstd 1 to 19 (default: 1)")
-    .option("--force", "replace the output if it exists");
-
-type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, archives: string[]): Promise<number> {
   const { dumpout, rdiffout } = options;
@@ -48,7 +47,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
         : `Cannot merge into a dump: "${archives[0]}" is an rdiff, use --rdiffout`,
     );
   }
-  const sink = session.sink(out, options);
+  const sink = await session.sink(out, options);
   const result = await merge(core, { chain, out: sink }, session.run);
   session.commit();
   const seconds = secondsSince(start);

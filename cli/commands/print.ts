@@ -3,27 +3,26 @@
 import { EXIT, InterruptedError, ReportedError, UsageError } from "../errors.ts";
 import { DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import { listDigest, listDump } from "../pipeline/list.ts";
+import type { ValuesOf } from "./options.ts";
 import { newCommand, Session } from "./session.ts";
 import { headerJson } from "./summary.ts";
 
-const HELP = {
-  summary: "show headers and records of archives",
+export const command = newCommand("print", {
   description:
     'Print the header of dumps, rdiffs and digests, and a line for each record: block number, MD5 or "zero".',
   examples: `
 vmdkbkp print 0.dump.zst
 vmdkbkp print --headers --dumpin 0.dump.zst --digestin 0.digest
 vmdkbkp print --json 0.rdiff.zst`,
-};
+  args: { "[archives...]": "dumps, rdiffs, digests" },
+  options: {
+    dumpin: { value: "file", help: "a dump or rdiff" },
+    digestin: { value: "file", help: "a digest" },
+    headers: { help: "leave out the records" },
+  },
+});
 
-export const command = () =>
-  newCommand("print", HELP)
-    .argument("[archives...]", "dumps, rdiffs, digests")
-    .option("--dumpin <file>", "a dump or rdiff")
-    .option("--digestin <file>", "a digest")
-    .option("--headers", "leave out the records");
-
-type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, archives: string[]): Promise<number> {
   const paths = [options.dumpin, options.digestin, ...archives].filter((path) => path !== undefined);

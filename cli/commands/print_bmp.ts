@@ -1,21 +1,21 @@
 /** `vmdkbkp print-bmp`: show a bitmap. */
 
 import { readBitmap } from "../archive/bitmap.ts";
+import type { ValuesOf } from "./options.ts";
 import { newCommand, Session, STREAM } from "./session.ts";
 
 const BITS_PER_LINE = 64;
 
-const HELP = {
-  summary: "show a bitmap of changed blocks",
+export const command = newCommand("print-bmp", {
   description: `Print a bitmap, 64 blocks a line behind the number of the first: "1" changed, "0" not.`,
   examples: `
 vmdkbkp print-bmp changed.bmp
 vmdkbkp rdiff2bmp 0.rdiff.zst | vmdkbkp print-bmp`,
-};
+  args: { "[bitmap]": `the bitmap (default: "${STREAM}")` },
+  options: {},
+});
 
-export const command = () => newCommand("print-bmp", HELP).argument("[bitmap]", "the bitmap", STREAM);
-
-type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, [path = STREAM]: string[]): Promise<number> {
   using session = await Session.start(options, { inputs: [path] });

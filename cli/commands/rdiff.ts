@@ -3,26 +3,24 @@
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { rdiffBetween } from "../pipeline/compare.ts";
 import { formatSize } from "./progress.ts";
-import { newCommand, Session } from "./session.ts";
+import type { ValuesOf } from "./options.ts";
+import { LEVEL, newCommand, Session } from "./session.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
-const HELP = {
-  summary: "make the rdiff between two dumps",
+export const command = newCommand("rdiff", {
   description: `Write the rdiff that leads from a newer dump back to an older one of the same series.
 
 With it the older dump need not be kept: merge makes it again from the newer dump and the rdiff.`,
   examples: "vmdkbkp rdiff 0.dump.zst 1.dump.zst --rdiffout 0.rdiff.zst",
-};
+  args: { "<older>": "the older dump", "<newer>": "the newer dump" },
+  options: {
+    rdiffout: { value: "file", required: true, help: "the rdiff" },
+    level: LEVEL,
+    force: { help: "replace the output if it exists" },
+  },
+});
 
-export const command = () =>
-  newCommand("rdiff", HELP)
-    .argument("<older>", "the older dump")
-    .argument("<newer>", "the newer dump")
-    .requiredOption("--rdiffout <file>", "the rdiff")
-    .option("--level <n>", "compression: gzip 1 to 9, zstd 1 to 19 (default: 1)")
-    .option("--force", "replace the output if it exists");
-
-type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, [olderPath, newerPath]: string[]): Promise<number> {
   const start = performance.now();
@@ -33,7 +31,7 @@ export async function run(options: Options, [olderPath, newerPath]: string[]): P
   const { core } = session;
   const older = await DumpReader.open(core, await session.source(olderPath));
   const newer = await DumpReader.open(core, await session.source(newerPath));
-  const sink = session.sink(options.rdiffout, options);
+  const sink = await session.sink(options.rdiffout, options);
   const result = await rdiffBetween(core, { older, newer, out: sink }, session.run);
   session.commit();
   const seconds = secondsSince(start);

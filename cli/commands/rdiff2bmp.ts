@@ -4,24 +4,23 @@ import { Bitmap } from "../archive/bitmap.ts";
 import { MismatchError } from "../errors.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { markRecords } from "../pipeline/compare.ts";
+import type { ValuesOf } from "./options.ts";
 import { newCommand, Session, STREAM } from "./session.ts";
 
-const HELP = {
-  summary: "make a bitmap of the blocks in an rdiff",
+export const command = newCommand("rdiff2bmp", {
   description:
     "Write a bitmap with a bit set for every block that an rdiff holds: what --bmpin of an incremental dump takes.",
   examples: `
 vmdkbkp rdiff2bmp 0.rdiff.zst --bmpout changed.bmp
 vmdkbkp rdiff2bmp < 0.rdiff.gz > changed.bmp`,
-};
+  args: { "[rdiff]": `the rdiff (default: "${STREAM}")` },
+  options: {
+    bmpout: { value: "file", default: STREAM, help: "the bitmap" },
+    force: { help: "replace the output if it exists" },
+  },
+});
 
-export const command = () =>
-  newCommand("rdiff2bmp", HELP)
-    .argument("[rdiff]", "the rdiff", STREAM)
-    .option("--bmpout <file>", "the bitmap", STREAM)
-    .option("--force", "replace the output if it exists");
-
-type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, [path = STREAM]: string[]): Promise<number> {
   using session = await Session.start(options, { inputs: [path], outputs: [options.bmpout] });

@@ -1,6 +1,5 @@
 /** `vmdkbkp restore`: write a generation back to a disk. */
 
-import { Option } from "@commander-js/extra-typings";
 import type { DumpHeader } from "../archive/header.ts";
 import { createDisk } from "../disks/create.ts";
 import { openForWriting } from "../disks/open.ts";
@@ -15,40 +14,36 @@ import {
   type RestoreOptions,
   type RestoreResult,
 } from "../pipeline/restore.ts";
+import type { ValuesOf } from "./options.ts";
 import { newCommand, Session, STREAM } from "./session.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 
-const HELP = {
-  summary: "write a generation back to a disk",
+export const command = newCommand("restore", {
   description: `Restore a disk from archives, newest first: a dump, then rdiffs back to the wanted generation.
 
-Without --create the disk exists and is overwritten; the archives are read once to their end before the first byte
-is written. With --create a new disk is made: a flat VMDK if the name ends in .vmdk, a raw image for .raw or .img.
+Without --create the disk exists and is overwritten; the archives are read once to their end before the first
+byte is written. With --create a new disk is made: a flat VMDK if the name ends in .vmdk, a raw image for .raw
+or .img.
 Rdiffs without a dump turn a disk that is at the newer generation into the older one.`,
   examples: `
 vmdkbkp restore --create --local disk.vmdk --metadata 2.dump.zst
 vmdkbkp restore --create --local old.raw 2.dump.zst 1.rdiff.zst 0.rdiff.zst
 vmdkbkp restore --local /dev/sdx 2.dump.zst`,
-};
+  args: { "<archives...>": "a dump and rdiffs, newest first" },
+  options: {
+    local: { value: "disk", required: true, help: "the disk to write" },
+    format: { value: "format", choices: ["raw", "vmdk"], help: "take the disk as this, whatever its name" },
+    create: { help: "make the disk" },
+    omitzeroblock: { help: "do not write zero blocks: only for a disk that is empty" },
+    metadata: { help: "write the disk's metadata too" },
+    blocksize: { value: "bytes", help: "must be that of the archives" },
+    force: { help: "with --create: replace the disk if it exists" },
+    allowOutside: { help: "let a VMDK name extents outside its folder" },
+  },
+});
 
-export const command = () =>
-  newCommand("restore", HELP)
-    .argument("<archives...>", "a dump and rdiffs, newest first")
-    .requiredOption("--local <disk>", "the disk to write")
-    .addOption(
-      new Option("--format <format>", "take the disk as this, whatever its name").choices(
-        ["raw", "vmdk"] as const,
-      ),
-    )
-    .option("--create", "make the disk")
-    .option("--omitzeroblock", "do not write zero blocks: only for a disk that is empty")
-    .option("--metadata", "write the disk's metadata too")
-    .option("--blocksize <bytes>", "must be that of the archives")
-    .option("--force", "with --create: replace the disk if it exists")
-    .option("--allow-outside", "let a VMDK name extents outside its folder");
-
-type Options = ReturnType<ReturnType<typeof command>["opts"]>;
+type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, archives: string[]): Promise<number> {
   if (options.local === STREAM) throw new UsageError('Cannot restore to "-": name a disk');
@@ -89,6 +84,8 @@ export async function run(options: Options, archives: string[]): Promise<number>
       session.warn(`zero blocks are not written; where "${disk.path}" holds data in their place, it stays`);
     }
     await proveReadable(core, chain, session.run);
+    // They are opened a second time: their memory and their descriptors are needed for that.
+    for (const { source } of chain.readers) session.close(source);
     core.release(session.memory);
     chain = await session.chain(archives);
   }

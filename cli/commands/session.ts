@@ -3,17 +3,19 @@
  * and how its result is printed. A command file describes its options and returns a {@linkcode Report}.
  */
 
-import { Command } from "@commander-js/extra-typings";
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
-import { HERE, STREAMED } from "../archive/codecs.ts";
-import { sinkFor, sourceFor } from "../archive/container.ts";
+import { type Codecs, STREAMED } from "../archive/codecs.ts";
+import { containerOfName, sinkFor, sourceFor } from "../archive/container.ts";
 import { PlainSink, PlainSource } from "../archive/plain.ts";
+import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
-import { EXIT, EXIT_CODES, UsageError } from "../errors.ts";
+import { EXIT, UsageError } from "../errors.ts";
 import { Outputs } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
+import { Crew } from "../workers/crew.ts";
+import type { Command, Option, Options } from "./options.ts";
 import { ProgressLine } from "./progress.ts";
 
 /** Options of every command. */
@@ -21,6 +23,7 @@ export interface CommonOptions {
   json?: true;
   quiet?: true;
   force?: true;
+  threads?: string;
   /** Set by `main.ts`: aborts when the program is asked to stop. */
   signal?: AbortSignal;
 }
@@ -39,23 +42,46 @@ export interface Report {
 export const STREAM = "-";
 
 /** Archives of a list above which each gets a small window and is decoded in a stream: memory goes with their number. */
-const LONG_CHAIN = 8;
+const LONG_CHAIN = 6;
+
+/** Bytes of each archive of a list that are read ahead. */
+const LIST_PART_BYTES = 512 * 1024;
 
 /** Archives of a list: each takes a file descriptor and memory. */
 const MAX_CHAIN = 800;
 
-/** A command with the common options and the given help behind the list of options. */
-export function newCommand(name: string, help: { summary: string; description: string; examples: string }) {
-  return new Command(`vmdkbkp ${name}`)
-    .summary(help.summary)
-    .description(help.description)
-    .option("--json", "print the result as one JSON object")
-    .option("-q, --quiet", "show no progress")
-    .configureHelp({ helpWidth: 110 })
-    .helpOption("-h, --help", "show this help")
-    // An error of the command line is reported like every other one, by main.ts.
-    .configureOutput({ outputError: () => {} })
-    .addHelpText("after", `\nExamples:\n${help.examples.trim().replaceAll(/^/gm, "  ")}\n\n${EXIT_CODES}`);
+/** More threads than this are faster only where everything is compressed, and each takes some 20 MiB. */
+const DEFAULT_THREADS = 4;
+const MAX_THREADS = 64;
+
+/** A file of this size takes as long to compress as a worker takes to start. */
+const MUCH_BYTES = 32 * 1024 * 1024;
+
+/** As `--threads`, which overrides it; all threads are started at once, so that tests of short commands have them too. */
+const THREADS_VARIABLE = "VMDKBKP_THREADS";
+
+const COMMON = {
+  json: { help: "print the result as one JSON object" },
+  quiet: { short: "q", help: "show no progress" },
+  threads: {
+    value: "n",
+    help:
+      `processor cores to use, 1 to ${MAX_THREADS} (default: all, up to ${DEFAULT_THREADS}; 1 on Deno before 2.9)`,
+  },
+} as const satisfies Options;
+
+/** Of every command that writes archives. */
+export const LEVEL = {
+  value: "n",
+  help: "compression: gzip 1 to 9 (default: 2), zstd 1 to 19 (default: 1)",
+} as const satisfies Option;
+
+/** A command with the common options in front of its own. */
+export function newCommand<const Own extends Options>(
+  name: string,
+  own: Omit<Command<Own>, "name">,
+): Command<typeof COMMON & Own> {
+  return { ...own, name, options: { ...COMMON, ...own.options } };
 }
 
 /** What a command reads and writes; `-` at most once on each side. */
@@ -67,17 +93,26 @@ export interface SessionPaths {
 /** One run of a command: opens its files, cleans up on every way out. */
 export class Session implements Disposable {
   readonly core: Core;
+  readonly #crew: Crew;
   /** The core's memory as it was at the start, for {@linkcode Core.release}. */
   readonly memory: number;
   readonly #signal?: AbortSignal;
   readonly #outputs: Outputs;
   readonly #progress: ProgressLine;
   readonly #disposables: Disposable[] = [];
+  /** For each of the compressed files of the command. */
+  readonly #codecs: Codecs;
+  /** Regular files that are read, as they were when they were opened. */
+  readonly #inputs: { source: ByteSource; file: Deno.FsFile; before: Deno.FileInfo }[] = [];
   readonly #usesStdout: boolean;
   readonly #json: boolean;
 
   private constructor(core: Core, options: CommonOptions, { inputs, outputs }: SessionPaths) {
     this.core = core;
+    const largePages = askForLargePages(core.bytes(0, core.memoryBytes));
+    if (largePages !== undefined) this.using(largePages);
+    this.#crew = this.using(new Crew(core, { threads: threadsOf(options.threads) }));
+    this.#codecs = this.#crew.codecs(Math.max(1, [...inputs, ...outputs ?? []].filter(isCompressed).length));
     this.memory = core.mark();
     this.#usesStdout = (outputs ?? []).includes(STREAM);
     this.#json = options.json === true;
@@ -95,12 +130,19 @@ export class Session implements Disposable {
         throw new UsageError('"-" can be used only once');
       }
     }
-    return new Session(await Core.load(), options, paths);
+    const session = new Session(await Core.load(), options, paths);
+    if (Deno.env.has(THREADS_VARIABLE)) await session.#crew.start();
+    else if (hasMuchToCompress(paths)) session.#crew.expectPieces();
+    return session;
   }
 
   /** Signal and progress for the pipeline. */
   get run(): RunOptions {
-    return { signal: this.#signal, onProgress: (progress) => this.#progress.show(progress) };
+    return {
+      crew: this.#crew,
+      signal: this.#signal,
+      onProgress: (progress) => this.#progress.show(progress),
+    };
   }
 
   /** Names more files that the command reads: those of a disk. No output may be one of them. */
@@ -121,11 +163,22 @@ export class Session implements Disposable {
     return resource;
   }
 
+  /** Closes `resource` already now. */
+  close(resource: Disposable): void {
+    this.#disposables.splice(this.#disposables.indexOf(resource), 1);
+    const input = this.#inputs.findIndex(({ source }) => source as Disposable === resource);
+    if (input >= 0) this.#inputs.splice(input, 1);
+    resource[Symbol.dispose]();
+  }
+
   /** Opens an archive or a digest for reading. */
-  async source(path: string, { codecs = HERE } = {}): Promise<ByteSource> {
-    return this.using(
-      await sourceFor(path, path === STREAM ? Deno.stdin : await openInput(path), { codecs }),
-    );
+  async source(path: string, { codecs = this.#codecs } = {}): Promise<ByteSource> {
+    if (path === STREAM) return this.using(await sourceFor(path, Deno.stdin, { codecs }));
+    const file = await openInput(path);
+    const source = this.using(await sourceFor(path, file, { codecs }));
+    const before = file.statSync();
+    if (before.isFile) this.#inputs.push({ source, file, before });
+    return source;
   }
 
   /** Opens a bitmap, which is plain whatever its name. */
@@ -142,18 +195,20 @@ export class Session implements Disposable {
     }
     const readers = [];
     const smallWindow = paths.length > LONG_CHAIN;
+    const ahead = paths.length > 2 ? { partBytes: LIST_PART_BYTES } : {};
     for (const path of paths) {
       const source = await this.source(path, smallWindow && readers.length > 0 ? { codecs: STREAMED } : {});
-      readers.push(await DumpReader.open(this.core, source, { smallWindow }));
+      readers.push(await DumpReader.open(this.core, source, { smallWindow, ...ahead }));
     }
     return new Chain(readers);
   }
 
   /** Opens an archive or a digest for writing; complete with {@linkcode commit}. */
-  sink(path: string, options: { level?: string } = {}): ByteSink {
+  async sink(path: string, options: { level?: string } = {}): Promise<ByteSink> {
     const file = path === STREAM ? Deno.stdout : this.#outputs.open(path);
     try {
-      return sinkFor(path, file, { level: levelOf(options.level) });
+      const level = levelOf(options.level);
+      return this.using(await sinkFor(path, file, { level, codecs: this.#codecs }));
     } catch (cause) {
       if (cause instanceof RangeError) {
         throw new UsageError(
@@ -166,7 +221,7 @@ export class Session implements Disposable {
 
   /** Writes a small plain file whole; complete with {@linkcode commit}. */
   async writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-    const sink = new PlainSink(path, path === STREAM ? Deno.stdout : this.#outputs.open(path));
+    using sink = new PlainSink(path, path === STREAM ? Deno.stdout : this.#outputs.open(path));
     await sink.write(bytes);
     await sink.finish();
   }
@@ -179,6 +234,7 @@ export class Session implements Disposable {
   /** Gives the outputs their names. */
   commit(): void {
     this.#signal?.throwIfAborted();
+    for (const input of this.#inputs) assertUnchanged(input);
     this.#outputs.commit();
   }
 
@@ -222,6 +278,19 @@ async function openInput(path: string): Promise<Deno.FsFile> {
   }
 }
 
+/** What is copied out of an archive must be what was verified of it a moment before. */
+function assertUnchanged(
+  { source, file, before }: { source: ByteSource; file: Deno.FsFile; before: Deno.FileInfo },
+): void {
+  const after = file.statSync();
+  const show = ({ size, mtime }: Deno.FileInfo) =>
+    `${size} bytes of ${mtime?.toISOString() ?? "unknown time"}`;
+  if (show(before) === show(after)) return;
+  throw new Error(
+    `Cannot use "${source.path}": it changed while it was read, from ${show(before)} to ${show(after)}`,
+  );
+}
+
 function failOutput(cause: unknown): never {
   throw new Error(`Cannot write standard output: ${(cause as Error).message}`, { cause });
 }
@@ -230,4 +299,34 @@ function levelOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (!/^[0-9]{1,2}$/.test(text)) throw new UsageError(`Cannot use --level "${text}": it is not a number`);
   return Number(text);
+}
+
+function isCompressed(path: string | undefined): boolean {
+  return path !== undefined && containerOfName(path) !== "plain";
+}
+
+/** Whether the names and sizes of files promise work for more than a thread, long enough to start another one. */
+function hasMuchToCompress({ inputs, outputs = [] }: SessionPaths): boolean {
+  if (![...inputs, ...outputs].some(isCompressed)) return false;
+  try {
+    return inputs.some((path) => path !== STREAM && Deno.statSync(path).size >= MUCH_BYTES);
+  } catch {
+    // Whoever opens the file tells what is wrong with it.
+    return false;
+  }
+}
+
+/** Deno 2.4 takes 40 MiB more to begin with, and its zstd leaves memory behind: with two threads it comes to 265 MiB. */
+function isOldDeno(): boolean {
+  const [major, minor] = Deno.version.deno.split(".").map(Number);
+  return major === 2 && minor < 9;
+}
+
+function threadsOf(option: string | undefined): number {
+  const text = option ?? Deno.env.get(THREADS_VARIABLE);
+  if (text === undefined) return isOldDeno() ? 1 : Math.min(navigator.hardwareConcurrency, DEFAULT_THREADS);
+  const threads = Number(text);
+  if (/^[0-9]{1,3}$/.test(text) && threads >= 1 && threads <= MAX_THREADS) return threads;
+  const name = option === undefined ? THREADS_VARIABLE : "--threads";
+  throw new UsageError(`Cannot use ${name} "${text}": a number from 1 to ${MAX_THREADS} is needed`);
 }

@@ -14,13 +14,19 @@ interface Layout {
   HEAP_BASE: number;
   MD5_SCRATCH_SIZE: number;
   MORE: number;
+  NO_CONTENT: number;
   BAD: number;
   REACHED: number;
   CONTENT: number;
   PACK_FIRST_BLOCK: number;
+  PACK_GROUP_BLOCKS: number;
+  PACK_IN_PLACE: number;
+  PACK_LAST_GROUP: number;
   PACK_TABLE_PTR: number;
   PACK_SELECT_PTR: number;
+  PACK_STOP_LEN: number;
   PACK_NEXT: number;
+  PACK_CONTENT: number;
   PACK_COUNT: number;
   PACK_BLOCK_LEN: number;
   PACK_OUT_PTR: number;
@@ -31,9 +37,11 @@ interface Layout {
   TAKE_DISK_BLOCKS: number;
   TAKE_TO_BLOCK: number;
   TAKE_FIRST_BLOCK: number;
+  TAKE_OFFSETS_PTR: number;
   TAKE_PEEK_BLOCK: number;
   TAKE_SRC_PTR: number;
   TAKE_SRC_LEN: number;
+  TAKE_SRC_OFFSET: number;
   TAKE_BLOCK_LEN: number;
   TAKE_FULL: number;
   TAKE_TABLE_PTR: number;
@@ -210,12 +218,12 @@ export function alignUp(ptr: number, alignBytes: number): number {
   return Math.ceil(ptr / alignBytes) * alignBytes;
 }
 
-/** Constants leave the module as immutable globals. */
+/** Constants leave the module as immutable globals, which JavaScript takes for signed numbers. */
 function readLayout(exports: WebAssembly.Exports): Layout {
   const globals = Object.entries(exports).filter(([, value]) => value instanceof WebAssembly.Global);
   return Object.fromEntries(
-    globals.map(([name, value]) => [name, (value as WebAssembly.Global).value]),
-  ) as Layout;
+    globals.map(([name, value]) => [name, (value as WebAssembly.Global).value >>> 0]),
+  ) as unknown as Layout;
 }
 
 /** A failed assertion of the debug build: strings are UTF-16 with their length in bytes in the word before. */

@@ -1,6 +1,7 @@
 /** Makes new disks for a restore; the name says of which kind. */
 
-import { basename, extname } from "@std/path";
+import { basename } from "@std/path/posix/basename";
+import { extname } from "@std/path/posix/extname";
 import { UsageError } from "../errors.ts";
 import type { WritableDisk } from "./disk.ts";
 import { createRawDisk } from "./raw.ts";

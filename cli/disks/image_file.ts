@@ -1,7 +1,8 @@
 /** A file or block device with the bytes of a disk: whole reads and writes at an offset, and its holes. */
 
-import { type HoleMap, openHoleMap } from "../../ffi/libc.ts";
+import { type HoleMap, openHoleMap } from "../../ffi/hole_map.ts";
 import { formatError } from "../errors.ts";
+import { type OpenFile, PositionedFile } from "../files/positioned.ts";
 import type { Extent } from "./disk.ts";
 import { systemReason } from "./refusal.ts";
 
@@ -14,16 +15,25 @@ export class ImageFile implements Disposable {
   /** Bytes of the file or device at the time it was opened. */
   readonly sizeBytes: number;
   readonly #file: Deno.FsFile;
+  readonly #bytes: PositionedFile;
   readonly #borrowed: boolean;
   /** Undefined until it is first asked for, null if there is none. */
   #holes: HoleMap | null | undefined;
   /** The stretch that was found last: callers walk through it in small steps. */
   #known = NOTHING;
 
-  /** Takes over `file` unless it is `borrowed`; `path` is its name, for messages and for the hole map. */
-  constructor(file: Deno.FsFile, path: string, { borrowed = false } = {}) {
+  /**
+   * Takes over `file` unless it is `borrowed`; `path` is its name, for messages and for the hole map. It is read, or
+   * with `write` only written.
+   */
+  constructor(
+    file: Deno.FsFile & Pick<OpenFile, "systemPath">,
+    path: string,
+    { borrowed = false, write = false } = {},
+  ) {
     this.path = path;
     this.#file = file;
+    this.#bytes = new PositionedFile(file, { path, write });
     this.#borrowed = borrowed;
     // A block device has a stat().size of 0; its end can be sought.
     this.sizeBytes = file.seekSync(0, Deno.SeekMode.End);
@@ -39,36 +49,27 @@ export class ImageFile implements Disposable {
    * @throws {FormatError} if the file ends before `into` is full
    */
   read(into: Uint8Array, offsetBytes: number): void {
-    let done = 0;
-    try {
-      this.#file.seekSync(offsetBytes, Deno.SeekMode.Start);
-      while (done < into.length) {
-        const count = this.#file.readSync(into.subarray(done));
-        if (count === null || count === 0) break;
-        done += count;
-      }
-    } catch (error) {
-      throw this.#failure("read", error, offsetBytes + done);
-    }
-    if (done === into.length) return;
-    throw formatError("disk", {
-      path: this.path,
-      offsetBytes: offsetBytes + done,
-      expected: `a file of at least ${offsetBytes + into.length} bytes`,
-      found: "its end",
-    });
+    this.#requireAll(
+      into,
+      offsetBytes,
+      this.#attempt("read", offsetBytes, () => this.#bytes.readSync(into, offsetBytes)),
+    );
   }
 
-  /** Writes all of `from` at `offsetBytes`. */
-  write(from: Uint8Array, offsetBytes: number): void {
-    let done = 0;
-    // What was a hole may be none any more.
+  /** As `read`, a large one without stopping this thread. */
+  async readBulk(into: Uint8Array, offsetBytes: number): Promise<void> {
+    const done = await this.#attemptBulk("read", offsetBytes, () => this.#bytes.read(into, offsetBytes));
+    this.#requireAll(into, offsetBytes, done);
+  }
+
+  /** Writes all of `from` at `offsetBytes`, much of it without stopping this thread. */
+  async write(from: Uint8Array, offsetBytes: number): Promise<void> {
+    // What was a hole may be none any more, nor what is found to be one while another thread writes.
     this.#known = NOTHING;
     try {
-      this.#file.seekSync(offsetBytes, Deno.SeekMode.Start);
-      while (done < from.length) done += this.#file.writeSync(from.subarray(done));
-    } catch (error) {
-      throw this.#failure("write", error, offsetBytes + done);
+      await this.#attemptBulk("write", offsetBytes, () => this.#bytes.write([from], offsetBytes));
+    } finally {
+      this.#known = NOTHING;
     }
   }
 
@@ -103,25 +104,56 @@ export class ImageFile implements Disposable {
     }
   }
 
+  #requireAll(into: Uint8Array, offsetBytes: number, done: number): void {
+    if (done === into.length) return;
+    throw formatError("disk", {
+      path: this.path,
+      offsetBytes: offsetBytes + done,
+      expected: `a file of at least ${offsetBytes + into.length} bytes`,
+      found: "its end",
+    });
+  }
+
+  #attempt<T>(action: "read" | "write", offsetBytes: number, call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      throw this.#failure(action, error, offsetBytes);
+    }
+  }
+
+  async #attemptBulk<T>(
+    action: "read" | "write",
+    offsetBytes: number,
+    call: () => T | Promise<T>,
+  ): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw this.#failure(action, error, offsetBytes);
+    }
+  }
+
   #failure(action: "read" | "write", cause: unknown, offsetBytes?: number): Error {
-    const at = offsetBytes === undefined ? "" : ` at byte ${offsetBytes}`;
+    const at = offsetBytes === undefined ? "" : ` from byte ${offsetBytes} on`;
     return new Error(`Cannot ${action} disk "${this.path}"${at}: ${systemReason(cause)}`, { cause });
   }
 
   [Symbol.dispose](): void {
     this.#holes?.[Symbol.dispose]();
+    this.#bytes[Symbol.dispose]();
     if (!this.#borrowed) this.#file.close();
   }
 }
 
 /** A new image of `sizeBytes`, all of it a hole, in the empty file `file`, which stays the caller's. */
 export function createImage(
-  file: Deno.FsFile,
+  file: Deno.FsFile & Pick<OpenFile, "systemPath">,
   { path, sizeBytes }: { path: string; sizeBytes: number },
 ): ImageFile {
   try {
     file.truncateSync(sizeBytes);
-    return new ImageFile(file, path, { borrowed: true });
+    return new ImageFile(file, path, { borrowed: true, write: true });
   } catch (cause) {
     throw new Error(`Cannot create disk "${path}" of ${sizeBytes} bytes: ${systemReason(cause)}`, { cause });
   }

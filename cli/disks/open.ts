@@ -13,8 +13,6 @@ import { ImageFile } from "./image_file.ts";
 import { RawDisk } from "./raw.ts";
 import { cannotOpen, systemReason } from "./refusal.ts";
 import { DESCRIPTOR_LIMIT_BYTES } from "./vmdk_descriptor.ts";
-import { openFlatVmdk } from "./vmdk_flat.ts";
-import { openSparseVmdk } from "./vmdk_sparse.ts";
 
 /** What the caller knows or allows. */
 export interface OpenOptions {
@@ -46,8 +44,14 @@ export async function openForReading(path: string, options: OpenOptions = {}): P
   using scope = new DisposableStack();
   const image = scope.use(await openImage(path));
   const kind = decideKind(image, options.format);
-  if (kind === "descriptor") return openFlatVmdk(readDescriptor(image), { path, allowOutside });
-  const disk = kind === "raw" ? new RawDisk(image) : openSparseVmdk(image, { warn });
+  // What reads VMDKs is loaded for them alone.
+  if (kind === "descriptor") {
+    const { openFlatVmdk } = await import("./vmdk_flat.ts");
+    return openFlatVmdk(readDescriptor(image), { path, allowOutside });
+  }
+  const disk = kind === "raw"
+    ? new RawDisk(image)
+    : (await import("./vmdk_sparse.ts")).openSparseVmdk(image, { warn });
   scope.move();
   return disk;
 }
@@ -63,6 +67,7 @@ export async function openForWriting(path: string, options: OpenOptions = {}): P
   const image = scope.use(await openImage(path, { write: true }));
   const kind = decideKind(image, options.format);
   if (kind === "descriptor") {
+    const { openFlatVmdk } = await import("./vmdk_flat.ts");
     return openFlatVmdk(readDescriptor(image), { path, allowOutside: options.allowOutside, write: true });
   }
   if (kind === "sparse") {
@@ -82,7 +87,7 @@ async function openImage(path: string, { write = false } = {}): Promise<ImageFil
     if (!info.isFile && info.isBlockDevice === false) {
       throw new Error("it is no regular file and no block device");
     }
-    return new ImageFile(await Deno.open(path, { read: true, write }), path);
+    return new ImageFile(await Deno.open(path, { read: true, write }), path, { write });
   } catch (cause) {
     throw new Error(`Cannot open disk "${path}": ${systemReason(cause)}`, { cause });
   }

@@ -31,14 +31,14 @@ export class RawDisk implements ReadableDisk, WritableDisk {
     return this.#image.extentAt(offsetBytes);
   }
 
-  read(into: Uint8Array, offsetBytes: number): void {
+  async read(into: Uint8Array, offsetBytes: number): Promise<void> {
     checkRange(offsetBytes, into.length, this);
-    this.#image.read(into, offsetBytes);
+    await this.#image.readBulk(into, offsetBytes);
   }
 
-  write(from: Uint8Array, offsetBytes: number): void {
+  async write(from: Uint8Array, offsetBytes: number): Promise<void> {
     checkRange(offsetBytes, from.length, this);
-    this.#image.write(from, offsetBytes);
+    await this.#image.write(from, offsetBytes);
   }
 
   /** No metadata at all fit into a raw disk as well. */

@@ -1,6 +1,8 @@
 /** A small file gets new contents at one stroke. */
 
-import { basename, dirname, join } from "@std/path";
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
 import { systemReason } from "./refusal.ts";
 
 /**

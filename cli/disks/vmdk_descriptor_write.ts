@@ -3,10 +3,9 @@
  * qemu-img counts an extent twice if a blank line stands before it, and ESXi reads only the usual spelling.
  */
 
-import { Buffer } from "node:buffer";
 import { UsageError } from "../errors.ts";
 import { quoted } from "./refusal.ts";
-import { bytesOf, encodingOf, hasByteOrderMark, type Line, linesOf } from "./vmdk_text.ts";
+import { bytesOf, charsOf, encodingOf, hasByteOrderMark, type Line, linesOf } from "./vmdk_text.ts";
 
 /** A new disk in one flat extent. */
 export interface NewDescriptor {
@@ -68,7 +67,8 @@ export function replaceMetadata(
       }, values are not ASCII`,
     );
   }
-  const block = written.map((line) => Buffer.from(line + lineEnd, "utf8").toString("latin1"));
+  const encoder = new TextEncoder();
+  const block = written.map((line) => charsOf(encoder.encode(line + lineEnd)));
 
   const first = lines.findIndex(isMetadata);
   const before = first < 0 ? lines : lines.slice(0, first);

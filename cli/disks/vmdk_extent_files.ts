@@ -5,7 +5,9 @@
  * carries a file of the host into the backup (CVE-2022-47951 was that, in OpenStack by way of qemu-img).
  */
 
-import { dirname, isAbsolute, join, SEPARATOR } from "@std/path";
+import { dirname } from "@std/path/posix/dirname";
+import { isAbsolute } from "@std/path/posix/is-absolute";
+import { join } from "@std/path/posix/join";
 import { fileIdentity, ImageFile } from "./image_file.ts";
 import { cannotOpen, quoted, systemReason } from "./refusal.ts";
 
@@ -81,8 +83,10 @@ export class ExtentFiles implements Disposable {
   }
 
   /** Writes into a file that was added. */
-  write(name: string, from: Uint8Array, offsetBytes: number): void {
-    this.get(name).write(from, offsetBytes);
+  async write(name: string, from: Uint8Array, offsetBytes: number): Promise<void> {
+    this.#unsynced.add(name);
+    await this.get(name).write(from, offsetBytes);
+    // Another call may have synced and closed the file meanwhile.
     this.#unsynced.add(name);
   }
 
@@ -111,7 +115,7 @@ export class ExtentFiles implements Disposable {
       throw this.#refuse(name, `cannot be opened: ${systemReason(cause)}`, cause);
     }
     const inside = realPath.startsWith(
-      this.#folder.endsWith(SEPARATOR) ? this.#folder : this.#folder + SEPARATOR,
+      this.#folder.endsWith("/") ? this.#folder : `${this.#folder}/`,
     );
     if (!inside && !allowOutside) throw this.#outside(name);
     // Asked before the file is opened: to open a FIFO waits for its other end.
@@ -128,7 +132,8 @@ export class ExtentFiles implements Disposable {
 
   #openFile(name: string, realPath: string): ImageFile {
     try {
-      return new ImageFile(Deno.openSync(realPath, { read: true, write: this.#options.write }), realPath);
+      const { write } = this.#options;
+      return new ImageFile(Deno.openSync(realPath, { read: true, write }), realPath, { write });
     } catch (cause) {
       throw this.#refuse(name, `cannot be opened: ${systemReason(cause)}`, cause);
     }

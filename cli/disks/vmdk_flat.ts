@@ -90,20 +90,20 @@ class FlatVmdk implements ReadableDisk, WritableDisk {
     return { endBytes: Math.min(extent.endBytes - shiftBytes, endBytes), zero: extent.zero };
   }
 
-  read(into: Uint8Array, offsetBytes: number): void {
+  async read(into: Uint8Array, offsetBytes: number): Promise<void> {
     for (const { piece, part, atBytes } of this.#split(into, offsetBytes)) {
       if (piece.name === undefined) part.fill(0);
-      else this.#files.get(piece.name).read(part, atBytes);
+      else await this.#files.get(piece.name).readBulk(part, atBytes);
     }
   }
 
   /** The first write gives the disk another content id: snapshots made on its old content must not fit any more. */
-  write(from: Uint8Array, offsetBytes: number): void {
+  async write(from: Uint8Array, offsetBytes: number): Promise<void> {
     if (!this.#contentIdIsNew) this.#replaceText(replaceContentId(this.#text, drawCid(), this.path));
     this.#contentIdIsNew = true;
     for (const { piece, part, atBytes } of this.#split(from, offsetBytes)) {
       if (piece.name !== undefined) {
-        this.#files.write(piece.name, part, atBytes);
+        await this.#files.write(piece.name, part, atBytes);
       } else if (part.some((byte) => byte !== 0)) {
         throw new UsageError(
           `Cannot write disk "${this.path}": data are given for the bytes ${piece.beginBytes} to ${piece.endBytes}, ` +

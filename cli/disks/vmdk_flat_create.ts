@@ -1,6 +1,6 @@
 /** A new monolithicFlat VMDK: a descriptor and one file with the bytes of the disk. */
 
-import { basename } from "@std/path";
+import { basename } from "@std/path/posix/basename";
 import type { WritableDisk } from "./disk.ts";
 import { createImage, type ImageFile } from "./image_file.ts";
 import { checkRange } from "./refusal.ts";
@@ -44,9 +44,9 @@ class FreshFlatVmdk implements WritableDisk {
     this.writeMetadata(disk.metadata);
   }
 
-  write(from: Uint8Array, offsetBytes: number): void {
+  async write(from: Uint8Array, offsetBytes: number): Promise<void> {
     checkRange(offsetBytes, from.length, this);
-    this.#data.write(from, offsetBytes);
+    await this.#data.write(from, offsetBytes);
   }
 
   /** Keys that every disk needs and `metadata` lacks are added. */

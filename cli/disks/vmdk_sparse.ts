@@ -50,13 +50,13 @@ class SparseVmdk implements ReadableDisk {
     return { beginBytes, endBytes, zero };
   }
 
-  read(into: Uint8Array, offsetBytes: number): void {
+  async read(into: Uint8Array, offsetBytes: number): Promise<void> {
     checkRange(offsetBytes, into.length, this);
     for (let done = 0; done < into.length;) {
       const { fileBytes, lengthBytes } = this.#runAt(offsetBytes + done, into.length - done);
       const part = into.subarray(done, done + lengthBytes);
       if (fileBytes === 0) part.fill(0);
-      else this.#image.read(part, fileBytes);
+      else await this.#image.readBulk(part, fileBytes);
       done += lengthBytes;
     }
   }

@@ -3,7 +3,6 @@
  * every encoding, and what is not understood can be written back as it was. Values are decoded one by one.
  */
 
-import { Buffer } from "node:buffer";
 import { cannotOpen, quoted } from "./refusal.ts";
 
 /** A line of a descriptor. */
@@ -18,7 +17,15 @@ export interface Line {
 
 /** The bytes of a string that has one character a byte. */
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(Buffer.from(text, "latin1"));
+  return Uint8Array.from(text, (char) => char.charCodeAt(0));
+}
+
+/**
+ * The string that has one character for each of `bytes`. To load `node:buffer` for it would take 25 ms, and the "latin1" of
+ * `TextDecoder` is windows-1252.
+ */
+export function charsOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }
 
 /**
@@ -48,7 +55,7 @@ export function linesOf(
   }
 
   const mark = hasByteOrderMark(bytes) ? 3 : 0;
-  const all = Buffer.from(bytes.subarray(mark, nul < 0 ? undefined : nul)).toString("latin1");
+  const all = charsOf(bytes.subarray(mark, nul < 0 ? undefined : nul));
   const lines: Line[] = [];
   for (const match of all.matchAll(/([^\r\n]*)(?:\r\n|\r|\n|$)/g)) {
     if (match[0] === "") continue;

@@ -3,7 +3,9 @@
  * all are synced and renamed together at the end. Until then the final names are untouched; after a failure nothing is left.
  */
 
-import { basename, dirname, join } from "@std/path";
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
 import { UsageError } from "../errors.ts";
 
 /** Temporary files are named `.NAME.XXXXXXXX.vmdkbkp`, so that what a killed run left behind can be told. */
@@ -56,21 +58,20 @@ export class Outputs implements Disposable {
 
   /**
    * Opens one output for writing (and reading back). The files get their final names in the order of opening.
-   * A pipe or a character device such as /dev/null is opened itself.
+   * A pipe or a character device such as /dev/null is opened itself. `systemPath` is the name it has for now.
    *
    * @throws {UsageError} if the output is an input or another output, or exists and `force` is not set
    */
-  open(path: string): Deno.FsFile {
+  open(path: string): Deno.FsFile & { readonly systemPath: string } {
     if (path === "") throw new UsageError("Cannot write an output: its name is empty");
     const existing = statIfThere(path);
     const direct = isStream(existing);
     const finalPath = direct ? path : resolve(path, existing);
     this.#refuse(path, finalPath, existing);
     const temporaryPath = direct ? undefined : temporaryName(finalPath);
-    const file = Deno.openSync(
-      temporaryPath ?? finalPath,
-      direct ? { write: true } : { read: true, write: true, createNew: true },
-    );
+    const systemPath = temporaryPath ?? finalPath;
+    const mode = direct ? { write: true } : { read: true, write: true, createNew: true };
+    const file = Object.assign(Deno.openSync(systemPath, mode), { systemPath });
     this.#outputs.push({ path, finalPath, temporaryPath, file });
     if (existing?.mode != null && temporaryPath !== undefined) {
       Deno.chmodSync(temporaryPath, existing.mode & 0o777);

@@ -14,6 +14,7 @@ import { explainDigestRecord, explainDumpRecord } from "../archive/record.ts";
 import type { Core, DigestCursor, RecordCursor } from "../core.ts";
 import { type FormatError, formatError } from "../errors.ts";
 import type { Batch } from "./batch.ts";
+import { PART_BYTES, ReadAhead } from "./read_ahead.ts";
 
 /**
  * Large enough that small blocks are taken by the hundred, small enough to stay in the processor's second cache. A long
@@ -26,19 +27,24 @@ const SMALL_WINDOW_BYTES = MAX_HEADER_BYTES;
 export interface ReaderOptions {
   /** One of many archives that are read at the same time. */
   smallWindow?: boolean;
+  /** Bytes that are read ahead at a time, without a small window. */
+  partBytes?: number;
 }
 
 /** The part of a file that lies in the core's memory. */
 class Window {
+  /** What the file holds; it is read through `#bytesAhead`. */
   readonly source: ByteSource;
+  readonly #bytesAhead: Pick<ByteSource, "offsetBytes" | "read" | "skip">;
   readonly #ptr: number;
   readonly #bytes: Uint8Array;
   #start = 0;
   #end = 0;
 
-  constructor(core: Core, source: ByteSource, { smallWindow }: ReaderOptions) {
+  constructor(core: Core, source: ByteSource, { smallWindow, partBytes = PART_BYTES }: ReaderOptions) {
     const lenBytes = smallWindow ? SMALL_WINDOW_BYTES : WINDOW_BYTES;
     this.source = source;
+    this.#bytesAhead = smallWindow ? source : new ReadAhead(core, source, partBytes);
     this.#ptr = core.alloc(lenBytes);
     this.#bytes = core.bytes(this.#ptr, lenBytes);
   }
@@ -59,7 +65,7 @@ class Window {
 
   /** Offset in the stream of the first byte that was not consumed. */
   get offsetBytes(): number {
-    return this.source.offsetBytes - this.length;
+    return this.#bytesAhead.offsetBytes - this.length;
   }
 
   consume(lenBytes: number): void {
@@ -71,7 +77,7 @@ class Window {
     this.#bytes.copyWithin(0, this.#start, this.#end);
     this.#end -= this.#start;
     this.#start = 0;
-    const got = await this.source.read(this.#bytes.subarray(this.#end));
+    const got = await this.#bytesAhead.read(this.#bytes.subarray(this.#end));
     this.#end += got;
     return got > 0;
   }
@@ -81,14 +87,14 @@ class Window {
     const inWindow = Math.min(this.length, into.length);
     into.set(this.rest.subarray(0, inWindow));
     this.consume(inWindow);
-    return inWindow + await this.source.read(into.subarray(inWindow));
+    return inWindow + await this.#bytesAhead.read(into.subarray(inWindow));
   }
 
   /** Passes over `lenBytes`; returns how many there were. */
   async skip(lenBytes: number): Promise<number> {
     const inWindow = Math.min(this.length, lenBytes);
     this.consume(inWindow);
-    return inWindow + await this.source.skip(lenBytes - inWindow);
+    return inWindow + await this.#bytesAhead.skip(lenBytes - inWindow);
   }
 }
 
@@ -145,17 +151,30 @@ export class DumpReader {
     return this.#window.source.path;
   }
 
+  /** What it is read from. */
+  get source(): ByteSource {
+    return this.#window.source;
+  }
+
+  /** Offset in the stream of the next record. */
+  get offsetBytes(): number {
+    return this.#window.offsetBytes;
+  }
+
   /** No record that is still to come is of a block before this one. */
   get nextBlock(): number {
     return this.#ended ? this.header.blockCount : Math.max(this.#nextBlock, this.#peekedBlock);
   }
 
   /**
-   * Takes the records of the batch's blocks: absent entries of the table get theirs, the others are passed over.
+   * Takes the records of the batch's blocks: absent entries of the table get theirs, the others are passed over. Of a
+   * dump, `batch.offsets` tells where the records stand, counted from where the reader was.
    *
    * @throws {FormatError} if a record is not what must come next, or a dump ends before its last block
    */
   async take(batch: Batch): Promise<void> {
+    const beginBytes = this.offsetBytes;
+    const offsetsPtr = this.header.full ? batch.offsetsPtr : 0;
     while (this.nextBlock < batch.end) {
       const window = this.#window;
       const cursor = this.#cursor;
@@ -163,6 +182,8 @@ export class DumpReader {
         ptr: window.ptr,
         length: window.length,
         nextBlock: this.#nextBlock,
+        offsetsPtr,
+        offsetBytes: this.offsetBytes - beginBytes,
       });
       window.consume(cursor.consumed);
       this.#nextBlock = cursor.nextBlock;
@@ -173,6 +194,7 @@ export class DumpReader {
       else if (status === "bad") throw this.#badRecord();
       else if (!await window.refill()) this.#end();
     }
+    if (offsetsPtr !== 0) batch.offsets[batch.count] = this.offsetBytes - beginBytes;
   }
 
   /** Reads to the end of the file. @throws {FormatError} if the file goes on or is not whole */

@@ -8,10 +8,13 @@
  *      digests [16 bytes][16 bytes] ...                            a zero block has sixteen zero bytes
  */
 
-import type { Core } from "../core.ts";
+import type { BlockRun, Core } from "../core.ts";
+import type { Crew } from "../workers/crew.ts";
 
-/** Bytes of slots a batch has, if a block is no larger: 24 blocks of 1 MiB keep all lanes of the MD5 kernel busy. */
+/** Bytes of slots a batch has, if a block is no larger: 24 blocks of 1 MiB, half of them zero, fill all lanes of the MD5 kernel. */
 const BATCH_BYTES = 24 * 1024 * 1024;
+/** As much where nothing is hashed, and where two batches go together: some lanes unused cost less than the memory. */
+export const HALF_BATCH_BYTES = BATCH_BYTES / 2;
 /** Small blocks in more than 2 MiB leave the processor's caches: 512-byte blocks then hash at 0.6 of the speed. */
 const BATCH_BLOCKS = 4096;
 
@@ -28,20 +31,31 @@ export class Batch {
   readonly tablePtr: number;
   readonly slotsPtr: number;
   readonly digestsPtr: number;
+  readonly offsetsPtr: number;
+  /** Where the record of each block begins in the archive that was read for it, and where the last one ends. */
+  readonly offsets: Uint32Array;
   /** An address, `core.ZERO` or `core.ABSENT` for each block. */
   readonly table: Uint32Array;
   /** 16 bytes for each block. */
   readonly digests: Uint8Array;
 
-  constructor(core: Core, blockBytes: number) {
+  /** `mostBytes`: of slots, if a block is no larger */
+  constructor(core: Core, blockBytes: number, mostBytes = BATCH_BYTES) {
     this.core = core;
     this.blockBytes = blockBytes;
-    this.capacity = Math.min(BATCH_BLOCKS, Math.max(1, Math.floor(BATCH_BYTES / blockBytes)));
+    this.capacity = capacityFor(blockBytes, mostBytes);
     this.tablePtr = core.alloc(this.capacity * 4);
     this.slotsPtr = core.alloc(this.capacity * blockBytes);
     this.digestsPtr = core.alloc(this.capacity * 16);
+    this.offsetsPtr = core.alloc((this.capacity + 1) * 4);
     this.table = core.words(this.tablePtr, this.capacity);
+    this.offsets = core.words(this.offsetsPtr, this.capacity + 1);
     this.digests = core.bytes(this.digestsPtr, this.capacity * 16);
+  }
+
+  /** Core memory that the slots of one batch take. */
+  static bytesFor(blockBytes: number, mostBytes = BATCH_BYTES): number {
+    return capacityFor(blockBytes, mostBytes) * blockBytes;
   }
 
   /** First block after the run. */
@@ -72,8 +86,26 @@ export class Batch {
     return this.core.dropZeros(this.tablePtr, this.count, this.blockBytes);
   }
 
-  /** Computes the digest of every block that is there. */
-  hash(): void {
-    this.core.md5Blocks(this.tablePtr, this.count, this.blockBytes, this.digestsPtr);
+  /** Finds the zero blocks and computes the digests of the others. */
+  async hash(crew: Crew): Promise<void> {
+    await crew.run({ kind: "hash", run: this.run, digestsPtr: this.digestsPtr });
   }
+
+  /** How many blocks are zero, as far as that is known. */
+  countZeros(): number {
+    const { table, count } = this;
+    let zeros = 0;
+    for (let i = 0; i < count; i++) if (table[i] === this.core.ZERO) zeros++;
+    return zeros;
+  }
+
+  /** What the core needs to know of it, for other threads. */
+  get run(): BlockRun {
+    const { tablePtr, count, blockBytes, first } = this;
+    return { tablePtr, count, blockBytes, first };
+  }
+}
+
+function capacityFor(blockBytes: number, mostBytes: number): number {
+  return Math.min(BATCH_BLOCKS, Math.max(1, Math.floor(mostBytes / blockBytes)));
 }

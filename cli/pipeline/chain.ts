@@ -4,6 +4,7 @@ import { type DumpHeader, formatSeriesId, type Generation } from "../archive/hea
 import { comparableSeconds, formatTimeStamp } from "../archive/time_stamp.ts";
 import { formatError, MismatchError } from "../errors.ts";
 import type { DumpReader } from "./archive_reader.ts";
+import type { RecordOrigin } from "./dump_writer.ts";
 import type { Batch } from "./batch.ts";
 
 /** Something that was read from a file and describes a generation. */
@@ -34,10 +35,20 @@ export class Chain {
     return Math.max(block, Math.min(...this.readers.map((reader) => reader.nextBlock)));
   }
 
-  /** Fills the blocks of a batch; in a chain of rdiffs blocks may stay absent. */
-  async take(batch: Batch): Promise<void> {
+  /**
+   * Fills the blocks of a batch; in a chain of rdiffs blocks may stay absent. With `changed`, one byte a block, tells
+   * where the records of the dump stand that nothing in the list replaces.
+   */
+  async take(batch: Batch, changed?: Uint8Array): Promise<RecordOrigin | undefined> {
+    const [first, ...others] = this.readers;
     // The last archive comes first: what it has, the others only pass over.
-    for (let i = this.readers.length - 1; i >= 0; i--) await this.readers[i].take(batch);
+    for (const reader of others.reverse()) await reader.take(batch);
+    const { table, count, core } = batch;
+    for (let i = 0; changed !== undefined && i < count; i++) changed[i] = table[i] === core.ABSENT ? 0 : 1;
+    const beginBytes = first.offsetBytes;
+    await first.take(batch);
+    if (changed === undefined || !first.header.full) return undefined;
+    return { source: first.source, beginBytes, offsets: batch.offsets, changed: changed.subarray(0, count) };
   }
 
   /** Reads every archive to its end. @throws {FormatError} if one is not whole */

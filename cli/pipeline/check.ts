@@ -4,7 +4,8 @@ import type { Core } from "../core.ts";
 import type { DigestReader } from "./archive_reader.ts";
 import { Batch } from "./batch.ts";
 import { assertPadding, assertSameGeneration, type Chain } from "./chain.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import { convey } from "./conveyor.ts";
+import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
 /** What became of the blocks. */
 export interface CheckResult {
@@ -37,11 +38,9 @@ export async function check(
   const { blockCount, blockBytes } = chain.header;
   const last = chain.readers[chain.readers.length - 1];
   assertSameGeneration(last, digest);
+  const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
-  const batch = new Batch(core, blockBytes);
-  const recordedPtr = core.alloc(batch.capacity * 16);
-  const badPtr = core.alloc(batch.capacity);
-  const bad = core.bytes(badPtr, batch.capacity);
+  const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new CheckedBatch(core, blockBytes));
   const result: CheckResult = {
     blocks: blockCount,
     goodBlocks: 0,
@@ -52,27 +51,56 @@ export async function check(
     badRunCount: 0,
   };
   const badRuns = new RunList();
-  for (let first = 0; batch.start(first, blockCount); first = batch.end) {
+  let first = 0;
+  const take = async ({ batch, recordedPtr }: CheckedBatch) => {
+    if (!batch.start(first, blockCount)) return false;
+    first = batch.end;
     await chain.take(batch);
     await digest.take(recordedPtr, batch.count);
     assertPadding(batch, chain);
-    batch.dropZeros();
-    batch.hash();
-    const badBlocks = core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, badPtr, batch.tablePtr);
+    return true;
+  };
+  const compare = async (item: CheckedBatch) => {
+    const { batch, recordedPtr, badPtr } = item;
+    await batch.hash(crew);
+    item.badBlocks = core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, badPtr, batch.tablePtr);
+  };
+  const count = ({ batch, bad, badBlocks }: CheckedBatch) => {
     for (let i = 0; i < batch.count; i++) {
       if (batch.table[i] === core.ABSENT) result.absentBlocks++;
       else if (batch.table[i] === core.ZERO) result.zeroBlocks++;
-      if (badBlocks > 0 && bad[i] !== 0) badRuns.add(first + i);
+      if (badBlocks > 0 && bad[i] !== 0) badRuns.add(batch.first + i);
     }
     result.badBlocks += badBlocks;
-    await checkpoint.passBatch(batch, chain.header);
-  }
+  };
+  await convey(ring, take, [
+    { together: true, each: compare },
+    { each: count },
+    { each: ({ batch }) => checkpoint.passBatch(batch, chain.header) },
+  ]);
   await chain.finish();
   await digest.finish();
   result.badRuns = badRuns.runs;
   result.badRunCount = badRuns.count;
   result.goodBlocks = blockCount - result.absentBlocks - result.badBlocks;
   return result;
+}
+
+/** A batch and what the digest has for it. */
+class CheckedBatch {
+  readonly batch: Batch;
+  readonly recordedPtr: number;
+  /** One byte a block: 1 where the block does not have its digest. */
+  readonly badPtr: number;
+  readonly bad: Uint8Array;
+  badBlocks = 0;
+
+  constructor(core: Core, blockBytes: number) {
+    this.batch = new Batch(core, blockBytes);
+    this.recordedPtr = core.alloc(this.batch.capacity * core.DIGEST_SIZE);
+    this.badPtr = core.alloc(this.batch.capacity);
+    this.bad = core.bytes(this.badPtr, this.batch.capacity);
+  }
 }
 
 /** Joins ascending blocks to runs; keeps the first of them and counts all. */

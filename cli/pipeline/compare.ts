@@ -7,10 +7,11 @@ import { comparableSeconds, formatTimeStamp } from "../archive/time_stamp.ts";
 import type { Core } from "../core.ts";
 import { MismatchError } from "../errors.ts";
 import type { DigestReader, DumpReader } from "./archive_reader.ts";
-import { DumpWriter } from "./archive_writer.ts";
-import { Batch } from "./batch.ts";
+import { DumpWriter } from "./dump_writer.ts";
+import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
 import { assertSameDisk } from "./chain.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import { convey } from "./conveyor.ts";
+import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
 /** What two archives have in common. */
 export interface CompareResult {
@@ -35,28 +36,10 @@ export async function compareDumps(
   }
   const result = startResult(a.header, b.header);
   if (!result.same) return result;
-  const { blockCount, blockBytes } = a.header;
-  const checkpoint = new Checkpoint(options);
-  const [batchA, batchB] = [new Batch(core, blockBytes), new Batch(core, blockBytes)];
-  const differentPtr = core.alloc(batchA.capacity);
-  for (
-    let first = 0;
-    batchA.start(first, blockCount);
-    first = Math.max(batchA.end, Math.min(a.nextBlock, b.nextBlock))
-  ) {
-    batchB.start(first, blockCount);
-    await a.take(batchA);
-    await b.take(batchB);
-    batchA.dropZeros();
-    batchB.dropZeros();
-    addDifferences(
-      result,
-      first,
-      core.diffBlocks(batchA, batchB, differentPtr),
-      core.bytes(differentPtr, batchA.count),
-    );
-    await checkpoint.passBatch(batchA, a.header);
-  }
+  const nextFrom = (block: number) => Math.max(block, Math.min(a.nextBlock, b.nextBlock));
+  await compareRuns(core, { a, b, nextFrom }, options, ({ batchA: { first, count }, different }) => {
+    addDifferences(result, first, different.subarray(0, count));
+  });
   await a.finish();
   await b.finish();
   return result;
@@ -82,12 +65,8 @@ export async function compareDigests(
     const count = Math.min(capacity, blockCount - first);
     await a.take(ptrA, count);
     await b.take(ptrB, count);
-    addDifferences(
-      result,
-      first,
-      core.diffDigests(ptrA, ptrB, count, differentPtr),
-      core.bytes(differentPtr, count),
-    );
+    core.diffDigests(ptrA, ptrB, count, differentPtr);
+    addDifferences(result, first, core.bytes(differentPtr, count));
     await checkpoint.pass({ doneBlocks: first + count, totalBlocks: blockCount, blockBytes });
   }
   await a.finish();
@@ -117,25 +96,15 @@ export async function rdiffBetween(
         `"${newer.path}" (${formatTimeStamp(newer.header.time)})`,
     );
   }
-  const { blockCount, blockBytes } = older.header;
-  const checkpoint = new Checkpoint(options);
-  const [oldBatch, newBatch] = [new Batch(core, blockBytes), new Batch(core, blockBytes)];
-  const changedPtr = core.alloc(oldBatch.capacity);
   const rdiff = new DumpWriter(core, out, { ...older.header, full: false });
-  for (let first = 0; oldBatch.start(first, blockCount); first = oldBatch.end) {
-    newBatch.start(first, blockCount);
-    await older.take(oldBatch);
-    await newer.take(newBatch);
-    oldBatch.dropZeros();
-    newBatch.dropZeros();
-    core.diffBlocks(oldBatch, newBatch, changedPtr);
-    await rdiff.write(oldBatch, { selectPtr: changedPtr });
-    await checkpoint.passBatch(oldBatch, older.header);
-  }
+  const pair = { a: older, b: newer, nextFrom: (block: number) => block };
+  await compareRuns(core, pair, options, async ({ batchA, differentPtr }) => {
+    await rdiff.write(batchA, { selectPtr: differentPtr });
+  });
   await older.finish();
   await newer.finish();
   await rdiff.finish();
-  return { blocks: blockCount, records: rdiff.records };
+  return { blocks: older.header.blockCount, records: rdiff.records };
 }
 
 /** Sets the bit of every block that an rdiff (or a dump) has a record for. */
@@ -184,9 +153,61 @@ function metadataText(metadata: ReadonlyMap<string, string> = new Map()): string
   return JSON.stringify([...metadata].sort());
 }
 
-function addDifferences(result: CompareResult, first: number, count: number, flags: Uint8Array): void {
-  if (count === 0) return;
+/** A run of blocks in two archives. */
+class ComparedRun {
+  readonly batchA: Batch;
+  readonly batchB: Batch;
+  /** One byte a block: 1 where the two differ. */
+  readonly differentPtr: number;
+  readonly different: Uint8Array;
+
+  constructor(core: Core, blockBytes: number) {
+    this.batchA = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+    this.batchB = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+    this.differentPtr = core.alloc(this.batchA.capacity);
+    this.different = core.bytes(this.differentPtr, this.batchA.capacity);
+  }
+}
+
+/** Reads two archives of one disk side by side and hands on what differs; `nextFrom` tells where there is more to see. */
+async function compareRuns(
+  core: Core,
+  { a, b, nextFrom }: { a: DumpReader; b: DumpReader; nextFrom: (block: number) => number },
+  options: RunOptions,
+  use: (run: ComparedRun) => void | Promise<void>,
+): Promise<void> {
+  const { blockCount, blockBytes } = a.header;
+  const crew = crewOf(core, options);
+  const checkpoint = new Checkpoint(options);
+  const ring = ringOf(
+    crew,
+    2 * Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
+    () => new ComparedRun(core, blockBytes),
+  );
+  let first = 0;
+  const take = async ({ batchA, batchB }: ComparedRun) => {
+    if (!batchA.start(first, blockCount) || !batchB.start(first, blockCount)) return false;
+    await a.take(batchA);
+    await b.take(batchB);
+    first = nextFrom(batchA.end);
+    return true;
+  };
+  const compare = ({ batchA, batchB, differentPtr }: ComparedRun) => {
+    batchA.dropZeros();
+    batchB.dropZeros();
+    core.diffBlocks(batchA, batchB, differentPtr);
+  };
+  await convey(ring, take, [
+    { each: compare },
+    { each: use },
+    { each: ({ batchA }) => checkpoint.passBatch(batchA, a.header) },
+  ]);
+}
+
+function addDifferences(result: CompareResult, first: number, flags: Uint8Array): void {
+  const at = flags.indexOf(1);
+  if (at < 0) return;
   result.same = false;
-  result.differentBlocks += count;
-  result.firstDifferentBlock ??= first + flags.indexOf(1);
+  for (const flag of flags) result.differentBlocks += flag;
+  result.firstDifferentBlock ??= first + at;
 }

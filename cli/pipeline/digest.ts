@@ -4,9 +4,10 @@ import type { ByteSink } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 import { MismatchError } from "../errors.ts";
 import type { DumpReader } from "./archive_reader.ts";
-import { DigestWriter } from "./archive_writer.ts";
+import { DigestWriter } from "./digest_writer.ts";
 import { Batch } from "./batch.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import { convey } from "./conveyor.ts";
+import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
 /**
  * Computes the digest of a dump.
@@ -23,17 +24,28 @@ export async function digestOf(
   if (!header.full) {
     throw new MismatchError(`Cannot digest "${dumpIn.path}": it is an rdiff, a dump is needed`);
   }
+  const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
-  const batch = new Batch(core, header.blockBytes);
   const digest = new DigestWriter(core, digestOut, header);
+  const { blockCount, blockBytes } = header;
+  const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Batch(core, blockBytes));
   let zeroBlocks = 0;
-  for (let first = 0; batch.start(first, header.blockCount); first = batch.end) {
+  let first = 0;
+  const take = async (batch: Batch) => {
+    if (!batch.start(first, blockCount)) return false;
+    first = batch.end;
     await dumpIn.take(batch);
-    zeroBlocks += batch.count - batch.dropZeros();
-    batch.hash();
+    return true;
+  };
+  const write = async (batch: Batch) => {
+    zeroBlocks += batch.countZeros();
     await digest.write(batch);
-    await checkpoint.passBatch(batch, header);
-  }
+  };
+  await convey(ring, take, [
+    { together: true, each: (batch) => batch.hash(crew) },
+    { each: write },
+    { each: (batch) => checkpoint.passBatch(batch, header) },
+  ]);
   await dumpIn.finish();
   await digest.finish();
   return { blocks: header.blockCount, zeroBlocks };

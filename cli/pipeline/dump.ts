@@ -7,11 +7,13 @@ import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import { MismatchError } from "../errors.ts";
 import type { DigestReader, DumpReader } from "./archive_reader.ts";
-import { DigestWriter, DumpWriter } from "./archive_writer.ts";
-import { Batch } from "./batch.ts";
+import { DigestWriter } from "./digest_writer.ts";
+import { DumpWriter } from "./dump_writer.ts";
+import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
 import { assertSameGeneration } from "./chain.ts";
+import { convey } from "./conveyor.ts";
 import { readDisk } from "./disk_reader.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
 /** What a full dump reads and writes. */
 export interface FullDump {
@@ -46,22 +48,55 @@ export interface DumpResult {
 /** Dumps the whole disk. */
 export async function dumpFull(core: Core, job: FullDump, options: RunOptions = {}): Promise<DumpResult> {
   const { disk, header } = job;
+  const { blockCount, blockBytes } = header;
+  const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
-  const batch = new Batch(core, header.blockBytes);
   const dump = new DumpWriter(core, job.dumpOut, header);
   const digest = new DigestWriter(core, job.digestOut, header);
-  const result = { blocks: header.blockCount, zeroBlocks: 0, blocksRead: 0 };
-  for (let first = 0; batch.start(first, header.blockCount); first = batch.end) {
+  const result = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
+  const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Batch(core, blockBytes));
+  let first = 0;
+  const read = async (batch: Batch) => {
+    if (!batch.start(first, blockCount)) return false;
+    first = batch.end;
     result.blocksRead += await readDisk(disk, batch, { start: batch.first, end: batch.end });
-    result.zeroBlocks += batch.count - batch.dropZeros();
-    batch.hash();
+    return true;
+  };
+  const write = async (batch: Batch) => {
+    result.zeroBlocks += batch.countZeros();
     await dump.write(batch);
     await digest.write(batch);
-    await checkpoint.passBatch(batch, header);
-  }
+  };
+  await convey(ring, read, [
+    { together: true, each: (batch) => batch.hash(crew) },
+    { each: write },
+    { each: (batch) => checkpoint.passBatch(batch, header) },
+  ]);
   await dump.finish();
   await digest.finish();
   return result;
+}
+
+/** A stretch of the disk in both generations. */
+class Pair {
+  readonly older: Batch;
+  readonly newer: Batch;
+  /** Digests that the old digest has for the old blocks. */
+  readonly recordedPtr: number;
+  /** One byte a block: 1 where the generations differ. */
+  readonly changedPtr: number;
+  readonly changed: Uint8Array;
+  changedBlocks = 0;
+  /** Where the record of the first old block stands. */
+  beginBytes = 0;
+
+  constructor(core: Core, blockBytes: number) {
+    this.older = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+    this.newer = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+    this.recordedPtr = core.alloc(this.older.capacity * core.DIGEST_SIZE);
+    this.changedPtr = core.alloc(this.older.capacity);
+    this.changed = core.bytes(this.changedPtr, this.older.capacity);
+  }
 }
 
 /**
@@ -75,64 +110,78 @@ export async function dumpChanged(
   options: RunOptions = {},
 ): Promise<DumpResult> {
   const { disk, header, dumpIn, digestIn, changedBlocks } = job;
+  const { blockCount, blockBytes } = header;
   assertFits(job);
+  const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
-  const oldBatch = new Batch(core, header.blockBytes);
-  const newBatch = new Batch(core, header.blockBytes);
-  const recordedPtr = core.alloc(oldBatch.capacity * 16);
-  const changedPtr = core.alloc(oldBatch.capacity);
-  const changed = core.bytes(changedPtr, oldBatch.capacity);
   const dump = new DumpWriter(core, job.dumpOut, header);
   const digest = new DigestWriter(core, job.digestOut, header);
   const rdiff = new DumpWriter(core, job.rdiffOut, { ...dumpIn.header, full: false });
-  const result = { blocks: header.blockCount, zeroBlocks: 0, blocksRead: 0, changedBlocks: 0 };
+  const result = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0, changedBlocks: 0 };
+  const ring = ringOf(
+    crew,
+    2 * Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
+    () => new Pair(core, blockBytes),
+  );
+  let first = 0;
 
-  for (let first = 0; oldBatch.start(first, header.blockCount); first = oldBatch.end) {
-    const { count, end } = oldBatch;
-    newBatch.start(first, header.blockCount);
-
-    await dumpIn.take(oldBatch);
-    await digestIn.take(recordedPtr, count);
-    oldBatch.dropZeros();
-    oldBatch.hash();
-    if (core.diffDigests(oldBatch.digestsPtr, recordedPtr, count, changedPtr) > 0) {
-      throw differsFromDigest(job, first + changed.indexOf(1));
-    }
-
-    newBatch.table.set(oldBatch.table.subarray(0, count));
-    for (let block = first; block < end;) {
+  const readOlder = async (pair: Pair) => {
+    const { older, newer, recordedPtr } = pair;
+    if (!older.start(first, blockCount) || !newer.start(first, blockCount)) return false;
+    first = older.end;
+    pair.beginBytes = dumpIn.offsetBytes;
+    await dumpIn.take(older);
+    await digestIn.take(recordedPtr, older.count);
+    return true;
+  };
+  const readNewer = async ({ older, newer }: Pair) => {
+    const { end } = newer;
+    newer.table.set(older.table.subarray(0, older.count));
+    for (let block = newer.first; block < end;) {
       const start = changedBlocks?.next(block, end, true) ?? block;
       block = changedBlocks?.next(start, end, false) ?? end;
       if (start === end) break;
-      result.blocksRead += await readDisk(disk, newBatch, { start, end: block });
+      result.blocksRead += await readDisk(disk, newer, { start, end: block });
     }
-    result.zeroBlocks += count - newBatch.dropZeros();
-    result.changedBlocks += core.diffBlocks(oldBatch, newBatch, changedPtr);
-    hashChanged(newBatch, oldBatch, changed);
-
-    await rdiff.write(oldBatch, { selectPtr: changedPtr });
-    await dump.write(newBatch);
-    await digest.write(newBatch);
-    await checkpoint.passBatch(oldBatch, header);
-  }
+  };
+  const verifyAndCompare = async (pair: Pair) => {
+    const { older, newer, recordedPtr, changedPtr, changed } = pair;
+    await older.hash(crew);
+    if (core.diffDigests(older.digestsPtr, recordedPtr, older.count, changedPtr) > 0) {
+      throw differsFromDigest(job, older.first + changed.indexOf(1));
+    }
+    pair.changedBlocks = await crew.run({
+      kind: "compare",
+      older: older.run,
+      newer: newer.run,
+      changedPtr,
+      olderDigestsPtr: older.digestsPtr,
+      newerDigestsPtr: newer.digestsPtr,
+    });
+  };
+  const write = async (pair: Pair) => {
+    const { older, newer, changedPtr, beginBytes } = pair;
+    const changed = pair.changed.subarray(0, older.count);
+    result.zeroBlocks += newer.countZeros();
+    result.changedBlocks += pair.changedBlocks;
+    await rdiff.write(older, { selectPtr: changedPtr });
+    await dump.write(newer, {
+      origin: { source: dumpIn.source, beginBytes, offsets: older.offsets, changed },
+    });
+    await digest.write(newer);
+  };
+  await convey(ring, readOlder, [
+    { each: readNewer },
+    { together: true, each: verifyAndCompare },
+    { each: write },
+    { each: ({ newer }) => checkpoint.passBatch(newer, header) },
+  ]);
   await dumpIn.finish();
   await digestIn.finish();
   await dump.finish();
   await digest.finish();
   await rdiff.finish();
   return result;
-}
-
-/** Equal bytes have equal digests: only blocks that changed are hashed, the others take over the verified digest. */
-function hashChanged(newBatch: Batch, oldBatch: Batch, changed: Uint8Array): void {
-  const { count, table } = newBatch;
-  const whole = table.slice(0, count);
-  for (let i = 0; i < count; i++) if (changed[i] === 0) table[i] = newBatch.core.ABSENT;
-  newBatch.hash();
-  table.set(whole);
-  for (let i = 0; i < count; i++) {
-    if (changed[i] === 0) newBatch.digests.set(oldBatch.digests.subarray(i * 16, i * 16 + 16), i * 16);
-  }
 }
 
 function assertFits({ disk, header, dumpIn, digestIn, changedBlocks }: ChangedDump): void {

@@ -3,7 +3,7 @@
 import type { Core } from "../core.ts";
 import type { DigestReader, DumpReader } from "./archive_reader.ts";
 import { Batch } from "./batch.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import { Checkpoint, crewOf, type RunOptions } from "./run.ts";
 
 /** A record; a data block with its MD5. */
 export interface ListedRecord {
@@ -19,13 +19,13 @@ export async function* listDump(
   reader: DumpReader,
   options: RunOptions = {},
 ): AsyncGenerator<ListedRecord[]> {
+  const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const { blockCount, blockBytes } = reader.header;
   const batch = new Batch(core, blockBytes);
   for (let first = 0; batch.start(first, blockCount); first = Math.max(batch.end, reader.nextBlock)) {
     await reader.take(batch);
-    batch.dropZeros();
-    batch.hash();
+    await batch.hash(crew);
     const records: ListedRecord[] = [];
     for (let i = 0; i < batch.count; i++) {
       if (batch.table[i] !== core.ABSENT) {

@@ -3,9 +3,10 @@
 import type { Core } from "../core.ts";
 import type { WritableDisk } from "../disks/disk.ts";
 import { MismatchError } from "../errors.ts";
-import { Batch } from "./batch.ts";
+import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
 import { assertPadding, type Chain } from "./chain.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import { convey } from "./conveyor.ts";
+import { Checkpoint, type RunOptions, shortRingOf } from "./run.ts";
 
 /** How zero blocks are handled. */
 export interface RestoreOptions extends RunOptions {
@@ -32,7 +33,7 @@ export interface RestoreResult {
  */
 export async function proveReadable(core: Core, chain: Chain, options: RunOptions = {}): Promise<void> {
   const checkpoint = new Checkpoint(options);
-  const batch = new Batch(core, chain.header.blockBytes);
+  const batch = new Batch(core, chain.header.blockBytes, HALF_BATCH_BYTES);
   for (let first = 0; batch.start(first, chain.header.blockCount); first = chain.nextFrom(batch.end)) {
     await chain.take(batch);
     assertPadding(batch, chain);
@@ -64,7 +65,8 @@ export async function restore(
   const { blockCount, blockBytes, capacityBytes } = chain.header;
   assertRoom(chain, disk);
   const checkpoint = new Checkpoint(options);
-  const batch = new Batch(core, blockBytes);
+  const newBatch = () => new Batch(core, blockBytes, HALF_BATCH_BYTES);
+  const ring = shortRingOf(Batch.bytesFor(blockBytes, HALF_BATCH_BYTES), newBatch);
   const result: RestoreResult = {
     blocks: blockCount,
     writtenBlocks: 0,
@@ -73,13 +75,19 @@ export async function restore(
   };
   const skipZeros = disk.fresh || options.omitZeroBlocks === true;
 
-  for (let first = 0; batch.start(first, blockCount); first = chain.nextFrom(batch.end)) {
+  let first = 0;
+  const take = async (batch: Batch) => {
+    if (!batch.start(first, blockCount)) return false;
     await chain.take(batch);
     assertPadding(batch, chain);
+    first = chain.nextFrom(batch.end);
+    return true;
+  };
+  const write = async (batch: Batch) => {
     batch.dropZeros();
-    for (let block = first; block < batch.end;) {
+    for (let block = batch.first; block < batch.end;) {
       const end = runEnd(batch, block);
-      const entry = batch.table[block - first];
+      const entry = batch.table[block - batch.first];
       const count = end - block;
       if (entry !== core.ABSENT) result.absentBlocks -= count;
       if (entry === core.ZERO) result.zeroBlocks += count;
@@ -93,8 +101,11 @@ export async function restore(
       }
       block = end;
     }
-    await checkpoint.passBatch(batch, chain.header);
-  }
+  };
+  await convey(ring, take, [
+    { each: write },
+    { each: (batch) => checkpoint.passBatch(batch, chain.header) },
+  ]);
   await chain.finish();
   await disk.sync();
   return result;

@@ -1,4 +1,7 @@
-/** What a running command tells the outside, and how it is stopped. */
+/** What a running command works with and tells the outside, and how it is stopped. */
+
+import type { Core } from "../core.ts";
+import { Crew } from "../workers/crew.ts";
 
 /** How far a command is. */
 export interface Progress {
@@ -12,21 +15,50 @@ export interface Progress {
 
 /** Handed to every function of the pipeline. */
 export interface RunOptions {
+  /** The threads that work; without it this one alone. */
+  crew?: Crew;
   /** Aborting stops the command at its next batch; the reason is what it throws. */
   signal?: AbortSignal;
   /** Called a few times a second. */
   onProgress?: (progress: Progress) => void;
 }
 
+/** The crew of a run. */
+export function crewOf(core: Core, { crew }: RunOptions): Crew {
+  return crew ?? new Crew(core, { threads: 1 });
+}
+
+/** Core memory for what goes round on a conveyor: as much as keeps everybody at work, a third of what the program may have. */
+const RING_BYTES = 72 * 1024 * 1024;
+
+/** How many items of `itemBytes` go round: one for each thread, and one that is filled or written meanwhile. */
+export function ringOf<Item>(crew: Crew, itemBytes: number, make: () => Item): Item[] {
+  return ringWithin(RING_BYTES, { itemBytes, most: crew.threads + 1, make });
+}
+
+/** The same where nothing is hashed: one is filled, one is written, one is ready. */
+export function shortRingOf<Item>(itemBytes: number, make: () => Item): Item[] {
+  return ringWithin(RING_BYTES / 2, { itemBytes, most: 3, make });
+}
+
+function ringWithin<Item>(
+  ringBytes: number,
+  { itemBytes, most, make }: { itemBytes: number; most: number; make: () => Item },
+): Item[] {
+  return Array.from({ length: Math.max(2, Math.min(most, Math.floor(ringBytes / itemBytes))) }, make);
+}
+
+/** The first timer of a program takes Deno 2.9 some 20 ms, so that runs that are soon over do without one. */
+const FIRST_YIELD_MS = 500;
 const YIELD_INTERVAL_MS = 50;
 
 /**
- * A long loop of synchronous calls never lets a signal handler run, so the loop passes here once a batch: it gives way
- * to events every {@linkcode YIELD_INTERVAL_MS}, reports progress, and throws if the command was stopped.
+ * A long loop of synchronous calls never lets a signal handler run, so the loop passes here once a batch: after a while it
+ * gives way to events every {@linkcode YIELD_INTERVAL_MS} and reports progress, and it throws if the command was stopped.
  */
 export class Checkpoint {
   readonly #options: RunOptions;
-  #lastYield = performance.now();
+  #nextYield = performance.now() + FIRST_YIELD_MS;
 
   constructor(options: RunOptions) {
     this.#options = options;
@@ -42,10 +74,11 @@ export class Checkpoint {
   }
 
   async pass(progress: Progress): Promise<void> {
-    const now = performance.now();
-    if (now - this.#lastYield < YIELD_INTERVAL_MS) return;
+    // Files that are read and written by other threads let the events run meanwhile.
+    this.#options.signal?.throwIfAborted();
+    if (performance.now() < this.#nextYield) return;
     await new Promise((resolve) => setTimeout(resolve, 0));
-    this.#lastYield = performance.now();
+    this.#nextYield = performance.now() + YIELD_INTERVAL_MS;
     this.#options.signal?.throwIfAborted();
     this.#options.onProgress?.(progress);
   }

@@ -3,33 +3,33 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import zlib from "node:zlib";
 import type { ByteSource } from "../../cli/archive/bytes.ts";
-import { type Codecs, HERE } from "../../cli/archive/codecs.ts";
+import { type Codecs, type Encoding, HERE } from "../../cli/archive/codecs.ts";
 import { sinkFor, sourceFor } from "../../cli/archive/container.ts";
 import { GzipSource } from "../../cli/archive/gzip.ts";
-import { gzipMember, MEMBER_BYTES } from "../../cli/archive/gzip_member.ts";
 import { PlainSource } from "../../cli/archive/plain.ts";
 import { ZstdSource } from "../../cli/archive/zstd.ts";
-import { zstdFrame } from "../../cli/archive/zstd_frame.ts";
 import { FormatError } from "../../cli/errors.ts";
 import { Random } from "../../scripts/disk_image.ts";
 import { assertEqualBytes } from "../integration/same_bytes.ts";
-import { concat, contentOf, ODD_SIZES, readAll, StoredStream, streamOf } from "./files.ts";
+import { concat, contentOf, ODD_SIZES, readAll, sharedCopy, StoredStream, streamOf } from "./files.ts";
+import { frameOf, memberOf } from "./pieces.ts";
 import { ShuffledCodecs } from "./shuffled_codecs.ts";
 
 const AHEAD = [1, 2, 5];
 const SEEDS = [1, 2, 3, 4, 5, 6];
 const COUNT = 9;
+const PIECE_BYTES = 300_000;
 
 /** How each container is made of pieces; a few hundred bytes each, so that byte after byte can be read. */
 const CONTAINERS = {
   "a.gz": {
-    open: (file: PlainSource, codecs: Codecs) => Promise.resolve(new GzipSource(file, { codecs })),
-    own: (content: Uint8Array, isLast: boolean) => Promise.resolve(gzipMember(content, { level: 1, isLast })),
+    open: (file: PlainSource, codecs: Codecs) => new GzipSource(file, { codecs }),
+    own: (content: Uint8Array, isLast: boolean) => memberOf(content, { isLast }),
     foreign: (content: Uint8Array) => new Uint8Array(zlib.gzipSync(content)),
   },
   "a.zst": {
-    open: (file: PlainSource, codecs: Codecs) => ZstdSource.open(file, { codecs }),
-    own: (content: Uint8Array) => zstdFrame(content, { level: 1, isLast: true }),
+    open: (file: PlainSource, codecs: Codecs) => new ZstdSource(file, { codecs }),
+    own: (content: Uint8Array, isLast: boolean) => frameOf(content, { isLast }),
     foreign: rawFrame,
   },
 };
@@ -62,7 +62,7 @@ async function readBytes(
   codecs: Codecs,
 ): Promise<Outcome> {
   const file = new PlainSource(path, streamOf(stored, { atOnce: ODD_SIZES }));
-  using source = await CONTAINERS[path].open(file, codecs);
+  using source = CONTAINERS[path].open(file, codecs);
   const content: number[] = [];
   const byte = new Uint8Array(1);
   try {
@@ -152,7 +152,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
       await readBytes(path, concat(...pieces), codecs);
       assertEquals(codecs.mostUnderWay, ahead, `reading, ${ahead} ahead`);
       const writing = new ShuffledCodecs({ ahead, random: new Random(ahead) });
-      await store(path, new Uint8Array(8 * MEMBER_BYTES + 1), { codecs: writing });
+      await store(path, contentOf(8 * PIECE_BYTES + 1, ahead), { codecs: writing, atOnce: 6 });
       assertEquals(writing.mostUnderWay, ahead, `writing, ${ahead} ahead`);
       if (ahead > 1) assert(codecs.overtakes > 0 && writing.overtakes > 0, "nothing came out of order");
     }
@@ -177,27 +177,29 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: the file does not depend on who compresses`, async () => {
-    const content = contentOf(6 * MEMBER_BYTES + 12_345, 77);
+  Deno.test(`${path}: the file does not depend on who compresses, nor on how many writes overlap`, async () => {
+    const content = contentOf(6 * PIECE_BYTES + 12_345, 77);
     const expected = await store(path, content);
     for (const codecs of codecsOf(77)) {
-      for (const sizes of [[content.length], [700_001], [MEMBER_BYTES]]) {
-        assertEqualBytes(await store(path, content, { codecs, sizes }), expected, hintOf(77, codecs));
+      for (const atOnce of [1, 2, 7]) {
+        assertEqualBytes(await store(path, content, { codecs, atOnce }), expected, hintOf(77, codecs));
       }
       using source = await sourceFor(path, streamOf(expected), { codecs });
       assertEqualBytes(await readAll(source), content, hintOf(77, codecs));
     }
   });
 
-  Deno.test(`${path}: a chunk that cannot be compressed rejects write() or finish() with its error`, async () => {
-    const content = new Uint8Array(7 * MEMBER_BYTES + 1);
+  Deno.test(`${path}: a piece that cannot be compressed rejects write() or finish() with its error`, async () => {
+    const content = new Uint8Array(7 * PIECE_BYTES);
     for (const failing of [0, 1, 5, 7]) {
       for (const ahead of AHEAD) {
-        const inOrder = { ...failingAt([failing]), ahead };
-        const work = failingAt([failing]);
-        const shuffled = new ShuffledCodecs({ ahead, random: new Random(ahead), work });
-        for (const codecs of [inOrder, shuffled]) {
-          await assertRejects(() => store(path, content, { codecs }), Error, "chunk fails");
+        for (const atOnce of [1, 5]) {
+          const inOrder = { ...failingAt([failing]), ahead };
+          const work = failingAt([failing]);
+          const shuffled = new ShuffledCodecs({ ahead, random: new Random(ahead), work });
+          for (const codecs of [inOrder, shuffled]) {
+            await assertRejects(() => store(path, content, { codecs, atOnce }), Error, "piece fails");
+          }
         }
       }
     }
@@ -206,21 +208,34 @@ for (const path of ["a.gz", "a.zst"] as const) {
   Deno.test(`${path}: a sink that failed never says that the file is complete`, async () => {
     for (const ahead of AHEAD) {
       const codecs = { ...failingAt([1]), ahead };
-      using sink = sinkFor(path, new StoredStream(), { codecs });
-      const failing = async () => {
-        for (let i = 0; i < 8; i++) await sink.write(new Uint8Array(MEMBER_BYTES));
-      };
-      await assertRejects(failing, Error, "chunk fails");
-      await assertRejects(async () => await sink.finish(), Error, "chunk fails", `${ahead} ahead`);
+      using sink = await sinkFor(path, new StoredStream(), { codecs });
+      await sink.write(new Uint8Array(PIECE_BYTES));
+      for (let times = 0; times < 2; times++) {
+        const writing = async () => await sink.write(new Uint8Array(PIECE_BYTES));
+        await assertRejects(writing, Error, "piece fails");
+        await assertRejects(async () => await sink.finish(), Error, "piece fails", `${ahead} ahead`);
+      }
+    }
+  });
+
+  Deno.test(`${path}: a file that takes no more fails every later call`, async () => {
+    for (const ahead of AHEAD) {
+      const full = { writeSync: () => 0, write: () => Promise.reject(new Error("No space left on device")) };
+      const codecs = new ShuffledCodecs({ ahead, random: new Random(ahead) });
+      using sink = await sinkFor(path, full, { codecs });
+      const overlapping = Array.from({ length: 9 }, async () => await sink.write(new Uint8Array(1000)));
+      assert((await Promise.allSettled(overlapping)).some(({ status }) => status === "rejected"));
+      await assertRejects(async () => await sink.finish(), Error, `Cannot write "${path}": No space`);
+      await assertRejects(async () => await sink.write(Uint8Array.of(1)), Error, "No space");
     }
   });
 
   Deno.test(`${path}: several failures are one rejection, and none goes unhandled`, async () => {
-    const content = new Uint8Array(7 * MEMBER_BYTES + 1);
+    const content = new Uint8Array(7 * PIECE_BYTES);
     for (const ahead of AHEAD) {
       const work = failingAt([2, 3, 4, 7]);
       const codecs = new ShuffledCodecs({ ahead, random: new Random(ahead), work });
-      await assertRejects(() => store(path, content, { codecs }), Error, "chunk fails");
+      await assertRejects(() => store(path, content, { codecs, atOnce: 6 }), Error, "piece fails");
       // What is still under way fails with nobody waiting for it.
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -238,30 +253,39 @@ for (const path of ["a.gz", "a.zst"] as const) {
   });
 }
 
-/** Writes `content` in portions of `sizes`, each in turn; returns what the file holds. */
+/** Writes `content` in pieces of `PIECE_BYTES`, `atOnce` of them in overlapping calls; returns what the file holds. */
 async function store(
   path: string,
   content: Uint8Array,
-  { codecs, sizes = [1_000_000] }: { codecs?: Codecs; sizes?: number[] } = {},
+  { codecs, atOnce = 1 }: { codecs?: Codecs; atOnce?: number } = {},
 ): Promise<Uint8Array> {
   const file = new StoredStream();
-  using sink = sinkFor(path, file, { codecs });
-  for (let at = 0, turn = 0; at < content.length;) {
-    // The memory of one write is used for the next one, as the program does it.
-    const portion = content.slice(at, at + sizes[turn++ % sizes.length]);
-    await sink.write(portion);
-    at += portion.length;
-    portion.fill(0xee);
+  using sink = await sinkFor(path, file, { codecs });
+  for (let at = 0; at < content.length;) {
+    const calls: Promise<void>[] = [];
+    while (calls.length < atOnce && at < content.length) {
+      const portion = sharedCopy(content.subarray(at, at + PIECE_BYTES));
+      at += portion.length;
+      // The memory of one write is used for the next one, as the program does it.
+      calls.push((async () => {
+        await sink.write(portion);
+        portion.fill(0xee);
+      })());
+      assertEquals(sink.offsetBytes, at);
+    }
+    for (const outcome of await Promise.allSettled(calls)) {
+      if (outcome.status === "rejected") throw outcome.reason;
+    }
   }
   await sink.finish();
   return file.bytes;
 }
 
-/** Compresses, but for the chunks of those numbers. */
+/** Compresses, but for the pieces of those numbers. */
 function failingAt(numbers: readonly number[]): Omit<Codecs, "ahead"> {
   let count = 0;
-  const unless = <Given>(work: (given: Given) => Promise<Uint8Array>) => (given: Given) =>
-    numbers.includes(count++) ? Promise.reject(new Error("A chunk fails")) : work(given);
+  const unless = (work: Codecs["gzip"]) => (given: Encoding) =>
+    numbers.includes(count++) ? Promise.reject(new Error("A piece fails")) : work(given);
   return { ...HERE, gzip: unless(HERE.gzip), zstd: unless(HERE.zstd) };
 }
 

@@ -90,3 +90,10 @@ export function contentOf(len: number, seed: number): Uint8Array<ArrayBuffer> {
 function refuse(what: string): never {
   throw new TypeError(`A stream ${what}`);
 }
+
+/** A copy in shared memory. */
+export function sharedCopy(bytes: Uint8Array): Uint8Array<SharedArrayBuffer> {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+}

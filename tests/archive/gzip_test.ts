@@ -2,9 +2,10 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import zlib from "node:zlib";
 import { FormatError } from "../../cli/errors.ts";
 import { GzipSink, GzipSource } from "../../cli/archive/gzip.ts";
-import { MEMBER_BYTES } from "../../cli/archive/gzip_member.ts";
+import { PIECE_MAX_BYTES } from "../../cli/archive/piece_sink.ts";
 import { PlainSink, PlainSource } from "../../cli/archive/plain.ts";
 import { concat, readAll, StoredStream, streamOf } from "./files.ts";
+import { memberOf } from "./pieces.ts";
 import { hasTool, runTool } from "./tools.ts";
 
 const TEXT = new TextEncoder().encode("13\0" + "some block or other ".repeat(40_000));
@@ -33,23 +34,38 @@ function memberWith(flags: number, fields: number[], content: Uint8Array): Uint8
   return concat(Uint8Array.of(0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 0, 3, ...fields), plain.subarray(10));
 }
 
-Deno.test("GzipSink writes the header that is drawn in gzip.ts", async () => {
-  const content = new Uint8Array(MEMBER_BYTES + 5);
-  const stored = await write(content);
+/** The members of a file of ours, by the lengths that they tell. */
+function membersOf(stored: Uint8Array<ArrayBuffer>) {
   const fields = new DataView(stored.buffer);
-  const firstLen = fields.getUint32(16, true);
-  const header = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 4, 0xff, 13, 0, 0x56, 0x42, 9, 0];
-  for (const [start, contentLen, isLast] of [[0, MEMBER_BYTES, 0], [firstLen, 5, 1]]) {
-    assertEquals([...stored.subarray(start, start + 16)], header);
-    assertEquals([fields.getUint32(start + 20, true), stored[start + 24]], [contentLen, isLast]);
+  const members: { at: number; contentLen: number; isLast: number }[] = [];
+  for (let at = 0; at < stored.length; at += fields.getUint32(at + 16, true)) {
+    members.push({ at, contentLen: fields.getUint32(at + 20, true), isLast: stored[at + 24] });
   }
-  assertEquals(firstLen + fields.getUint32(firstLen + 16, true), stored.length);
+  return members;
+}
+
+Deno.test("GzipSink writes the header that is drawn in gzip.ts", async () => {
+  for (const [level, xfl] of [[1, 4], [2, 0], [9, 2]]) {
+    const stored = await write(new Uint8Array(PIECE_MAX_BYTES + 5), level);
+    const header = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, xfl, 0xff, 13, 0, 0x56, 0x42, 9, 0];
+    for (const { at } of membersOf(stored)) assertEquals([...stored.subarray(at, at + 16)], header);
+  }
 });
 
-Deno.test("GzipSink makes an empty stream one empty member, and a full last one no further", async () => {
-  assertEquals((await write(new Uint8Array(0))).length, OWN_HEADER_LEN + 2 + 8);
-  const full = await write(new Uint8Array(MEMBER_BYTES));
-  assertEquals(new DataView(full.buffer).getUint32(16, true), full.length);
+Deno.test("GzipSink makes a member of each write up to 2 MiB, and an empty last one", async () => {
+  for (
+    const [size, ...lengths] of [[0], [1, 1], [PIECE_MAX_BYTES, PIECE_MAX_BYTES], [
+      2 * PIECE_MAX_BYTES + 5,
+      PIECE_MAX_BYTES,
+      PIECE_MAX_BYTES,
+      5,
+    ]]
+  ) {
+    const stored = await write(new Uint8Array(size));
+    const members = membersOf(stored).map(({ contentLen, isLast }) => [contentLen, isLast]);
+    assertEquals(members, [...lengths.map((len) => [len, 0]), [0, 1]]);
+    assertEquals(stored.length - membersOf(stored).at(-1)!.at, OWN_HEADER_LEN + 2 + 8);
+  }
 });
 
 Deno.test("GzipSink takes zlib's levels", async () => {
@@ -171,14 +187,15 @@ Deno.test("GzipSource refuses what is no member behind the last one", async () =
 });
 
 Deno.test("GzipSource refuses a cut between two of its own members", async () => {
-  const stored = await write(new Uint8Array(MEMBER_BYTES + 5));
-  const firstLen = new DataView(stored.buffer).getUint32(16, true);
-  const message = `at byte ${firstLen} a gzip member is expected, the end of the file is found`;
-  await assertRefused(stored.subarray(0, firstLen), message);
+  const stored = await write(new Uint8Array(PIECE_MAX_BYTES + 5));
+  for (const { at } of membersOf(stored).slice(1)) {
+    const message = `at byte ${at} a gzip member is expected, the end of the file is found`;
+    await assertRefused(stored.subarray(0, at), message);
+  }
 });
 
 Deno.test("GzipSource believes the lengths of its own members only as far as they are true", async () => {
-  const stored = await write(TEXT);
+  const stored = concat(await memberOf(TEXT, { isLast: true }));
   const withLength = (at: number, value: number) => {
     const changed = concat(stored);
     new DataView(changed.buffer).setUint32(at, value, true);

@@ -1,6 +1,9 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type InputFile, type OutputFile, PlainSink, PlainSource } from "../../cli/archive/plain.ts";
-import { StoredStream, streamOf } from "./files.ts";
+import { GzipSource } from "../../cli/archive/gzip.ts";
+import { openBulkFile } from "../../ffi/bulk_file.ts";
+import { assertSameBytes, Folder } from "../disks/helpers.ts";
+import { concat, StoredStream, streamOf } from "./files.ts";
 
 const SIZE = 600_011;
 const CONTENT = Uint8Array.from({ length: SIZE }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
@@ -151,19 +154,23 @@ Deno.test("PlainSink writes until all is written", async () => {
   assertEquals([sink.offsetBytes, sink.storedBytes], [15, 15]);
 });
 
-Deno.test("PlainSink writes a regular file at once, and shared memory to every kind of file", async () => {
+Deno.test("PlainSink asks a regular file for no asynchronous write, and writes shared memory to every kind of file", async () => {
   const shared = new Uint8Array(new SharedArrayBuffer(SIZE));
   shared.set(CONTENT);
   const path = Deno.makeTempFileSync();
   try {
     using file = Deno.openSync(path, { write: true });
     const write = () => Promise.reject(new Error("not at once"));
-    await new PlainSink(path, {
+    using sink = new PlainSink(path, {
       write,
       writeSync: (from) => file.writeSync(from),
       statSync: () => file.statSync(),
-    })
-      .write(shared);
+      seekSync: (at, mode) => file.seekSync(at, mode),
+    });
+    // Small at once, large on another thread.
+    await sink.write(shared.subarray(0, 1000));
+    await sink.write(shared.subarray(1000));
+    await sink.finish();
     assertEquals(Deno.readFileSync(path), CONTENT);
   } finally {
     Deno.removeSync(path);
@@ -184,6 +191,7 @@ Deno.test({
       writeSync: (from) => full.writeSync(from),
       write: () => Promise.reject(new Error("not at once")),
       statSync: () => ({ isFile: true }) as Deno.FileInfo,
+      seekSync: () => 0,
     };
     await assertRejects(() => new PlainSink("a.dump", regular).write(CONTENT), Error, because);
   },
@@ -193,6 +201,260 @@ Deno.test("PlainSink does not wait for a file that takes nothing", async () => {
   const stuck = new StoredStream({ atOnce: 0 });
   await assertRejects(() => new PlainSink("a.dump", stuck).write(CONTENT), Error, "takes no bytes");
 });
+
+/** Small and large pieces that follow each other. */
+const PIECES = [1, 200_000, 3, 0, 131_072, 70_000, 131_071, 67_864];
+
+/** Writes all of CONTENT without waiting in between. */
+function writePieces(sink: PlainSink): Promise<void>[] {
+  let at = 0;
+  const writes = PIECES.map((len) => sink.write(CONTENT.subarray(at, at += len)));
+  assertEquals(at, SIZE);
+  return writes;
+}
+
+/** A stream that takes longer over the first bytes than over the last ones, a few of them at a time. */
+class LateStream extends StoredStream {
+  #delayMs = 12;
+
+  constructor() {
+    super({ atOnce: 40_000 });
+  }
+
+  override async write(from: Uint8Array): Promise<number> {
+    await sleep(this.#delayMs = Math.max(0, this.#delayMs - 1));
+    return await super.write(from);
+  }
+}
+
+Deno.test("PlainSink stores writes that overlap in the order of the calls", async () => {
+  const stream = new LateStream();
+  const toStream = new PlainSink("stream", stream);
+  writePieces(toStream);
+  assertEquals(toStream.offsetBytes, SIZE);
+  await toStream.finish();
+  assertEquals(stream.bytes, CONTENT);
+
+  using folder = new Folder();
+  const path = folder.file("a", "begun ");
+  using file = Deno.openSync(path, { write: true });
+  file.seekSync(0, Deno.SeekMode.End);
+  using toFile = new PlainSink(path, file);
+  writePieces(toFile);
+  await toFile.finish();
+  assertSameBytes(Deno.readFileSync(path).subarray(6), CONTENT, "regular file");
+  assertEquals(Deno.readTextFileSync(path).slice(0, 6), "begun ");
+});
+
+Deno.test("PlainSink says when the bytes of a write may be changed", async () => {
+  using folder = new Folder();
+  const path = folder.file("a", "");
+  using file = Deno.openSync(path, { write: true });
+  using sink = new PlainSink(path, file);
+  for (let at = 0; at < SIZE; at += 150_000) {
+    const piece = CONTENT.slice(at, at + 150_000);
+    sink.write(piece).then(() => piece.fill(0));
+  }
+  await sink.finish();
+  assertSameBytes(Deno.readFileSync(path), CONTENT, "stored");
+});
+
+/** Sinks whose `fails`th write and all later ones fail. */
+function* failingSinks({ fails }: { fails: number }): Generator<{ kind: string; sink: PlainSink }> {
+  let left = fails;
+  const refuse = () => {
+    if (--left <= 0) throw new Error("No space left on device");
+  };
+  const stream = new StoredStream();
+  yield {
+    kind: "stream",
+    sink: new PlainSink("a.dump", {
+      writeSync: () => 0,
+      write: async (from) => {
+        await sleep(1);
+        refuse();
+        return await stream.write(from);
+      },
+    }),
+  };
+  left = fails;
+  yield {
+    kind: "regular file",
+    sink: new PlainSink("a.dump", {
+      writeSync: (from) => {
+        refuse();
+        return from.length;
+      },
+      write: () => Promise.reject(new Error("not at once")),
+      statSync: () => ({ isFile: true }) as Deno.FileInfo,
+      seekSync: () => 0,
+    }),
+  };
+}
+
+const NO_SPACE = 'Cannot write "a.dump": No space left on device';
+
+Deno.test("PlainSink that failed fails in every later write and in finish()", async () => {
+  for (const { kind, sink } of failingSinks({ fails: 3 })) {
+    const writes = [1, 2, 3, 4, 5].map((len) => sink.write(CONTENT.subarray(0, len * 50_000)));
+    const ends = await Promise.allSettled(writes);
+    assertEquals(ends.map(({ status }) => status === "fulfilled"), [true, true, false, false, false], kind);
+    for (const write of writes.slice(2)) await assertRejects(() => write, Error, NO_SPACE, kind);
+    await assertRejects(async () => await sink.finish(), Error, NO_SPACE, kind);
+    await assertRejects(async () => await sink.write(CONTENT.subarray(0, 1)), Error, NO_SPACE, kind);
+    await assertRejects(async () => await sink.finish(), Error, NO_SPACE, kind);
+  }
+});
+
+Deno.test("PlainSink reports no failure twice to a caller who waits for the last write alone, and late", async () => {
+  const unhandled: string[] = [];
+  const listener = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    unhandled.push(String(event.reason));
+  };
+  globalThis.addEventListener("unhandledrejection", listener);
+  try {
+    for (const { kind, sink } of failingSinks({ fails: 1 })) {
+      const writes = [1, 2, 3].map((len) => sink.write(CONTENT.subarray(0, len)));
+      await sleep(20);
+      await assertRejects(() => writes[2], Error, NO_SPACE, kind);
+      sink.write(CONTENT.subarray(0, 4));
+      await sleep(20);
+      await assertRejects(() => sink.finish(), Error, NO_SPACE, kind);
+    }
+    await sleep(1);
+  } finally {
+    globalThis.removeEventListener("unhandledrejection", listener);
+  }
+  assertEquals(unhandled, []);
+});
+
+/** A source that begins at `beginBytes` of a file with CONTENT. */
+function sourceAt(path: string, beginBytes: number): PlainSource {
+  const file = Deno.openSync(path);
+  file.seekSync(beginBytes, Deno.SeekMode.Start);
+  return new PlainSource(path, file);
+}
+
+Deno.test("PlainSink.write() stores what its origin holds, whatever file and position that is", async () => {
+  using folder = new Folder();
+  const from = folder.file("from", CONTENT);
+  for (const beginBytes of [0, 777, 8192]) {
+    for (const sinkBegin of [0, 5, 4096]) {
+      using source = sourceAt(from, beginBytes);
+      const to = folder.file("to", new Uint8Array(sinkBegin).fill(0xee));
+      using file = Deno.openSync(to, { write: true });
+      file.seekSync(sinkBegin, Deno.SeekMode.Start);
+      using sink = new PlainSink(to, file);
+      const expected = [new Uint8Array(sinkBegin).fill(0xee)];
+      // Below and above the sizes that are copied and that another thread writes; some overlap, some are skipped.
+      for (
+        const [offsetBytes, len] of [[0, 10], [3, 65_535], [4096, 65_536], [9, 131_073], [70_001, 400_000]]
+      ) {
+        const bytes = CONTENT.slice(beginBytes + offsetBytes, beginBytes + offsetBytes + len);
+        sink.write(bytes, { source, offsetBytes });
+        expected.push(bytes);
+        const between = CONTENT.slice(0, 100);
+        sink.write(between);
+        expected.push(between);
+      }
+      await sink.finish();
+      assertSameBytes(Deno.readFileSync(to), concat(...expected), `from ${beginBytes} to ${sinkBegin}`);
+    }
+  }
+});
+
+Deno.test("PlainSink.write() has the system copy what a file holds, and no less than all", async (t) => {
+  using folder = new Folder();
+  const from = folder.file("from", CONTENT);
+  const to = folder.file("to");
+  /** What is stored for bytes that are none of the source's, which tells a copy from a write. */
+  const stored = async (source: PlainSource | GzipSource, offsetBytes: number, len: number) => {
+    using file = Deno.openSync(to, { write: true, create: true, truncate: true });
+    using sink = new PlainSink(to, file);
+    await sink.write(new Uint8Array(len), { source, offsetBytes });
+    await sink.finish();
+    return Deno.readFileSync(to);
+  };
+  if (!await systemCopies(folder)) return;
+  await t.step("from where the source began", async () => {
+    for (const beginBytes of [0, 777]) {
+      using source = sourceAt(from, beginBytes);
+      const expected = CONTENT.slice(beginBytes + 99, beginBytes + 99 + 500_000);
+      assertSameBytes(await stored(source, 99, 500_000), expected, `began at ${beginBytes}`);
+      // Nor does the copy move the source.
+      const into = new Uint8Array(300_000);
+      assertEquals([source.offsetBytes, await source.read(into)], [0, into.length]);
+      assertSameBytes(into, CONTENT.slice(beginBytes, beginBytes + into.length), "read on");
+    }
+  });
+  await t.step("the end of the source from memory, if the file has become shorter", async () => {
+    const path = folder.file("shorter", CONTENT.subarray(0, 100_000));
+    using source = sourceAt(path, 0);
+    const expected = new Uint8Array(150_000);
+    expected.set(CONTENT.subarray(0, 100_000));
+    assertSameBytes(await stored(source, 0, 150_000), expected, "copied, then written");
+  });
+  await t.step(
+    "nothing of a stream, of a compressed file, of few bytes, or of a name that is another's",
+    async () => {
+      const zeros = new Uint8Array(200_000);
+      using stream = new PlainSource("stream", streamOf(CONTENT));
+      assertSameBytes(await stored(stream, 0, zeros.length), zeros, "stream");
+      const gzip = folder.file("a.gz", CONTENT);
+      using compressed = new GzipSource(new PlainSource(gzip, Deno.openSync(gzip)));
+      assertSameBytes(await stored(compressed, 0, zeros.length), zeros, "compressed file");
+      using source = sourceAt(from, 0);
+      assertSameBytes(await stored(source, 0, 1000), zeros.subarray(0, 1000), "few bytes");
+      const renamed = folder.file("renamed", CONTENT);
+      using moved = sourceAt(renamed, 0);
+      Deno.renameSync(renamed, folder.file("elsewhere"));
+      folder.file("renamed", CONTENT);
+      assertSameBytes(await stored(moved, 0, zeros.length), zeros, "another file of the name");
+    },
+  );
+});
+
+Deno.test("PlainSink.write() writes to a stream what has an origin", async () => {
+  using folder = new Folder();
+  using source = sourceAt(folder.file("from", CONTENT), 0);
+  const stream = new LateStream();
+  const sink = new PlainSink("stream", stream);
+  sink.write(CONTENT.subarray(5, 300_000), { source, offsetBytes: 5 });
+  sink.write(CONTENT.subarray(300_000), { source, offsetBytes: 300_000 });
+  await sink.finish();
+  assertEquals(stream.bytes, CONTENT.slice(5));
+});
+
+Deno.test("PlainSource.readAt() reads again, whatever was taken", async () => {
+  using folder = new Folder();
+  using source = sourceAt(folder.file("from", CONTENT), 777);
+  const into = new Uint8Array(new SharedArrayBuffer(200_000));
+  await source.skip(100);
+  await source.peek(50);
+  for (const offsetBytes of [0, 150, 300_000, SIZE - 777 - 10, SIZE]) {
+    const expected = CONTENT.subarray(777 + offsetBytes, 777 + offsetBytes + into.length);
+    assertEquals(await source.readAt(into, offsetBytes), expected.length);
+    assertSameBytes(into.slice(0, expected.length), expected, `at ${offsetBytes}`);
+  }
+  assertEquals([await source.read(into.subarray(0, 300)), source.offsetBytes], [300, 400]);
+  assertSameBytes(into.slice(0, 300), CONTENT.subarray(877, 1177), "where it was");
+});
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Whether this system copies between two files of the folder. */
+async function systemCopies(folder: Folder): Promise<boolean> {
+  const [path, copyPath] = [folder.file("probe", "probe"), folder.file("copy", "")];
+  using file = Deno.openSync(path);
+  using copyFile = Deno.openSync(copyPath, { write: true });
+  using source = openBulkFile(path, file, { write: false });
+  using target = openBulkFile(copyPath, copyFile, { write: true });
+  return source !== undefined &&
+    await target?.copyFrom(source, { fromBytes: 0, toBytes: 0, lenBytes: 5 }) === 5;
+}
 
 /** A regular file that is refused what only streams are asked. */
 function regularFile(content: Uint8Array, { atOnce = Infinity } = {}): InputFile {

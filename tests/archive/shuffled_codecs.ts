@@ -1,21 +1,24 @@
 /** Codecs as the worst of crews: answers come in an order that depends on a seed alone. */
 
-import { type Codecs, HERE } from "../../cli/archive/codecs.ts";
+import { assert } from "@std/assert";
+import { type Codecs, type Decoding, type Encoding, HERE } from "../../cli/archive/codecs.ts";
 import type { Random } from "../../scripts/disk_image.ts";
+import { assertEqualBytes } from "../integration/same_bytes.ts";
 
 type Work = Omit<Codecs, "ahead">;
 
-/** Does the work of `HERE`, late: an argument that is changed too early shows in the result. */
+/** Does the work of `HERE`, late, and insists that nobody touches the memory that it was given before it is done. */
 export class ShuffledCodecs implements Codecs {
   readonly ahead: number;
   /** The highest number of pieces that were under way at a time. */
   mostUnderWay = 0;
   /** Pieces whose answer came before that of a piece which was given earlier. */
   overtakes = 0;
+  /** Pieces so far. */
+  count = 0;
   readonly #random: Random;
   readonly #work: Work;
   readonly #waiting: { number: number; release: () => void }[] = [];
-  #count = 0;
 
   /** `work` may fail on purpose. */
   constructor({ ahead, random, work = HERE }: { ahead: number; random: Random; work?: Work }) {
@@ -24,32 +27,35 @@ export class ShuffledCodecs implements Codecs {
     this.#work = work;
   }
 
-  async gzip(given: Parameters<Codecs["gzip"]>[0]): Promise<Uint8Array> {
-    await this.#turn();
+  async gzip(given: Encoding): Promise<number> {
+    await this.#turn(given.content, given.into);
     return await this.#work.gzip(given);
   }
 
-  async gunzip({ stored, ...others }: Parameters<Codecs["gunzip"]>[0]): Promise<Uint8Array> {
-    const given = { stored: takeAway(stored), ...others };
-    await this.#turn();
-    return await this.#work.gunzip(given);
+  async gunzip(given: Decoding): Promise<void> {
+    await this.#turn(given.stored, given.into);
+    await this.#work.gunzip(given);
   }
 
-  async zstd(given: Parameters<Codecs["zstd"]>[0]): Promise<Uint8Array> {
-    await this.#turn();
+  async zstd(given: Encoding): Promise<number> {
+    await this.#turn(given.content, given.into);
     return await this.#work.zstd(given);
   }
 
-  async unzstd({ stored, ...others }: Parameters<Codecs["unzstd"]>[0]): Promise<Uint8Array> {
-    const given = { stored: takeAway(stored), ...others };
-    await this.#turn();
-    return await this.#work.unzstd(given);
+  async unzstd(given: Decoding): Promise<void> {
+    await this.#turn(given.stored, given.into);
+    await this.#work.unzstd(given);
   }
 
   /** Each that comes brings a timer, and each timer releases any one of those that wait. */
-  #turn(): Promise<void> {
-    const number = this.#count++;
-    return new Promise((release) => {
+  async #turn(input: Uint8Array, into: Uint8Array): Promise<void> {
+    for (const { buffer } of [input, into]) {
+      assert(buffer instanceof SharedArrayBuffer, "memory of this thread");
+    }
+    const number = this.count++;
+    const given = input.slice();
+    into.fill(number);
+    await new Promise<void>((release) => {
       this.#waiting.push({ number, release });
       this.mostUnderWay = Math.max(this.mostUnderWay, this.#waiting.length);
       setTimeout(() => {
@@ -58,10 +64,7 @@ export class ShuffledCodecs implements Codecs {
         next.release();
       });
     });
+    assertEqualBytes(input, given, `input of piece ${number}`);
+    assertEqualBytes(into, new Uint8Array(into.length).fill(number), `output of piece ${number}`);
   }
-}
-
-/** Leaves the caller with nothing, as a message to a worker does. */
-function takeAway(stored: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  return structuredClone(stored, { transfer: [stored.buffer] });
 }

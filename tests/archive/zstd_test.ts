@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FormatError } from "../../cli/errors.ts";
+import { HERE } from "../../cli/archive/codecs.ts";
+import { PIECE_MAX_BYTES } from "../../cli/archive/piece_sink.ts";
 import { PlainSink, PlainSource } from "../../cli/archive/plain.ts";
 import { ZstdSink, ZstdSource } from "../../cli/archive/zstd.ts";
-import { FRAME_BYTES, unzstdFrame } from "../../cli/archive/zstd_frame.ts";
 import { assertEqualBytes } from "../integration/same_bytes.ts";
-import { concat, contentOf, readAll, StoredStream, streamOf } from "./files.ts";
+import { concat, contentOf, readAll, sharedCopy, StoredStream, streamOf } from "./files.ts";
 import { hasTool, runTool } from "./tools.ts";
 import { type Frame, readSeekTable, walkFrames } from "./zstd_layout.ts";
 
@@ -23,7 +24,7 @@ const SEEKABLE_MAGIC = [0xb1, 0xea, 0x92, 0x8f];
 const SKIPPABLE = [0x5e, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
 
 async function read(stored: Uint8Array): Promise<Uint8Array> {
-  using source = await ZstdSource.open(new PlainSource("a.zst", streamOf(stored)));
+  using source = new ZstdSource(new PlainSource("a.zst", streamOf(stored)));
   return await readAll(source, [MIB / 4]);
 }
 
@@ -60,53 +61,43 @@ async function writeFrames(content: Uint8Array): Promise<Uint8Array<ArrayBuffer>
   return stored.slice(0, readSeekTable(stored).startBytes);
 }
 
-Deno.test("ZstdSink writes frames with content size and checksum", async () => {
-  assertEquals(await writeFrames(new Uint8Array(0)), frame(0x24, 0, 1, 0, 0, 0x99, 0xe9, 0xd8, 0x51));
-  const hello = await writeFrames(Uint8Array.from(HELLO));
-  assertEquals(hello, frame(0x24, 5, ...HELLO_BLOCK, ...HELLO_CHECKSUM));
-  const two = await writeFrames(new Uint8Array(FRAME_BYTES + 5));
-  const one = await writeFrames(new Uint8Array(FRAME_BYTES));
-  // Another frame follows: a dictionary field of one byte, 0, behind the descriptor and the window.
-  const followed = Uint8Array.of(...one.subarray(0, 6), 0, ...one.subarray(6)).with(4, one[4] | 1);
-  assertEquals(two.subarray(0, followed.length), followed);
-  assertEquals(two.subarray(followed.length), await writeFrames(new Uint8Array(5)));
+/** The frame that ends every file of ours: empty, with a content size of four bytes. */
+const LAST_FRAME = frame(0xa4, 0, 0, 0, 0, 1, 0, 0, 0x99, 0xe9, 0xd8, 0x51);
+
+Deno.test("ZstdSink writes frames with content size and checksum, and an empty last one", async () => {
+  assertEquals(await writeFrames(new Uint8Array(0)), LAST_FRAME);
+  // Another frame follows: a dictionary field of one byte, 0, between the descriptor and the content size.
+  const hello = frame(0xa5, 0, 5, 0, 0, 0, ...HELLO_BLOCK, ...HELLO_CHECKSUM);
+  assertEquals(await writeFrames(Uint8Array.from(HELLO)), concat(hello, LAST_FRAME));
 });
 
 Deno.test("ZstdSink ends with the seek table that is drawn in zstd.ts", async () => {
   const stored = await write(Uint8Array.from(HELLO));
-  const lengths = [18, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0];
-  assertEquals([...stored.subarray(18)], [
-    ...SEEK_TABLE_MAGIC,
-    17,
-    0,
-    0,
-    0,
-    ...lengths,
-    0,
-    ...SEEKABLE_MAGIC,
-  ]);
+  const entries = [22, 0, 0, 0, 5, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0];
+  const table = [...entries, 2, 0, 0, 0, 0, ...SEEKABLE_MAGIC];
+  assertEquals([...stored.subarray(22 + 16)], [...SEEK_TABLE_MAGIC, table.length, 0, 0, 0, ...table]);
 });
 
-for (const size of [0, 1, 300, FRAME_BYTES, FRAME_BYTES + 1, 3 * FRAME_BYTES + 70_000]) {
-  Deno.test(`ZstdSink names in its seek table every frame of a stream of ${size} bytes`, async () => {
+for (const size of [0, 1, 300, MIB, PIECE_MAX_BYTES, PIECE_MAX_BYTES + 1, 2 * PIECE_MAX_BYTES + 70_000]) {
+  Deno.test(`ZstdSink names in its seek table every frame of a write of ${size} bytes`, async () => {
     const stored = await write(contentOf(size, size));
     const walked = walkFrames(stored);
     const { startBytes, frames } = readSeekTable(stored);
     assertEquals(frames, walked);
     assertEquals(sum(frames, "storedBytes"), startBytes);
-    assertEquals(sum(frames, "contentBytes"), size);
-    const lastBytes = size === 0 ? 0 : (size - 1) % FRAME_BYTES + 1;
-    const fullFrames = Array(frames.length - 1).fill(FRAME_BYTES);
-    assertEquals(frames.map(({ contentBytes }) => contentBytes), [...fullFrames, lastBytes]);
+    const lengths = Array(Math.floor(size / PIECE_MAX_BYTES)).fill(PIECE_MAX_BYTES);
+    if (size % PIECE_MAX_BYTES > 0) lengths.push(size % PIECE_MAX_BYTES);
+    assertEquals(frames.map(({ contentBytes }) => contentBytes), [...lengths, 0]);
   });
 }
 
 Deno.test("ZstdSink's seek table leads to frames that can be read alone", async () => {
-  const content = contentOf(2 * FRAME_BYTES + 999, 12);
+  const content = contentOf(2 * PIECE_MAX_BYTES + 999, 12);
   const stored = await write(content);
   let [storedAt, contentAt] = [0, 0];
   for (const { storedBytes, contentBytes } of readSeekTable(stored).frames) {
-    const alone = await unzstdFrame(stored.slice(storedAt, storedAt + storedBytes), contentBytes);
+    const alone = new Uint8Array(new SharedArrayBuffer(contentBytes));
+    await HERE.unzstd({ stored: sharedCopy(stored.subarray(storedAt, storedAt + storedBytes)), into: alone });
     assertEqualBytes(alone, content.subarray(contentAt, contentAt + contentBytes), `frame at ${contentAt}`);
     storedAt += storedBytes;
     contentAt += contentBytes;
@@ -114,12 +105,13 @@ Deno.test("ZstdSink's seek table leads to frames that can be read alone", async 
 });
 
 Deno.test("ZstdSource refuses a file of ours that is cut between two frames", async () => {
-  const stored = await write(contentOf(2 * FRAME_BYTES + 999, 12));
-  const [first, second] = readSeekTable(stored).frames;
-  for (const storedBytes of [first.storedBytes, first.storedBytes + second.storedBytes]) {
+  const stored = await write(contentOf(2 * PIECE_MAX_BYTES + 999, 12));
+  let at = 0;
+  for (const { storedBytes } of readSeekTable(stored).frames.slice(0, -1)) {
+    at += storedBytes;
     await assertRefused(
-      stored.subarray(0, storedBytes),
-      "another zstd frame is expected, the end of the file is found",
+      stored.subarray(0, at),
+      `at byte ${at} another zstd frame is expected, the end of the file is found`,
     );
   }
 });
@@ -241,7 +233,7 @@ Deno.test("ZstdSource verifies checksums of frames with and without content size
   const wrong = HELLO_CHECKSUM.with(3, 0);
   await assertRefused(
     frame(0x24, 5, ...HELLO_BLOCK, ...wrong),
-    "at byte 0 an intact zstd frame is expected, damage (libzstd error 22)",
+    "at byte 0 an intact zstd frame is expected, damage (",
   );
   await assertRefused(frame(4, 0, ...HELLO_BLOCK, ...wrong), "damage (content of another checksum)");
 });

@@ -7,9 +7,9 @@ import { fromText, writeRecords } from "./records.ts";
 function packAll(core: Core, run: BlockRun, out: { length: number; selectPtr?: number }): number[] {
   const ptr = core.alloc(out.length + 1);
   const guard = core.bytes(ptr + out.length, 1).fill(0xee);
-  const packer = core.packer(run, { ptr, ...out });
+  const packer = core.packer(run, { selectPtr: out.selectPtr });
   const packed: number[] = [];
-  while (packer.pack()) packed.push(...core.bytes(ptr, packer.packedBytes));
+  while (packer.pack({ ptr, length: out.length })) packed.push(...core.bytes(ptr, packer.packedBytes));
   assertEquals(packer.packedBytes, 0);
   assertEquals(guard[0], 0xee);
   return packed;
@@ -47,8 +47,9 @@ testBuilds("packRecords() fills the output to its last byte", (core) => {
   const run = newRun(core, { count: 12, blockBytes: 5, first: 96 });
   fillRun(core, run, new Random(4));
   const { length } = expectedOf(core, run);
-  const packer = core.packer(run, { ptr: core.alloc(length), length });
-  assertEquals([packer.pack(), packer.packedBytes, packer.pack()], [true, length, false]);
+  const packer = core.packer(run);
+  const region = { ptr: core.alloc(length), length };
+  assertEquals([packer.pack(region), packer.packedBytes, packer.pack(region)], [true, length, false]);
 });
 
 testBuilds("packRecords() writes selected blocks only", (core) => {
@@ -81,3 +82,73 @@ testBuilds("packRecords() writes numbers of every length", (core) => {
   run.table.fill(run.blockPtr(0));
   assertEquals(packAll(core, run, { length: 64 }), expectedOf(core, run));
 });
+
+testBuilds("packRecords() stops in front of a group once enough is written", (core) => {
+  const groupBlocks = 3;
+  const run = newRun(core, { count: 40, blockBytes: 5, first: 97 });
+  fillRun(core, run, new Random(5));
+  run.table[7] = run.table[8] = run.table[9] = core.ABSENT;
+  const expected = expectedOf(core, run);
+  const region = { ptr: core.alloc(1000), length: 1000 };
+  for (let stopBytes = 0; stopBytes <= 120; stopBytes++) {
+    const packer = core.packer(run, { groupBlocks });
+    const packed: number[] = [];
+    let lastGroup = -1;
+    for (let from = 0; from < run.count;) {
+      // A piece that is begun here goes on until it has enough, whatever group it begins in.
+      if (!packer.pack({ ...region, stopBytes: Math.max(1, stopBytes) })) break;
+      packed.push(...core.bytes(region.ptr, packer.packedBytes));
+      const next = nextRecorded(core, run, packer.next);
+      if (next < run.count) {
+        const group = Math.floor((run.first + next) / groupBlocks);
+        assertEquals(group !== packer.lastGroup, true, `a piece ends inside group ${group}`);
+        assertEquals(packer.packedBytes >= stopBytes, true);
+      }
+      assertEquals(packer.lastGroup > lastGroup, true);
+      lastGroup = packer.lastGroup;
+      from = packer.next;
+    }
+    assertEquals(packed, expected, `stop after ${stopBytes} bytes`);
+  }
+});
+
+testBuilds("packRecords() goes on with a piece up to the end of its group", (core) => {
+  const run = newRun(core, { count: 8, blockBytes: 5, first: 8 });
+  run.table.fill(core.ZERO);
+  const packer = core.packer(run, { groupBlocks: 4 });
+  const region = { ptr: core.alloc(100), length: 100, stopBytes: 0 };
+  const nexts = [];
+  // The piece already has a block of group 2, or one of group 1.
+  for (const lastGroup of [2, 2, 3]) {
+    packer.pack({ ...region, lastGroup });
+    nexts.push(packer.next);
+  }
+  assertEquals(nexts, [4, 4, 8]);
+});
+
+testBuilds("packRecords() leaves the content where it lies", (core) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = new Random(seed);
+    const run = newRun(core, { count: 1 + random.below(40), blockBytes: 100, first: random.below(1e6) });
+    fillRun(core, run, random);
+    const selectPtr = core.alloc(run.count);
+    const select = core.bytes(selectPtr, run.count);
+    for (let i = 0; i < run.count; i++) select[i] = random.below(2);
+    const packer = core.packer(run, { selectPtr });
+    const length = core.RECORD_HEADER_MAX + random.below(60);
+    const ptr = core.alloc(length);
+    const packed: number[] = [];
+    while (packer.pack({ ptr, length, inPlace: true })) {
+      packed.push(...core.bytes(ptr, packer.packedBytes));
+      if (packer.content >= 0) packed.push(...core.bytes(run.table[packer.content], run.blockBytes));
+    }
+    assertEquals(packer.content, -1);
+    assertEquals(packed, expectedOf(core, run, select), `seed ${seed}`);
+  }
+});
+
+/** Position of the next block from `from` on that has a record. */
+function nextRecorded(core: Core, run: TestRun, from: number): number {
+  const at = run.table.findIndex((entry, i) => i >= from && entry !== core.ABSENT);
+  return at < 0 ? run.count : at;
+}

@@ -1,5 +1,5 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { basename } from "@std/path";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { basename } from "@std/path/posix/basename";
 import { createDisk, type CreateOptions } from "../../cli/disks/create.ts";
 import { ADAPTER, type WritableDisk } from "../../cli/disks/disk.ts";
 import { openForReading } from "../../cli/disks/open.ts";
@@ -52,7 +52,7 @@ Deno.test("createDisk() makes raw disks of any size, with holes", async () => {
     const names = await create(path, { capacityBytes, adapterType: ADAPTER.ide }, async (disk) => {
       assertEquals(disk.format, "raw");
       await disk.write(patch, capacityBytes - 1);
-      assertThrows(() => disk.write(patch, capacityBytes), RangeError);
+      await assertRejects(async () => await disk.write(patch, capacityBytes), RangeError);
       assertThrows(() => disk.writeMetadata(new Map([["a", "b"]])), UsageError);
     });
     assertEquals(names, [name]);

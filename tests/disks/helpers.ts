@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import type { ReadableDisk } from "../../cli/disks/disk.ts";
 
 /** A folder that lives as long as the test. */

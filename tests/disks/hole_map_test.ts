@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Extent, ReadableDisk } from "../../cli/disks/disk.ts";
 import { openForReading } from "../../cli/disks/open.ts";
-import { HoleMap, openHoleMap } from "../../ffi/libc.ts";
+import { HoleMap, openHoleMap } from "../../ffi/hole_map.ts";
 import { assertSameBytes, Folder, noise, readByExtents, seeded } from "./helpers.ts";
 
 const MIB = 1 << 20;
@@ -137,18 +137,17 @@ Deno.test("HoleMap believes in a hole only if all answers agree", () => {
   const errno = new Int32Array(1);
   const answers = new Map<string, number>();
   const libc = {
-    symbols: {
+    calls: {
       open: () => 7,
       lseek: (_fd: number, offset: bigint, whence: number) =>
         BigInt(whence === end ? size : answers.get(`${whence}@${offset}`) ?? -1),
       close: () => 0,
       errnoLocation: () => Deno.UnsafePointer.of(errno),
     },
-    close: () => {},
+    system: { libraries: [], errno: "", closeOnExec: 0, seekData: data, seekHole: hole },
+    [Symbol.dispose]: () => {},
   };
-  const system = { libraries: [], errno: "", closeOnExec: 0, seekData: data, seekHole: hole };
-  const options = { libc, system } as unknown as ConstructorParameters<typeof HoleMap>[1];
-  using map = new HoleMap("fake", options);
+  using map = new HoleMap("fake", libc as unknown as ConstructorParameters<typeof HoleMap>[1]);
   const ask = (error: number, given: Record<string, number>) => {
     errno[0] = error;
     answers.clear();

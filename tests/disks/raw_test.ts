@@ -29,7 +29,7 @@ Deno.test("RawDisk tells which file ended too early, and where", async () => {
   const path = folder.file("a.raw", noise(4096, 1));
   using disk = await openForReading(path);
   Deno.truncateSync(path, 1000);
-  const error = assertThrows(() => disk.read(new Uint8Array(2048), 0), FormatError);
+  const error = await assertRejects(async () => await disk.read(new Uint8Array(2048), 0), FormatError);
   assertEquals(error.fault, {
     path,
     offsetBytes: 1000,
@@ -46,7 +46,11 @@ Deno.test("RawDisk refuses ranges outside the disk", async () => {
   using folder = new Folder();
   using disk = await openForWriting(folder.file("a.raw", noise(1000, 1)));
   for (const offset of [-1, 991, 1000, 0.5, NaN]) {
-    assertThrows(() => disk.write(new Uint8Array(10), offset), RangeError, "10 bytes at byte");
+    await assertRejects(
+      async () => await disk.write(new Uint8Array(10), offset),
+      RangeError,
+      "10 bytes at byte",
+    );
   }
 });
 
@@ -67,14 +71,32 @@ Deno.test("RawDisk writes in place and nothing else", async () => {
   assertSameBytes(Deno.readFileSync(path), bytes, "after writing");
 });
 
-Deno.test("RawDisk forgets a hole when it is written into", () => {
+Deno.test("RawDisk forgets a hole when it is written into", async () => {
   using folder = new Folder();
   const path = folder.file("a.raw", "x");
   Deno.truncateSync(path, 1 << 20);
-  using disk = new RawDisk(new ImageFile(Deno.openSync(path, { read: true, write: true }), path));
+  const file = Deno.openSync(path, { read: true, write: true });
+  using disk = new RawDisk(new ImageFile(file, path, { write: true }));
   disk.extentAt(1 << 19);
-  disk.write(noise(512, 1), 1 << 19);
+  await disk.write(noise(512, 1), 1 << 19);
   assertEquals(disk.extentAt(1 << 19).zero, false);
+});
+
+Deno.test("RawDisk forgets a hole that was found while it was written into", async () => {
+  using folder = new Folder();
+  const path = folder.file("a.raw", "x");
+  Deno.truncateSync(path, 8 << 20);
+  const file = Deno.openSync(path, { read: true, write: true });
+  using disk = new RawDisk(new ImageFile(file, path, { write: true }));
+  // From here on a question is answered before another thread begins to write, mostly.
+  disk.extentAt(0);
+  await disk.write(noise(1 << 17, 1), 0);
+  for (let at = 1 << 20; at < 8 << 20; at += 1 << 20) {
+    const written = disk.write(noise(1 << 18, 1), at);
+    disk.extentAt(at);
+    await written;
+    assertEquals(disk.extentAt(at).zero, false, `byte ${at}`);
+  }
 });
 
 Deno.test("RawDisk has no place for metadata", async () => {

@@ -5,7 +5,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import { openForReading, openForWriting, type OpenOptions } from "../../cli/disks/open.ts";
 import { FormatError, UsageError } from "../../cli/errors.ts";
 import {
@@ -98,7 +98,8 @@ Deno.test("openForReading() notices an extent that was replaced under way", asyn
   using disk = await openForReading(folder.file("a.vmdk", descriptorText(lines)));
   Deno.renameSync(folder.file("f0"), folder.file("kept"));
   folder.file("f0", noise(512, 99));
-  assertThrows(() => disk.read(new Uint8Array(512), 0), FormatError, 'the extent "f0" was replaced');
+  const read = async () => await disk.read(new Uint8Array(512), 0);
+  await assertRejects(read, FormatError, 'the extent "f0" was replaced');
 });
 
 Deno.test("openForReading() keeps extents inside the folder of the descriptor", async () => {
@@ -239,7 +240,8 @@ Deno.test("openForWriting() writes through the extents", async () => {
     // From the third extent through the ZERO extent, which gets zeros, into the fifth.
     await disk.write(patch, 60 * 512 + 100);
     expected.set(patch, 60 * 512 + 100);
-    const error = assertThrows(() => disk.write(noise(1024, 1), 9 * 512 + 511), UsageError);
+    const write = async () => await disk.write(noise(1024, 1), 9 * 512 + 511);
+    const error = await assertRejects(write, UsageError);
     assertStringIncludes(
       error.message,
       "are given for the bytes 5120 to 8704, which are an extent of type ZERO",

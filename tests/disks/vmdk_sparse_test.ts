@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import { openForReading, openForWriting } from "../../cli/disks/open.ts";
 import { FormatError, UsageError } from "../../cli/errors.ts";
 import {

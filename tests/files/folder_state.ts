@@ -1,6 +1,6 @@
 /** What lies in a folder, so that a test can tell all of it at once. */
 
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import type { Folder } from "../disks/helpers.ts";
 
 /** Names and contents of the files in a folder, by name; `/` stands for a folder. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import { Outputs } from "../../cli/files/outputs.ts";
 import { Folder } from "../disks/helpers.ts";
 import { filesIn, writeText } from "./folder_state.ts";

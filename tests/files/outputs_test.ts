@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import { UsageError } from "../../cli/errors.ts";
 import { Outputs } from "../../cli/files/outputs.ts";
 import { Folder } from "../disks/helpers.ts";

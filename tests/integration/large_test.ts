@@ -1,7 +1,7 @@
 /** A disk of 4 TiB, nearly all hole: offsets beyond 2^32 bytes and 2^32 sectors, in time and space of its data. */
 
 import { assert, assertEquals } from "@std/assert";
-import { openHoleMap } from "../../ffi/libc.ts";
+import { openHoleMap } from "../../ffi/hole_map.ts";
 import { Folder } from "../disks/helpers.ts";
 import { runCli } from "../support/run_cli.ts";
 import { testWith } from "../support/skip.ts";

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { dumpHeaderBytes } from "../../cli/archive/header.ts";
+import { Random } from "../../scripts/disk_image.ts";
 import { Folder, noise } from "../disks/helpers.ts";
 import { drawRdiff, headerOf } from "../pipeline/drawn_archives.ts";
 import { MemoryFile } from "../pipeline/memory_file.ts";
@@ -11,6 +12,7 @@ import { testWith } from "../support/skip.ts";
 const MIB = 1024 * 1024;
 const LIMIT_BYTES = 256 * MIB;
 const ARCHIVES = 40;
+const TEXT = new Random(3).text(MIB);
 
 const missing = Deno.build.os === "linux" ? undefined : "only Linux tells the peak memory in /proc";
 
@@ -29,29 +31,97 @@ for (const suffix of ["", ".gz", ".zst"]) {
   });
 }
 
-testWith({ missing }, "Dumping a disk of 400 MiB takes no more than 256 MiB", async () => {
-  using folder = new Folder();
-  const disk = folder.file("disk.raw");
-  {
-    using file = Deno.createSync(disk);
-    const content = noise(MIB, 1);
-    for (let i = 0; i < 400; i++) file.writeSync(content);
-  }
-  const peakBytes = await peakOf(
-    [
-      "dump",
-      "--mode",
-      "full",
-      "--local",
-      disk,
-      "--dumpout",
-      "/dev/null",
-      "--digestout",
-      folder.file("0.digest"),
-    ],
+for (const suffix of ["", ".gz", ".zst"]) {
+  testWith({ missing }, `A disk of 300 MiB is dumped, compared and checked${suffix} in 256 MiB`, async () => {
+    using folder = new Folder();
+    const path = (name: string) => folder.file(name);
+    for (const [name, seed] of [["0.raw", 1], ["1.raw", 2]] as const) {
+      using file = Deno.createSync(path(name));
+      const content = noise(MIB, 1);
+      // Every fourth block changes, every third is text, which takes the compressors longest.
+      for (let i = 0; i < 300; i++) {
+        file.writeSync(i % 4 === 0 ? noise(MIB, seed) : i % 3 === 0 ? TEXT : content);
+      }
+    }
+    const [dump0, dump1, rdiff] = ["0.dump", "1.dump", "0.rdiff"].map((name) => path(name + suffix));
+    const digests = ["--digestin", path("0.digest"), "--digestout", path("1.digest")];
+    const commands = [
+      [
+        "dump",
+        "--mode",
+        "full",
+        "--local",
+        path("0.raw"),
+        "--dumpout",
+        dump0,
+        "--digestout",
+        path("0.digest"),
+      ],
+      ["dump", "--mode", "diff", "--local", path("1.raw"), "--dumpin", dump0, ...digests]
+        .concat("--dumpout", dump1, "--rdiffout", rdiff),
+      ["check", "--digestin", path("0.digest"), dump1, rdiff],
+      ["merge", "--dumpout", path(`merged.dump${suffix}`), dump1, rdiff],
+      ["restore", "--create", "--local", path("back.raw"), dump1, rdiff],
+    ];
+    for (const command of commands) {
+      const peakBytes = await peakOf(command);
+      assert(
+        peakBytes <= LIMIT_BYTES,
+        `${command.slice(0, 3).join(" ")}: ${Math.round(peakBytes / MIB)} MiB`,
+      );
+    }
+  });
+}
+
+for (
+  const [days, suffix, blockBytes] of [[8, ".gz", 4096], [6, ".zst", MIB], [6, ".zst", 16 * MIB]] as const
+) {
+  testWith(
+    { missing },
+    `${days} archives${suffix} of blocks of ${blockBytes} bytes, on four threads`,
+    async () => {
+      using folder = new Folder();
+      const path = (name: string) => folder.file(name);
+      const list: string[] = [];
+      for (let day = 0; day < days; day++) {
+        using file = Deno.createSync(path("disk.raw"));
+        for (let i = 0; i < 96; i++) file.writeSync(i % 12 < 2 * day ? noise(MIB, 100 * day + i) : TEXT);
+        const out = [
+          "--dumpout",
+          path(`${day}.dump${suffix}`),
+          "--digestout",
+          path(`${day}.digest`),
+          "--threads",
+          "4",
+        ];
+        const previous = [
+          "--dumpin",
+          path(`${day - 1}.dump${suffix}`),
+          "--digestin",
+          path(`${day - 1}.digest`),
+        ];
+        const args = day === 0
+          ? ["--mode", "full", "--blocksize", `${blockBytes}`]
+          : ["--mode", "diff", ...previous, "--rdiffout", path(`${day - 1}.rdiff${suffix}`)];
+        const peakBytes = await peakOf(["dump", "--local", path("disk.raw"), ...args, ...out]);
+        assert(peakBytes <= LIMIT_BYTES, `dump of day ${day}: ${Math.round(peakBytes / MIB)} MiB`);
+        if (day > 0) list.unshift(path(`${day - 1}.rdiff${suffix}`));
+      }
+      const archives = [path(`${days - 1}.dump${suffix}`), ...list];
+      const threads = ["--threads", "4"];
+      for (
+        const command of [
+          ["check", "--digestin", path("0.digest"), ...threads, ...archives],
+          ["merge", "--dumpout", path(`merged.dump${suffix}`), ...threads, ...archives],
+          ["restore", "--local", path("disk.raw"), ...threads, ...archives],
+        ]
+      ) {
+        const peakBytes = await peakOf(command);
+        assert(peakBytes <= LIMIT_BYTES, `${command[0]}: ${Math.round(peakBytes / MIB)} MiB`);
+      }
+    },
   );
-  assert(peakBytes <= LIMIT_BYTES, `${Math.round(peakBytes / MIB)} MiB`);
-});
+}
 
 /** The records of an rdiff that holds so many blocks of noise. */
 function recordsOf(blocks: number): Uint8Array {

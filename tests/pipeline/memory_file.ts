@@ -60,7 +60,7 @@ export class MemoryFile implements OutputFile {
     return sourceFor(this.path, this.open(options));
   }
 
-  sink(): ByteSink {
+  sink(): Promise<ByteSink> {
     return sinkFor(this.path, this);
   }
 

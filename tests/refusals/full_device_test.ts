@@ -1,7 +1,7 @@
 /** Outputs for which there is no room. */
 
 import { assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import { noise } from "../disks/helpers.ts";
 import { callMain, denoArgs } from "../support/run_cli.ts";
 import { testWith } from "../support/skip.ts";

@@ -1,6 +1,6 @@
 /** Outputs that are inputs: refused even with --force, under every name that the file has. */
 
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import { Archives, EXIT } from "./refusal.ts";
 
 const CHANGED = "--dumpin g0.dump --digestin g0.digest";

@@ -1,7 +1,7 @@
 /** Outputs that exist already, or whose place cannot be used. */
 
 import { assertEquals, assertNotEquals } from "@std/assert";
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import { noise } from "../disks/helpers.ts";
 import { MAKERS } from "./makers.ts";
 import { Archives, EXIT } from "./refusal.ts";

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import { Folder } from "../disks/helpers.ts";
 import { callMain, type CliResult } from "../support/run_cli.ts";
 import { seriesFiles } from "./material.ts";

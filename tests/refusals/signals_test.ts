@@ -1,7 +1,7 @@
 /** Commands that are stopped: the exit code of the signal, and no file under any name. */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import { denoArgs } from "../support/run_cli.ts";
 import { Archives } from "./refusal.ts";
 

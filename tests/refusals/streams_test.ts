@@ -1,7 +1,7 @@
 /** Standard input and output in the place of files. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { join } from "@std/path/posix/join";
 import { runCli } from "../support/run_cli.ts";
 import { Archives, assertRefusal, EXIT } from "./refusal.ts";
 

@@ -1,0 +1,83 @@
+/** Which lines run on which disk. */
+
+import {
+  blockSizeLines,
+  diskRecipes,
+  dumpLines,
+  generationLines,
+  otherRecipes,
+  REFERENCES,
+  sparseLines,
+  startLines,
+  type Vmdkbkp,
+} from "./commands.ts";
+import { backupLines, compressorLines, installedLines } from "./foreign.ts";
+import type { Recipe } from "./inputs.ts";
+import type { Line } from "./lines.ts";
+import type { Options } from "./options.ts";
+
+const MIB = 1024 * 1024;
+/** The disks of one kind of content are half as large as the mixed one and run less often: gzip takes long on them. */
+const EXTRA = { share: 1 / 2, rounds: 3 };
+/** Starts are short. */
+const START_ROUNDS = 3;
+
+/** One table. */
+export interface Section {
+  title: string;
+  lines: Line[];
+  recipes: Recipe[];
+  rounds: number;
+  /** What a command writes at most. */
+  outputBytes: number;
+  targets?: boolean;
+}
+
+/** The sections of a run, in the order of their tables. */
+export function sectionsOf(
+  { mib, rounds, quick }: Options,
+  { vmdkbkp, folder, note }: { vmdkbkp: Vmdkbkp; folder: string; note: (text: string) => void },
+): Record<string, Section> {
+  const compressors = quick ? [] : installedLines(compressorLines(), note);
+  const backups = quick ? [] : installedLines(backupLines(folder), note);
+  if (quick) note("the tools of others and the disks of noise and of text are left out (--quick)");
+  const extra = (pattern: "noise" | "text"): Section => ({
+    title: `Disk of ${mib * EXTRA.share} MiB, all ${pattern}`,
+    lines: [...REFERENCES, ...dumpLines(vmdkbkp), ...compressors],
+    recipes: diskRecipes(vmdkbkp, { mib: mib * EXTRA.share, pattern }),
+    rounds: Math.min(rounds, EXTRA.rounds),
+    outputBytes: mib * EXTRA.share * MIB,
+  });
+  return {
+    mixed: {
+      title: `Disk of ${mib} MiB: half zero, a quarter noise, a quarter text`,
+      lines: [
+        ...REFERENCES,
+        ...dumpLines(vmdkbkp),
+        ...generationLines(vmdkbkp),
+        ...blockSizeLines(vmdkbkp),
+        ...compressors,
+        ...backups,
+      ],
+      recipes: diskRecipes(vmdkbkp, { mib, pattern: "mixed" }),
+      rounds,
+      outputBytes: mib * MIB,
+      targets: true,
+    },
+    ...quick ? {} : { noise: extra("noise"), text: extra("text") },
+    sparse: {
+      title: `Sparse disks of 1, 4 and 16 times ${mib} MiB, 1/16 of each is data`,
+      lines: sparseLines(vmdkbkp),
+      recipes: otherRecipes({ mib }),
+      rounds,
+      outputBytes: mib * MIB,
+    },
+    start: {
+      title: "Start",
+      lines: startLines(),
+      recipes: otherRecipes({ mib }),
+      rounds: rounds * START_ROUNDS,
+      outputBytes: MIB,
+    },
+  };
+}

@@ -1,0 +1,131 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import zlib from "node:zlib";
+import { HERE, storedBound } from "../../cli/archive/codecs.ts";
+import { deflateInto, hasNativeZstd, inflateInto } from "../../cli/archive/zlib_engine.ts";
+import { Random } from "../../scripts/disk_image.ts";
+import { assertEqualBytes } from "../integration/same_bytes.ts";
+import { contentOf, sharedCopy } from "./files.ts";
+import { frameOf, memberOf } from "./pieces.ts";
+
+const MIB = 1024 * 1024;
+const SIZES = [0, 1, 2, 3, 511, 65_536, MIB - 1, MIB, MIB + 13, 2 * MIB, 2 * MIB + 1];
+
+function room(len: number): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(len));
+}
+
+function deflated(content: Uint8Array, level: number): Uint8Array {
+  const into = room(storedBound(content.length) + content.length);
+  return into.slice(0, deflateInto(sharedCopy(content), { into, level }));
+}
+
+for (const size of SIZES) {
+  Deno.test(`deflateInto() makes the bytes of deflateRawSync() of ${size} bytes, and inflateInto() reads them`, () => {
+    const content = contentOf(size, size);
+    for (const level of [1, 2, 3, 6, 9]) {
+      const stored = deflated(content, level);
+      // In one round: the bytes of zlib's higher levels depend on how often they run out of room.
+      const expected = zlib.deflateRawSync(content, { level, chunkSize: 2 * size + 300 });
+      assertEqualBytes(stored, expected, `level ${level}`);
+      const back = room(size);
+      inflateInto(sharedCopy(stored), back);
+      assertEqualBytes(back, content, `level ${level}, back`);
+    }
+  });
+
+  Deno.test(`members and frames of ${size} bytes come back from shared memory`, async () => {
+    for (const content of [contentOf(size, size + 1), new Random(size).fill(new Uint8Array(size))]) {
+      for (const isLast of [false, true]) {
+        for (const level of [1, 2, 9, ...size <= 65_536 ? [19] : []]) {
+          const into = room(size);
+          if (level <= 9) {
+            const member = await memberOf(content, { level, isLast });
+            assert(member.length <= storedBound(size));
+            await HERE.gunzip({ stored: sharedCopy(member), into });
+            assertEqualBytes(into, content, `gzip level ${level}`);
+            assertEqualBytes(zlib.gunzipSync(member), content, `gzip level ${level}, by node:zlib`);
+            into.fill(0);
+          }
+          const frame = await frameOf(content, { level, isLast });
+          assert(frame.length <= storedBound(size));
+          await HERE.unzstd({ stored: sharedCopy(frame), into });
+          assertEqualBytes(into, content, `zstd level ${level}`);
+        }
+      }
+    }
+  });
+}
+
+Deno.test("deflateInto() says when there is no room", () => {
+  const noise = new Random(1).fill(new Uint8Array(10_000));
+  const { length } = zlib.deflateRawSync(noise, { level: 2 });
+  for (const short of [1, 2, 100, length]) {
+    assertEquals(deflateInto(noise, { into: room(length - short), level: 2 }), undefined);
+  }
+  assertEquals(deflateInto(noise, { into: room(length + 1), level: 2 }), length);
+});
+
+Deno.test("inflateInto() refuses a stream that does not end with its memory or its content", () => {
+  for (const content of [contentOf(5000, 1), contentOf(0, 1), contentOf(1, 2), new Uint8Array(70_000)]) {
+    const stored = deflated(content, 2);
+    const refused = (bytes: Uint8Array, len: number) => {
+      assertThrows(
+        () => inflateInto(sharedCopy(bytes), room(len)),
+        Error,
+        undefined,
+        `${bytes.length} to ${len}`,
+      );
+      // What was refused leaves nothing behind.
+      inflateInto(sharedCopy(stored), room(content.length));
+    };
+    refused(stored, content.length + 1);
+    if (content.length > 0) refused(stored, content.length - 1);
+    refused(Uint8Array.of(...stored, 0), content.length);
+    for (let len = 0; len < stored.length; len++) refused(stored.subarray(0, len), content.length);
+  }
+  assertThrows(() => inflateInto(Uint8Array.of(7, 7, 7), room(9)), Error, "invalid block type");
+});
+
+Deno.test("Deno 2.9 has zstd of its own", () => {
+  assertEquals(hasNativeZstd(), "createZstdCompress" in zlib);
+});
+
+Deno.test("every changed byte of a member or a frame is refused, or does no harm", async () => {
+  const content = contentOf(700, 9);
+  for (const [make, read] of [[memberOf, HERE.gunzip], [frameOf, HERE.unzstd]] as const) {
+    const piece = await make(content, { isLast: false });
+    // The header is for those who find the piece; of a frame, the descriptor and what follows are libzstd's as well.
+    const bodyAt = make === memberOf ? 25 : 4;
+    let harmless = 0;
+    for (let at = bodyAt; at < piece.length; at++) {
+      for (let bit = 0; bit < 8; bit++) {
+        const into = room(content.length);
+        try {
+          await read({ stored: sharedCopy(piece.with(at, piece[at] ^ (1 << bit))), into });
+        } catch (error) {
+          assert(error instanceof Error && error.message !== "", `byte ${at}, bit ${bit}`);
+          continue;
+        }
+        assertEqualBytes(into, content, `byte ${at}, bit ${bit}`);
+        harmless++;
+      }
+    }
+    assert(harmless < piece.length / 20, `${harmless} of ${piece.length} bytes`);
+  }
+});
+
+Deno.test("a changed checksum alone is refused", async () => {
+  const content = new Random(5).fill(new Uint8Array(MIB));
+  const into = room(MIB);
+  const member = await memberOf(content, { isLast: false });
+  const frame = await frameOf(content, { isLast: false });
+  for (let bit = 0; bit < 32; bit++) {
+    const flip = (piece: Uint8Array, fromEnd: number) => {
+      const at = piece.length - fromEnd + (bit >> 3);
+      return sharedCopy(piece.with(at, piece[at] ^ (1 << (bit & 7))));
+    };
+    await assertRejects(() => HERE.gunzip({ stored: flip(member, 8), into }), Error, "checksum");
+    await assertRejects(() => HERE.gunzip({ stored: flip(member, 4), into }), Error, "length");
+    await assertRejects(() => HERE.unzstd({ stored: flip(frame, 4), into }), Error);
+  }
+});

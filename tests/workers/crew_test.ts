@@ -1,0 +1,153 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { HERE, storedBound } from "../../cli/archive/codecs.ts";
+import { sourceFor } from "../../cli/archive/container.ts";
+import { Core } from "../../cli/core.ts";
+import { ThreadError } from "../../cli/errors.ts";
+import { Crew } from "../../cli/workers/crew.ts";
+import type { Task } from "../../cli/workers/tasks.ts";
+import { fillRun, newRun, Random, type TestRun } from "../assembly/builds.ts";
+import { MemoryFile } from "../pipeline/memory_file.ts";
+
+const THREADS = [1, 2, 4];
+
+/** Digests that a crew makes, run by run, several at a time. */
+async function digestsBy(crew: Crew, core: Core, runs: TestRun[]): Promise<number[][]> {
+  const ptrs = runs.map((run) => core.alloc(run.count * core.DIGEST_SIZE));
+  const tasks = runs.map((run, i): Task => ({
+    kind: "hash",
+    run: { tablePtr: run.tablePtr, count: run.count, blockBytes: run.blockBytes, first: run.first },
+    digestsPtr: ptrs[i],
+  }));
+  const data = await Promise.all(tasks.map((task) => crew.run(task)));
+  return runs.map((run, i) => [data[i], ...core.bytes(ptrs[i], run.count * core.DIGEST_SIZE)]);
+}
+
+Deno.test("Crew.run() gives the same on any number of threads", async () => {
+  const core = await Core.load();
+  const random = new Random(1);
+  const runs = Array.from({ length: 30 }, () => {
+    const run = newRun(core, { count: 1 + random.below(40), blockBytes: 4096, first: 0 });
+    fillRun(core, run, random);
+    return run;
+  });
+  const results = [];
+  for (const threads of THREADS) {
+    using crew = new Crew(core, { threads });
+    await crew.start();
+    results.push(await digestsBy(crew, core, runs));
+  }
+  assertEquals(results[1], results[0]);
+  assertEquals(results[2], results[0]);
+});
+
+Deno.test("Crew.codecs make the pieces that one thread makes, and take them apart again", async () => {
+  const core = await Core.load();
+  const random = new Random(2);
+  for (const threads of THREADS) {
+    using crew = new Crew(core, { threads });
+    await crew.start();
+    for (const [encode, decode] of [["gzip", "gunzip"], ["zstd", "unzstd"]] as const) {
+      await Promise.all(Array.from({ length: 12 }, async (_, i) => {
+        const content = shared(1 + random.below(300_000));
+        content.set(
+          i % 2 === 0 ? random.fill(new Uint8Array(content.length)) : new Uint8Array(content.length),
+        );
+        const [into, expected] = [shared(storedBound(content.length)), shared(storedBound(content.length))];
+        const given = { content, level: 2, isLast: i === 0 };
+        const length = await crew.codecs()[encode]({ ...given, into });
+        assertEquals(length, await HERE[encode]({ ...given, into: expected }));
+        assertEquals(into.subarray(0, length), expected.subarray(0, length));
+        const back = shared(content.length);
+        await crew.codecs()[decode]({ stored: into.subarray(0, length), into: back });
+        assertEquals(back, content);
+      }));
+    }
+  }
+});
+
+Deno.test("Crew.run() hands on what went wrong in a worker, and works on", async () => {
+  const core = await Core.load();
+  using crew = new Crew(core, { threads: 2 });
+  await crew.start();
+  for (let i = 0; i < 5; i++) {
+    const damaged = Array.from(
+      { length: 4 },
+      () => crew.codecs().gunzip({ stored: shared(100), into: shared(10) }),
+    );
+    await Promise.all(damaged.map((one) => assertRejects(() => one, Error)));
+  }
+  const outside: Task = {
+    kind: "hash",
+    run: { tablePtr: 0, count: 2 ** 30, blockBytes: 512, first: 0 },
+    digestsPtr: 0,
+  };
+  await assertRejects(() => crew.run(outside), Error, "Cannot reach core memory");
+  const [[data]] = await digestsBy(crew, core, [newRun(core, { count: 3, blockBytes: 512, first: 0 })]);
+  assertEquals(data, 0);
+});
+
+Deno.test("Crew starts no worker before there was work for it, and none for one thread", async () => {
+  const core = await Core.load();
+  const real = globalThis.Worker;
+  let started = 0;
+  globalThis.Worker = class extends real {
+    constructor(...args: ConstructorParameters<typeof Worker>) {
+      super(...args);
+      started++;
+    }
+  };
+  try {
+    const run = newRun(core, { count: 8, blockBytes: 1024 * 1024, first: 0 });
+    new Random(3).fill(core.bytes(run.slotsPtr, 8 * 1024 * 1024));
+    for (let i = 0; i < 8; i++) run.table[i] = run.blockPtr(i);
+    using alone = new Crew(core, { threads: 1 });
+    using crew = new Crew(core, { threads: 3 });
+    await digestsBy(crew, core, [run]);
+    for (let i = 0; i < 100; i++) await digestsBy(alone, core, [run]);
+    assertEquals(started, 0);
+    const mark = core.mark();
+    for (let i = 0; i < 2000 && started === 0; i++) {
+      await digestsBy(crew, core, [run]);
+      core.release(mark);
+    }
+    assertEquals(started, 1);
+  } finally {
+    globalThis.Worker = real;
+  }
+});
+
+Deno.test("A crew that is disposed of while it works leaves nothing behind", async () => {
+  const core = await Core.load();
+  const crew = new Crew(core, { threads: 3 });
+  await crew.start();
+  const content = shared(500_000);
+  const pending = crew.codecs().zstd({
+    content,
+    into: shared(storedBound(content.length)),
+    level: 1,
+    isLast: true,
+  });
+  crew[Symbol.dispose]();
+  const late = await Promise.race([pending.then(() => "done"), Promise.resolve("waiting")]);
+  assert(late === "waiting" || late === "done");
+});
+
+Deno.test("A thread that failed is not called damage of the file that it read", async () => {
+  const core = await Core.load();
+  const lost = () => Promise.reject(new ThreadError("lost"));
+  for (const suffix of [".gz", ".zst"]) {
+    using crew = new Crew(core, { threads: 1 });
+    const file = new MemoryFile(`a${suffix}`);
+    const sink = await file.sink();
+    await sink.write(new Uint8Array(100));
+    await sink.finish();
+    using source = await sourceFor(file.path, file.open(), {
+      codecs: { ...crew.codecs(), gunzip: lost, unzstd: lost },
+    });
+    await assertRejects(async () => await source.read(new Uint8Array(100)), ThreadError, "lost");
+  }
+});
+
+function shared(length: number): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(length));
+}
