@@ -13,8 +13,10 @@ import type { Crew } from "../workers/crew.ts";
 
 /** Bytes of slots a batch has, if a block is no larger: 24 blocks of 1 MiB, half of them zero, fill all lanes of the MD5 kernel. */
 const BATCH_BYTES = 24 * 1024 * 1024;
-/** As much where nothing is hashed, and where two batches go together: some lanes unused cost less than the memory. */
+/** As much where two batches go together: some lanes unused cost less than the memory. */
 export const HALF_BATCH_BYTES = BATCH_BYTES / 2;
+/** As much where nothing is hashed. */
+export const SMALL_BATCH_BYTES = BATCH_BYTES / 4;
 /** Small blocks in more than 2 MiB leave the processor's caches: 512-byte blocks then hash at 0.6 of the speed. */
 const BATCH_BLOCKS = 4096;
 

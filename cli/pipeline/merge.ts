@@ -3,7 +3,7 @@
 import type { ByteSink } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 import { DumpWriter, type RecordOrigin } from "./dump_writer.ts";
-import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
+import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
 import type { Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { Checkpoint, type RunOptions, shortRingOf } from "./run.ts";
@@ -22,8 +22,8 @@ export async function merge(
   const { blockCount, blockBytes } = header;
   const checkpoint = new Checkpoint(options);
   const writer = new DumpWriter(core, out, header);
-  const ring = shortRingOf(Batch.bytesFor(blockBytes, HALF_BATCH_BYTES), () => {
-    const batch = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+  const ring = shortRingOf(() => {
+    const batch = new Batch(core, blockBytes, SMALL_BATCH_BYTES);
     return { batch, changed: new Uint8Array(batch.capacity), origin: undefined as RecordOrigin | undefined };
   });
   let first = 0;

@@ -3,7 +3,7 @@
 import type { Core } from "../core.ts";
 import type { WritableDisk } from "../disks/disk.ts";
 import { MismatchError } from "../errors.ts";
-import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
+import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
 import { assertPadding, type Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { Checkpoint, type RunOptions, shortRingOf } from "./run.ts";
@@ -33,7 +33,7 @@ export interface RestoreResult {
  */
 export async function proveReadable(core: Core, chain: Chain, options: RunOptions = {}): Promise<void> {
   const checkpoint = new Checkpoint(options);
-  const batch = new Batch(core, chain.header.blockBytes, HALF_BATCH_BYTES);
+  const batch = new Batch(core, chain.header.blockBytes, SMALL_BATCH_BYTES);
   for (let first = 0; batch.start(first, chain.header.blockCount); first = chain.nextFrom(batch.end)) {
     await chain.take(batch);
     assertPadding(batch, chain);
@@ -65,8 +65,7 @@ export async function restore(
   const { blockCount, blockBytes, capacityBytes } = chain.header;
   assertRoom(chain, disk);
   const checkpoint = new Checkpoint(options);
-  const newBatch = () => new Batch(core, blockBytes, HALF_BATCH_BYTES);
-  const ring = shortRingOf(Batch.bytesFor(blockBytes, HALF_BATCH_BYTES), newBatch);
+  const ring = shortRingOf(() => new Batch(core, blockBytes, SMALL_BATCH_BYTES));
   const result: RestoreResult = {
     blocks: blockCount,
     writtenBlocks: 0,

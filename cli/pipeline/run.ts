@@ -33,19 +33,13 @@ const RING_BYTES = 72 * 1024 * 1024;
 
 /** How many items of `itemBytes` go round: one for each thread, and one that is filled or written meanwhile. */
 export function ringOf<Item>(crew: Crew, itemBytes: number, make: () => Item): Item[] {
-  return ringWithin(RING_BYTES, { itemBytes, most: crew.threads + 1, make });
+  const fitting = Math.floor(RING_BYTES / itemBytes);
+  return Array.from({ length: Math.max(2, Math.min(crew.threads + 1, fitting)) }, make);
 }
 
-/** The same where nothing is hashed: one is filled, one is written, one is ready. */
-export function shortRingOf<Item>(itemBytes: number, make: () => Item): Item[] {
-  return ringWithin(RING_BYTES / 2, { itemBytes, most: 3, make });
-}
-
-function ringWithin<Item>(
-  ringBytes: number,
-  { itemBytes, most, make }: { itemBytes: number; most: number; make: () => Item },
-): Item[] {
-  return Array.from({ length: Math.max(2, Math.min(most, Math.floor(ringBytes / itemBytes))) }, make);
+/** The same where nothing is hashed: one is filled while the other is written. */
+export function shortRingOf<Item>(make: () => Item): Item[] {
+  return [make(), make()];
 }
 
 /** The first timer of a program takes Deno 2.9 some 20 ms, so that runs that are soon over do without one. */

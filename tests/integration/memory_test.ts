@@ -12,6 +12,8 @@ import { testWith } from "../support/skip.ts";
 const MIB = 1024 * 1024;
 const LIMIT_BYTES = 256 * MIB;
 const ARCHIVES = 40;
+/** What is promised: on Deno before 2.9, which takes more memory for itself and for zstd, one thread is the default. */
+const MOST_THREADS = Deno.version.deno.startsWith("2.4.") ? "1" : "4";
 const TEXT = new Random(3).text(MIB);
 
 const missing = Deno.build.os === "linux" ? undefined : "only Linux tells the peak memory in /proc";
@@ -78,7 +80,7 @@ for (
 ) {
   testWith(
     { missing },
-    `${days} archives${suffix} of blocks of ${blockBytes} bytes, on four threads`,
+    `${days} archives${suffix} of blocks of ${blockBytes} bytes, on ${MOST_THREADS} threads`,
     async () => {
       using folder = new Folder();
       const path = (name: string) => folder.file(name);
@@ -92,7 +94,7 @@ for (
           "--digestout",
           path(`${day}.digest`),
           "--threads",
-          "4",
+          MOST_THREADS,
         ];
         const previous = [
           "--dumpin",
@@ -108,7 +110,7 @@ for (
         if (day > 0) list.unshift(path(`${day - 1}.rdiff${suffix}`));
       }
       const archives = [path(`${days - 1}.dump${suffix}`), ...list];
-      const threads = ["--threads", "4"];
+      const threads = ["--threads", MOST_THREADS];
       for (
         const command of [
           ["check", "--digestin", path("0.digest"), ...threads, ...archives],
@@ -141,8 +143,9 @@ async function packed(bytes: Uint8Array, suffix: string): Promise<Uint8Array> {
 
 async function peakOf(args: string[]): Promise<number> {
   const script = new URL("measured_main.ts", import.meta.url).pathname;
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...denoArgs(script), ...args],
+  // Threads as the command line says, not as the environment of the tests does.
+  const { code, stdout, stderr } = await new Deno.Command("env", {
+    args: ["-u", "VMDKBKP_THREADS", Deno.execPath(), ...denoArgs(script), ...args],
   }).output();
   const text = new TextDecoder();
   assertEquals(code, 0, text.decode(stderr));
