@@ -31,9 +31,13 @@ export function crewOf(core: Core, { crew }: RunOptions): Crew {
 /** Core memory for what goes round on a conveyor: as much as keeps everybody at work, a third of what the program may have. */
 const RING_BYTES = 72 * 1024 * 1024;
 
-/** How many items of `itemBytes` go round: one for each thread, and one that is filled or written meanwhile. */
+/**
+ * How many items of `itemBytes` go round: one for each thread, and one that is filled or written meanwhile. A thread that is
+ * alone does without that one where items are so large that no more than two would fit.
+ */
 export function ringOf<Item>(crew: Crew, itemBytes: number, make: () => Item): Item[] {
   const fitting = Math.floor(RING_BYTES / itemBytes);
+  if (crew.threads === 1 && fitting < 3) return [make()];
   return Array.from({ length: Math.max(2, Math.min(crew.threads + 1, fitting)) }, make);
 }
 
