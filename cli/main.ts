@@ -37,6 +37,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     load: () => import("./commands/rdiff2bmp.ts"),
   },
   "print-bmp": { summary: "show a bitmap of changed blocks", load: () => import("./commands/print_bmp.ts") },
+  thumbprint: {
+    summary: "fetch the thumbprint of a server's certificate",
+    load: () => import("./commands/thumbprint.ts"),
+  },
 };
 
 function overview(): string {
