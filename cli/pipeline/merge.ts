@@ -22,7 +22,7 @@ export async function merge(
   const { blockCount, blockBytes } = header;
   const checkpoint = new Checkpoint(options);
   const writer = new DumpWriter(core, out, header);
-  const ring = shortRingOf(() => {
+  const ring = shortRingOf(Batch.bytesFor(blockBytes, SMALL_BATCH_BYTES), () => {
     const batch = new Batch(core, blockBytes, SMALL_BATCH_BYTES);
     return { batch, changed: new Uint8Array(batch.capacity), origin: undefined as RecordOrigin | undefined };
   });

@@ -65,7 +65,10 @@ export async function restore(
   const { blockCount, blockBytes, capacityBytes } = chain.header;
   assertRoom(chain, disk);
   const checkpoint = new Checkpoint(options);
-  const ring = shortRingOf(() => new Batch(core, blockBytes, SMALL_BATCH_BYTES));
+  const ring = shortRingOf(
+    Batch.bytesFor(blockBytes, SMALL_BATCH_BYTES),
+    () => new Batch(core, blockBytes, SMALL_BATCH_BYTES),
+  );
   const result: RestoreResult = {
     blocks: blockCount,
     writtenBlocks: 0,
