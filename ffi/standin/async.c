@@ -110,6 +110,10 @@ void async_drain(VixDiskLibHandle handle) {
   pthread_mutex_unlock(&lock);
 }
 
+bool async_is_worker(void) {
+  return in_worker;
+}
+
 void async_stop(void) {
   pthread_mutex_lock(&lock);
   bool was_running = running;

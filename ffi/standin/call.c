@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "async.h"
 #include "log.h"
 #include "trace.h"
 
@@ -80,11 +81,12 @@ void call_handle(Call *call, VixDiskLibHandle handle) {
     if (said) return;
     bool twice = call->id == CALL_Close && life == LIFE_CLOSED;
     violation(call, twice ? "double_close" : "use_after_close", "%s on handle %u, which %s", CALL_NAMES[call->id],
-              handle->number, life == LIFE_CLOSED ? "is closed" : life == LIFE_NONE ? "is not open" : "lost its connection");
+              handle->number, life == LIFE_CLOSED || life == LIFE_SWEPT ? "is closed" : life == LIFE_NONE ? "is not open" : "lost its connection");
     return;
   }
   call->subject = handle->path;
-  if (others > 0) {
+  // A completion may ask for more while its caller is in Wait.
+  if (others > 0 && !async_is_worker()) {
     violation(call, "overlap", "%s on handle %u while another call is in progress on it", CALL_NAMES[call->id],
               handle->number);
   }
@@ -165,7 +167,10 @@ bool call_ready(Call *call) {
 
 VixError call_end(Call *call) {
   if (call->disk_call) police_disk_call_done();
-  if (call->handle != NULL) atomic_fetch_sub(&call->handle->busy, 1);
+  if (call->handle != NULL) {
+    atomic_fetch_sub(&call->handle->busy, 1);
+    if (atomic_load_explicit(&call->handle->life, memory_order_relaxed) == LIFE_SWEPT) handle_sweep(call->handle);
+  }
   uint64_t ns = now_ns() - call->started_ns;
   atomic_fetch_add_explicit(&statistics[call->id].count, 1, memory_order_relaxed);
   atomic_fetch_add_explicit(&statistics[call->id].bytes, call->bytes, memory_order_relaxed);

@@ -178,9 +178,8 @@ static void sweep(void) {
   for (uint32_t i = 0; (handle = handle_at(i)) != NULL; i++) {
     if (atomic_load(&handle->life) != LIFE_OPEN) continue;
     leak("handle", "handle %u of \"%s\" is not closed", handle->number, handle->path);
-    atomic_store(&handle->life, LIFE_CLOSED);
-    // A call that hangs in it may wake up: then the file stays open.
-    if (atomic_load(&handle->busy) == 0) backing_close(&handle->backing);
+    atomic_store(&handle->life, LIFE_SWEPT);
+    handle_sweep(handle);
   }
   VixDiskLibConnection connection;
   for (uint32_t i = 0; (connection = connection_at(i)) != NULL; i++) {

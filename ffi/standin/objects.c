@@ -84,6 +84,13 @@ VixDiskLibHandle handle_at(uint32_t index) {
   return object_at(&handles, index);
 }
 
+void handle_sweep(VixDiskLibHandle handle) {
+  // Exit and the last call may both come here; one of them closes.
+  int swept = LIFE_SWEPT;
+  if (atomic_load(&handle->busy) != 0) return;
+  if (atomic_compare_exchange_strong(&handle->life, &swept, LIFE_CLOSED)) backing_close(&handle->backing);
+}
+
 uint32_t open_handles(VixDiskLibConnection connection) {
   uint32_t open = 0;
   VixDiskLibHandle handle;

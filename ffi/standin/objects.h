@@ -11,7 +11,7 @@
 #include "vix_disk_lib.h"
 #include "world.h"
 
-typedef enum { LIFE_NONE, LIFE_OPEN, LIFE_CLOSED, LIFE_ORPHANED } Life;
+typedef enum { LIFE_NONE, LIFE_OPEN, LIFE_CLOSED, LIFE_ORPHANED, LIFE_SWEPT } Life;
 
 struct VixDiskLibConnectionStruct {
   uint32_t number;
@@ -71,6 +71,8 @@ VixDiskLibConnection connection_at(uint32_t index);
 VixDiskLibHandle handle_at(uint32_t index);
 /** Waits until at most `own` calls are in progress on the handle, and no request. */
 void handle_wait(VixDiskLibHandle handle, uint32_t own);
+/** Closes what Exit could not, as soon as no call is in progress on it any more. */
+void handle_sweep(VixDiskLibHandle handle);
 /** Handles that are open on a connection. */
 uint32_t open_handles(VixDiskLibConnection connection);
 
