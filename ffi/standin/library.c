@@ -68,7 +68,7 @@ static void watch_forks(void) {
 static void load_bundle(void) {
   static void *bundle;
   // Once loaded it stays, as the loader would have it anyway.
-  if (bundle == NULL) bundle = dlopen(BUNDLE, RTLD_NOW | RTLD_GLOBAL);
+  if (bundle == NULL) bundle = dlopen(BUNDLE, RTLD_NOW);
   if (bundle == NULL) {
     const char *text = dlerror();
     log_warn("Stand-in: cannot load a bundled library: %s\n", text == NULL ? BUNDLE : text);
@@ -91,12 +91,18 @@ static void look_for_plugins(const char *lib_dir) {
   atomic_store(&has_plugins, found);
 }
 
-static void start(Call *call, const char *lib_dir, World *world) {
+/** Begins a life of the library in this world; false if it cannot be traced as it wants. */
+static bool start(const char *lib_dir, World *world) {
   world_enter(world);
   calls_reset();
   police_reset();
   fault_heal();
-  if (!trace_open(world->trace)) log_warn("Stand-in: cannot open the trace \"%s\"\n", world->trace);
+  if (!trace_open(world->trace)) {
+    // Who looks for a line in a trace must not take its absence for an answer.
+    fprintf(stderr, "Stand-in: cannot open the trace \"%s\"\n", world->trace);
+    log_warn("Stand-in: cannot open the trace \"%s\"\n", world->trace);
+    return false;
+  }
   log_info("VMware VixDiskLib (" VERSION ") Release build-%d\n", 1000000 + API);
   log_info("Stand-in: no data of VMware's are behind this library, the world is simulated\n");
   log_formats("caller");
@@ -106,7 +112,7 @@ static void start(Call *call, const char *lib_dir, World *world) {
   pthread_once(&once, watch_forks);
   atomic_store(&readiness, READY);
   log_thread_start();
-  call->error = VIX_OK;
+  return true;
 }
 
 static VixError initialize(CallId id, uint32_t major, uint32_t minor, VixDiskLibGenericLogFunc *log,
@@ -142,8 +148,9 @@ static VixError initialize(CallId id, uint32_t major, uint32_t minor, VixDiskLib
     trace_open(world->trace);
     log_warn("Stand-in: version %u.%u is not supported by " VERSION "\n", major, minor);
     call.error = VIX_E_INVALID_ARG;
+  } else if (!start(lib_dir, world)) {
+    call.error = VIX_E_INVALID_ARG;
   } else {
-    start(&call, lib_dir, world);
     if (log == NULL || warn == NULL || panic == NULL) {
       violation(&call, "null_log", "%s without%s%s%s function", CALL_NAMES[id], log == NULL ? " log" : "",
                 warn == NULL ? " warn" : "", panic == NULL ? " panic" : "");

@@ -290,6 +290,8 @@ static void test_init(void) {
     write_world(MISTAKES[i]);
     CODE(VixDiskLib_InitEx(6, 5, take, take, take_panic, NULL, in("world.conf")), VIX_E_INVALID_ARG);
   }
+  write_world("standin.trace = /nowhere/trace");
+  CODE(VixDiskLib_InitEx(6, 5, take, take, take_panic, NULL, in("world.conf")), VIX_E_INVALID_ARG);
   // A second file wins.
   write_file(in("more.conf"), "standin.transports = nbd\n", 25);
   setenv("STANDIN_CONFIG", in("more.conf"), 1);

@@ -458,7 +458,7 @@ const Disk *world_disk(const World *world, const Server *server, const Vm *vm, c
   for (size_t i = 0; i < world->disk_count; i++) {
     const Disk *disk = &world->disks[i];
     if (disk->server != NULL && !same_text(disk->server, server->host)) continue;
-    if (disk->vm != NULL && !same_text(disk->vm, vm->moref)) continue;
+    if (disk->vm != NULL && (vm == NULL || !same_text(disk->vm, vm->moref))) continue;
     if (same_text(disk->path, path)) return disk;
   }
   return NULL;

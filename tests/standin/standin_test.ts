@@ -46,7 +46,7 @@ async function runSelfTest(api: Api, sources: (libDir: string) => { sources: URL
   try {
     const program = new URL(`file://${encodeURI(join(folder, "self_test"))}`);
     const { sources: all, args } = sources(libDir);
-    await compile(program, [SELF_TEST, ...all], [`-DAPI=${api}`, "-g", "-O1", ...args]);
+    await compile(program, [SELF_TEST, ...all], [`-DAPI=${api}`, "-g", ...args]);
     const files = join(folder, "files");
     await Deno.mkdir(files);
     await run(join(folder, "self_test"), [files], { LD_LIBRARY_PATH: join(libDir, "lib64") });
