@@ -710,11 +710,8 @@ static void test_limits(void) {
   begin("standin.server.9 = host=brief.example session_seconds=1");
   params = new_params("brief.example", "moref=7", NULL);
   OK(VixDiskLib_ConnectEx(params, 1, NULL, "nbd", &connection));
-  handle = open_disk(connection, "[ds1] seven.vmdk", 4);
-  OK(VixDiskLib_Read(handle, 0, 1, buffer));
   sleep_ms(1100);
-  CODE(VixDiskLib_Read(handle, 0, 1, buffer), VIX_E_INVALID_AUTHENTICATION_SESSION);
-  OK(VixDiskLib_Close(handle));
+  CODE(VixDiskLib_Open(connection, "[ds1] seven.vmdk", 4, &handle), VIX_E_INVALID_AUTHENTICATION_SESSION);
   OK(VixDiskLib_Disconnect(connection));
   drop_params(params);
   END_CLEAN();
@@ -923,10 +920,44 @@ static void elsewhere(void *(*work)(void *), Job *job) {
   pthread_join(thread, NULL);
 }
 
+/* No test waits for a time in which something has probably happened: a call is held until a file exists. */
+
+static void begin_held(const char *call, const char *more) {
+  char world[1024];
+  unlink(in("go"));
+  snprintf(world, sizeof world, "standin.fault.1 = call=%s action=hang_until:%s\n%s", call, in("go"), more);
+  begin(world);
+}
+
+static void release(void) {
+  write_file(in("go"), "", 0);
+}
+
+/** Waits until the trace has a line with this in it. */
+static void await(const char *part) {
+  double until = seconds() + 30;
+  while (!file_has(in("trace.jsonl"), part) && seconds() < until) sleep_ms(2);
+  CHECK(file_has(in("trace.jsonl"), part));
+}
+
+/** Starts a call on another thread and returns when it is held. */
+static pthread_t start_held(void *(*work)(void *), Job *job) {
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, work, job) == 0);
+  await("\"fault\":1");
+  return thread;
+}
+
+static void *release_after(void *part) {
+  await(part);
+  release();
+  return NULL;
+}
+
 static void test_threads(void) {
   uint8_t buffer[512];
   Job job = {0};
-  pthread_t thread;
+  pthread_t thread, helper;
   // The first Open says which thread it is; reading may happen anywhere.
   begin("");
   job.connection = local();
@@ -939,58 +970,65 @@ static void test_threads(void) {
   end();
   CHECK(broken("thread") == 1 && count("\"leak\"") == 0);
 
-  begin("standin.delay.1 = call=Read us=150000\nstandin.delay.2 = call=Open disk=slow us=150000");
-  make_disk(in("slow.raw"));
+  begin_held("Read", "");
   job.connection = local();
   job.handle = open_disk(job.connection, in("web.raw"), 4);
-  elsewhere(do_read, &job);
-  OK(job.error);
   elsewhere(do_query, &job);
-  VixDiskLibHandle handle = job.handle;
-  CHECK(pthread_create(&thread, NULL, do_read, &job) == 0);
-  sleep_ms(50);
-  OK(VixDiskLib_Read(handle, 1, 1, buffer));
+  thread = start_held(do_read, &job);
+  OK(VixDiskLib_Read(job.handle, 1, 1, buffer));
+  release();
   pthread_join(thread, NULL);
+  OK(job.error);
   end();
   CHECK(broken("thread") == HAS_QUERY && broken("overlap") == 1);
   CHECK(count("\"leak\":\"handle\"") == 1 && count("\"leak\":\"connection\"") == 1);
 
-  begin("standin.delay.2 = call=Open disk=web us=150000");
+  make_disk(in("slow.raw"));
+  begin_held("Open disk=web", "");
   job.connection = local();
-  handle = open_disk(job.connection, in("slow.raw"), 4);
-  CHECK(pthread_create(&thread, NULL, do_open, &job) == 0);
-  sleep_ms(50);
+  VixDiskLibHandle handle = open_disk(job.connection, in("slow.raw"), 4);
+  thread = start_held(do_open, &job);
   OK(VixDiskLib_Close(handle));
+  release();
   pthread_join(thread, NULL);
   OK(VixDiskLib_Close(job.handle));
   OK(VixDiskLib_Disconnect(job.connection));
   end();
   CHECK(broken("overlap") == 1 && broken("thread") == 1);
 
-  begin("standin.delay.1 = call=Read us=150000\nstandin.police.off = exit_busy");
+  // Exit does not wait for a call that hangs, and the call survives it.
+  begin_held("Read high=0x10000", "");
   job.connection = local();
   job.handle = open_disk(job.connection, in("web.raw"), 4);
-  CHECK(pthread_create(&thread, NULL, do_read, &job) == 0);
-  sleep_ms(50);
+  thread = start_held(do_read, &job);
   end();
+  release();
   pthread_join(thread, NULL);
   OK(job.error);
-  CHECK(broken("exit_busy") == 0 && count("\"leak\":\"handle\"") == 1);
+  CHECK(broken("exit_busy") == 1 && count("\"leak\":\"handle\"") == 1);
 
-  begin("standin.delay.1 = call=Read us=150000");
+  // Close waits for the Read.
+  begin_held("Read high=0x20000", "");
   job.connection = local();
   job.handle = open_disk(job.connection, in("web.raw"), 4);
-  CHECK(pthread_create(&thread, NULL, do_read, &job) == 0);
-  sleep_ms(50);
-  // Waits for the Read.
+  thread = start_held(do_read, &job);
+  CHECK(pthread_create(&helper, NULL, release_after, "\"violation\":\"overlap\"") == 0);
   OK(VixDiskLib_Close(job.handle));
+  pthread_join(helper, NULL);
   pthread_join(thread, NULL);
   OK(job.error);
-  CHECK(pthread_create(&thread, NULL, do_read, &job) == 0);
-  pthread_join(thread, NULL);
+  elsewhere(do_read, &job);
   CODE(job.error, VIX_E_INVALID_HANDLE);
+  OK(VixDiskLib_Disconnect(job.connection));
   end();
   CHECK(broken("overlap") == 1 && broken("use_after_close") == 1);
+
+  begin("standin.police.off = thread,overlap");
+  job.connection = local();
+  elsewhere(do_open, &job);
+  OK(VixDiskLib_Close(job.handle));
+  OK(VixDiskLib_Disconnect(job.connection));
+  END_CLEAN();
 }
 
 static void test_misuse(void) {
@@ -1070,11 +1108,14 @@ static void test_async(void) {
   static uint8_t buffers[8][512];
   static const char *const MODES[] = {"inline", "thread", "shuffle"};
   for (int mode = 0; mode < 3; mode++) {
-    char world[512];
+    char world[1024];
     snprintf(world, sizeof world,
              "standin.async = %s\nstandin.fault.1 = call=ReadAsync at=completion after=12 code=14011 high=0x%d0000\n"
-             "standin.fault.2 = call=WriteAsync code=7 high=0x%d0000\nstandin.delay.1 = call=ReadAsync us=20000",
-             MODES[mode], mode, mode);
+             "standin.fault.2 = call=WriteAsync code=7 high=0x%d0000\n"
+             "standin.fault.3 = call=ReadAsync at=completion high=0x%d0000 action=hang_until:%s",
+             MODES[mode], mode, mode, mode, in("go"));
+    unlink(in("go"));
+    if (mode == 0) release();
     begin(world);
     VixDiskLibConnection connection = local();
     VixDiskLibHandle handle = again_handle = open_disk(connection, in("web.raw"), 0);
@@ -1082,7 +1123,8 @@ static void test_async(void) {
     for (intptr_t i = 0; i < 8; i++) {
       CODE(VixDiskLib_ReadAsync(handle, (uint64_t)i, 1, buffers[i], on_done, (void *)i), VIX_ASYNC);
     }
-    if (mode == 0) CHECK(done_count == 8);
+    CHECK(done_count == (mode == 0 ? 8 : 0));
+    release();
     OK(VixDiskLib_Wait(handle));
     CHECK(done_count == 8 && done_result == 0);
     for (int i = 0; i < 8; i++) CHECK(buffers[i][0] == i + 1);
@@ -1108,15 +1150,20 @@ static void test_async(void) {
     CHECK(count("\"completion\":\"ReadAsync\"") == 13);
   }
 
-  begin("standin.async = thread\nstandin.delay.1 = call=ReadAsync us=100000");
+  begin_held("ReadAsync at=completion times=2", "standin.async = thread");
   VixDiskLibConnection connection = local();
   VixDiskLibHandle handle = again_handle = open_disk(connection, in("web.raw"), 4);
   CODE(VixDiskLib_ReadAsync(handle, 0, 1, buffers[0], on_done_waiting, NULL), VIX_ASYNC);
   OK(VixDiskLib_Read(handle, 0, 1, buffers[1]));
+  release();
   OK(VixDiskLib_Wait(handle));
   done_count = 0;
+  unlink(in("go"));
   CODE(VixDiskLib_ReadAsync(handle, 0, 1, buffers[0], on_done, NULL), VIX_ASYNC);
+  pthread_t helper;
+  CHECK(pthread_create(&helper, NULL, release_after, "\"violation\":\"pending\"") == 0);
   OK(VixDiskLib_Close(handle));
+  pthread_join(helper, NULL);
   CHECK(done_count == 1);
   OK(VixDiskLib_Disconnect(connection));
   end();
@@ -1303,7 +1350,9 @@ static int lone(const char *name) {
   OK(VixDiskLib_Read(handle, 0, 1, buffer));
   OK(VixDiskLib_Close(handle));
   if (strcmp(name, "police") == 0) VixDiskLib_Close(handle);
-  if (strcmp(name, "beats") == 0) sleep_ms(100);
+  if (strcmp(name, "beats") == 0) {
+    for (int i = 0; i < 3000 && !logged("own thread: beat 3"); i++) sleep_ms(10);
+  }
   OK(VixDiskLib_Disconnect(connection));
   if (strcmp(name, "beats") == 0) {
     double before = seconds();
