@@ -17,8 +17,6 @@ const VERSIONS: Record<Api, string> = { 65: "6.5.0", 67: "6.7.1", 70: "7.0.3", 8
 /** Stands for the libraries that VMware's loads by bare name while it runs. */
 const BUNDLE = "libstandinbundle.so.1";
 
-const SELF_TEST = "self_test.c";
-
 /** What every build of the sources needs. */
 const STRICT = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-pthread"];
 
@@ -68,9 +66,7 @@ export async function buildStandin(api: Api): Promise<string> {
 
 /** The sources of the library, without the self-test. */
 export function librarySources(): URL[] {
-  return namesIn(SOURCES).filter((name) => name.endsWith(".c") && name !== SELF_TEST).map((name) =>
-    new URL(name, SOURCES)
-  );
+  return namesIn(SOURCES).filter((name) => name.endsWith(".c")).map((name) => new URL(name, SOURCES));
 }
 
 /**
@@ -112,9 +108,7 @@ async function buildShared(output: URL, sources: URL[], args: string[], soname: 
 async function isCurrent(output: URL): Promise<boolean> {
   const inputs = [
     new URL(import.meta.url),
-    ...namesIn(SOURCES).filter((name) => /\.[ch]$/.test(name) && name !== SELF_TEST).map((name) =>
-      new URL(name, SOURCES)
-    ),
+    ...namesIn(SOURCES).filter((name) => /\.[ch]$/.test(name)).map((name) => new URL(name, SOURCES)),
     new URL("bundle/bundle.c", SOURCES),
   ];
   const built = await modifiedAt(output);

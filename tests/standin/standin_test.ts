@@ -3,7 +3,7 @@ import { join } from "@std/path/posix/join";
 import { type Api, APIS, buildStandin, compile, hasCompiler, librarySources } from "../../scripts/standin.ts";
 import { testWith } from "../support/skip.ts";
 
-const SELF_TEST = new URL("../../ffi/standin/self_test.c", import.meta.url);
+const SELF_TEST = new URL("../../ffi/standin/self_test/", import.meta.url);
 const COMPILER = hasCompiler() ? undefined : "there is no C compiler for Linux";
 
 /** Functions of every level; the assertions in the header hold for each, or it would not compile. */
@@ -39,6 +39,12 @@ function answers(program: string): boolean {
   }
 }
 
+function selfTestSources(): URL[] {
+  return [...Deno.readDirSync(SELF_TEST)].filter(({ name }) => name.endsWith(".c")).map(({ name }) =>
+    new URL(name, SELF_TEST)
+  );
+}
+
 /** Compiles the self-test and runs it with files in a folder of its own. */
 async function runSelfTest(api: Api, sources: (libDir: string) => { sources: URL[]; args: string[] }) {
   const libDir = await buildStandin(api);
@@ -46,7 +52,7 @@ async function runSelfTest(api: Api, sources: (libDir: string) => { sources: URL
   try {
     const program = new URL(`file://${encodeURI(join(folder, "self_test"))}`);
     const { sources: all, args } = sources(libDir);
-    await compile(program, [SELF_TEST, ...all], [`-DAPI=${api}`, "-g", ...args]);
+    await compile(program, [...selfTestSources(), ...all], [`-DAPI=${api}`, "-g", ...args]);
     const files = join(folder, "files");
     await Deno.mkdir(files);
     await run(join(folder, "self_test"), [files], { LD_LIBRARY_PATH: join(libDir, "lib64") });
