@@ -1,0 +1,50 @@
+#include "transport.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "call.h"
+
+static const struct {
+  const char *name;
+  bool remote;
+  /** Needs what libDir leads to. */
+  bool advanced;
+} MODES[] = {{"file", false, false}, {"san", true, true}, {"hotadd", true, true}, {"nbdssl", true, false}, {"nbd", true, false}};
+
+#define MODE_COUNT (sizeof MODES / sizeof MODES[0])
+
+/** The number of the mode at the start of a list, MODE_COUNT if it is unknown; moves `list` behind it. */
+static size_t next_mode(const char **list) {
+  size_t len = strcspn(*list, ":"), i = 0;
+  while (i < MODE_COUNT && (strlen(MODES[i].name) != len || memcmp(MODES[i].name, *list, len) != 0)) i++;
+  *list += len;
+  if (**list == ':') ++*list;
+  return i;
+}
+
+bool are_modes(const char *modes) {
+  if (is_empty(modes)) return true;
+  while (*modes != '\0') {
+    if (next_mode(&modes) == MODE_COUNT) return false;
+  }
+  return true;
+}
+
+static bool is_there(size_t mode) {
+  const char *name = MODES[mode].name;
+  return list_has(world_transports(), ':', name, strlen(name)) && (!MODES[mode].advanced || library_has_plugins());
+}
+
+const char *choose_mode(const char *modes) {
+  const char *list = is_empty(modes) ? world_transports() : modes;
+  bool wants_advanced = false;
+  while (*list != '\0') {
+    size_t mode = next_mode(&list);
+    if (mode == MODE_COUNT || !MODES[mode].remote) continue;
+    if (is_there(mode)) return MODES[mode].name;
+    wants_advanced = wants_advanced || MODES[mode].advanced;
+  }
+  // An advanced mode that is not there is no error: the disk comes by NBDSSL, silently.
+  return wants_advanced ? "nbdssl" : NULL;
+}
