@@ -71,6 +71,18 @@ export class ThreadError extends Error {
   override name = "ThreadError";
 }
 
+/** The disk library failed, or the server behind it, or there is none. Exit code 4. */
+export class DiskLibraryError extends Error {
+  override name = "DiskLibraryError";
+  /** The function of the library that failed, and its code, if one did. */
+  readonly fault?: { call: string; code: number };
+
+  constructor(message: string, options?: ErrorOptions & { fault?: { call: string; code: number } }) {
+    super(message, options);
+    this.fault = options?.fault;
+  }
+}
+
 /** Two inputs that are each well-formed do not belong together, or a block differs. Exit code 3. */
 export class MismatchError extends Error {
   override name = "MismatchError";

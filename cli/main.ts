@@ -1,7 +1,9 @@
 /** The command line: picks the command, prints the error, exits. */
 
 import { type Command, helpText, parse } from "./commands/options.ts";
+import { SERVER_COMMAND } from "./disks/vddk/protocol.ts";
 import {
+  DiskLibraryError,
   EXIT,
   EXIT_CODES,
   FormatError,
@@ -36,6 +38,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: "make a bitmap of the blocks in an rdiff",
     load: () => import("./commands/rdiff2bmp.ts"),
   },
+  doctor: { summary: "tell which disks can be used here", load: () => import("./commands/doctor.ts") },
   "print-bmp": { summary: "show a bitmap of changed blocks", load: () => import("./commands/print_bmp.ts") },
   thumbprint: {
     summary: "fetch the thumbprint of a server's certificate",
@@ -73,6 +76,8 @@ export async function main(argv: readonly string[]): Promise<number> {
         ? error.fault
         : error instanceof MismatchError
         ? { block: error.block }
+        : error instanceof DiskLibraryError
+        ? error.fault
         : {};
       sayIfPossible(JSON.stringify({ ok: false, error: { message, exitCode, ...details } }), argv);
     }
@@ -128,10 +133,17 @@ function exitCodeOf(error: unknown): number {
   if (error instanceof ReportedError) return exitCodeOf(error.cause);
   if (error instanceof UsageError) return EXIT.usage;
   if (error instanceof FormatError || error instanceof MismatchError) return EXIT.corrupt;
+  if (error instanceof DiskLibraryError) return EXIT.diskLibrary;
   if (error instanceof InterruptedError) {
     return { SIGHUP: EXIT.hungUp, SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated }[error.signal];
   }
   return EXIT.environment;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  if (Deno.args[0] === SERVER_COMMAND) {
+    (await import("./disks/vddk/server.ts")).serve();
+    Deno.exit(EXIT.done);
+  }
+  Deno.exit(await main(Deno.args));
+}

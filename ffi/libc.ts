@@ -1,9 +1,11 @@
 /**
- * The C library: where `Deno.dlopen` is called. What it is asked for is in the neighbouring files, one a purpose.
+ * The C library. What it is asked for is in the neighbouring files, one a purpose.
  *
  * Importing this file loads nothing. Without the library, the permission or the system there is none, and whoever asks
  * must do without: everything here has a slower way in Deno's own functions.
  */
+
+import { openLibrary } from "./open_library.ts";
 
 /** What differs between systems. Linux: `<fcntl.h>`, `<unistd.h>`; macOS: `sys/fcntl.h`, `sys/unistd.h`. */
 const SYSTEMS: Partial<Record<typeof Deno.build.os, System>> = {
@@ -35,6 +37,7 @@ export interface System {
 /** Access modes of `open`, the same everywhere. */
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
+export const O_RDWR = 2;
 
 function symbols(system: System) {
   return {
@@ -65,8 +68,40 @@ function symbols(system: System) {
       nonblocking: true,
       optional: true,
     },
+    // void *memcpy(void *to, const void *from, size_t count), once for each side that is no buffer
+    copyIn: {
+      name: "memcpy",
+      parameters: ["buffer", "pointer", "usize"],
+      result: "pointer",
+      nonblocking: true,
+    },
+    copyOut: {
+      name: "memcpy",
+      parameters: ["pointer", "buffer", "usize"],
+      result: "pointer",
+      nonblocking: true,
+    },
+    // int munmap(void *addr, size_t length)
+    munmap: { parameters: ["pointer", "usize"], result: "i32" },
     // int madvise(void *addr, size_t length, int advice)
     madvise: { parameters: ["buffer", "usize", "i32"], result: "i32" },
+    // int memfd_create(const char *name, unsigned flags): Linux
+    memfdCreate: { name: "memfd_create", parameters: ["buffer", "u32"], result: "i32", optional: true },
+    // int ftruncate(int fd, off_t length)
+    ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+    // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+    mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
+    // ssize_t write(int fd, const void *buf, size_t count): at once
+    write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+    // int dup(int fd), int dup2(int from, int to)
+    dup: { parameters: ["i32"], result: "i32" },
+    dup2: { parameters: ["i32", "i32"], result: "i32" },
+    // void (*signal(int number, void (*handler)(int)))(int)
+    signal: { parameters: ["i32", "pointer"], result: "pointer" },
+    // unsigned alarm(unsigned seconds)
+    alarm: { parameters: ["u32"], result: "u32" },
+    // void vwarnx(const char *format, va_list arguments): only its address is of use
+    vwarnx: { type: "pointer" },
   } as const;
 }
 
@@ -114,7 +149,7 @@ function load(system: System): Library | undefined {
   for (const library of system.libraries) {
     if (Deno.permissions.querySync({ name: "ffi", path: library }).state !== "granted") continue;
     try {
-      return Deno.dlopen(library, symbols(system)) as Library;
+      return openLibrary(library, symbols(system)) as Library;
     } catch {
       // The other C library, perhaps.
     }

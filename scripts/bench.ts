@@ -13,6 +13,7 @@ import type { Figure } from "./bench/figures.ts";
 import { BenchFolder } from "./bench/folder.ts";
 import { benchKernel, type KernelFigure } from "./bench/kernel.ts";
 import { type Options, parseOptions, USAGE } from "./bench/options.ts";
+import { remoteClaims, remoteLibrary } from "./bench/remote.ts";
 import { type Section, sectionsOf } from "./bench/sections.ts";
 import { claimTable, figureTable, kernelTable, verdict } from "./bench/table.ts";
 import { TARGETS } from "./bench/targets.ts";
@@ -31,17 +32,20 @@ async function main(): Promise<void> {
   const kernel = options.only.test("kernel") ? await benchKernel(options.rounds) : [];
   const vmdkbkp = vmdkbkpWith(options);
   await bench.warmUp(vmdkbkp);
-  const sections = sectionsOf(options, { vmdkbkp, folder: folder.path, note: (text) => notes.push(text) });
+  const note = (text: string) => void notes.push(text);
+  const libdir = await remoteLibrary(note);
+  const sections = sectionsOf(options, { vmdkbkp, folder: folder.path, libdir, note });
   const figures: Record<string, Figure[]> = {};
   for (const [name, section] of Object.entries(sections)) figures[name] = await bench.measure(section);
   bench.progress("");
 
-  const { mixed = [], start = [], sparse = [] } = figures;
+  const { mixed = [], start = [], sparse = [], remote = [] } = figures;
   const all = Object.values(figures).flat();
   if (all.some(({ peakMib }) => peakMib === undefined)) {
     notes.push("peak memory is not measured of all: there is no /proc, or a command ended too soon");
   }
-  const claims = claimsOf({ kernel, mixed, start, sparse, all, mib: options.mib });
+  const { mib } = options;
+  const claims = [...claimsOf({ kernel, mixed, start, sparse, all, mib }), ...remoteClaims({ remote, mib })];
   if (options.json) printJson({ options, figures, kernel, claims, notes });
   else printTables({ sections, figures, kernel, claims, notes });
 }

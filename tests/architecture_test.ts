@@ -43,7 +43,7 @@ const usersOf = (pattern: RegExp) =>
   ) => name);
 
 Deno.test("Deno.dlopen, WebAssembly and Deno.exit each appear in one file", () => {
-  assertEquals(usersOf(/Deno\.dlopen\b/), ["ffi/libc.ts"]);
+  assertEquals(usersOf(/Deno\.dlopen\b/), ["ffi/open_library.ts"]);
   assertEquals(usersOf(/\bWebAssembly\./), ["cli/core/instance.ts"]);
   assertEquals(usersOf(/Deno\.exit\(/), ["cli/main.ts"]);
 });

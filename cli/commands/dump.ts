@@ -8,6 +8,8 @@ import { openForReading } from "../disks/open.ts";
 import { UsageError } from "../errors.ts";
 import { DigestReader, DumpReader } from "../pipeline/archive_reader.ts";
 import { dumpChanged, dumpFull, type DumpResult } from "../pipeline/dump.ts";
+import type { LibraryDisks } from "./library.ts";
+import { LIBRARY_OPTIONS, passwordStreams, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
 import { formatSize } from "./progress.ts";
 import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, type Report, Session } from "./session.ts";
@@ -32,13 +34,17 @@ export const command = newCommand("dump", {
   --mode incr  reads the blocks that a bitmap names
 
 diff and incr also write the rdiff that leads from the new dump back to the previous one.
-Archives whose name ends in .gz or .zst are compressed. "-" is standard input or output.`,
+Archives whose name ends in .gz or .zst are compressed. "-" is standard input or output.
+
+Disks of a server (--remote), and with --libdir those of this machine, are read through VMware's disk library.`,
   examples: `
 vmdkbkp dump --mode full --local disk.vmdk --dumpout 0.dump.zst --digestout 0.digest
 vmdkbkp dump --mode diff --local disk.vmdk --dumpin 0.dump.zst --digestin 0.digest \\
     --dumpout 1.dump.zst --digestout 1.digest --rdiffout 0.rdiff.zst
 vmdkbkp dump --mode incr --local disk.vmdk --bmpin changed.bmp --dumpin 1.dump.zst --digestin 1.digest \\
-    --dumpout 2.dump.zst --digestout 2.digest --rdiffout 1.rdiff.zst`,
+    --dumpout 2.dump.zst --digestout 2.digest --rdiffout 1.rdiff.zst
+vmdkbkp dump --mode full --server vc1.example --username backup --thumbprint 12:34:... \\
+    --vm vm-16 --snapshot snapshot-47 --remote "[ds1] web/web.vmdk" --dumpout 0.dump --digestout 0.digest`,
   args: { "[disk]": "the disk, instead of --local" },
   options: {
     mode: { value: "mode", choices: ["full", "diff", "incr"], required: true, help: "what to read" },
@@ -57,13 +63,14 @@ vmdkbkp dump --mode incr --local disk.vmdk --bmpin changed.bmp --dumpin 1.dump.z
     level: LEVEL,
     force: { help: "replace outputs that exist" },
     allowOutside: { help: "let a VMDK name extents outside its folder" },
+    ...LIBRARY_OPTIONS,
   },
 });
 
 type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, args: string[]): Promise<number> {
-  const diskPath = theDisk(options.local, args);
+  const diskPath = theDisk(options, args);
   for (const name of FILES) {
     const needed = NEEDED[options.mode].includes(name);
     if (needed && options[name] === undefined) {
@@ -74,19 +81,41 @@ export async function run(options: Options, args: string[]): Promise<number> {
     }
   }
   const start = performance.now();
-  using session = await Session.start(options, {
-    inputs: [diskPath, ...definedPaths(options.dumpin, options.digestin, options.bmpin)],
+  await using disks = await libraryDisks({ ...options, local: diskPath });
+  await using session = await Session.start(options, {
+    inputs: definedPaths(
+      diskPath,
+      options.dumpin,
+      options.digestin,
+      options.bmpin,
+      ...passwordStreams(options),
+    ),
     outputs: [options.dumpout, options.digestout, options.rdiffout],
   });
-  const disk = session.using(
-    await openForReading(diskPath, { ...options, warn: (line) => session.warn(line) }),
-  );
+  // A bitmap names fewer blocks than are allocated, and to ask which are takes time.
+  const vddk = await disks?.open(session, { readOnly: true, mapped: options.mode !== "incr" });
+  const disk = vddk ?? await openFile(session, diskPath!, options);
   session.addInputs(disk.files);
   const dump = options.mode === "full"
     ? await full(session, disk, options)
     : await changed(session, disk, options);
   session.commit();
-  return session.report(report(dump, { disk, options, seconds: secondsSince(start) }));
+  // After the archives have their names: however the library ends, they are complete.
+  await vddk?.close();
+  const said = vddk && disks?.report(vddk);
+  const { text, json } = report(dump, { disk, options, seconds: secondsSince(start) });
+  return session.report({ text: [...text, ...said?.text ?? []], json: { ...json, ...said?.json } });
+}
+
+/** The disk behind the library that the options name, if they do. */
+async function libraryDisks(options: Options): Promise<LibraryDisks | undefined> {
+  if (!wantsLibrary(options)) return void refuseLibraryOptions(options);
+  const { LibraryDisks } = await import("./library.ts");
+  return new LibraryDisks(options).start();
+}
+
+async function openFile(session: Session, path: string, options: Options): Promise<ReadableDisk> {
+  return session.using(await openForReading(path, { ...options, warn: (line) => session.warn(line) }));
 }
 
 interface Done {
@@ -152,13 +181,14 @@ function newHeader(
   };
 }
 
-function theDisk(local: string | undefined, args: string[]): string {
-  const disks = definedPaths(local, ...args);
-  if (disks.length === 0) throw new UsageError("Cannot dump: no disk is named (--local)");
+/** The disk that is named as a file; undefined for one of a server. */
+function theDisk({ local, remote }: Options, args: string[]): string | undefined {
+  const disks = definedPaths(local, remote, ...args);
+  if (disks.length === 0) throw new UsageError("Cannot dump: no disk is named (--local, --remote)");
   if (disks.length > 1) {
     throw new UsageError(`Cannot dump: more than one disk is named ("${disks.join('", "')}")`);
   }
-  return disks[0];
+  return remote === undefined ? disks[0] : undefined;
 }
 
 function blockBytesOf(text: string | undefined): number | undefined {

@@ -164,7 +164,8 @@ function term(flag: string, { short, value }: Option): string {
     (value === undefined ? "" : ` <${value}>`);
 }
 
-function flagOf(name: string): string {
+/** `allow-outside` of `allowOutside`. */
+export function flagOf(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

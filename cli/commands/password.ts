@@ -1,7 +1,6 @@
 /** Where the password of a server comes from: an option, a file, the environment, or the user at the terminal. */
 
 import { UsageError } from "../errors.ts";
-import type { Options } from "./options.ts";
 import { askHidden, hasTerminal } from "./terminal.ts";
 
 /** As `--password`, but not in the process list. */
@@ -19,15 +18,6 @@ const LINE_FEED = 10;
 const READ_BY_OTHERS = 0o004;
 const READ_BY_GROUP = 0o040;
 const ROOT_ID = 0;
-
-/** The options of a command that logs in to a server. */
-export const PASSWORD_OPTIONS = {
-  password: { value: "text", help: "password of the server; other users see it in the process list" },
-  passwordFile: {
-    value: "file",
-    help: `file with the password in its first line, or - (default: $${PASSWORD_VARIABLE}, or ask for it)`,
-  },
-} as const satisfies Options;
 
 /** What the command line says about the password. */
 export interface PasswordChoice {

@@ -1,12 +1,11 @@
 /** `vmdkbkp restore`: write a generation back to a disk. */
 
 import type { DumpHeader } from "../archive/header.ts";
-import { createDisk } from "../disks/create.ts";
-import { openForWriting } from "../disks/open.ts";
 import type { WritableDisk } from "../disks/disk.ts";
 import { UsageError } from "../errors.ts";
 import { assertNoInput } from "../files/outputs.ts";
-import type { Chain } from "../pipeline/chain.ts";
+import { DigestReader } from "../pipeline/archive_reader.ts";
+import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
 import {
   assertRoom,
   proveReadable,
@@ -14,7 +13,10 @@ import {
   type RestoreOptions,
   type RestoreResult,
 } from "../pipeline/restore.ts";
+import { verifyDisk } from "../pipeline/verify.ts";
+import { LIBRARY_OPTIONS, passwordStreams } from "./library_options.ts";
 import type { ValuesOf } from "./options.ts";
+import { openTarget, type RestoreTarget } from "./restore_target.ts";
 import { newCommand, Session, STREAM } from "./session.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
@@ -29,33 +31,33 @@ Rdiffs without a dump turn a disk that is at the newer generation into the older
   examples: `
 vmdkbkp restore --create --local disk.vmdk --metadata 2.dump.zst
 vmdkbkp restore --create --local old.raw 2.dump.zst 1.rdiff.zst 0.rdiff.zst
-vmdkbkp restore --local /dev/sdx 2.dump.zst`,
+vmdkbkp restore --local /dev/sdx 2.dump.zst
+vmdkbkp restore --server vc1.example --username backup --thumbprint 12:34:... --vm vm-16 \\
+    --remote "[ds1] web/web.vmdk" --verify --digestin 0.digest 2.dump.zst 1.rdiff.zst 0.rdiff.zst`,
   args: { "<archives...>": "a dump and rdiffs, newest first" },
   options: {
-    local: { value: "disk", required: true, help: "the disk to write" },
+    local: { value: "disk", help: "the disk to write" },
     format: { value: "format", choices: ["raw", "vmdk"], help: "take the disk as this, whatever its name" },
     create: { help: "make the disk" },
     omitzeroblock: { help: "do not write zero blocks: only for a disk that is empty" },
     metadata: { help: "write the disk's metadata too" },
+    verify: { help: "read the disk back and compare it with --digestin" },
+    digestin: { value: "file", help: "with --verify: digest of the last archive's generation" },
     blocksize: { value: "bytes", help: "must be that of the archives" },
     force: { help: "with --create: replace the disk if it exists" },
     allowOutside: { help: "let a VMDK name extents outside its folder" },
+    ...LIBRARY_OPTIONS,
   },
 });
 
 type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, archives: string[]): Promise<number> {
-  if (options.local === STREAM) throw new UsageError('Cannot restore to "-": name a disk');
-  const stream = options.create ? undefined : archives.find(isStream);
-  if (stream !== undefined) {
-    throw new UsageError(
-      `Cannot restore "${stream}" to an existing disk: the archive could not be proved before the disk is ` +
-        `overwritten; use --create, or save it to a file first`,
-    );
-  }
+  refuse(options, archives);
   const start = performance.now();
-  using session = await Session.start(options, { inputs: archives });
+  const digestPath = options.digestin === undefined ? [] : [options.digestin];
+  const inputs = [...archives, ...digestPath, ...passwordStreams(options)];
+  await using session = await Session.start(options, { inputs });
   const { core } = session;
   let chain = await session.chain(archives);
   const { header } = chain;
@@ -67,11 +69,8 @@ export async function run(options: Options, archives: string[]): Promise<number>
   if (options.create && !header.full) {
     throw new UsageError(`Cannot create a disk from rdiffs alone: "${archives[0]}" is not a dump`);
   }
-  const disk = session.using(
-    options.create
-      ? create(session, header, options)
-      : await openForWriting(options.local, { ...options, warn: (line) => session.warn(line) }),
-  );
+  const target = await openTarget(session, header, options);
+  const { disk } = target;
   if (options.metadata && !disk.keepsMetadata) {
     throw new UsageError(
       `Cannot use --metadata with disk "${disk.path}": a ${disk.format} disk has no place for them`,
@@ -89,12 +88,18 @@ export async function run(options: Options, archives: string[]): Promise<number>
     core.release(session.memory);
     chain = await session.chain(archives);
   }
+  const digest = options.digestin === undefined
+    ? undefined
+    : await DigestReader.open(core, await session.source(options.digestin));
+  if (digest !== undefined) assertSameGeneration(chain.readers.at(-1)!, digest);
   // Before the data: what a descriptor cannot express is found while the disk is as it was.
   if (options.metadata) await disk.writeMetadata(header.metadata);
   const result = options.create
     ? await restore(core, { chain, disk }, session.run)
     : await overwrite(session, { chain, disk }, { ...session.run, omitZeroBlocks: options.omitzeroblock });
-  session.commit();
+  await target.complete();
+  const verifiedBlocks = digest && await verify(session, { target, digest, header });
+  const said = await target.report();
   const seconds = secondsSince(start);
   const { blocks, writtenBlocks, zeroBlocks, absentBlocks } = result;
   return session.report({
@@ -109,6 +114,8 @@ export async function run(options: Options, archives: string[]): Promise<number>
           } bytes are as they were`,
         ]
         : []),
+      ...(verifiedBlocks === undefined ? [] : ["  read back: all blocks are as the digest says"]),
+      ...said.text,
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
     json: {
@@ -117,9 +124,38 @@ export async function run(options: Options, archives: string[]): Promise<number>
       format: disk.format,
       ...headerJson(header),
       ...result,
+      ...(verifiedBlocks === undefined ? {} : { verifiedBlocks }),
+      ...said.json,
       seconds,
     },
   });
+}
+
+/** @throws {UsageError} if the command line cannot be meant */
+function refuse(options: Options, archives: string[]): void {
+  if (options.local === STREAM) throw new UsageError('Cannot restore to "-": name a disk');
+  if (options.local === undefined && options.remote === undefined) {
+    throw new UsageError("Cannot restore: no disk is named (--local, --remote)");
+  }
+  if ((options.verify === undefined) !== (options.digestin === undefined)) {
+    throw new UsageError("Cannot use --verify without --digestin, nor --digestin without --verify");
+  }
+  const stream = options.create ? undefined : archives.find(isStream);
+  if (stream !== undefined) {
+    throw new UsageError(
+      `Cannot restore "${stream}" to an existing disk: the archive could not be proved before the disk is ` +
+        `overwritten; use --create, or save it to a file first`,
+    );
+  }
+}
+
+/** Reads the disk back. @throws {MismatchError} if it does not hold what was restored */
+async function verify(
+  session: Session,
+  { target, digest, header }: { target: RestoreTarget; digest: DigestReader; header: DumpHeader },
+): Promise<number> {
+  const disk = await target.readBack();
+  return await verifyDisk(session.core, { disk, digest, capacityBytes: header.capacityBytes }, session.run);
 }
 
 /** Restores in place: from the first write to the last the disk is neither what it was nor what it is to be. */
@@ -146,14 +182,4 @@ function isStream(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-function create(session: Session, header: DumpHeader, options: Options): WritableDisk {
-  const { capacityBytes, adapterType } = header;
-  const metadata = options.metadata ? header.metadata : undefined;
-  return createDisk(
-    options.local,
-    { capacityBytes, adapterType, metadata },
-    (path) => session.openOutput(path),
-  );
 }

@@ -38,6 +38,14 @@ export interface Report {
   exitCode?: number;
 }
 
+/** Prints a report as the user wants it; returns the exit code. */
+export function printReport({ json }: { json?: boolean }, report: Report, print = console.log): number {
+  const exitCode = report.exitCode ?? EXIT.done;
+  const text = json ? JSON.stringify({ ok: exitCode === EXIT.done, ...report.json }) : report.text.join("\n");
+  if (text !== "") print(text);
+  return exitCode;
+}
+
 /** Standard input or output instead of a file. */
 export const STREAM = "-";
 
@@ -91,7 +99,7 @@ export interface SessionPaths {
 }
 
 /** One run of a command: opens its files, cleans up on every way out. */
-export class Session implements Disposable {
+export class Session implements Disposable, AsyncDisposable {
   readonly core: Core;
   readonly #crew: Crew;
   /** The core's memory as it was at the start, for {@linkcode Core.release}. */
@@ -132,7 +140,7 @@ export class Session implements Disposable {
     }
     const session = new Session(await Core.load(), options, paths);
     if (Deno.env.has(THREADS_VARIABLE)) await session.#crew.start();
-    else if (hasMuchToCompress(paths)) session.#crew.expectPieces();
+    else if (hasMuchToCompress(paths)) session.#crew.expectWork();
     return session;
   }
 
@@ -143,6 +151,11 @@ export class Session implements Disposable {
       signal: this.#signal,
       onProgress: (progress) => this.#progress.show(progress),
     };
+  }
+
+  /** Has a worker start while this thread waits for something else. */
+  expectWork(): void {
+    this.#crew.expectWork();
   }
 
   /** Names more files that the command reads: those of a disk. No output may be one of them. */
@@ -241,11 +254,7 @@ export class Session implements Disposable {
   /** Prints a report, to standard error where standard output carries data, and returns the exit code. */
   report(report: Report): number {
     this.#progress.clear();
-    const exitCode = report.exitCode ?? EXIT.done;
-    const json = () => JSON.stringify({ ok: exitCode === EXIT.done, ...report.json });
-    const text = this.#json ? json() : report.text.join("\n");
-    if (text !== "") (this.#usesStdout ? console.error : console.log)(text);
-    return exitCode;
+    return printReport({ json: this.#json }, report, this.#usesStdout ? console.error : console.log);
   }
 
   /** Writes a part of a result that is too long to be held. */
@@ -262,8 +271,16 @@ export class Session implements Disposable {
 
   [Symbol.dispose](): void {
     this.#progress.clear();
-    for (const disposable of this.#disposables) disposable[Symbol.dispose]();
+    for (const disposable of this.#disposables.splice(0)) disposable[Symbol.dispose]();
     this.#outputs[Symbol.dispose]();
+  }
+
+  /** The same, but waits for what takes its time to close. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const resource of this.#disposables as Partial<AsyncDisposable>[]) {
+      await resource[Symbol.asyncDispose]?.();
+    }
+    this[Symbol.dispose]();
   }
 }
 

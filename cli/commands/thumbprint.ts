@@ -2,7 +2,8 @@
 
 import { EXIT } from "../errors.ts";
 import type { ValuesOf } from "./options.ts";
-import { fetchCertificate, formatServer, parseServer } from "./server_certificate.ts";
+import { formatServer, parseServer } from "./server_address.ts";
+import { fetchCertificate } from "./server_certificate.ts";
 import { type CommonOptions, newCommand } from "./session.ts";
 
 export const command = newCommand("thumbprint", {

@@ -39,6 +39,8 @@ export interface ReadableDisk extends DiskDescription, Disposable {
    * @throws {FormatError} if the image ends too early or is damaged
    */
   read(into: Uint8Array, offsetBytes: number): void | Promise<void>;
+  /** Whether many reads should be under way at a time: the disk does them in their order, and should not wait for the next. */
+  readonly overlaps?: boolean;
 }
 
 /** A disk that can be written. */

@@ -3,40 +3,52 @@
 import type { ReadableDisk } from "../disks/disk.ts";
 import type { Batch } from "./batch.ts";
 
+/** What of a disk is of use here. */
+type Readable = Pick<ReadableDisk, "path" | "capacityBytes" | "overlaps" | "extentAt" | "read">;
+
 /**
  * Fills the blocks of `batch` from `start` to before `end`. Blocks that lie in a hole become ZERO without being read;
  * of the last block of the disk, what lies behind the capacity is zeros. Returns how many blocks were read.
  */
 export async function readDisk(
-  disk: ReadableDisk,
+  disk: Readable,
   batch: Batch,
   { start, end }: { start: number; end: number },
 ): Promise<number> {
   const { blockBytes } = batch;
   let blocksRead = 0;
-  for (let block = start; block < end;) {
-    const offset = block * blockBytes;
-    const extent = await disk.extentAt(offset);
-    const endsDisk = extent.endBytes >= disk.capacityBytes;
-    // Of a hole only the blocks that lie in it wholly are skipped, of data every block that it touches is read.
-    const wholeBlocks = endsDisk ? end - block : Math.floor((extent.endBytes - offset) / blockBytes);
-    if (extent.zero && wholeBlocks > 0) {
-      const runEnd = Math.min(end, block + wholeBlocks);
-      batch.table.fill(batch.core.ZERO, block - batch.first, runEnd - batch.first);
+  const underWay: Promise<void>[] = [];
+  try {
+    for (let block = start; block < end;) {
+      const offset = block * blockBytes;
+      const extent = await disk.extentAt(offset);
+      const endsDisk = extent.endBytes >= disk.capacityBytes;
+      // Of a hole only the blocks that lie in it wholly are skipped, of data every block that it touches is read.
+      const wholeBlocks = endsDisk ? end - block : Math.floor((extent.endBytes - offset) / blockBytes);
+      if (extent.zero && wholeBlocks > 0) {
+        const runEnd = Math.min(end, block + wholeBlocks);
+        batch.table.fill(batch.core.ZERO, block - batch.first, runEnd - batch.first);
+        block = runEnd;
+        continue;
+      }
+      const touchedBlocks = Math.max(1, Math.ceil((extent.endBytes - offset) / blockBytes));
+      const runEnd = Math.min(end, block + touchedBlocks);
+      const run = readRun(disk, batch, { start: block, end: runEnd });
+      if (disk.overlaps) underWay.push(run);
+      else await run;
+      blocksRead += runEnd - block;
       block = runEnd;
-      continue;
     }
-    const touchedBlocks = Math.max(1, Math.ceil((extent.endBytes - offset) / blockBytes));
-    const runEnd = Math.min(end, block + touchedBlocks);
-    await readRun(disk, batch, { start: block, end: runEnd });
-    blocksRead += runEnd - block;
-    block = runEnd;
+  } finally {
+    // All of them, even if one fails: until then the batch is in use.
+    await Promise.allSettled(underWay);
   }
+  await Promise.all(underWay);
   return blocksRead;
 }
 
 async function readRun(
-  disk: ReadableDisk,
+  disk: Readable,
   batch: Batch,
   { start, end }: { start: number; end: number },
 ): Promise<void> {

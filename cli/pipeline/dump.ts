@@ -56,18 +56,22 @@ export async function dumpFull(core: Core, job: FullDump, options: RunOptions = 
   const result = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
   const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Batch(core, blockBytes));
   let first = 0;
-  const read = async (batch: Batch) => {
+  const next = (batch: Batch) => {
     if (!batch.start(first, blockCount)) return false;
     first = batch.end;
-    result.blocksRead += await readDisk(disk, batch, { start: batch.first, end: batch.end });
     return true;
+  };
+  const read = async (batch: Batch) => {
+    const blocksRead = await readDisk(disk, batch, { start: batch.first, end: batch.end });
+    result.blocksRead += blocksRead;
   };
   const write = async (batch: Batch) => {
     result.zeroBlocks += batch.countZeros();
     await dump.write(batch);
     await digest.write(batch);
   };
-  await convey(ring, read, [
+  await convey(ring, next, [
+    { together: disk.overlaps, each: read },
     { together: true, each: (batch) => batch.hash(crew) },
     { each: write },
     { each: (batch) => checkpoint.passBatch(batch, header) },
@@ -141,7 +145,8 @@ export async function dumpChanged(
       const start = changedBlocks?.next(block, end, true) ?? block;
       block = changedBlocks?.next(start, end, false) ?? end;
       if (start === end) break;
-      result.blocksRead += await readDisk(disk, newer, { start, end: block });
+      const blocksRead = await readDisk(disk, newer, { start, end: block });
+      result.blocksRead += blocksRead;
     }
   };
   const verifyAndCompare = async (pair: Pair) => {
@@ -171,7 +176,7 @@ export async function dumpChanged(
     await digest.write(newer);
   };
   await convey(ring, readOlder, [
-    { each: readNewer },
+    { together: disk.overlaps, each: readNewer },
     { together: true, each: verifyAndCompare },
     { each: write },
     { each: ({ newer }) => checkpoint.passBatch(newer, header) },

@@ -133,8 +133,8 @@ export class Crew implements Disposable {
     }
   }
 
-  /** Starts a worker now, since there will be much to compress or decompress: it is ready when that begins. */
-  expectPieces(): void {
+  /** Starts a worker now, since there will be much to do: it is ready when that begins. */
+  expectWork(): void {
     if (this.#members.length === 0) this.#startWorker();
   }
 

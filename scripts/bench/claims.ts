@@ -118,7 +118,8 @@ function startClaim({ start }: Measured): Claim {
   });
 }
 
-function compared(
+/** A ratio beside what it is to be. */
+export function compared(
   name: string,
   { value, to, of, atLeast = -Infinity, atMost = Infinity }: {
     value?: number;

@@ -15,6 +15,7 @@ import { backupLines, compressorLines, installedLines } from "./foreign.ts";
 import type { Recipe } from "./inputs.ts";
 import type { Line } from "./lines.ts";
 import type { Options } from "./options.ts";
+import { FAST_SHARE, remoteLines, remoteRecipes } from "./remote.ts";
 
 const MIB = 1024 * 1024;
 /** The disks of one kind of content are half as large as the mixed one and run less often: gzip takes long on them. */
@@ -36,7 +37,13 @@ export interface Section {
 /** The sections of a run, in the order of their tables. */
 export function sectionsOf(
   { mib, rounds, quick }: Options,
-  { vmdkbkp, folder, note }: { vmdkbkp: Vmdkbkp; folder: string; note: (text: string) => void },
+  { vmdkbkp, folder, libdir, note }: {
+    vmdkbkp: Vmdkbkp;
+    folder: string;
+    /** Where the stand-in for the disk library is, if it is. */
+    libdir?: string;
+    note: (text: string) => void;
+  },
 ): Record<string, Section> {
   const compressors = quick ? [] : installedLines(compressorLines(), note);
   const backups = quick ? [] : installedLines(backupLines(folder), note);
@@ -71,6 +78,13 @@ export function sectionsOf(
       recipes: otherRecipes({ mib }),
       rounds,
       outputBytes: mib * MIB,
+    },
+    remote: {
+      title: `Disk of ${mib * FAST_SHARE} MiB (a slow one of ${mib} MiB) of a server that the stand-in plays`,
+      lines: libdir === undefined ? [] : remoteLines(vmdkbkp, libdir),
+      recipes: remoteRecipes({ mib }),
+      rounds: Math.min(rounds, EXTRA.rounds),
+      outputBytes: mib * FAST_SHARE / 2 * MIB,
     },
     start: {
       title: "Start",

@@ -193,23 +193,3 @@ Deno.test({
     assertEquals(await disk.extentAt(5), { endBytes: MIB, zero: false });
   },
 });
-
-Deno.test("Deno.dlopen appears in ffi/ only", () => {
-  const root = new URL("../../", import.meta.url);
-  const found: string[] = [];
-  for (const room of ["cli", "ffi", "scripts"]) {
-    for (const path of sourcesIn(new URL(`${room}/`, root))) {
-      if (Deno.readTextFileSync(path).includes("Deno.dlopen(")) {
-        found.push(path.pathname.slice(root.pathname.length));
-      }
-    }
-  }
-  assertEquals(found, ["ffi/libc.ts"]);
-});
-
-function* sourcesIn(folder: URL): Generator<URL> {
-  for (const entry of Deno.readDirSync(folder)) {
-    if (entry.isDirectory) yield* sourcesIn(new URL(`${entry.name}/`, folder));
-    else if (entry.name.endsWith(".ts")) yield new URL(entry.name, folder);
-  }
-}

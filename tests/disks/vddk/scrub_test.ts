@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { scrub } from "../../cli/commands/scrub.ts";
+import { scrub } from "../../../cli/disks/vddk/scrub.ts";
 
 const PASSWORD = `pä"ss\\w/o&r<d >'%25!`;
 

@@ -1,0 +1,131 @@
+/** `vmdkbkp doctor`: which disks can be used here, and why not. */
+
+import type { Examination } from "../disks/vddk/examine.ts";
+import {
+  type FoundLibrary,
+  LIBDIR_VARIABLE,
+  libDirVariable,
+  libraryIn,
+  placesFor,
+} from "../disks/vddk/find.ts";
+import { EXIT } from "../errors.ts";
+import { LIBRARY_OPTIONS } from "./library_options.ts";
+import type { ValuesOf } from "./options.ts";
+import { newCommand, printReport } from "./session.ts";
+
+/** The library starts in a second or two. */
+const TIMEOUT_SECONDS = 60;
+
+/** What each permission is for. */
+const PERMISSIONS = {
+  read: "to read disks and archives",
+  write: "to write them",
+  env: "to hear of settings",
+  ffi: "for VMware's library, and to know the holes of sparse files",
+  run: "to run VMware's library in a process of its own",
+  net: "to fetch thumbprints",
+} as const;
+
+export const command = newCommand("doctor", {
+  description: `Tell which kinds of disks can be used here, and what is missing for the others.
+
+VMware's library is looked for, started and ended; no server is asked. With --libdir (or ${LIBDIR_VARIABLE})
+the exit code is 4 if the library there cannot be used.`,
+  examples: `
+vmdkbkp doctor
+vmdkbkp doctor --libdir /opt/vmware-vix-disklib-distrib --json`,
+  args: {},
+  options: { libdir: LIBRARY_OPTIONS.libdir, config: LIBRARY_OPTIONS.config },
+});
+
+type Options = ValuesOf<typeof command>;
+
+export async function run(options: Options): Promise<number> {
+  const denied = deniedPermissions();
+  const places = placesFor(options.libdir);
+  const library = places.map(libraryIn).find((found) => found !== undefined);
+  const config = options.config === undefined ? undefined : readability(options.config);
+  const examination = library && await start(library, { options, denied });
+  const usable = examination !== undefined && examination.failure === undefined &&
+    config?.problem === undefined;
+  const isNamed = (options.libdir ?? libDirVariable()) !== undefined;
+  const exitCode = usable || !isNamed ? EXIT.done : EXIT.diskLibrary;
+  return printReport(options, {
+    text: [
+      `Disks in files (raw, VMDK): ${denied.includes("read") ? "not usable" : "usable"}`,
+      `  holes of sparse files: ${
+        denied.includes("ffi") ? "not known, everything is read" : "known, not read"
+      }`,
+      `Disks behind VMware's library (--remote, --libdir): ${usable ? "usable" : "not usable"}`,
+      ...libraryLines(library, places, examination),
+      ...(config === undefined
+        ? []
+        : [`  config: ${options.config}${config.problem ? `: ${config.problem}` : ""}`]),
+      `Permissions: ${denied.length === 0 ? "all are granted" : "not granted:"}`,
+      ...denied.map((name) => `  --allow-${name}  ${PERMISSIONS[name]}`),
+    ],
+    json: {
+      command: "doctor",
+      ok: exitCode === EXIT.done,
+      files: { usable: !denied.includes("read"), holesKnown: !denied.includes("ffi") },
+      library: {
+        usable,
+        places,
+        ...library,
+        ...examination,
+        ...(config?.problem ? { config: config.problem } : {}),
+      },
+      deniedPermissions: denied,
+    },
+    exitCode,
+  });
+}
+
+async function start(
+  library: FoundLibrary,
+  { options, denied }: { options: Options; denied: readonly string[] },
+): Promise<Examination> {
+  const needed = ["ffi", "run", "env"].filter((name) => denied.includes(name));
+  if (needed.length > 0) {
+    const flags = needed.map((name) => `--allow-${name}`).join(" ");
+    return { failure: `Deno was started without ${flags}`, missingFunctions: [], complaints: [] };
+  }
+  const { examine } = await import("../disks/vddk/examine.ts");
+  return await examine(library, { configFile: options.config, timeoutSeconds: TIMEOUT_SECONDS });
+}
+
+function libraryLines(
+  library: FoundLibrary | undefined,
+  places: readonly string[],
+  examination: Examination | undefined,
+): string[] {
+  if (library === undefined || examination === undefined) {
+    return [
+      `  no libvixDiskLib.so in ${places.join(", ")}`,
+      `  name the folder with --libdir or ${LIBDIR_VARIABLE}`,
+    ];
+  }
+  const { failure, transportModes, missingFunctions, complaints } = examination;
+  return [
+    `  library: ${library.path} (version ${library.version})`,
+    ...(failure === undefined ? [] : [`  cannot be started: ${failure}`]),
+    ...(transportModes === undefined ? [] : [`  transport modes: ${transportModes}`]),
+    ...(missingFunctions.length === 0 ? [] : [`  does without: ${missingFunctions.join(", ")}`]),
+    ...complaints.map((line) => `  complains: ${line}`),
+  ];
+}
+
+/** Asked without a prompt. */
+function deniedPermissions(): (keyof typeof PERMISSIONS)[] {
+  const names = Object.keys(PERMISSIONS) as (keyof typeof PERMISSIONS)[];
+  return names.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
+}
+
+function readability(path: string): { problem?: string } {
+  try {
+    Deno.readTextFileSync(path);
+    return {};
+  } catch (error) {
+    return { problem: (error as Error).message };
+  }
+}

@@ -1,0 +1,242 @@
+/** Disks behind libvixDiskLib, as the command line describes them. */
+
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
+import { VddkDisk } from "../disks/vddk/disk.ts";
+import { type FoundLibrary, LIBDIR_VARIABLE, libraryIn, placesFor } from "../disks/vddk/find.ts";
+import type { LibraryEvent, SessionSetup } from "../disks/vddk/session.ts";
+import { LibraryProcess } from "../disks/vddk/process.ts";
+import { DiskLibraryError, UsageError } from "../errors.ts";
+import type { LibraryOptions } from "./library_options.ts";
+import { flagOf } from "./options.ts";
+import { readPassword } from "./password.ts";
+import { parseServer } from "./server_address.ts";
+import type { Session } from "./session.ts";
+
+type Target = NonNullable<SessionSetup["target"]>;
+
+const DEFAULTS = { readSize: 1024 * 1024, retries: 10, retryWait: 1, timeout: 600 };
+const DEFAULT_MODES = "nbdssl:nbd";
+const SAN_MODES = "san:nbdssl:nbd";
+const MAX_TRANSFER_BYTES = 32 * 1024 * 1024;
+
+/** What the disk is opened for. */
+export interface Purpose {
+  readOnly: boolean;
+  /** Whether allocated blocks are asked for. */
+  mapped: boolean;
+  /** Make the disk, of this machine. */
+  create?: { capacityBytes: number; adapterType: number };
+}
+
+/**
+ * Opens disks behind the library, and collects what is to be said of it.
+ *
+ * The password is asked for once.
+ */
+export class LibraryDisks implements AsyncDisposable {
+  /** What did not go as it should and was not the end. */
+  readonly events: LibraryEvent[] = [];
+  readonly #options: LibraryOptions;
+  readonly #library: FoundLibrary;
+  readonly #timeoutSeconds: number;
+  #target?: Target;
+  /** Not in use yet. */
+  #process?: LibraryProcess;
+
+  /**
+   * @throws {UsageError} if the options do not name a disk, or contradict each other
+   * @throws {DiskLibraryError} if there is no library
+   */
+  constructor(options: LibraryOptions) {
+    checkTogether(options);
+    this.#options = options;
+    if (options.remote !== undefined) this.#target = targetOf(options);
+    this.#timeoutSeconds = numberOf(options, "timeout", { min: 1, max: 86_400 });
+    this.#library = findLibrary(text(options.libdir));
+  }
+
+  /** Starts the library's process, so that it is there when a disk is opened: it takes a tenth of a second. */
+  start(): this {
+    const { bundleDir } = this.#library;
+    this.#process = new LibraryProcess({ bundleDir, timeoutSeconds: this.#timeoutSeconds });
+    return this;
+  }
+
+  /** Opens the disk that the options name. @throws {DiskLibraryError} if the library does not */
+  async open(session: Session, { readOnly, mapped, create }: Purpose): Promise<VddkDisk> {
+    const options = this.#options;
+    const target = this.#target && await this.#logIn(session, this.#target);
+    const path = target === undefined ? absolute(options.local!) : text(options.remote)!;
+    const log = this.#logSink(session);
+    const opening = VddkDisk.open({
+      library: this.#library,
+      process: this.#process,
+      configFile: text(options.config),
+      target,
+      snapshot: text(options.snapshot)?.replace(/^moref=/i, ""),
+      modes: target && modesOf(options),
+      path,
+      readOnly,
+      create: create && {
+        path: temporaryName(path),
+        capacitySectors: create.capacityBytes / 512,
+        adapterType: create.adapterType,
+      },
+      retries: numberOf(options, "retries", { min: 0, max: 1000 }),
+      firstWaitMs: numberOf(options, "retryWait", { min: 0, max: 3600, whole: false }) * 1000,
+      timeoutSeconds: this.#timeoutSeconds,
+      callBytes: callBytesOf(options),
+      mapped,
+      onEvent: (event) => {
+        this.events.push(event);
+        if (event.kind === "retry") session.warn(event.text);
+      },
+      log,
+    });
+    this.#process = undefined;
+    // This thread has to ask the library for every part, and should not be hashing; the library takes a while to start.
+    session.expectWork();
+    return session.using(await opening);
+  }
+
+  /** Ends a process that was not needed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process?.end({ withinSeconds: 1 });
+  }
+
+  /** Lines and values for a report. */
+  report(disk: VddkDisk): { text: string[]; json: Record<string, unknown> } {
+    return {
+      text: this.events.map(({ kind, text }) => `  ${kind}: ${text}`),
+      json: {
+        library: {
+          version: this.#library.version,
+          transportMode: disk.transportMode,
+          events: this.events,
+          calls: disk.stats,
+        },
+      },
+    };
+  }
+
+  /** Asks for the password, once. */
+  async #logIn(session: Session, target: Target): Promise<Target> {
+    if (target.password !== "") return target;
+    const { password, passwordFile } = this.#options;
+    return this.#target = {
+      ...target,
+      password: await readPassword(
+        { password: text(password), passwordFile: text(passwordFile), signal: session.run.signal },
+        { user: target.userName, server: target.serverName, warn: (line) => session.warn(line) },
+      ),
+    };
+  }
+
+  #logSink(session: Session): (line: string) => void {
+    const path = text(this.#options.libraryLog);
+    if (path === undefined) return () => {};
+    const file = session.using(Deno.openSync(path, { append: true, create: true, mode: 0o600 }));
+    const encoder = new TextEncoder();
+    return (line) => void file.writeSync(encoder.encode(`${new Date().toISOString()} ${line}\n`));
+  }
+}
+
+/** @throws {DiskLibraryError} if there is none */
+function findLibrary(libdir: string | undefined): FoundLibrary {
+  const places = placesFor(libdir);
+  for (const place of places) {
+    const library = libraryIn(place);
+    if (library !== undefined) return library;
+  }
+  throw new DiskLibraryError(
+    `Cannot find VMware's disk library: no libvixDiskLib.so in "${places.join('", "')}" ` +
+      `(name its folder with --libdir or ${LIBDIR_VARIABLE}; vmdkbkp doctor tells more)`,
+  );
+}
+
+function checkTogether(options: LibraryOptions): void {
+  if (options.remote !== undefined && options.local !== undefined) {
+    throw new UsageError("Cannot use --remote and --local together: name one disk");
+  }
+  if (options.remote === undefined && options.local === undefined) {
+    throw new UsageError("Cannot tell which disk is meant: --remote or --local is missing");
+  }
+  if (options.san && options.transportModes !== undefined) {
+    throw new UsageError("Cannot use --san and --transport-modes together: the first stands for the second");
+  }
+  if (options.thumbprint !== undefined && options.insecure) {
+    throw new UsageError("Cannot use --thumbprint and --insecure together");
+  }
+}
+
+/** Server, account and machine; the password comes later. */
+function targetOf(options: LibraryOptions): Target {
+  for (const name of ["server", "username", "vm"] as const) {
+    if (options[name] === undefined) throw new UsageError(`Cannot reach a remote disk: --${name} is missing`);
+  }
+  if (options.thumbprint === undefined && !options.insecure) {
+    throw new UsageError(
+      "Cannot reach a remote disk: --thumbprint is missing (vmdkbkp thumbprint HOST fetches it; " +
+        "--insecure connects to whoever answers)",
+    );
+  }
+  const { host, port } = parseServer(text(options.server)!);
+  return {
+    serverName: host,
+    port,
+    userName: text(options.username)!,
+    password: "",
+    thumbprint: options.thumbprint === undefined ? undefined : thumbprintOf(text(options.thumbprint)!),
+    vm: text(options.vm)!.replace(/^mo(ref|id)=/i, ""),
+  };
+}
+
+/** 20 pairs are SHA-1, the form that the library is known to take; 32 would be SHA-256. */
+function thumbprintOf(given: string): string {
+  const digits = given.replaceAll(/[:\s]/g, "").toUpperCase();
+  if (!/^(?:[0-9A-F]{40}|[0-9A-F]{64})$/.test(digits)) {
+    throw new UsageError(`Cannot use --thumbprint "${given}": 20 pairs of hexadecimal digits are needed`);
+  }
+  return digits.match(/../g)!.join(":");
+}
+
+function modesOf(options: LibraryOptions): string {
+  const modes = text(options.transportModes) ?? (options.san ? SAN_MODES : DEFAULT_MODES);
+  if (/^[a-z]+(?::[a-z]+)*$/.test(modes)) return modes;
+  throw new UsageError(`Cannot use --transport-modes "${modes}": names such as "san:nbdssl:nbd" are needed`);
+}
+
+function callBytesOf(options: LibraryOptions): number {
+  const bytes = numberOf(options, "readSize", { min: 512, max: MAX_TRANSFER_BYTES });
+  if (bytes % 512 === 0) return bytes;
+  throw new UsageError(`Cannot use --read-size ${bytes}: it is no multiple of 512`);
+}
+
+function numberOf(
+  options: LibraryOptions,
+  name: keyof typeof DEFAULTS,
+  { min, max, whole = true }: { min: number; max: number; whole?: boolean },
+): number {
+  const given = text(options[name]);
+  if (given === undefined) return DEFAULTS[name];
+  const value = (whole ? /^\d{1,9}$/ : /^\d{1,9}(\.\d{1,3})?$/).test(given) ? Number(given) : NaN;
+  if (value >= min && value <= max) return value;
+  throw new UsageError(`Cannot use --${flagOf(name)} "${given}": a number from ${min} to ${max} is needed`);
+}
+
+/** The library knows no current folder. */
+function absolute(path: string): string {
+  return path.startsWith("/") ? path : join(Deno.cwd(), path);
+}
+
+/** Beside the final name; the library makes more files of it, so it must end like a disk. */
+function temporaryName(path: string): string {
+  const random = crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0");
+  return join(dirname(path), `.${basename(path)}.${random}.vmdkbkp.vmdk`);
+}
+
+function text(value: string | true | undefined): string | undefined {
+  return value === true ? undefined : value;
+}

@@ -1,0 +1,107 @@
+/** The disk that a restore writes: a file of this machine, or a disk behind VMware's library. */
+
+import type { DumpHeader } from "../archive/header.ts";
+import { createDisk } from "../disks/create.ts";
+import type { ReadableDisk, WritableDisk } from "../disks/disk.ts";
+import { openForReading, openForWriting } from "../disks/open.ts";
+import { UsageError } from "../errors.ts";
+import { type LibraryOptions, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
+import type { Session } from "./session.ts";
+
+/** A disk on its way to be what it is to be. */
+export interface RestoreTarget {
+  readonly disk: WritableDisk;
+  /** Ends the writing; a new disk gets its name. Nothing may be written behind it. */
+  complete(): Promise<void>;
+  /** The disk as it is stored now; after {@linkcode complete}. */
+  readBack(): Promise<ReadableDisk>;
+  /** What is to be said of the library, when the session is over. */
+  report(): Promise<{ text: string[]; json: Record<string, unknown> }>;
+}
+
+/** What of the command line is of interest here. */
+export interface TargetOptions extends LibraryOptions {
+  format?: "raw" | "vmdk";
+  create?: true;
+  metadata?: true;
+  force?: true;
+  allowOutside?: true;
+}
+
+/** Opens the disk that the options name, or makes it as `header` describes it. */
+export async function openTarget(
+  session: Session,
+  header: DumpHeader,
+  options: TargetOptions,
+): Promise<RestoreTarget> {
+  if (wantsLibrary(options)) return await libraryTarget(session, header, options);
+  refuseLibraryOptions(options);
+  return await fileTarget(session, header, { ...options, local: options.local! });
+}
+
+async function fileTarget(
+  session: Session,
+  header: DumpHeader,
+  options: TargetOptions & { local: string },
+): Promise<RestoreTarget> {
+  const { local } = options;
+  const warn = (line: string) => session.warn(line);
+  const { capacityBytes, adapterType } = header;
+  const metadata = options.metadata ? header.metadata : undefined;
+  const disk = options.create
+    ? createDisk(local, { capacityBytes, adapterType, metadata }, (path) => session.openOutput(path))
+    : await openForWriting(local, { ...options, warn });
+  return {
+    disk: session.using(disk),
+    complete: () => Promise.resolve(session.commit()),
+    readBack: async () => session.using(await openForReading(local, { ...options, warn })),
+    report: () => Promise.resolve({ text: [], json: {} }),
+  };
+}
+
+async function libraryTarget(
+  session: Session,
+  { capacityBytes, adapterType }: DumpHeader,
+  options: TargetOptions,
+): Promise<RestoreTarget> {
+  const create = options.create && { capacityBytes, adapterType };
+  const exists = create !== undefined && refuseToCreate(options, capacityBytes);
+  const { LibraryDisks } = await import("./library.ts");
+  const disks = new LibraryDisks(options);
+  let disk = await disks.open(session, { readOnly: false, mapped: false, create });
+  return {
+    disk,
+    async complete() {
+      session.commit();
+      if (create !== undefined) await disk.name({ replaces: exists });
+      await disk.close();
+    },
+    async readBack() {
+      disk = await disks.open(session, { readOnly: true, mapped: false });
+      return disk;
+    },
+    async report() {
+      await disk.close();
+      return disks.report(disk);
+    },
+  };
+}
+
+/** Returns whether there is a disk to replace. @throws {UsageError} if the library cannot make the disk, or may not */
+function refuseToCreate({ local, force, remote }: TargetOptions, capacityBytes: number): boolean {
+  if (remote !== undefined) {
+    throw new UsageError("Cannot use --create with --remote: servers make their disks themselves");
+  }
+  if (capacityBytes % 512 !== 0) {
+    throw new UsageError(
+      `Cannot make disk "${local}" with VMware's library: ${capacityBytes} bytes are no whole sectors`,
+    );
+  }
+  try {
+    Deno.lstatSync(local!);
+  } catch {
+    return false;
+  }
+  if (!force) throw new UsageError(`Cannot write "${local}": it exists already (--force replaces it)`);
+  return true;
+}

@@ -1,0 +1,379 @@
+/** A disk behind libvixDiskLib: of a server, or of this machine. */
+
+import { SharedMemory } from "../../../ffi/shared_memory.ts";
+import { MIN_CHUNK_SECTORS, SECTOR_BYTES } from "../../../ffi/vix/structs.ts";
+import type { CallStats } from "../../../ffi/vix/vix_disk_lib.ts";
+import { VixError } from "../../../ffi/vix/vix_error.ts";
+import { DiskLibraryError } from "../../errors.ts";
+import type { Extent, ReadableDisk, WritableDisk } from "../disk.ts";
+import { checkRange } from "../refusal.ts";
+import type { LibraryProcess } from "./process.ts";
+import { isSessionOver } from "./recovery.ts";
+import { LibrarySession, type SessionSetup } from "./session.ts";
+
+/** How a disk is opened. */
+export interface VddkOptions extends SessionSetup {
+  /** What a call of the library reads or writes at most, a multiple of 512. Hosts have limits: above 2 MiB many fail. */
+  callBytes: number;
+  /** Whether the allocated blocks are asked for; what is not allocated is not read. */
+  mapped: boolean;
+}
+
+/**
+ * What is asked of the library's process at a time, in calls of `callBytes`: a question and its answer take this program a
+ * tenth of a millisecond or two.
+ */
+const SLOT_BYTES = 4 * 1024 * 1024;
+
+/** Slots: the library is at one of them while others are copied to or from the core's memory, or wait for that. */
+const SLOTS = 4;
+
+/** The least that calls shrink to. */
+const MIN_CALL_BYTES = 64 * 1024;
+
+const CHUNK_BYTES = MIN_CHUNK_SECTORS * SECTOR_BYTES;
+
+/** A question about allocation may take seconds, and its answer has an entry for every other chunk. */
+const WINDOW_BYTES = 2 * 1024 ** 3;
+
+/** Allocated runs of a part of the disk, in bytes, in order. */
+interface Window {
+  startBytes: number;
+  endBytes: number;
+  runs: { startBytes: number; endBytes: number }[];
+}
+
+/** An open disk. */
+export class VddkDisk implements ReadableDisk, WritableDisk {
+  readonly format: string;
+  readonly files: readonly string[];
+  readonly fresh: boolean;
+  readonly keepsMetadata = true;
+  readonly overlaps = true;
+  readonly path: string;
+  readonly capacityBytes: number;
+  readonly adapterType: number;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly transportMode: string;
+  readonly #session: LibrarySession;
+  readonly #options: VddkOptions;
+  readonly #memory: SharedMemory;
+  readonly #slots: SlotPool;
+  #callBytes: number;
+  #mapped: boolean;
+  #window: Promise<Window> = Promise.resolve({ startBytes: 0, endBytes: 0, runs: [] });
+  #closing?: Promise<void>;
+
+  private constructor(
+    { session, memory, slotBytes, options, metadata }: {
+      session: LibrarySession;
+      memory: SharedMemory;
+      slotBytes: number;
+      options: VddkOptions;
+      metadata: ReadonlyMap<string, string>;
+    },
+  ) {
+    const { capacitySectors, adapterType, transportMode } = session.info;
+    this.#session = session;
+    this.#memory = memory;
+    this.#options = options;
+    this.#slots = new SlotPool(SLOTS, slotBytes);
+    this.#callBytes = options.callBytes;
+    this.#mapped = options.mapped;
+    this.path = options.path;
+    this.files = options.target === undefined && options.create === undefined ? [options.path] : [];
+    this.fresh = options.create !== undefined;
+    this.capacityBytes = capacitySectors * SECTOR_BYTES;
+    this.adapterType = adapterType;
+    this.metadata = metadata;
+    this.transportMode = transportMode;
+    this.format = `libvixDiskLib ${options.library.version}, ${transportMode}`;
+  }
+
+  /** @throws {DiskLibraryError} if the library, the server or the disk cannot be used */
+  static async open(options: VddkOptions): Promise<VddkDisk> {
+    await using scope = new AsyncDisposableStack();
+    const slotBytes = Math.max(SLOT_BYTES, options.callBytes);
+    const lenBytes = SLOTS * slotBytes;
+    const memory = scope.use(openMemory(lenBytes, options.path));
+    const session = await LibrarySession.open(options, { path: memory.path, lenBytes });
+    scope.defer(() => session.leave());
+    const action = `Cannot read the metadata of disk "${options.path}"`;
+    const pairs = await session.attempt((process) => process.call("metadata", {}), { action });
+    const disk = new VddkDisk({ session, memory, slotBytes, options, metadata: new Map(pairs) });
+    disk.#checkSize();
+    disk.#compareTransport();
+    scope.move();
+    return disk;
+  }
+
+  /** Calls of the library until the disk was closed. */
+  get stats(): Readonly<Record<string, CallStats>> {
+    return this.#session.stats;
+  }
+
+  async extentAt(offsetBytes: number): Promise<Extent> {
+    checkRange(offsetBytes, 1, this);
+    if (!this.#mapped) return { endBytes: this.capacityBytes, zero: false };
+    // Several may ask at a time, of windows that lie side by side.
+    let window = await this.#window;
+    while (offsetBytes < window.startBytes || offsetBytes >= window.endBytes) {
+      window = await (this.#window = this.#windowFrom(offsetBytes));
+    }
+    return extentIn(window, offsetBytes);
+  }
+
+  async read(into: Uint8Array, offsetBytes: number): Promise<void> {
+    await this.#transfer(into, offsetBytes, {
+      action: "read",
+      move: async (call, part, memoryBytes) => {
+        await call("read");
+        await this.#memory.read(part, memoryBytes);
+      },
+    });
+  }
+
+  async write(from: Uint8Array, offsetBytes: number): Promise<void> {
+    await this.#transfer(from, offsetBytes, {
+      action: "write",
+      move: async (call, part, memoryBytes) => {
+        await this.#memory.write(part, memoryBytes);
+        await call("write");
+      },
+    });
+  }
+
+  async writeMetadata(metadata: ReadonlyMap<string, string>): Promise<void> {
+    const action = `Cannot write the metadata of disk "${this.path}"`;
+    const pairs = [...metadata];
+    await this.#session.attempt((process) => process.call("writeMetadata", { pairs }), { action });
+  }
+
+  async sync(): Promise<void> {
+    const action = `Cannot write disk "${this.path}" to its end`;
+    await this.#session.attempt((process) => process.call("flush", {}), { action });
+  }
+
+  /** Gives a new disk its name. @throws {DiskLibraryError} if it does not get it; it is deleted then */
+  async name(options: { replaces: boolean }): Promise<void> {
+    await this.#session.name(options);
+  }
+
+  /**
+   * Closes the disk and ends the library.
+   * @throws {DiskLibraryError} if the disk was written and does not close
+   */
+  async close(): Promise<void> {
+    await (this.#closing ??= this.#session.close());
+  }
+
+  /** Leaves the disk as it is; the library ends in order. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing === undefined) await (this.#closing = this.#session.leave());
+    this.#memory[Symbol.dispose]();
+  }
+
+  /** The same without waiting. */
+  [Symbol.dispose](): void {
+    void this[Symbol.asyncDispose]();
+  }
+
+  /** Moves all parts of `bytes` at the same time, as far as there are slots. */
+  async #transfer(bytes: Uint8Array, offsetBytes: number, way: Way): Promise<void> {
+    checkRange(offsetBytes, bytes.length, this);
+    if (offsetBytes % SECTOR_BYTES !== 0 || bytes.length % SECTOR_BYTES !== 0) {
+      throw new RangeError(
+        `Cannot ${way.action} ${bytes.length} bytes at byte ${offsetBytes}: no whole sectors`,
+      );
+    }
+    const size = this.#slots.slotBytes;
+    const parts: Promise<void>[] = [];
+    for (let at = 0; at < bytes.length; at += size) {
+      const part = bytes.subarray(at, at + size);
+      parts.push(this.#slots.use((slot) => this.#transferPart(part, offsetBytes + at, { way, slot })));
+    }
+    // All of them, even if one fails: until then the memory is in use.
+    for (const outcome of await Promise.allSettled(parts)) {
+      if (outcome.status === "rejected") throw outcome.reason;
+    }
+  }
+
+  /** Moves a part through a slot. */
+  async #transferPart(
+    part: Uint8Array,
+    offsetBytes: number,
+    { way, slot }: { way: Way; slot: number },
+  ): Promise<void> {
+    const call = (name: "read" | "write") =>
+      this.#ask(name, { memoryBytes: slot, offsetBytes, lenBytes: part.length });
+    await way.move(call, part, slot);
+  }
+
+  /** Has the library move bytes, in smaller calls if the host has no memory for them. */
+  async #ask(
+    name: "read" | "write",
+    { memoryBytes, offsetBytes, lenBytes }: { memoryBytes: number; offsetBytes: number; lenBytes: number },
+  ): Promise<void> {
+    const { path } = this;
+    let done = 0;
+    const ask = async (process: LibraryProcess) => {
+      const callBytes = this.#callBytes;
+      const { sectors, failed } = await process.call(name, {
+        startSector: (offsetBytes + done) / SECTOR_BYTES,
+        sectors: (lenBytes - done) / SECTOR_BYTES,
+        memoryBytes: memoryBytes + done,
+        callSectors: callBytes / SECTOR_BYTES,
+      }, { calls: Math.ceil((lenBytes - done) / callBytes) });
+      done += sectors * SECTOR_BYTES;
+      if (failed === undefined) return;
+      const error = new VixError(failed);
+      if (callBytes > MIN_CALL_BYTES && this.#session.isOutOfMemory(error)) this.#shrink(callBytes, error);
+      else throw error;
+    };
+    const action = {
+      get action() {
+        return `Cannot ${name} disk "${path}" at byte ${offsetBytes + done}`;
+      },
+    };
+    while (done < lenBytes) await this.#session.attempt(ask, action);
+  }
+
+  #shrink(callBytes: number, error: VixError): void {
+    const half = Math.max(MIN_CALL_BYTES, Math.ceil(callBytes / 2 / SECTOR_BYTES) * SECTOR_BYTES);
+    // Another part may have met the same.
+    if (this.#callBytes <= half) return;
+    this.#callBytes = half;
+    this.#options.onEvent({
+      kind: "downgrade",
+      text:
+        `the host has no memory for transfers of ${callBytes} bytes, going on with ${half}: ${error.message}`,
+    });
+  }
+
+  /** Asks which blocks are allocated from `offsetBytes` on; if that cannot be told, all of them are. */
+  async #windowFrom(offsetBytes: number): Promise<Window> {
+    const startBytes = Math.floor(offsetBytes / CHUNK_BYTES) * CHUNK_BYTES;
+    const wantedBytes = Math.min(WINDOW_BYTES, this.capacityBytes - startBytes);
+    const lenBytes = Math.floor(wantedBytes / CHUNK_BYTES) * CHUNK_BYTES;
+    const all = { startBytes, endBytes: this.capacityBytes };
+    // Only whole chunks can be asked for: what is left at the end of the disk counts as allocated.
+    if (lenBytes === 0 || !this.#mapped) return { ...all, runs: [all] };
+    const startSector = startBytes / SECTOR_BYTES;
+    const sectors = lenBytes / SECTOR_BYTES;
+    try {
+      const runs = await this.#session.attempt(
+        (process) => process.call("allocated", { startSector, sectors, chunkSectors: MIN_CHUNK_SECTORS }),
+        {
+          action: `Cannot ask for the allocated blocks of disk "${this.path}" from byte ${startBytes} on`,
+          accepts: (error) => error instanceof VixError && !isSessionOver(error),
+        },
+      );
+      return windowOf(runs, { startBytes, endBytes: startBytes + lenBytes });
+    } catch (error) {
+      if (!(error instanceof VixError)) throw error;
+      if (this.#mapped) {
+        this.#mapped = false;
+        const text = `allocated blocks are not known, all blocks are read: ${error.message}`;
+        this.#options.onEvent({ kind: "downgrade", text });
+      }
+      return { ...all, runs: [all] };
+    }
+  }
+
+  /** @throws {DiskLibraryError} if a number is none that this program counts with */
+  #checkSize(): void {
+    if (Number.isSafeInteger(this.capacityBytes) && this.capacityBytes > 0) return;
+    throw new DiskLibraryError(
+      `Cannot open disk "${this.path}": the library says that it has ${
+        this.capacityBytes / SECTOR_BYTES
+      } sectors`,
+    );
+  }
+
+  /** The library takes what works, not what was wished for. */
+  #compareTransport(): void {
+    const { modes, onEvent } = this.#options;
+    const wished = modes?.split(":")[0];
+    if (wished === undefined || wished === this.transportMode) return;
+    onEvent({
+      kind: "downgrade",
+      text: `transport mode ${wished} is not available, ${this.transportMode} is used`,
+    });
+  }
+}
+
+/** How bytes are moved. */
+interface Way {
+  action: "read" | "write";
+  /** `call` has the library read or write the slot at `memoryBytes`. */
+  move(
+    call: (name: "read" | "write") => Promise<unknown>,
+    part: Uint8Array,
+    memoryBytes: number,
+  ): Promise<void>;
+}
+
+/** Stretches of shared memory for transfers under way; who comes when all are taken waits. */
+class SlotPool {
+  readonly slotBytes: number;
+  readonly #free: number[];
+  readonly #waiting: ((memoryBytes: number) => void)[] = [];
+
+  constructor(count: number, slotBytes: number) {
+    this.slotBytes = slotBytes;
+    this.#free = Array.from({ length: count }, (_, i) => i * slotBytes);
+  }
+
+  /** Gives a slot to `work`, in the order of the calls. */
+  async use(work: (memoryBytes: number) => Promise<void>): Promise<void> {
+    const slot = this.#free.pop() ?? await new Promise<number>((resolve) => this.#waiting.push(resolve));
+    try {
+      await work(slot);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next(slot);
+      else this.#free.push(slot);
+    }
+  }
+}
+
+/** Runs of a library, which may come in any order, touch, overlap, or reach over the end: made to what is asked about. */
+export function windowOf(
+  runs: readonly [number, number][],
+  { startBytes, endBytes }: { startBytes: number; endBytes: number },
+): Window {
+  const window: Window = { startBytes, endBytes, runs: [] };
+  for (const [startSector, sectors] of runs.toSorted(([a], [b]) => a - b)) {
+    const from = Math.max(startBytes, startSector * SECTOR_BYTES);
+    const to = Math.min(endBytes, (startSector + sectors) * SECTOR_BYTES);
+    if (from >= to) continue;
+    const last = window.runs.at(-1);
+    if (last !== undefined && from <= last.endBytes) last.endBytes = Math.max(last.endBytes, to);
+    else window.runs.push({ startBytes: from, endBytes: to });
+  }
+  return window;
+}
+
+/** The stretch that begins at `offsetBytes` of the window. */
+function extentIn({ endBytes, runs }: Window, offsetBytes: number): Extent {
+  // The first run that ends behind the offset.
+  let [low, high] = [0, runs.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (runs[middle].endBytes <= offsetBytes) low = middle + 1;
+    else high = middle;
+  }
+  const run = runs[low];
+  if (run === undefined) return { endBytes, zero: true };
+  return run.startBytes <= offsetBytes
+    ? { endBytes: run.endBytes, zero: false }
+    : { endBytes: run.startBytes, zero: true };
+}
+
+function openMemory(lenBytes: number, path: string): SharedMemory {
+  try {
+    return new SharedMemory(lenBytes);
+  } catch (cause) {
+    throw new DiskLibraryError(`Cannot open disk "${path}": ${(cause as Error).message}`, { cause });
+  }
+}

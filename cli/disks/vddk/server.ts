@@ -1,0 +1,269 @@
+/**
+ * The process of the disk library: it alone loads libvixDiskLib, does what it is asked for, one call after the other, and
+ * ends when nobody asks any more.
+ *
+ * Why a process of its own, not a thread:
+ * - a crash, a hang, or a fault that lasts (after a SCSI reservation conflict every read of a session fails) costs this
+ *   process, and the program starts another one; a thread would take the archive with it, and cannot be ended in a call;
+ * - the library finds the libraries that it brings along by LD_LIBRARY_PATH, which the system reads when a process starts;
+ * - it wants to be started on the main thread, and disks opened, closed and mapped on the same; here all calls are;
+ * - it writes to standard output and changes handlers of signals as it likes.
+ *
+ * What it costs: bytes go through memory that both processes map, so each is copied once more, by a thread that has
+ * nothing else to do. A terminal's signals are ignored here: the program that was interrupted goes, standard input ends,
+ * and disk and connection are closed in order, also if the program was killed.
+ */
+
+import { type HelperProcess, setUpHelperProcess } from "../../../ffi/helper_process.ts";
+import { mapSharedMemory } from "../../../ffi/shared_memory.ts";
+import type { ConnectParams, Target } from "../../../ffi/vix/connect_params.ts";
+import {
+  type Connection,
+  type DiskHandle,
+  type SectorRange,
+  VixDiskLib,
+} from "../../../ffi/vix/vix_disk_lib.ts";
+import { SECTOR_BYTES } from "../../../ffi/vix/structs.ts";
+import { VIX, VixError, type VixFault } from "../../../ffi/vix/vix_error.ts";
+import type { Answer, Calls, Moved, Request, Transfer } from "./protocol.ts";
+
+/** Who says to vCenter that a backup goes on; at most 50 characters. */
+const IDENTITY = "vmdkbkp";
+
+type Served = {
+  [Name in keyof Calls]: (request: Calls[Name]["request"]) => Calls[Name]["reply"];
+};
+
+/** The library and what is open in it. */
+class Server implements Served {
+  readonly #process: HelperProcess;
+  #timeoutSeconds = 0;
+  #library?: VixDiskLib;
+  #memory?: Deno.PointerObject;
+  #target?: Target;
+  #params?: ConnectParams;
+  #isPrepared = false;
+  #connection?: Connection;
+  #disk?: DiskHandle;
+  /** A disk that was made and has not got its name. */
+  #newPath?: string;
+
+  constructor(process: HelperProcess) {
+    this.#process = process;
+  }
+
+  handle(request: Request): Answer {
+    this.#process.endIn(this.#timeoutSeconds);
+    try {
+      return { value: (this[request.name] as (request: Request) => unknown)(request) };
+    } catch (error) {
+      return error instanceof VixError ? { failed: faultOf(error) } : { broken: (error as Error).message };
+    } finally {
+      this.#process.endIn(0);
+    }
+  }
+
+  start({ libraryPath, libDir, configFile, memory, timeoutSeconds }: Calls["start"]["request"]) {
+    this.#timeoutSeconds = timeoutSeconds;
+    this.#process.endIn(timeoutSeconds);
+    if (memory !== undefined) this.#memory = mapSharedMemory(memory.path, memory.lenBytes);
+    const library = new VixDiskLib(libraryPath);
+    library.init({ libDir, configFile, log: this.#process.log });
+    this.#library = library;
+    return { modes: library.transportModes(), missing: library.missing() };
+  }
+
+  connect({ target, readOnly, snapshot, modes }: Calls["connect"]["request"]) {
+    const library = this.#started;
+    const remarks: string[] = [];
+    this.#target = target;
+    if (target !== undefined) {
+      this.#params = library.params(target);
+      const prepare = () => library.prepareForAccess(this.#params!, IDENTITY);
+      this.#isPrepared = attempt(remarks, prepare);
+    }
+    this.#connection = library.connect(this.#params, { readOnly, snapshot, modes });
+    return { remarks };
+  }
+
+  open({ path, readOnly, isNew }: Calls["open"]["request"]) {
+    if (isNew) this.#newPath = path;
+    this.#disk = this.#connected.open(path, { readOnly });
+    return this.#disk.info();
+  }
+
+  metadata() {
+    return this.#opened.metadata();
+  }
+
+  allocated({ chunkSectors, ...range }: Calls["allocated"]["request"]) {
+    return this.#opened.allocated(range, chunkSectors);
+  }
+
+  read(transfer: Transfer) {
+    const disk = this.#opened;
+    return this.#move(transfer, (memory, range) => disk.read(memory, range));
+  }
+
+  write(transfer: Transfer) {
+    const disk = this.#opened;
+    return this.#move(transfer, (memory, range) => disk.write(memory, range));
+  }
+
+  writeMetadata({ pairs }: Calls["writeMetadata"]["request"]) {
+    for (const [key, value] of pairs) this.#opened.writeMetadata(key, value);
+    return null;
+  }
+
+  flush() {
+    this.#opened.flush();
+    return null;
+  }
+
+  create({ path, ...shape }: Calls["create"]["request"]) {
+    this.#connected.create(path, shape);
+    this.#newPath = path;
+    return null;
+  }
+
+  rename({ to, replaces }: Calls["rename"]["request"]) {
+    const path = this.#newPath ?? missing("there is no new disk");
+    this.#closeDisk();
+    if (replaces) this.#connected.unlink(to);
+    this.#started.rename(path, to);
+    this.#newPath = undefined;
+    return null;
+  }
+
+  /** In the order that the library wants: disk, connection, cleaning up, end of access. */
+  close() {
+    const remarks: string[] = [];
+    const library = this.#library;
+    if (library === undefined) return { remarks };
+    try {
+      // Of a disk that was written, this may be where its last bytes are lost.
+      this.#closeDisk();
+    } finally {
+      const [connection, target, params] = [this.#connection, this.#target, this.#params];
+      this.#connection = this.#target = this.#params = undefined;
+      if (connection !== undefined) attempt(remarks, () => connection.disconnect());
+      if (target !== undefined && connection !== undefined) cleanUp(library, { target, remarks });
+      if (params !== undefined) {
+        if (this.#isPrepared) attempt(remarks, () => library.endAccess(params, IDENTITY));
+        params[Symbol.dispose]();
+      }
+      this.#isPrepared = false;
+    }
+    return { remarks };
+  }
+
+  stats() {
+    return Object.fromEntries(this.#started.stats);
+  }
+
+  /** Closes what is open, whatever the library says to it, and ends the library. */
+  end(): void {
+    this.#process.endIn(this.#timeoutSeconds);
+    const path = this.#newPath;
+    if (path !== undefined) {
+      attempt([], () => this.#closeDisk());
+      attempt([], () => this.#connection?.unlink(path));
+    }
+    attempt([], () => this.close());
+    this.#library?.exit();
+  }
+
+  /** Does a transfer in calls, each of which may take as long as a call may. */
+  #move(
+    { memoryBytes, startSector, sectors, callSectors }: Transfer,
+    call: (memory: Deno.PointerValue, range: SectorRange) => void,
+  ): Moved {
+    for (let at = 0; at < sectors; at += callSectors) {
+      this.#process.endIn(this.#timeoutSeconds);
+      const range = { startSector: startSector + at, sectors: Math.min(callSectors, sectors - at) };
+      try {
+        call(Deno.UnsafePointer.offset(this.#memory!, memoryBytes + at * SECTOR_BYTES), range);
+      } catch (error) {
+        return { sectors: at, failed: faultOf(error) };
+      }
+    }
+    return { sectors };
+  }
+
+  #closeDisk(): void {
+    const disk = this.#disk;
+    this.#disk = undefined;
+    disk?.close();
+  }
+
+  get #started(): VixDiskLib {
+    return this.#library ?? missing("the library is not started");
+  }
+
+  get #connected(): Connection {
+    return this.#connection ?? missing("nothing is connected");
+  }
+
+  get #opened(): DiskHandle {
+    return this.#disk ?? missing("no disk is open");
+  }
+}
+
+/** A hot-added disk of an earlier run is removed as well. Parameters of their own: these may name no machine. */
+function cleanUp(library: VixDiskLib, { target, remarks }: { target: Target; remarks: string[] }): void {
+  using params = library.params(target, { withVm: false });
+  // With these codes it says that there is nothing to clean up.
+  attempt(remarks, () => library.cleanup(params), [VIX.notSupported, VIX.hostNotConnected]);
+}
+
+/** Does what the rest does not depend on: a failure makes a remark, unless its code is one of `harmless`. */
+function attempt(remarks: string[], run: () => void, harmless: readonly number[] = []): boolean {
+  try {
+    run();
+    return true;
+  } catch (error) {
+    if (!(error instanceof VixError)) throw error;
+    if (!harmless.includes(error.code)) remarks.push(error.message);
+    return false;
+  }
+}
+
+/** What of an error can be told to another process. @throws {unknown} if it is none of the library's */
+function faultOf(error: unknown): VixFault {
+  if (!(error instanceof VixError)) throw error;
+  const { call, code, text } = error;
+  return { call, code, text };
+}
+
+function missing(what: string): never {
+  throw new TypeError(`Cannot do this: ${what}`);
+}
+
+/** Answers requests until standard input ends. */
+export function serve(): void {
+  const process = setUpHelperProcess();
+  const server = new Server(process);
+  const encoder = new TextEncoder();
+  try {
+    for (const line of linesOf(Deno.stdin)) {
+      process.answer(encoder.encode(`${JSON.stringify(server.handle(JSON.parse(line)))}\n`));
+    }
+  } finally {
+    // Whatever became of the program.
+    server.end();
+  }
+}
+
+/** The lines of `input`, read without giving way to anything else. */
+function* linesOf(input: Pick<typeof Deno.stdin, "readSync">): Generator<string> {
+  const buffer = new Uint8Array(64 * 1024);
+  const decoder = new TextDecoder();
+  let rest = "";
+  for (let count; (count = input.readSync(buffer)) !== null;) {
+    const lines = (rest + decoder.decode(buffer.subarray(0, count), { stream: true })).split("\n");
+    rest = lines.pop()!;
+    yield* lines;
+  }
+}
+
+if (import.meta.main) serve();

@@ -1,0 +1,334 @@
+/** The known faults of the disk library and of servers: the archive is complete and right, or nothing is left of it. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { noise } from "../helpers.ts";
+import { testWith } from "../../support/skip.ts";
+import { MISSING_STANDIN, PASSWORD, World } from "../../support/standin_world.ts";
+
+const MIB = 1024 * 1024;
+const SIZE_BYTES = 9 * MIB + 512;
+
+interface Event {
+  kind: string;
+  text: string;
+}
+
+/** A world with a disk of noise that has a hole, and the archives that are right for it. */
+async function worldWithDisk(
+  options: Parameters<typeof World.create>[0] = {},
+): Promise<{ world: World; disk: string[]; dump: (more?: string[]) => string[] }> {
+  const world = await World.create(options);
+  using file = Deno.createSync(world.file("disk.raw"));
+  file.writeSync(noise(5 * MIB, 1));
+  file.truncateSync(SIZE_BYTES);
+  file.seekSync(SIZE_BYTES - MIB, Deno.SeekMode.Start);
+  file.writeSync(noise(MIB, 2));
+  const disk = world.disk("disk.raw");
+  const dump = (more: string[] = []) => [
+    ...["dump", "--mode", "full", ...disk, "--blocksize", "131072", ...more],
+    ...["--dumpout", world.file("new.dump"), "--digestout", world.file("new.digest")],
+  ];
+  await world.run(
+    "dump --mode full --local disk.raw --blocksize 131072 --dumpout right.dump --digestout right.digest",
+  );
+  return { world, disk, dump };
+}
+
+/** @throws {Error} if it does not come about in ten seconds */
+async function until(happened: () => boolean): Promise<void> {
+  for (let tries = 0; !happened(); tries++) {
+    if (tries > 2000) throw new Error("it did not happen");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** The dump succeeds, is right, and tells of what happened. */
+async function assertSurvives(
+  { world, dump }: Awaited<ReturnType<typeof worldWithDisk>>,
+  { kind, said, more = [] as string[] }: { kind: string; said: RegExp; more?: string[] },
+): Promise<void> {
+  const { library } = await world.json(dump(more));
+  await world.assertCompare("right.dump", "new.dump");
+  await world.assertCompare("right.digest", "new.digest");
+  const events: Event[] = library.events;
+  assert(events.some((event) => event.kind === kind && said.test(event.text)), JSON.stringify(events));
+}
+
+/** The dump fails with code 4 and leaves nothing. */
+async function assertRefuses(
+  { world, dump }: Pick<Awaited<ReturnType<typeof worldWithDisk>>, "world" | "dump">,
+  { said, more = [] as string[] }: { said: RegExp; more?: string[] },
+): Promise<void> {
+  const { code, stderr } = await world.call(...dump(more));
+  assertEquals(code, 4, stderr);
+  assertMatch(stderr, said);
+  assertEquals([...Deno.readDirSync(world.path)].filter(({ name }) => /new\./.test(name)), []);
+}
+
+testWith({ missing: MISSING_STANDIN }, "A read that fails once is tried again", async () => {
+  const made = await worldWithDisk();
+  using world = made.world;
+  world.fault("call=Read after=2 times=1 code=14011 high=0x12340000");
+  await assertSurvives(made, { kind: "retry", said: /Read failed with code 14011.*trying again/ });
+  assertEquals(world.calls("InitEx").length, 1);
+  world.assertClean();
+});
+
+testWith({ missing: MISSING_STANDIN }, "A read that fails twice gets a new session", async () => {
+  const made = await worldWithDisk();
+  using world = made.world;
+  world.fault("call=Read sector=4096 times=2 code=7");
+  await assertSurvives(made, { kind: "retry", said: /connecting anew/ });
+  assertEquals(world.calls("ConnectEx").length, 2);
+  assertEquals(world.calls("InitEx").length, 1);
+  world.assertClean();
+});
+
+testWith(
+  { missing: MISSING_STANDIN },
+  "A fault that lasts as long as the process gets a new process",
+  async () => {
+    const made = await worldWithDisk();
+    using world = made.world;
+    world.fault("call=Read after=3 times=1 code=7 action=sticky scope=world");
+    await assertSurvives(made, { kind: "retry", said: /starting the library afresh/ });
+    assertEquals(world.calls("InitEx").length, 2);
+  },
+);
+
+testWith(
+  { missing: MISSING_STANDIN },
+  "A crash of the library in a read costs a process, not the dump",
+  async () => {
+    const made = await worldWithDisk();
+    using world = made.world;
+    world.fault("call=Read after=3 times=1 action=crash scope=world");
+    await assertSurvives(made, { kind: "retry", said: /ended: SIGABRT; starting the library afresh/ });
+  },
+);
+
+testWith({ missing: MISSING_STANDIN }, "A session that expires is opened again, however often", async () => {
+  const made = await worldWithDisk({ server: "session_calls=24" });
+  using world = made.world;
+  await assertSurvives(made, {
+    kind: "retry",
+    said: /code 3047.*connecting anew/,
+    more: ["--read-size", "131072"],
+  });
+  assert(world.calls("ConnectEx").length > 2);
+});
+
+testWith({ missing: MISSING_STANDIN }, "A host without memory gets smaller reads", async () => {
+  const made = await worldWithDisk({ server: "nfc_max_bytes=300000" });
+  using world = made.world;
+  await assertSurvives(made, {
+    kind: "downgrade",
+    said: /no memory for transfers of 524288 bytes, going on with 262144/,
+  });
+  const sizes = world.calls("Read").filter(({ code }) => code === 0).map(({ sectors }) => sectors! * 512);
+  assert(Math.max(...sizes) <= 262_144);
+  world.assertClean();
+});
+
+testWith({ missing: MISSING_STANDIN }, "What the library cannot tell of allocation is read", async () => {
+  const made = await worldWithDisk();
+  using world = made.world;
+  world.fault("call=QueryAllocatedBlocks code=1 times=1000");
+  await assertSurvives(made, { kind: "downgrade", said: /allocated blocks are not known/ });
+  const bytes = world.calls("Read").reduce((sum, { bytes = 0 }) => sum + bytes, 0);
+  assertEquals(bytes, SIZE_BYTES);
+  world.assertClean();
+});
+
+testWith({ missing: MISSING_STANDIN }, "A transport mode that is not there is told", async () => {
+  const made = await worldWithDisk({ settings: ["transports = file:nbdssl:nbd"] });
+  using world = made.world;
+  await assertSurvives(made, {
+    kind: "downgrade",
+    said: /transport mode san is not available, nbdssl is used/,
+    more: ["--san"],
+  });
+  world.assertClean();
+});
+
+for (
+  const [call, action] of [["Exit", "crash"], ["Disconnect", "code"], ["EndAccess", "code"], [
+    "Cleanup",
+    "crash",
+  ]]
+) {
+  testWith(
+    { missing: MISSING_STANDIN },
+    `A library that fails in ${call} (${action}) does not fail a finished dump`,
+    async () => {
+      const made = await worldWithDisk();
+      using _world = made.world;
+      made.world.fault(`call=${call} action=${action} code=1 times=1`);
+      await assertSurvives(made, { kind: "remark", said: /./ });
+    },
+  );
+}
+
+testWith(
+  { missing: MISSING_STANDIN },
+  "A read that never works is given up after as many tries as allowed",
+  async () => {
+    const made = await worldWithDisk();
+    using world = made.world;
+    world.fault("call=Read after=4 times=100000 code=14011 scope=world");
+    await assertRefuses(made, {
+      said: /Cannot read disk .* at byte \d+: Read failed with code 14011.*tried 4 times/,
+      more: ["--retries", "3"],
+    });
+    world.assertClean();
+  },
+);
+
+testWith({ missing: MISSING_STANDIN }, "A library that hangs is given up after --timeout", async () => {
+  for (const call of ["Read", "Open", "ConnectEx", "InitEx"]) {
+    const made = await worldWithDisk();
+    using _world = made.world;
+    made.world.fault(`call=${call} action=hang`);
+    await assertRefuses(made, { said: /gave no answer for 1 s/, more: ["--timeout", "1"] });
+  }
+});
+
+testWith(
+  { missing: MISSING_STANDIN },
+  "A library that hangs in Exit does not hold up a finished dump for ever",
+  async () => {
+    const made = await worldWithDisk();
+    using _world = made.world;
+    made.world.fault("call=Exit action=hang");
+    await assertSurvives(made, { kind: "remark", said: /SIGALRM/, more: ["--timeout", "1"] });
+  },
+);
+
+testWith({ missing: MISSING_STANDIN }, "What cannot work is said at once, and how to mend it", async () => {
+  const made = await worldWithDisk();
+  using world = made.world;
+  const instead = (option: string, value: string) => {
+    const args = made.dump();
+    args[args.indexOf(option) + 1] = value;
+    return { world, dump: () => args };
+  };
+  Deno.writeTextFileSync(world.file("wrong"), "wrong\n", { mode: 0o600 });
+  const wrong = "AA:".repeat(19) + "AA";
+  await assertRefuses(instead("--password-file", world.file("wrong")), {
+    said: /code 3014.*check --username/,
+  });
+  await assertRefuses(instead("--username", "nobody"), { said: /code 3014.*check --username/ });
+  await assertRefuses(instead("--thumbprint", wrong), {
+    said: /Open failed with code 1,.*wrong --thumbprint.*10:11:12/,
+  });
+  await assertRefuses(instead("--vm", "vm-17"), { said: /code 4000.*check --vm/ });
+  await assertRefuses(instead("--snapshot", "snapshot-1"), { said: /code 13003.*check --snapshot/ });
+  await assertRefuses(instead("--server", "vc2.example"), { said: /code (14008|18000).*check --server/ });
+  await assertRefuses(instead("--remote", "[ds1] none.vmdk"), {
+    said: /Open failed with code 4,.*\[datastore\]/,
+  });
+  await assertRefuses(instead("--libdir", world.path), { said: /Cannot find VMware's disk library/ });
+  for (const { code } of world.calls("Read")) assertEquals(code, 0);
+});
+
+testWith(
+  { missing: MISSING_STANDIN },
+  "A wrong size of the disk after a new session ends the dump",
+  async () => {
+    const made = await worldWithDisk();
+    using world = made.world;
+    world.fault("call=Read sector=4096 times=2 code=7");
+    world.fault("call=Open after=1 action=delay:300000");
+    const running = world.call(...made.dump());
+    await until(() => world.calls("ConnectEx").length === 2);
+    Deno.truncateSync(world.file("disk.raw"), SIZE_BYTES - MIB);
+    const { code, stderr } = await running;
+    assertEquals(code, 4, stderr);
+    assertStringIncludes(stderr, "sectors and has");
+  },
+);
+
+testWith(
+  { missing: MISSING_STANDIN },
+  "A write that fails is written again, and the disk is right",
+  async () => {
+    const made = await worldWithDisk({ server: "nfc_max_bytes=0" });
+    using world = made.world;
+    Deno.writeFileSync(world.file("back.raw"), new Uint8Array(SIZE_BYTES).fill(1));
+    const back = world.disk("back.raw");
+    world.fault("call=Write after=1 times=1 code=14011 scope=world");
+    world.fault("call=Write sector=6144 times=2 code=7 scope=world");
+    world.fault("call=Write sector=10240 times=1 action=crash scope=world");
+    const { library } = await world.json(["restore", ...back, world.file("right.dump")]);
+    world.assertSameBytes("back.raw", "disk.raw");
+    assert(library.events.length >= 3, JSON.stringify(library.events));
+  },
+);
+
+testWith(
+  { missing: MISSING_STANDIN },
+  "A disk that does not close after it was written is no success",
+  async () => {
+    const made = await worldWithDisk();
+    using world = made.world;
+    Deno.writeFileSync(world.file("back.raw"), new Uint8Array(SIZE_BYTES));
+    const back = world.disk("back.raw");
+    world.fault("call=Close code=7 times=1");
+    const { code, stderr } = await world.call("restore", ...back, world.file("right.dump"));
+    assertEquals(code, 4);
+    assertMatch(stderr, /Cannot close disk .*Close failed with code 7/);
+  },
+);
+
+testWith({ missing: MISSING_STANDIN }, "A disk that is too small is not written", async () => {
+  const made = await worldWithDisk();
+  using world = made.world;
+  Deno.writeFileSync(world.file("small.raw"), new Uint8Array(SIZE_BYTES - 512));
+  const { code, stderr } = await world.call("restore", ...world.disk("small.raw"), world.file("right.dump"));
+  assertEquals(code, 3, stderr);
+  assertEquals(world.calls("Write"), []);
+});
+
+testWith({ missing: MISSING_STANDIN }, "--verify finds what the server did not keep", async () => {
+  const made = await worldWithDisk();
+  using world = made.world;
+  Deno.writeFileSync(world.file("back.raw"), new Uint8Array(SIZE_BYTES));
+  const back = world.disk("back.raw");
+  const restore = [
+    "restore",
+    ...back,
+    "--verify",
+    "--digestin",
+    world.file("right.digest"),
+    world.file("right.dump"),
+  ];
+  // Between the writing and the reading back.
+  world.fault("call=Close action=delay:500000 times=1");
+  const running = world.call(...restore);
+  await until(() => world.calls("Flush").length > 0);
+  using file = Deno.openSync(world.file("back.raw"), { write: true });
+  file.seekSync(3 * MIB, Deno.SeekMode.Start);
+  file.writeSync(Uint8Array.of(1, 2, 3));
+  const { code, stderr } = await running;
+  assertEquals(code, 3, stderr);
+  assertStringIncludes(stderr, "block 24 was read back and does not have the MD5");
+});
+
+testWith({ missing: MISSING_STANDIN }, "The password is nowhere", async () => {
+  const made = await worldWithDisk({ settings: ["log.calls = yes"] });
+  using world = made.world;
+  world.fault("call=Read after=1 times=3 code=7");
+  const log = ["--library-log", world.file("library.log")];
+  const said = [
+    await world.call(...made.dump([...log, "--json"])),
+    await world.call(...made.dump([...log, "--force"])),
+  ];
+  assertEquals(said.map(({ code }) => code), [0, 0]);
+  const texts = [
+    ...said.flatMap(({ stdout, stderr }) => [stdout, stderr]),
+    Deno.readTextFileSync(world.file("library.log")),
+    Deno.readTextFileSync(world.tracePath),
+  ];
+  for (const text of texts) assert(!text.includes(PASSWORD), text);
+  assert(texts[4].length > 100, "the log is empty");
+});

@@ -1,0 +1,53 @@
+import { assertEquals } from "@std/assert";
+import { join } from "@std/path/posix/join";
+import { libraryIn } from "../../../cli/disks/vddk/find.ts";
+import { Folder } from "../helpers.ts";
+
+/** A tree as VMware unpacks it: a file for each version, and links for its major version. */
+function tree(folder: Folder, versions: string[], inside = "lib64"): string {
+  const root = Deno.realPathSync(folder.path);
+  Deno.mkdirSync(join(root, inside), { recursive: true });
+  for (const version of versions) {
+    Deno.writeTextFileSync(join(root, inside, `libvixDiskLib.so.${version}`), "");
+    const link = join(root, inside, `libvixDiskLib.so.${version.split(".")[0]}`);
+    Deno.symlinkSync(`libvixDiskLib.so.${version}`, link);
+  }
+  return root;
+}
+
+Deno.test("libraryIn() finds the newest version in the tree, and tells it by the name", () => {
+  using folder = new Folder();
+  const root = tree(folder, ["6.5.0", "8.0.3", "7.0.2"]);
+  const bundleDir = join(root, "lib64");
+  const expected = {
+    path: join(bundleDir, "libvixDiskLib.so.8.0.3"),
+    version: "8.0.3",
+    libDir: root,
+    bundleDir,
+  };
+  assertEquals(libraryIn(root), expected);
+  assertEquals(libraryIn(bundleDir), expected);
+});
+
+Deno.test("libraryIn() takes the very file that is named", () => {
+  using folder = new Folder();
+  const root = tree(folder, ["6.5.0", "8.0.3"]);
+  assertEquals(libraryIn(join(root, "lib64", "libvixDiskLib.so.6"))?.version, "6.5.0");
+});
+
+Deno.test("libraryIn() knows version 9, whose name has four numbers", () => {
+  using folder = new Folder();
+  assertEquals(libraryIn(tree(folder, ["9.1.0.0"]))?.version, "9.1.0.0");
+});
+
+Deno.test("libraryIn() finds a library without the folder lib64", () => {
+  using folder = new Folder();
+  const root = tree(folder, ["7.0.3"], ".");
+  assertEquals(libraryIn(root)?.libDir, root);
+});
+
+Deno.test("libraryIn() finds nothing where nothing is", () => {
+  using folder = new Folder();
+  assertEquals(libraryIn(folder.path), undefined);
+  assertEquals(libraryIn(join(folder.path, "libvixDiskLib.so.8")), undefined);
+});
