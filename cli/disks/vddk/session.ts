@@ -48,6 +48,7 @@ const PATIENCE_SECONDS = 10;
 
 /** Lines of the library's log that an error ends with: they say what a code does not, such as both thumbprints. */
 const LOG_LINES = 3;
+const LOG_DELAY_MS = 20;
 
 /** The connection and the disk in it. */
 export class LibrarySession {
@@ -86,8 +87,11 @@ export class LibrarySession {
       session.#info = await session.#openDisk();
       return session;
     } catch (error) {
+      // What the log says of it comes another way than the answer.
+      await sleep(LOG_DELAY_MS);
+      const failure = session.failure(`Cannot ${setup.create ? "make" : "open"} disk "${setup.path}"`, error);
       await session.leave();
-      throw session.failure(`Cannot ${setup.create ? "make" : "open"} disk "${setup.path}"`, error);
+      throw failure;
     }
   }
 
