@@ -44,6 +44,7 @@ export class LibraryProcess {
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #options: ProcessOptions;
   readonly #waiting: Waiting[] = [];
+  #inputClosed?: Promise<void>;
   #unsent = "";
   #sending = false;
   readonly #status: Promise<Deno.CommandStatus>;
@@ -88,8 +89,8 @@ export class LibraryProcess {
 
   /** Lets the library close what is open and end, in its own time or so many seconds. Returns what went wrong with that. */
   async end({ withinSeconds = Infinity } = {}): Promise<string[]> {
+    await this.#closeInput();
     if (this.#gone) return [];
-    await this.#input.close().catch(() => {});
     const timer = this.#killIn(Math.min(withinSeconds, this.#options.timeoutSeconds + GRACE_SECONDS));
     const status = await this.#status;
     clearTimeout(timer);
@@ -109,6 +110,11 @@ export class LibraryProcess {
       // A process that is gone takes no more; its end is told by the answer.
       this.#input.write(bytes).catch(() => {});
     });
+  }
+
+  /** Tells the process to end; what has ended by itself is closed all the same. */
+  #closeInput(): Promise<void> {
+    return this.#inputClosed ??= this.#input.close().catch(() => {});
   }
 
   #kill(): void {
@@ -151,6 +157,7 @@ export class LibraryProcess {
 
   #bury(status: Deno.CommandStatus): void {
     clearTimeout(this.#watchdog);
+    void this.#closeInput();
     const hung = this.#timedOut || status.signal === "SIGALRM";
     this.#gone = new ProcessGoneError(
       hung

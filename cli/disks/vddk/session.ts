@@ -60,6 +60,7 @@ export class LibrarySession {
   /** Counts the connections: a call that failed on an earlier one says nothing of the present one. */
   #epoch = 0;
   #recovering?: Promise<void>;
+  #givenUp?: DiskLibraryError;
   /** The log spoke of a lack of memory since the last such error. */
   #saidMemory = false;
   #stats: Record<string, CallStats> = {};
@@ -115,7 +116,9 @@ export class LibrarySession {
     options: { readonly action: string; accepts?: (error: unknown) => boolean },
   ): Promise<T> {
     for (let failures = 0;;) {
-      await this.#recovering;
+      // Another one may have begun while this one waited for its turn.
+      while (this.#recovering) await this.#recovering;
+      if (this.#givenUp) throw this.#givenUp;
       const epoch = this.#epoch;
       try {
         return await work(this.#process);
@@ -123,11 +126,9 @@ export class LibrarySession {
         if (options.accepts?.(error)) throw error;
         const { action } = options;
         failures++;
-        if (failures > this.#setup.retries) throw this.failure(action, error, failures);
-        if (epoch !== this.#epoch) continue;
-        const remedy = remedyFor(error, failures);
-        if (remedy === "giveUp") throw this.failure(action, error, failures);
-        await this.#recover(remedy, { error, failures, action });
+        const remedy = this.#remedyFor(error, failures);
+        if (remedy === "giveUp") throw this.#giveUp(action, error, failures);
+        if (epoch === this.#epoch) await this.#recover(remedy, { error, failures, action });
       }
     }
   }
@@ -249,11 +250,20 @@ export class LibrarySession {
         return await this.#apply(remedy);
       } catch (next) {
         failures++;
-        remedy = failures > this.#setup.retries ? "giveUp" : remedyFor(next, failures);
-        if (remedy === "giveUp") throw this.failure(action, next, failures);
+        remedy = this.#remedyFor(next, failures);
+        if (remedy === "giveUp") throw this.#giveUp(action, next, failures);
         error = next;
       }
     }
+  }
+
+  #remedyFor(error: unknown, failures: number): Remedy {
+    return failures > this.#setup.retries ? "giveUp" : remedyFor(error, failures);
+  }
+
+  /** The first failure that nothing helps against is that of all who are at work: none of them tries on its own. */
+  #giveUp(action: string, error: unknown, failures: number): DiskLibraryError {
+    return this.#givenUp ??= this.failure(action, error, failures);
   }
 
   async #apply(remedy: Remedy): Promise<void> {
