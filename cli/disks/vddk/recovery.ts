@@ -48,6 +48,15 @@ export function remedyFor(error: unknown, failures: number): Remedy {
   return failures === 2 ? "reconnect" : "restart";
 }
 
+/** Short of memory, or a connection that broke, was cut or not answered in time. */
+const TRANSIENT: readonly number[] = [VIX.outOfMemory, 14010, 14011, 14014, 14015, 30028];
+
+/** Whether a disk that did not open at once may open a moment later; most failures there are wrong options. */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof ProcessGoneError) return !error.hung;
+  return error instanceof VixError && TRANSIENT.includes(error.code);
+}
+
 const LONGEST_WAIT_MS = 60_000;
 
 /** Time to wait before the try behind the `failures`-th failure: twice as long each time. */

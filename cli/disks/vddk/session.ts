@@ -7,7 +7,7 @@ import { DiskLibraryError } from "../../errors.ts";
 import type { FoundLibrary } from "./find.ts";
 import { LibraryProcess } from "./process.ts";
 import { scrub } from "./scrub.ts";
-import { type Remedy, remedyFor, waitBefore } from "./recovery.ts";
+import { isTransient, type Remedy, remedyFor, waitBefore } from "./recovery.ts";
 
 /** Which library, which server, which disk, and how patient. */
 export interface SessionSetup {
@@ -80,19 +80,23 @@ export class LibrarySession {
     memory: { path: string; lenBytes: number },
   ): Promise<LibrarySession> {
     const session = new LibrarySession(setup, memory);
-    try {
-      await session.#start();
-      if (setup.create !== undefined) {
-        await session.#process.call("create", setup.create);
+    const action = `Cannot ${setup.create ? "make" : "open"} disk "${setup.path}"`;
+    for (let failures = 1;; failures++) {
+      try {
+        await session.#start();
+        if (setup.create !== undefined) await session.#process.call("create", setup.create);
+        session.#info = await session.#openDisk();
+        return session;
+      } catch (error) {
+        // What the log says of it comes another way than the answer.
+        await sleep(LOG_DELAY_MS);
+        const failure = session.failure(action, error, failures);
+        await session.leave();
+        if (setup.create !== undefined || failures > setup.retries || !isTransient(error)) throw failure;
+        session.#epoch++;
+        session.#tell("restart", { error, action });
+        await sleep(waitBefore(failures, setup.firstWaitMs));
       }
-      session.#info = await session.#openDisk();
-      return session;
-    } catch (error) {
-      // What the log says of it comes another way than the answer.
-      await sleep(LOG_DELAY_MS);
-      const failure = session.failure(`Cannot ${setup.create ? "make" : "open"} disk "${setup.path}"`, error);
-      await session.leave();
-      throw failure;
     }
   }
 

@@ -1,7 +1,7 @@
 /** The known faults of the disk library and of servers: the archive is complete and right, or nothing is left of it. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { noise } from "../helpers.ts";
+import { noise, seeded } from "../helpers.ts";
 import { testWith } from "../../support/skip.ts";
 import { MISSING_STANDIN, PASSWORD, World } from "../../support/standin_world.ts";
 
@@ -332,3 +332,39 @@ testWith({ missing: MISSING_STANDIN }, "The password is nowhere", async () => {
   for (const text of texts) assert(!text.includes(PASSWORD), text);
   assert(texts[4].length > 100, "the log is empty");
 });
+
+const KINDS = [
+  "code=14011",
+  "code=7 times=2",
+  "code=7 action=sticky",
+  "code=2",
+  "code=3047",
+  "code=1 high=0x10000",
+  "action=crash",
+  "action=delay:20000",
+];
+
+for (let seed = 1; seed <= 8; seed++) {
+  testWith(
+    { missing: MISSING_STANDIN },
+    `Faults in any mixture do not change what is backed up and brought back, seed ${seed}`,
+    async () => {
+      const random = seeded(seed);
+      const made = await worldWithDisk({ server: random(2) === 0 ? "session_calls=40" : "" });
+      using world = made.world;
+      Deno.writeFileSync(world.file("back.raw"), noise(1 << 20, 9));
+      Deno.truncateSync(world.file("back.raw"), SIZE_BYTES);
+      const back = world.disk("back.raw");
+      for (const call of ["Read", "Write", "Read", "Write", "QueryAllocatedBlocks", "Open", "Flush"]) {
+        const first = call === "Open" ? 2 : 0;
+        world.fault(`call=${call} after=${first + random(12)} scope=world ${KINDS[random(KINDS.length)]}`);
+      }
+      const readSize = ["--read-size", `${65536 << random(5)}`];
+      await world.json(made.dump(readSize));
+      await world.assertCompare("right.dump", "new.dump");
+      await world.assertCompare("right.digest", "new.digest");
+      await world.json(["restore", ...back, ...readSize, world.file("new.dump")]);
+      world.assertSameBytes("back.raw", "disk.raw");
+    },
+  );
+}
