@@ -55,6 +55,12 @@ export class LibraryDisks implements AsyncDisposable {
     if (options.remote !== undefined) this.#target = targetOf(options);
     this.#timeoutSeconds = numberOf(options, "timeout", { min: 1, max: 86_400 });
     this.#library = findLibrary(text(options.libdir));
+    const denied = deniedFlags();
+    if (denied.length > 0) {
+      throw new DiskLibraryError(
+        `Cannot use VMware's disk library: Deno was started without ${denied.join(" ")}`,
+      );
+    }
   }
 
   /** Starts the library's process, so that it is there when a disk is opened: it takes a tenth of a second. */
@@ -141,6 +147,14 @@ export class LibraryDisks implements AsyncDisposable {
     const encoder = new TextEncoder();
     return (line) => void file.writeSync(encoder.encode(`${new Date().toISOString()} ${line}\n`));
   }
+}
+
+/** Permissions that are missing, as options of Deno. Lists of names do not do: see the README, "Use". */
+function deniedFlags(): string[] {
+  const needed = ["ffi", "run", "env"] as const;
+  return needed.filter((name) => Deno.permissions.querySync({ name }).state !== "granted").map((name) =>
+    `--allow-${name}`
+  );
 }
 
 /** @throws {DiskLibraryError} if there is none */

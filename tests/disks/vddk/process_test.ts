@@ -78,3 +78,33 @@ testWith({ missing: MISSING_STANDIN }, "The password stands in no list of proces
   assert(!new TextDecoder().decode(stderr).includes(PASSWORD));
   await until(() => world.calls("Exit").length === 1);
 });
+
+testWith(
+  { missing: MISSING_STANDIN },
+  "A remote dump needs the permissions that the README names, and no more",
+  async () => {
+    using world = await World.create();
+    Deno.writeFileSync(world.file("disk.raw"), noise(MIB, 1));
+    const disk = world.disk("disk.raw");
+    const named = ["--allow-read", "--allow-write", "--allow-env", "--allow-ffi", "--allow-run"];
+    const dump = async (permissions: string[]) => {
+      const args = denoArgs().flatMap((arg) => arg === "-A" ? ["--no-prompt", ...permissions] : [arg]);
+      const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          ...[...args, "dump", "--mode", "full", "--force", ...disk],
+          ...["--dumpout", world.file("new.dump"), "--digestout", world.file("new.digest")],
+        ],
+        stdin: "null",
+      }).output();
+      return { code, stderr: new TextDecoder().decode(stderr) };
+    };
+    const { code, stderr } = await dump(named);
+    assertEquals(code, 0, stderr);
+    for (const flag of ["--allow-ffi", "--allow-run"]) {
+      const refused = await dump(named.filter((name) => name !== flag));
+      assertEquals(refused.code, 4, refused.stderr);
+      assertStringIncludes(refused.stderr, `Deno was started without ${flag}`);
+    }
+    world.assertClean();
+  },
+);
