@@ -102,7 +102,7 @@ export async function run(options: Options, args: string[]): Promise<number> {
   session.commit();
   // After the archives have their names: however the library ends, they are complete.
   await vddk?.close();
-  const said = vddk && disks?.report(vddk);
+  const said = disks?.report();
   const { text, json } = report(dump, { disk, options, seconds: secondsSince(start) });
   return session.report({ text: [...text, ...said?.text ?? []], json: { ...json, ...said?.json } });
 }

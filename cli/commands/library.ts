@@ -3,6 +3,7 @@
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
+import { openForReading } from "../disks/open.ts";
 import { VddkDisk } from "../disks/vddk/disk.ts";
 import { type FoundLibrary, LIBDIR_VARIABLE, libraryIn, placesFor } from "../disks/vddk/find.ts";
 import type { LibraryEvent, SessionSetup } from "../disks/vddk/session.ts";
@@ -15,11 +16,13 @@ import { parseServer } from "./server_address.ts";
 import type { Session } from "./session.ts";
 
 type Target = NonNullable<SessionSetup["target"]>;
+type CallStats = VddkDisk["stats"][string];
 
 const DEFAULTS = { readSize: 1024 * 1024, retries: 10, retryWait: 1, timeout: 600 };
 const DEFAULT_MODES = "nbdssl:nbd";
 const SAN_MODES = "san:nbdssl:nbd";
-const MAX_TRANSFER_BYTES = 32 * 1024 * 1024;
+/** Four of them are shared with the library's process. */
+const MAX_CALL_BYTES = 16 * 1024 * 1024;
 
 /** What the disk is opened for. */
 export interface Purpose {
@@ -44,6 +47,7 @@ export class LibraryDisks implements AsyncDisposable {
   #target?: Target;
   /** Not in use yet. */
   #process?: LibraryProcess;
+  readonly #opened: VddkDisk[] = [];
 
   /**
    * @throws {UsageError} if the options do not name a disk, or contradict each other
@@ -75,6 +79,8 @@ export class LibraryDisks implements AsyncDisposable {
     const options = this.#options;
     const target = this.#target && await this.#logIn(session, this.#target);
     const path = target === undefined ? absolute(options.local!) : text(options.remote)!;
+    const files = target === undefined && create === undefined ? await filesOf(path) : [];
+    session.addInputs(files);
     const log = this.#logSink(session);
     const opening = VddkDisk.open({
       library: this.#library,
@@ -84,6 +90,7 @@ export class LibraryDisks implements AsyncDisposable {
       snapshot: text(options.snapshot)?.replace(/^moref=/i, ""),
       modes: target && modesOf(options),
       path,
+      files,
       readOnly,
       create: create && {
         path: temporaryName(path),
@@ -104,7 +111,9 @@ export class LibraryDisks implements AsyncDisposable {
     this.#process = undefined;
     // This thread has to ask the library for every part, and should not be hashing; the library takes a while to start.
     session.expectWork();
-    return session.using(await opening);
+    const disk = session.using(await opening);
+    this.#opened.push(disk);
+    return disk;
   }
 
   /** Ends a process that was not needed. */
@@ -112,16 +121,16 @@ export class LibraryDisks implements AsyncDisposable {
     await this.#process?.end({ withinSeconds: 1 });
   }
 
-  /** Lines and values for a report. */
-  report(disk: VddkDisk): { text: string[]; json: Record<string, unknown> } {
+  /** Lines and values for a report, when all disks are closed. */
+  report(): { text: string[]; json: Record<string, unknown> } {
     return {
       text: this.events.map(({ kind, text }) => `  ${kind}: ${text}`),
       json: {
         library: {
           version: this.#library.version,
-          transportMode: disk.transportMode,
+          transportMode: this.#opened.at(-1)?.transportMode,
           events: this.events,
-          calls: disk.stats,
+          calls: sumOf(this.#opened.map(({ stats }) => stats)),
         },
       },
     };
@@ -143,7 +152,7 @@ export class LibraryDisks implements AsyncDisposable {
   #logSink(session: Session): (line: string) => void {
     const path = text(this.#options.libraryLog);
     if (path === undefined) return () => {};
-    const file = session.using(Deno.openSync(path, { append: true, create: true, mode: 0o600 }));
+    const file = session.using(session.openLog(path));
     const encoder = new TextEncoder();
     return (line) => void file.writeSync(encoder.encode(`${new Date().toISOString()} ${line}\n`));
   }
@@ -177,6 +186,24 @@ function checkTogether(options: LibraryOptions): void {
   if (options.remote === undefined && options.local === undefined) {
     throw new UsageError("Cannot tell which disk is meant: --remote or --local is missing");
   }
+  const server = [
+    "server",
+    "username",
+    "password",
+    "passwordFile",
+    "thumbprint",
+    "insecure",
+    "vm",
+    "snapshot",
+  ] as const;
+  const useless = options.remote === undefined
+    ? [...server, "san" as const, "transportModes" as const].find((name) => options[name] !== undefined)
+    : undefined;
+  if (useless !== undefined) {
+    throw new UsageError(
+      `Cannot use --${flagOf(useless)} with --local: it is for disks of a server (--remote)`,
+    );
+  }
   if (options.san && options.transportModes !== undefined) {
     throw new UsageError("Cannot use --san and --transport-modes together: the first stands for the second");
   }
@@ -188,7 +215,7 @@ function checkTogether(options: LibraryOptions): void {
 /** Server, account and machine; the password comes later. */
 function targetOf(options: LibraryOptions): Target {
   for (const name of ["server", "username", "vm"] as const) {
-    if (options[name] === undefined) throw new UsageError(`Cannot reach a remote disk: --${name} is missing`);
+    if (!options[name]) throw new UsageError(`Cannot reach a remote disk: --${name} is missing`);
   }
   if (options.thumbprint === undefined && !options.insecure) {
     throw new UsageError(
@@ -223,7 +250,7 @@ function modesOf(options: LibraryOptions): string {
 }
 
 function callBytesOf(options: LibraryOptions): number {
-  const bytes = numberOf(options, "readSize", { min: 512, max: MAX_TRANSFER_BYTES });
+  const bytes = numberOf(options, "readSize", { min: 512, max: MAX_CALL_BYTES });
   if (bytes % 512 === 0) return bytes;
   throw new UsageError(`Cannot use --read-size ${bytes}: it is no multiple of 512`);
 }
@@ -241,12 +268,33 @@ function numberOf(
 }
 
 /** The library knows no current folder. */
-function absolute(path: string): string {
+export function absolute(path: string): string {
   return path.startsWith("/") ? path : join(Deno.cwd(), path);
 }
 
+/** Its own files, as far as this program reads it: an output must be none of them. */
+async function filesOf(path: string): Promise<readonly string[]> {
+  try {
+    using disk = await openForReading(path, { allowOutside: true });
+    return [...new Set([path, ...disk.files])];
+  } catch {
+    return [path];
+  }
+}
+
+function sumOf(all: Readonly<Record<string, CallStats>>[]): Record<string, CallStats> {
+  const sum: Record<string, CallStats> = {};
+  for (const [name, { calls, bytes, milliseconds }] of all.flatMap((stats) => Object.entries(stats))) {
+    const to = sum[name] ??= { calls: 0, bytes: 0, milliseconds: 0 };
+    to.calls += calls;
+    to.bytes += bytes;
+    to.milliseconds += milliseconds;
+  }
+  return sum;
+}
+
 /** Beside the final name; the library makes more files of it, so it must end like a disk. */
-function temporaryName(path: string): string {
+export function temporaryName(path: string): string {
   const random = crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0");
   return join(dirname(path), `.${basename(path)}.${random}.vmdkbkp.vmdk`);
 }

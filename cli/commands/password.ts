@@ -126,8 +126,8 @@ async function firstLine(
 /** The disk library takes a C string: NUL would end it early. */
 function usable(password: string, name: string): string {
   if (password === "") throw new UsageError(`Cannot use the password of ${name}: it is empty`);
-  if (password.includes("\0")) {
-    throw new UsageError(`Cannot use the password of ${name}: it contains a NUL character`);
+  if (/[\0\n\r]/.test(password)) {
+    throw new UsageError(`Cannot use the password of ${name}: it contains a NUL character or a line end`);
   }
   return password;
 }

@@ -1,6 +1,5 @@
 /** `vmdkbkp restore`: write a generation back to a disk. */
 
-import type { DumpHeader } from "../archive/header.ts";
 import type { WritableDisk } from "../disks/disk.ts";
 import { UsageError } from "../errors.ts";
 import { assertNoInput } from "../files/outputs.ts";
@@ -41,7 +40,7 @@ vmdkbkp restore --server vc1.example --username backup --thumbprint 12:34:... --
     create: { help: "make the disk" },
     omitzeroblock: { help: "do not write zero blocks: only for a disk that is empty" },
     metadata: { help: "write the disk's metadata too" },
-    verify: { help: "read the disk back and compare it with --digestin" },
+    verify: { help: "read the disk back and compare it, with the archives or --digestin" },
     digestin: { value: "file", help: "with --verify: digest of the last archive's generation" },
     blocksize: { value: "bytes", help: "must be that of the archives" },
     force: { help: "with --create: replace the disk if it exists" },
@@ -88,17 +87,22 @@ export async function run(options: Options, archives: string[]): Promise<number>
     core.release(session.memory);
     chain = await session.chain(archives);
   }
-  const digest = options.digestin === undefined
-    ? undefined
-    : await DigestReader.open(core, await session.source(options.digestin));
-  if (digest !== undefined) assertSameGeneration(chain.readers.at(-1)!, digest);
+  if (options.digestin !== undefined) await assertDigest(session, chain, options.digestin);
   // Before the data: what a descriptor cannot express is found while the disk is as it was.
   if (options.metadata) await disk.writeMetadata(header.metadata);
   const result = options.create
     ? await restore(core, { chain, disk }, session.run)
     : await overwrite(session, { chain, disk }, { ...session.run, omitZeroBlocks: options.omitzeroblock });
   await target.complete();
-  const verifiedBlocks = digest && await verify(session, { target, digest, header });
+  const isRead = options.verify || target.isDoubtful;
+  for (const { source } of chain.readers) session.close(source);
+  const verifiedBlocks = isRead
+    ? await verify(session, target, {
+      archives,
+      digestin: options.digestin,
+      capacityBytes: header.capacityBytes,
+    })
+    : undefined;
   const said = await target.report();
   const seconds = secondsSince(start);
   const { blocks, writtenBlocks, zeroBlocks, absentBlocks } = result;
@@ -114,7 +118,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
           } bytes are as they were`,
         ]
         : []),
-      ...(verifiedBlocks === undefined ? [] : ["  read back: all blocks are as the digest says"]),
+      ...(verifiedBlocks === undefined ? [] : ["  read back: every block is as it should be"]),
       ...said.text,
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
@@ -137,8 +141,11 @@ function refuse(options: Options, archives: string[]): void {
   if (options.local === undefined && options.remote === undefined) {
     throw new UsageError("Cannot restore: no disk is named (--local, --remote)");
   }
-  if ((options.verify === undefined) !== (options.digestin === undefined)) {
-    throw new UsageError("Cannot use --verify without --digestin, nor --digestin without --verify");
+  if (options.digestin !== undefined && !options.verify) {
+    throw new UsageError("Cannot use --digestin without --verify");
+  }
+  if (options.verify && archives.includes(STREAM) && options.digestin === undefined) {
+    throw new UsageError('Cannot use --verify with "-", which can be read only once: --digestin is needed');
   }
   const stream = options.create ? undefined : archives.find(isStream);
   if (stream !== undefined) {
@@ -149,13 +156,31 @@ function refuse(options: Options, archives: string[]): void {
   }
 }
 
+/** @throws {MismatchError} if the digest is not of the generation that the chain leads to */
+async function assertDigest(session: Session, chain: Chain, path: string): Promise<void> {
+  const source = await session.source(path);
+  assertSameGeneration(chain.readers.at(-1)!, await DigestReader.open(session.core, source));
+  session.close(source);
+}
+
 /** Reads the disk back. @throws {MismatchError} if it does not hold what was restored */
 async function verify(
   session: Session,
-  { target, digest, header }: { target: RestoreTarget; digest: DigestReader; header: DumpHeader },
+  target: RestoreTarget,
+  { archives, digestin, capacityBytes }: {
+    archives: string[];
+    digestin?: string;
+    capacityBytes: number;
+  },
 ): Promise<number> {
+  const { core } = session;
+  core.release(session.memory);
   const disk = await target.readBack();
-  return await verifyDisk(session.core, { disk, digest, capacityBytes: header.capacityBytes }, session.run);
+  const chain = digestin === undefined ? await session.chain(archives) : undefined;
+  const digest = digestin === undefined
+    ? undefined
+    : await DigestReader.open(core, await session.source(digestin));
+  return await verifyDisk(core, { disk, expected: (chain ?? digest)!, capacityBytes }, session.run);
 }
 
 /** Restores in place: from the first write to the last the disk is neither what it was nor what it is to be. */

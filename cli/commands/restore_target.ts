@@ -15,6 +15,8 @@ export interface RestoreTarget {
   complete(): Promise<void>;
   /** The disk as it is stored now; after {@linkcode complete}. */
   readBack(): Promise<ReadableDisk>;
+  /** Whether the disk must be read back before it is called restored. */
+  readonly isDoubtful: boolean;
   /** What is to be said of the library, when the session is over. */
   report(): Promise<{ text: string[]; json: Record<string, unknown> }>;
 }
@@ -53,6 +55,7 @@ async function fileTarget(
     : await openForWriting(local, { ...options, warn });
   return {
     disk: session.using(disk),
+    isDoubtful: false,
     complete: () => Promise.resolve(session.commit()),
     readBack: async () => session.using(await openForReading(local, { ...options, warn })),
     report: () => Promise.resolve({ text: [], json: {} }),
@@ -64,39 +67,46 @@ async function libraryTarget(
   { capacityBytes, adapterType }: DumpHeader,
   options: TargetOptions,
 ): Promise<RestoreTarget> {
+  if (capacityBytes % 512 !== 0) {
+    throw new UsageError(
+      `Cannot restore to a disk behind VMware's library: ${capacityBytes} bytes are no whole sectors`,
+    );
+  }
   const create = options.create && { capacityBytes, adapterType };
-  const exists = create !== undefined && refuseToCreate(options, capacityBytes);
-  const { LibraryDisks } = await import("./library.ts");
+  const exists = create !== undefined && refuseToCreate(session, options);
+  const { absolute, LibraryDisks, temporaryName } = await import("./library.ts");
   const disks = new LibraryDisks(options);
-  let disk = await disks.open(session, { readOnly: false, mapped: false, create });
+  const disk = await disks.open(session, { readOnly: false, mapped: false, create });
+  let back: typeof disk | undefined;
   return {
     disk,
+    get isDoubtful() {
+      return disk.isDoubtful;
+    },
     async complete() {
       session.commit();
-      if (create !== undefined) await disk.name({ replaces: exists });
+      if (create !== undefined) {
+        await disk.name({ aside: exists ? temporaryName(absolute(options.local!)) : undefined });
+      }
       await disk.close();
     },
-    async readBack() {
-      disk = await disks.open(session, { readOnly: true, mapped: false });
-      return disk;
-    },
+    readBack: async () => back = await disks.open(session, { readOnly: true, mapped: false }),
     async report() {
-      await disk.close();
-      return disks.report(disk);
+      await back?.close();
+      return disks.report();
     },
   };
 }
 
 /** Returns whether there is a disk to replace. @throws {UsageError} if the library cannot make the disk, or may not */
-function refuseToCreate({ local, force, remote }: TargetOptions, capacityBytes: number): boolean {
+function refuseToCreate(session: Session, { local, force, remote }: TargetOptions): boolean {
   if (remote !== undefined) {
     throw new UsageError("Cannot use --create with --remote: servers make their disks themselves");
   }
-  if (capacityBytes % 512 !== 0) {
-    throw new UsageError(
-      `Cannot make disk "${local}" with VMware's library: ${capacityBytes} bytes are no whole sectors`,
-    );
+  if (!/\.vmdk$/i.test(local!)) {
+    throw new UsageError(`Cannot make disk "${local}" with VMware's library: it makes VMDKs, named *.vmdk`);
   }
+  for (const name of [local!, local!.replace(/\.vmdk$/i, "-flat.vmdk")]) session.refuseInput(name);
   try {
     Deno.lstatSync(local!);
   } catch {

@@ -239,6 +239,22 @@ export class Session implements Disposable, AsyncDisposable {
     await sink.finish();
   }
 
+  /** @throws {UsageError} if the command reads `path`, by whatever name */
+  refuseInput(path: string): void {
+    this.#outputs.refuseInput(path);
+  }
+
+  /** Opens a file to which lines are appended. @throws {UsageError} if the command reads it */
+  openLog(path: string): Deno.FsFile {
+    this.#outputs.refuseInput(path);
+    try {
+      return Deno.openSync(path, { append: true, create: true, mode: 0o600 });
+    } catch (cause) {
+      const reason = (cause as Error).message.replace(/: open '.*'$/s, "");
+      throw new Error(`Cannot write "${path}": ${reason}`, { cause });
+    }
+  }
+
   /** Opens a file that becomes a disk. */
   openOutput(path: string): Deno.FsFile {
     return this.#outputs.open(path);

@@ -79,6 +79,11 @@ export class Outputs implements Disposable {
     return file;
   }
 
+  /** @throws {UsageError} if the command reads `path`, by whatever name */
+  refuseInput(path: string): void {
+    assertNoInput(path, this.#inputs);
+  }
+
   /** Syncs every output and gives all of them their final names; on failure none has one. */
   commit(): void {
     if (this.#closed) throw new TypeError("Cannot commit outputs: they are closed");

@@ -1,10 +1,12 @@
-/** Disk against digest: whether a disk holds what was backed up. */
+/** Disk against what it was restored from: whether it holds what was backed up. */
 
 import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import { MismatchError } from "../errors.ts";
+import type { Crew } from "../workers/crew.ts";
 import type { DigestReader } from "./archive_reader.ts";
-import { Batch } from "./batch.ts";
+import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
+import type { Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { readDisk } from "./disk_reader.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
@@ -12,25 +14,30 @@ import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 /** What is compared: the first `capacityBytes` bytes of a disk, which may be larger. */
 export interface Verification {
   disk: ReadableDisk;
-  digest: DigestReader;
   capacityBytes: number;
+  /** A digest, or the archives themselves: blocks that are not in them are not compared. */
+  expected: DigestReader | Chain;
 }
 
 /**
- * Reads a disk and compares each block with its digest. Returns how many blocks there are.
+ * Reads a disk and compares the MD5 of each block with what is expected. Returns how many blocks there are.
  *
  * @throws {MismatchError} at the first block that differs
  */
 export async function verifyDisk(
   core: Core,
-  { disk, digest, capacityBytes }: Verification,
+  { disk, capacityBytes, expected }: Verification,
   options: RunOptions = {},
 ): Promise<number> {
-  const { header } = digest;
+  const { header } = expected;
   const { blockCount, blockBytes } = header;
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
-  const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new VerifiedBatch(core, blockBytes));
+  const ring = ringOf(
+    crew,
+    2 * Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
+    () => new VerifiedBatch(core, expected, blockBytes),
+  );
   const cut: Parameters<typeof readDisk>[0] = {
     path: disk.path,
     capacityBytes,
@@ -42,19 +49,19 @@ export async function verifyDisk(
     },
   };
   let first = 0;
-  const next = async ({ batch, recordedPtr }: VerifiedBatch) => {
-    if (!batch.start(first, blockCount)) return false;
-    first = batch.end;
-    await digest.take(recordedPtr, batch.count);
+  const next = async (item: VerifiedBatch) => {
+    if (!item.batch.start(first, blockCount)) return false;
+    first = item.batch.end;
+    await item.take();
     return true;
   };
   const read = ({ batch }: VerifiedBatch) => readDisk(cut, batch, { start: batch.first, end: batch.end });
-  const compare = async ({ batch, recordedPtr, badPtr, bad }: VerifiedBatch) => {
-    await batch.hash(crew);
-    if (core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, badPtr) === 0) return;
-    const block = batch.first + bad.indexOf(1);
+  const compare = async (item: VerifiedBatch) => {
+    const block = await item.firstBad(crew);
+    if (block === undefined) return;
     throw new MismatchError(
-      `Cannot trust disk "${disk.path}": block ${block} was read back and does not have the MD5 recorded in "${digest.path}"`,
+      `Cannot trust disk "${disk.path}": block ${block} was read back and is not what ` +
+        `"${nameOf(expected)}" says`,
       { block },
     );
   };
@@ -63,22 +70,60 @@ export async function verifyDisk(
     { together: true, each: compare },
     { each: ({ batch }) => checkpoint.passBatch(batch, header) },
   ]);
-  await digest.finish();
+  await expected.finish();
   return blockCount;
 }
 
-/** Blocks of the disk and what the digest has for them. */
+function nameOf(expected: DigestReader | Chain): string {
+  return "path" in expected ? expected.path : expected.readers[expected.readers.length - 1].path;
+}
+
+/** Blocks of the disk, and what is expected of them. */
 class VerifiedBatch {
   readonly batch: Batch;
-  readonly recordedPtr: number;
-  readonly badPtr: number;
+  readonly #core: Core;
+  readonly #expected: DigestReader | Chain;
+  /** Of the archives, where they are what is expected. */
+  readonly #archived?: Batch;
+  readonly #expectedPtr: number;
+  readonly #badPtr: number;
   /** One byte a block: 1 where they differ. */
-  readonly bad: Uint8Array;
+  readonly #bad: Uint8Array;
 
-  constructor(core: Core, blockBytes: number) {
-    this.batch = new Batch(core, blockBytes);
-    this.recordedPtr = core.alloc(this.batch.capacity * core.DIGEST_SIZE);
-    this.badPtr = core.alloc(this.batch.capacity);
-    this.bad = core.bytes(this.badPtr, this.batch.capacity);
+  constructor(core: Core, expected: DigestReader | Chain, blockBytes: number) {
+    this.batch = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+    const { capacity } = this.batch;
+    this.#core = core;
+    this.#expected = expected;
+    if ("readers" in expected) this.#archived = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+    this.#expectedPtr = this.#archived?.digestsPtr ?? core.alloc(capacity * core.DIGEST_SIZE);
+    this.#badPtr = core.alloc(capacity);
+    this.#bad = core.bytes(this.#badPtr, capacity);
+  }
+
+  /** Reads what is expected of the blocks. */
+  async take(): Promise<void> {
+    const { first, end, count } = this.batch;
+    if ("readers" in this.#expected) {
+      this.#archived!.start(first, end);
+      await this.#expected.take(this.#archived!);
+    } else {
+      await this.#expected.take(this.#expectedPtr, count);
+    }
+  }
+
+  /** The first block that is not as expected. */
+  async firstBad(crew: Crew): Promise<number | undefined> {
+    const { batch } = this;
+    await batch.hash(crew);
+    await this.#archived?.hash(crew);
+    const bad = this.#core.diffDigests(
+      batch.digestsPtr,
+      this.#expectedPtr,
+      batch.count,
+      this.#badPtr,
+      this.#archived?.tablePtr,
+    );
+    return bad === 0 ? undefined : batch.first + this.#bad.subarray(0, batch.count).indexOf(1);
   }
 }

@@ -13,9 +13,16 @@ export function cStringOrNull(text: string | undefined): Uint8Array<ArrayBuffer>
   return text === undefined ? null : cString(text);
 }
 
-/** The text at `pointer`; empty for NULL. */
+/** No text of a library is longer; one that is has lost its end. */
+const MAX_TEXT_BYTES = 64 * 1024;
+
+/** The text at `pointer`, empty for NULL; what is not UTF-8 becomes U+FFFD. */
 export function textAt(pointer: Deno.PointerValue): string {
-  return pointer === null ? "" : Deno.UnsafePointerView.getCString(pointer);
+  if (pointer === null) return "";
+  const view = new Deno.UnsafePointerView(pointer);
+  let lenBytes = 0;
+  while (lenBytes < MAX_TEXT_BYTES && view.getUint8(lenBytes) !== 0) lenBytes++;
+  return new TextDecoder().decode(view.getArrayBuffer(lenBytes));
 }
 
 /** The address of `bytes`, to be stored in a struct; the bytes must stay referenced as long. */

@@ -53,7 +53,7 @@ export const CRED_UID = 1;
  * };
  * ```
  */
-export const INFO = { capacity: 24, adapterType: 32, numLinks: 36, uuid: 48, sizeBefore70: 56 } as const;
+export const INFO = { capacity: 24, adapterType: 32 } as const;
 
 /**
  * ```c
@@ -77,11 +77,8 @@ export const HW_VERSION = 4;
 /** `struct VixDiskLibBlockList { uint32 numBlocks; struct { uint64 offset, length; } blocks[]; }`, in sectors. */
 export const BLOCK_LIST = { count: 0, blocks: 8, blockSize: 16 } as const;
 
-/** Sectors of the smallest chunk that the allocation can be asked for. */
+/** Sectors of the smallest chunk that the allocation can be asked for; a question may have 524 288 of them. */
 export const MIN_CHUNK_SECTORS = 128;
-
-/** Most chunks of one question. */
-export const MAX_CHUNKS = 524_288;
 
 /** `VIXDISKLIB_FLAG_OPEN_READ_ONLY`. */
 export const OPEN_READ_ONLY = 4;

@@ -45,8 +45,6 @@ export interface CallStats {
 export interface DiskInfo {
   capacitySectors: number;
   adapterType: number;
-  /** 1: no chain of snapshots below. */
-  links: number;
   transportMode: string;
 }
 
@@ -247,7 +245,6 @@ export class DiskHandle {
       return {
         capacitySectors: Number(view.getBigUint64(INFO.capacity)),
         adapterType: view.getInt32(INFO.adapterType),
-        links: view.getInt32(INFO.numLinks),
         transportMode: textAt(symbols.VixDiskLib_GetTransportMode(this.#pointer)),
       };
     } finally {

@@ -6,7 +6,6 @@ export const VIX = {
   fail: 1,
   outOfMemory: 2,
   notSupported: 6,
-  fileError: 7,
   fileAccess: 13,
   bufferTooSmall: 24,
   hostNotConnected: 26,

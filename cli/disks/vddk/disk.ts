@@ -1,5 +1,8 @@
 /** A disk behind libvixDiskLib: of a server, or of this machine. */
 
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
 import { SharedMemory } from "../../../ffi/shared_memory.ts";
 import { MIN_CHUNK_SECTORS, SECTOR_BYTES } from "../../../ffi/vix/structs.ts";
 import type { CallStats } from "../../../ffi/vix/vix_disk_lib.ts";
@@ -8,13 +11,15 @@ import { DiskLibraryError } from "../../errors.ts";
 import type { Extent, ReadableDisk, WritableDisk } from "../disk.ts";
 import { checkRange } from "../refusal.ts";
 import type { LibraryProcess } from "./process.ts";
-import { isSessionOver } from "./recovery.ts";
+import { isSessionOver, isTransient } from "./recovery.ts";
 import { LibrarySession, type SessionSetup } from "./session.ts";
 
 /** How a disk is opened. */
 export interface VddkOptions extends SessionSetup {
   /** What a call of the library reads or writes at most, a multiple of 512. Hosts have limits: above 2 MiB many fail. */
   callBytes: number;
+  /** The files of a disk of this machine, as far as they are known. */
+  files: readonly string[];
   /** Whether the allocated blocks are asked for; what is not allocated is not read. */
   mapped: boolean;
 }
@@ -54,7 +59,6 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
   readonly capacityBytes: number;
   readonly adapterType: number;
   readonly metadata: ReadonlyMap<string, string>;
-  readonly transportMode: string;
   readonly #session: LibrarySession;
   readonly #options: VddkOptions;
   readonly #memory: SharedMemory;
@@ -63,6 +67,7 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
   #mapped: boolean;
   #window: Promise<Window> = Promise.resolve({ startBytes: 0, endBytes: 0, runs: [] });
   #closing?: Promise<void>;
+  #isNamed = false;
 
   private constructor(
     { session, memory, slotBytes, options, metadata }: {
@@ -81,12 +86,11 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
     this.#callBytes = options.callBytes;
     this.#mapped = options.mapped;
     this.path = options.path;
-    this.files = options.target === undefined && options.create === undefined ? [options.path] : [];
+    this.files = options.files;
     this.fresh = options.create !== undefined;
     this.capacityBytes = capacitySectors * SECTOR_BYTES;
     this.adapterType = adapterType;
     this.metadata = metadata;
-    this.transportMode = transportMode;
     this.format = `libvixDiskLib ${options.library.version}, ${transportMode}`;
   }
 
@@ -100,11 +104,25 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
     scope.defer(() => session.leave());
     const action = `Cannot read the metadata of disk "${options.path}"`;
     const pairs = await session.attempt((process) => process.call("metadata", {}), { action });
+    const damaged = pairs.filter((pair) => pair.join("").includes("\ufffd")).map(([key]) => key);
+    if (damaged.length > 0) {
+      options.onEvent({ kind: "remark", text: `metadata are no UTF-8: ${damaged.join(", ")}` });
+    }
     const disk = new VddkDisk({ session, memory, slotBytes, options, metadata: new Map(pairs) });
     disk.#checkSize();
     disk.#compareTransport();
     scope.move();
     return disk;
+  }
+
+  /** How the library reaches the disk. */
+  get transportMode(): string {
+    return this.#session.info.transportMode;
+  }
+
+  /** Whether what was written has to be read back to be believed. */
+  get isDoubtful(): boolean {
+    return this.#session.isDoubtful;
   }
 
   /** Calls of the library until the disk was closed. */
@@ -138,6 +156,7 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
       action: "write",
       move: async (call, part, memoryBytes) => {
         await this.#memory.write(part, memoryBytes);
+        this.#session.noteWrite();
         await call("write");
       },
     });
@@ -150,13 +169,13 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
   }
 
   async sync(): Promise<void> {
-    const action = `Cannot write disk "${this.path}" to its end`;
-    await this.#session.attempt((process) => process.call("flush", {}), { action });
+    await this.#session.flush(`Cannot write disk "${this.path}" to its end`);
   }
 
-  /** Gives a new disk its name. @throws {DiskLibraryError} if it does not get it; it is deleted then */
-  async name(options: { replaces: boolean }): Promise<void> {
+  /** Gives a new disk its name. @throws {DiskLibraryError} if it does not get it; see `LibrarySession.name` */
+  async name(options: { aside?: string }): Promise<void> {
     await this.#session.name(options);
+    this.#isNamed = true;
   }
 
   /**
@@ -170,6 +189,7 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
   /** Leaves the disk as it is; the library ends in order. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing === undefined) await (this.#closing = this.#session.leave());
+    if (!this.#isNamed && this.#options.create) removeLeftovers(this.#options.create.path);
     this.#memory[Symbol.dispose]();
   }
 
@@ -265,7 +285,7 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
         (process) => process.call("allocated", { startSector, sectors, chunkSectors: MIN_CHUNK_SECTORS }),
         {
           action: `Cannot ask for the allocated blocks of disk "${this.path}" from byte ${startBytes} on`,
-          accepts: (error) => error instanceof VixError && !isSessionOver(error),
+          accepts: (error) => error instanceof VixError && !isSessionOver(error) && !isTransient(error),
         },
       );
       return windowOf(runs, { startBytes, endBytes: startBytes + lenBytes });
@@ -299,6 +319,18 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
       kind: "downgrade",
       text: `transport mode ${wished} is not available, ${this.transportMode} is used`,
     });
+  }
+}
+
+/** Deletes the files of a disk that was not finished; its name is random, and so is theirs. */
+function removeLeftovers(path: string): void {
+  const start = basename(path, ".vmdk");
+  try {
+    for (const { name } of Deno.readDirSync(dirname(path))) {
+      if (name.startsWith(start)) Deno.removeSync(join(dirname(path), name));
+    }
+  } catch {
+    // The failure that left them is the one that counts.
   }
 }
 

@@ -16,7 +16,7 @@ export interface FoundLibrary {
   bundleDir: string;
 }
 
-/** Major versions by file name, the newest first. */
+/** Major versions by file name. */
 const MAJORS = [9, 8, 7, 6];
 
 /** Where people unpack it, the library's own installer first. */
@@ -36,13 +36,32 @@ export const LIBDIR_VARIABLE = "VMDKBKP_LIBDIR";
  */
 export function libraryIn(libDir: string): FoundLibrary | undefined {
   if (/^libvixDiskLib\.so/.test(basename(libDir))) return found(libDir);
-  for (const major of MAJORS) {
-    for (const folder of [join(libDir, "lib64"), libDir]) {
-      const library = found(join(folder, `libvixDiskLib.so.${major}`));
+  for (const folder of [join(libDir, "lib64"), libDir]) {
+    for (const name of namesIn(folder)) {
+      const library = found(join(folder, name));
       if (library !== undefined) return library;
     }
   }
   return undefined;
+}
+
+/** Files that are called as the library is, the newest version first; links may have been lost in copying. */
+function namesIn(folder: string): string[] {
+  const versions = new Map<string, number[]>();
+  try {
+    for (const { name } of Deno.readDirSync(folder)) {
+      const [, text] = /^libvixDiskLib\.so\.(\d+(?:\.\d+)*)$/.exec(name) ?? [];
+      const numbers = text?.split(".").map(Number);
+      if (numbers !== undefined && MAJORS.includes(numbers[0])) versions.set(name, numbers);
+    }
+  } catch {
+    return [];
+  }
+  const parts = Math.max(0, ...[...versions.values()].map(({ length }) => length));
+  const places = Array.from({ length: parts }, (_, i) => i);
+  const compare = (a: number[], b: number[]) =>
+    places.map((i) => (b[i] ?? Infinity) - (a[i] ?? Infinity)).find((difference) => difference) || 0;
+  return [...versions].sort(([, a], [, b]) => compare(a, b)).map(([name]) => name);
 }
 
 /** The places to look at: the one that is named, or all usual ones. */

@@ -27,6 +27,12 @@ export interface ProcessOptions {
 /** The system ends the process when a call takes too long; should that fail, this program does so a little later. */
 const GRACE_SECONDS = 5;
 
+/** A timer of more milliseconds fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** How long is listened to what an ended process has said: one of its own children may keep the pipes open. */
+const LAST_WORDS_MS = 1000;
+
 /** Variables that are no business of the library. */
 const WITHHELD = ["VMDKBKP_PASSWORD"];
 
@@ -94,7 +100,7 @@ export class LibraryProcess {
     const timer = this.#killIn(Math.min(withinSeconds, this.#options.timeoutSeconds + GRACE_SECONDS));
     const status = await this.#status;
     clearTimeout(timer);
-    await this.#listening;
+    await this.#lastWords();
     return status.success ? [] : [`the library did not end well: ${endOf(status)}`];
   }
 
@@ -129,12 +135,19 @@ export class LibraryProcess {
     return setTimeout(() => {
       this.#timedOut = true;
       this.#kill();
-    }, seconds * 1000);
+    }, Math.min(seconds * 1000, MAX_TIMER_MS));
+  }
+
+  async #lastWords(): Promise<void> {
+    let timer;
+    const patience = new Promise((resolve) => timer = setTimeout(resolve, LAST_WORDS_MS));
+    await Promise.race([this.#listening, patience]);
+    clearTimeout(timer);
   }
 
   /** Watches over the oldest request. */
   #watch(): void {
-    if (this.#watchdog !== undefined || this.#waiting.length === 0) return;
+    if (this.#gone || this.#watchdog !== undefined || this.#waiting.length === 0) return;
     this.#watchdog = this.#killIn(this.#waiting[0].calls * this.#options.timeoutSeconds + GRACE_SECONDS);
   }
 
@@ -166,7 +179,7 @@ export class LibraryProcess {
       { hung },
     );
     // What it still said comes first.
-    this.#listening.then(() => {
+    this.#lastWords().then(() => {
       for (const { reject } of this.#waiting.splice(0)) reject(this.#gone);
     });
   }

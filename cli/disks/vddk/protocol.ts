@@ -50,10 +50,12 @@ export interface Calls {
   writeMetadata: { request: { pairs: [string, string][] }; reply: null };
   flush: { request: Empty; reply: null };
   create: { request: { path: string; capacitySectors: number; adapterType: number }; reply: null };
-  /** Gives a new disk its name, instead of the disk that has it if it `replaces` one; the disk is closed for that. */
-  rename: { request: { to: string; replaces: boolean }; reply: null };
+  /** Gives a new disk its name; the disk is closed for that. One that has the name is called `aside` meanwhile, and deleted. */
+  rename: { request: { to: string; aside?: string }; reply: null };
   /** Closes disk and connection; gives what went wrong behind the closing of the disk. */
   close: { request: Empty; reply: { remarks: string[] } };
+  /** A new disk is another process's from now on: this one does not delete it. */
+  handOver: { request: Empty; reply: null };
   stats: { request: Empty; reply: Record<string, CallStats> };
 }
 

@@ -126,12 +126,19 @@ class Server implements Served {
     return null;
   }
 
-  rename({ to, replaces }: Calls["rename"]["request"]) {
+  rename({ to, aside }: Calls["rename"]["request"]) {
+    const library = this.#started;
     const path = this.#newPath ?? missing("there is no new disk");
     this.#closeDisk();
-    if (replaces) this.#connected.unlink(to);
-    this.#started.rename(path, to);
+    if (aside !== undefined) library.rename(to, aside);
+    try {
+      library.rename(path, to);
+    } catch (error) {
+      if (aside !== undefined) library.rename(aside, to);
+      throw error;
+    }
     this.#newPath = undefined;
+    if (aside !== undefined) this.#connected.unlink(aside);
     return null;
   }
 
@@ -157,6 +164,11 @@ class Server implements Served {
     return { remarks };
   }
 
+  handOver() {
+    this.#newPath = undefined;
+    return null;
+  }
+
   stats() {
     return Object.fromEntries(this.#started.stats);
   }
@@ -164,13 +176,14 @@ class Server implements Served {
   /** Closes what is open, whatever the library says to it, and ends the library. */
   end(): void {
     this.#process.endIn(this.#timeoutSeconds);
-    const path = this.#newPath;
+    const [path, library] = [this.#newPath, this.#library];
+    if (library === undefined) return;
     if (path !== undefined) {
       attempt([], () => this.#closeDisk());
-      attempt([], () => this.#connection?.unlink(path));
+      attempt([], () => (this.#connection ??= library.connect(undefined, { readOnly: false })).unlink(path));
     }
     attempt([], () => this.close());
-    this.#library?.exit();
+    library.exit();
   }
 
   /** Does a transfer in calls, each of which may take as long as a call may. */

@@ -61,6 +61,9 @@ export class LibrarySession {
   #epoch = 0;
   #recovering?: Promise<void>;
   #givenUp?: DiskLibraryError;
+  /** Something was written since the last flush. */
+  #unconfirmed = false;
+  #doubtful = false;
   /** The log spoke of a lack of memory since the last such error. */
   #saidMemory = false;
   #stats: Record<string, CallStats> = {};
@@ -100,9 +103,32 @@ export class LibrarySession {
     }
   }
 
-  /** The disk as it was when it was first opened. */
+  /** The disk as it was when it was opened the last time. */
   get info(): DiskInfo {
     return this.#info;
+  }
+
+  /** Whether the library may have lost what it was given to write. */
+  get isDoubtful(): boolean {
+    return this.#doubtful;
+  }
+
+  /** Says that something was written. */
+  noteWrite(): void {
+    this.#unconfirmed = true;
+  }
+
+  /** Has everything written that was given to the library so far. */
+  async flush(action: string): Promise<void> {
+    const flush = async (process: LibraryProcess) => {
+      // A second flush that succeeds says nothing of what the first one lost.
+      await process.call("flush", {}).catch((error) => {
+        this.#doubt();
+        throw error;
+      });
+      this.#unconfirmed = false;
+    };
+    await this.attempt(flush, { action });
   }
 
   /**
@@ -156,8 +182,11 @@ export class LibrarySession {
     for (const text of await this.#process.end()) this.#setup.onEvent({ kind: "remark", text });
   }
 
-  /** Closes a new disk and gives it its name. @throws {DiskLibraryError} if it does not get it; it is deleted then */
-  async name(options: { replaces: boolean }): Promise<void> {
+  /**
+   * Closes a new disk and gives it its name; one that has it is called `aside` until then.
+   * @throws {DiskLibraryError} if it does not get it
+   */
+  async name(options: { aside?: string }): Promise<void> {
     const { path: to } = this.#setup;
     try {
       await this.#process.call("rename", { to, ...options });
@@ -273,9 +302,10 @@ export class LibrarySession {
   async #apply(remedy: Remedy): Promise<void> {
     if (remedy !== "reconnect" && remedy !== "restart") return;
     // A session that is over, or a library that is beside itself, may not close: what counts is the next one.
-    await this.#process.call("close", {}).catch(() => {});
+    await this.#process.call("close", {}).catch(() => this.#doubt());
     if (remedy === "restart") {
       await this.#keepStats();
+      await this.#process.call("handOver", {}).catch(() => {});
       await this.leave();
       await this.#start();
     } else {
@@ -287,6 +317,19 @@ export class LibrarySession {
         `the disk had ${this.#info.capacitySectors} sectors and has ${info.capacitySectors} now`,
       );
     }
+    if (info.transportMode !== this.#info.transportMode) {
+      const text = `transport mode ${info.transportMode} is used instead of ${this.#info.transportMode}`;
+      this.#setup.onEvent({ kind: "downgrade", text });
+    }
+    this.#info = info;
+  }
+
+  /** What the library took and did not confirm may be lost with the session. */
+  #doubt(): void {
+    if (!this.#unconfirmed || this.#doubtful) return;
+    this.#doubtful = true;
+    const text = "the library may have lost what it was given to write: the disk is to be read back";
+    this.#setup.onEvent({ kind: "downgrade", text });
   }
 
   #tell(remedy: Remedy, { error, action }: { error: unknown; action: string }): void {

@@ -311,7 +311,66 @@ testWith({ missing: MISSING_STANDIN }, "--verify finds what the server did not k
   file.writeSync(Uint8Array.of(1, 2, 3));
   const { code, stderr } = await running;
   assertEquals(code, 3, stderr);
-  assertStringIncludes(stderr, "block 24 was read back and does not have the MD5");
+  assertStringIncludes(stderr, "block 24 was read back and is not what");
+});
+
+testWith(
+  { missing: MISSING_STANDIN },
+  "A session that may have lost writes has the disk read back",
+  async () => {
+    for (const kept of [true, false]) {
+      const made = await worldWithDisk();
+      using world = made.world;
+      Deno.writeFileSync(world.file("back.raw"), new Uint8Array(SIZE_BYTES));
+      const back = world.disk("back.raw");
+      world.fault("call=Write sector=4096 times=2 code=7");
+      world.fault("call=Close code=7 times=1");
+      if (!kept) world.set("delay.90 = call=Close us=500000");
+      const running = world.call("restore", ...back, world.file("right.dump"));
+      if (!kept) {
+        await until(() => world.calls("Write").length >= 5);
+        using file = Deno.openSync(world.file("back.raw"), { write: true });
+        file.writeSync(new Uint8Array(512));
+      }
+      const { code, stdout, stderr } = await running;
+      if (kept) {
+        assertEquals(code, 0, stderr);
+        assertStringIncludes(stdout, "may have lost what it was given to write");
+        assertStringIncludes(stdout, "read back: every block is as it should be");
+      } else {
+        assertEquals(code, 3, stdout);
+        assertStringIncludes(stderr, "block 0 was read back and is not what");
+      }
+    }
+  },
+);
+
+testWith({ missing: MISSING_STANDIN }, "A transport that gets worse in a new session is told", async () => {
+  const made = await worldWithDisk();
+  using world = made.world;
+  world.fault("call=Read sector=4096 times=2 code=7");
+  world.fault("call=ConnectEx after=1 action=delay:300000");
+  const running = world.call(...made.dump(), "--json");
+  await until(() => world.calls("Disconnect").length === 1);
+  world.set("transports = nbd");
+  // The library reads its configuration when it starts.
+  const { code, stdout, stderr } = await running;
+  assertEquals(code, 0, stderr);
+  assertEquals(JSON.parse(stdout).library.transportMode, "nbdssl");
+});
+
+testWith({ missing: MISSING_STANDIN }, "A call may take as long as a timer cannot", async () => {
+  const made = await worldWithDisk();
+  using _world = made.world;
+  await assertSurvives(made, {
+    kind: "remark",
+    said: /^/,
+    more: ["--timeout", "86400", "--read-size", "1024"],
+  })
+    .catch((error) => {
+      // Nothing happened that could be told.
+      if (!(error instanceof Error && error.message.startsWith("[]"))) throw error;
+    });
 });
 
 testWith({ missing: MISSING_STANDIN }, "The password is nowhere", async () => {

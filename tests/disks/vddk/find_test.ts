@@ -46,6 +46,14 @@ Deno.test("libraryIn() finds a library without the folder lib64", () => {
   assertEquals(libraryIn(root)?.libDir, root);
 });
 
+Deno.test("libraryIn() finds a library whose links were lost, and takes 10 for more than 9", () => {
+  using folder = new Folder();
+  const root = tree(folder, ["8.0.9"]);
+  Deno.removeSync(join(root, "lib64", "libvixDiskLib.so.8"));
+  Deno.writeTextFileSync(join(root, "lib64", "libvixDiskLib.so.8.0.10"), "");
+  assertEquals(libraryIn(root)?.version, "8.0.10");
+});
+
 Deno.test("libraryIn() finds nothing where nothing is", () => {
   using folder = new Folder();
   assertEquals(libraryIn(folder.path), undefined);

@@ -18,7 +18,6 @@ const EXPECTED: { c: string; value: number; since?: number }[] = [
   { c: "sizeof(VixDiskLibConnectParams)", value: structs.CONNECT_PARAMS.size, since: 67 },
   { c: "offsetof(VixDiskLibInfo, capacity)", value: structs.INFO.capacity },
   { c: "offsetof(VixDiskLibInfo, adapterType)", value: structs.INFO.adapterType },
-  { c: "offsetof(VixDiskLibInfo, numLinks)", value: structs.INFO.numLinks },
   { c: "offsetof(VixDiskLibCreateParams, diskType)", value: structs.CREATE_PARAMS.diskType },
   { c: "offsetof(VixDiskLibCreateParams, adapterType)", value: structs.CREATE_PARAMS.adapterType },
   { c: "offsetof(VixDiskLibCreateParams, hwVersion)", value: structs.CREATE_PARAMS.hwVersion },
