@@ -60,3 +60,21 @@ export const HERE: Codecs = {
 
 /** For one of many files that are open together: slower, in less memory than whole pieces take. */
 export const STREAMED: Codecs = { ...HERE, ahead: 0 };
+
+/** A zlib stream (RFC 1950) that takes all of `stored`, and has at least `neededBytes` of content and as many as fit into `into`. */
+export interface Inflating {
+  stored: Uint8Array;
+  into: Uint8Array;
+  neededBytes: number;
+}
+
+let engine: typeof import("./zlib_engine.ts") | undefined;
+
+/** Inflates the streams of a disk on this thread. @throws {Error} that says what does not agree */
+export async function inflateAll(streams: readonly Inflating[]): Promise<void> {
+  engine ??= await import("./zlib_engine.ts");
+  for (const { stored, into, neededBytes } of streams) {
+    const length = engine.inflateZlibInto(stored, into);
+    if (length < neededBytes) throw new Error(`${length} bytes of content, not ${neededBytes}`);
+  }
+}

@@ -131,6 +131,12 @@ function inflater(): InPlace {
   return inflaterHere ??= new InPlace(zlib.createInflateRaw({ chunkSize: CHUNK_SIZE }), Z_FINISH);
 }
 
+let zlibInflaterHere: InPlace | undefined;
+
+function zlibInflater(): InPlace {
+  return zlibInflaterHere ??= new InPlace(zlib.createInflate({ chunkSize: CHUNK_SIZE }), Z_FINISH);
+}
+
 function zstdCompressor(level: number): InPlace {
   const params = { [ZSTD_C_COMPRESSION_LEVEL]: level, [ZSTD_C_CHECKSUM_FLAG]: 1 };
   return zstds[level] ??= new InPlace(
@@ -197,6 +203,30 @@ export function inflateInto(deflated: Uint8Array, into: Uint8Array): void {
   } else {
     throw new Error(stream.roomLeft === 0 ? `more than ${into.length} bytes of content` : "no end");
   }
+}
+
+/**
+ * Writes the content of a zlib stream (RFC 1950), which takes all of `stored`, to the start of `into`. The checksum is
+ * verified. Returns the length of the content, at most that of `into`.
+ *
+ * @throws {Error} that says what does not agree
+ */
+export function inflateZlibInto(stored: Uint8Array, into: Uint8Array): number {
+  if (!deflatesInPlace()) {
+    // What follows a stream is passed over here.
+    const content = zlib.inflateSync(stored.slice(), {
+      chunkSize: into.length + 64,
+      maxOutputLength: Math.max(into.length, 1),
+    });
+    into.set(content);
+    return content.length;
+  }
+  const stream = zlibInflater();
+  stream.run(stored, into);
+  const { inputLeft, roomLeft } = stream;
+  if (roomLeft === 0 && !stream.ends()) throw new Error(`more than ${into.length} bytes of content`);
+  if (inputLeft > 0) throw new Error(`${inputLeft} bytes behind the stream`);
+  return into.length - roomLeft;
 }
 
 function inflateCopy(deflated: Uint8Array, into: Uint8Array): void {

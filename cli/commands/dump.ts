@@ -115,7 +115,7 @@ async function libraryDisks(options: Options): Promise<LibraryDisks | undefined>
 }
 
 async function openFile(session: Session, path: string, options: Options): Promise<ReadableDisk> {
-  return session.using(await openForReading(path, { ...options, warn: (line) => session.warn(line) }));
+  return session.using(await openForReading(path, { ...options, ...session.diskHelp }));
 }
 
 interface Done {
