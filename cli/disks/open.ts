@@ -11,6 +11,7 @@ import type { ReadableDisk, WritableDisk } from "./disk.ts";
 import { ImageFile } from "./image_file.ts";
 import { RawDisk } from "./raw.ts";
 import { cannotOpen, systemReason } from "./refusal.ts";
+import type { VmdkDisk } from "./vmdk_disk.ts";
 import type { Inflater } from "./vmdk_inflate.ts";
 import { kindOf, readDescriptorFile, requireVmdk, type VmdkKind } from "./vmdk_kind.ts";
 
@@ -49,6 +50,20 @@ export async function openForReading(path: string, options: OpenOptions = {}): P
   const disk = kind === "raw"
     ? new RawDisk(image)
     : (await import("./vmdk_disk.ts")).openVmdk(image, kind, options);
+  scope.move();
+  return disk;
+}
+
+/**
+ * Opens a VMDK with its parents, to ask what each of them has.
+ * @throws as {@linkcode openForReading}
+ */
+export async function openChain(path: string, options: OpenOptions = {}): Promise<VmdkDisk> {
+  using scope = new DisposableStack();
+  const image = scope.use(await openImage(path));
+  const kind = decideKind(image, options.format);
+  if (kind === "raw") throw new UsageError(`Cannot open "${path}" as a chain of VMDKs: it is a raw disk`);
+  const disk = (await import("./vmdk_disk.ts")).openVmdk(image, kind, options);
   scope.move();
   return disk;
 }

@@ -12,7 +12,7 @@
  */
 
 import type { Extent, MappedExtent, ReadableDisk } from "./disk.ts";
-import { ImageFile } from "./image_file.ts";
+import { fileIdentity, ImageFile } from "./image_file.ts";
 import { OpenImages } from "./open_images.ts";
 import { cannotOpen, checkRange, quoted, systemReason } from "./refusal.ts";
 import { adapterTypeOf, inherit } from "./vmdk_ddb.ts";
@@ -73,6 +73,13 @@ export class VmdkDisk implements ReadableDisk {
   /** The paths of the links, the top one first: as it was opened by, then as their children name them. */
   get chain(): readonly string[] {
     return this.#links.map(({ path }) => path);
+  }
+
+  /** The place of the file `path` in the chain, 0 for the top; -1 if it is no descriptor of a link. */
+  depthOf(path: string): number {
+    const identityOf = (path: string) => fileIdentity(Deno.statSync(path), Deno.realPathSync(path));
+    const wanted = identityOf(path);
+    return this.#links.findIndex((link) => identityOf(link.path) === wanted);
   }
 
   extentAt(offsetBytes: number): Extent {
