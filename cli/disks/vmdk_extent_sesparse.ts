@@ -174,7 +174,7 @@ function grainPlaces(
     places[i] = region.beginBytes + inRegion;
     if (inRegion + GRAIN_BYTES > region.sizeBytes || places[i] + GRAIN_BYTES > fileBytes) {
       const found = `the file has room for ${roomFor(GRAIN_BYTES, { region, fileBytes })}`;
-      throw cannotRead(path, `grain ${first + i} is number ${slot}, ${found}`, where);
+      throw cannotRead(path, `grain ${first + i} is number ${BigInt(slot)}, ${found}`, where);
     }
   }
   return places;
