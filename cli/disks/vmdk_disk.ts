@@ -26,8 +26,8 @@ import { TableCache } from "./vmdk_table_cache.ts";
 const LINK_LIMIT = 64;
 /** Files that each link adds to those that stay open. */
 const OPEN_PER_LINK = 2;
-/** Stretches of one kind that one call joins. */
-const JOIN_LIMIT = 4096;
+/** Stretches of one kind are joined up to this length: a few batches of the pipeline, and a look at few tables. */
+const JOIN_BYTES = 64 << 20;
 
 /** What the caller allows and brings along. */
 export interface VmdkOptions {
@@ -93,7 +93,7 @@ export class VmdkDisk implements ReadableDisk {
     const first = this.#stretchAt(beginBytes);
     const zero = first.holding !== "data";
     let { endBytes } = first;
-    for (let i = 1; i < JOIN_LIMIT && endBytes < this.capacityBytes; i++) {
+    while (endBytes < this.capacityBytes && endBytes - beginBytes < JOIN_BYTES) {
       const next = this.#stretchAt(endBytes);
       if ((next.holding !== "data") !== zero) break;
       ({ endBytes } = next);
