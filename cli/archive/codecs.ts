@@ -70,11 +70,20 @@ export interface Inflating {
 
 let engine: typeof import("./zlib_engine.ts") | undefined;
 
-/** Inflates the streams of a disk on this thread. @throws {Error} that says what does not agree */
+/**
+ * Inflates the streams of a disk on this thread.
+ * @throws {Error} for the first that does not agree; the message goes on behind its name
+ */
 export async function inflateAll(streams: readonly Inflating[]): Promise<void> {
   engine ??= await import("./zlib_engine.ts");
   for (const { stored, into, neededBytes } of streams) {
-    const length = engine.inflateZlibInto(stored, into);
-    if (length < neededBytes) throw new Error(`${length} bytes of content, not ${neededBytes}`);
+    let length: number | undefined;
+    try {
+      length = engine.inflateZlibInto(stored, into);
+    } catch (cause) {
+      throw new Error(`does not inflate: ${(cause as Error).message}`, { cause });
+    }
+    if (length === undefined) throw new Error(`inflates to more than ${into.length} bytes`);
+    if (length < neededBytes) throw new Error(`inflates to ${length} of ${neededBytes} bytes`);
   }
 }

@@ -207,26 +207,36 @@ export function inflateInto(deflated: Uint8Array, into: Uint8Array): void {
 
 /**
  * Writes the content of a zlib stream (RFC 1950), which takes all of `stored`, to the start of `into`. The checksum is
- * verified. Returns the length of the content, at most that of `into`.
+ * verified. Returns the length of the content, or `undefined` if `into` is too short for it.
  *
  * @throws {Error} that says what does not agree
  */
-export function inflateZlibInto(stored: Uint8Array, into: Uint8Array): number {
-  if (!deflatesInPlace()) {
-    // What follows a stream is passed over here.
-    const content = zlib.inflateSync(stored.slice(), {
-      chunkSize: into.length + 64,
-      maxOutputLength: Math.max(into.length, 1),
-    });
-    into.set(content);
-    return content.length;
-  }
+export function inflateZlibInto(stored: Uint8Array, into: Uint8Array): number | undefined {
+  if (!deflatesInPlace()) return inflateZlibCopy(stored, into);
   const stream = zlibInflater();
   stream.run(stored, into);
   const { inputLeft, roomLeft } = stream;
-  if (roomLeft === 0 && !stream.ends()) throw new Error(`more than ${into.length} bytes of content`);
+  if (roomLeft === 0 && !stream.ends()) {
+    // There is more, or no good end: with room for a byte more, zlib throws what is wrong with the end.
+    stream.run(stored, new Uint8Array(into.length + 1));
+    return undefined;
+  }
   if (inputLeft > 0) throw new Error(`${inputLeft} bytes behind the stream`);
   return into.length - roomLeft;
+}
+
+/** What follows the stream is passed over here. */
+function inflateZlibCopy(stored: Uint8Array, into: Uint8Array): number | undefined {
+  const maxOutputLength = Math.max(into.length, 1);
+  try {
+    const content = zlib.inflateSync(stored.slice(), { chunkSize: into.length + 64, maxOutputLength });
+    if (content.length > into.length) return undefined;
+    into.set(content);
+    return content.length;
+  } catch (error) {
+    if ((error as { code?: string }).code === "ERR_BUFFER_TOO_LARGE") return undefined;
+    throw error;
+  }
 }
 
 function inflateCopy(deflated: Uint8Array, into: Uint8Array): void {

@@ -11,13 +11,15 @@ import { newCommand, Session, STREAM } from "./session.ts";
 
 export const command = newCommand("changed", {
   description:
-    `Write a bitmap with a bit set for every block that the snapshots above a parent of a VMDK name:
-what --bmpin of an incremental dump takes. The previous dump must be one of that parent, with blocks of the same size.
+    `Write a bitmap with a bit set for every block that the snapshots above a parent of a VMDK name: what
+--bmpin of an incremental dump takes. The previous dump must be one of that parent, with blocks of this size.
 
-A change tracking file (-ctk.vmdk) is not read: its format is not documented, and a bit that is missed loses a change.`,
+Change tracking files (-ctk.vmdk) are not read: their format is not documented, and a missed bit loses a
+change.`,
   examples: `
 vmdkbkp changed disk-000002.vmdk --since disk-000001.vmdk --bmpout changed.bmp
-vmdkbkp dump --mode incr --local disk-000002.vmdk --bmpin changed.bmp --dumpin 1.dump.zst --digestin 1.digest \\
+vmdkbkp dump --mode incr --local disk-000002.vmdk --bmpin changed.bmp \\
+    --dumpin 1.dump.zst --digestin 1.digest \\
     --dumpout 2.dump.zst --digestout 2.digest --rdiffout 1.rdiff.zst`,
   args: { "<disk>": "the VMDK as it is now" },
   options: {

@@ -9,12 +9,12 @@ import { newCommand, Session } from "./session.ts";
 
 export const command = newCommand("map", {
   description:
-    `Show what a disk consists of, without reading its bytes: stretches with data, stretches that are known to
-be zeros, and holes, which no file of the disk has.
+    `Show what a disk consists of, without reading its bytes: stretches with data, stretches that are
+known to be zeros, and holes, which no file of the disk has.
 
-The JSON has the shape of "qemu-img map --output=json": an array of objects with start, length, depth (how many
-snapshots lie above the one that has it), present, zero and data; of data also the file, and the offset in it
-unless they are compressed.`,
+The JSON has the shape of "qemu-img map --output=json": an array of objects with start, length, depth (the
+number of snapshots above the one that has it), present, zero and data; of data also the file, and the offset
+in it unless they are compressed.`,
   examples: `
 vmdkbkp map disk.vmdk
 vmdkbkp map --output json snapshot.vmdk`,

@@ -7,7 +7,7 @@
 import { cannotRead } from "./refusal.ts";
 import type { ExtentFile } from "./vmdk_extent.ts";
 import { GrainExtent, type GrainExtentOptions } from "./vmdk_extent_grains.ts";
-import { type DeflatedGrain, inflateGrain, type InflateRoom } from "./vmdk_inflate.ts";
+import type { DeflatedGrain, InflateRoom } from "./vmdk_inflate.ts";
 import { MARKER_BYTES, readMarker } from "./vmdk_marker.ts";
 
 const SECTOR_BYTES = 512;
@@ -152,14 +152,14 @@ export class StreamExtent extends GrainExtent {
     return sizeBytes;
   }
 
-  /** Finds the grain that a thread did not inflate, and says why. */
+  /** Finds the grain that did not inflate, and says why. */
   async #explain(
     cause: unknown,
     { first, places, grains }: Group & { grains: readonly DeflatedGrain[] },
   ): Promise<never> {
     for (const [i, grain] of grains.entries()) {
       try {
-        await inflateGrain(grain);
+        await this.#room.inflater.inflate([grain]);
       } catch (error) {
         const reason = `grain ${first + i} ${(error as Error).message}`;
         throw cannotRead(this.path, reason, { offsetBytes: places[i], cause: error });

@@ -116,7 +116,7 @@ const HOSTILE: [string, Damage, string][] = [
   ["marker size 0", withMarker9({ size: 0 }), "grain 9 has 0 compressed bytes"],
   ["marker size 4 GiB", withMarker9({ size: 4294967280 }), "grain 9 has 4294967280 compressed bytes"],
   ["marker size 2 grains", withMarker9({ size: 131073 }), "grain 9 has 131073 compressed bytes"],
-  ["bytes behind the stream", withMarker9({ size: 65559 + 64 }), "grain 9 has bytes behind its end"],
+  ["bytes behind the stream", withMarker9({ size: 65559 + 64 }), "bytes behind the stream"],
   ["bomb", withGrain9(() => BOMB), "grain 9 inflates to more than 65536 bytes"],
   [
     "one byte too many",
