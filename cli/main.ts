@@ -38,6 +38,11 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: "make a bitmap of the blocks in an rdiff",
     load: () => import("./commands/rdiff2bmp.ts"),
   },
+  map: { summary: "show where the bytes of a disk lie", load: () => import("./commands/map.ts") },
+  changed: {
+    summary: "make a bitmap of the blocks in snapshots of a VMDK",
+    load: () => import("./commands/changed.ts"),
+  },
   doctor: { summary: "tell which disks can be used here", load: () => import("./commands/doctor.ts") },
   "print-bmp": { summary: "show a bitmap of changed blocks", load: () => import("./commands/print_bmp.ts") },
   thumbprint: {

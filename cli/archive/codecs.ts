@@ -60,3 +60,30 @@ export const HERE: Codecs = {
 
 /** For one of many files that are open together: slower, in less memory than whole pieces take. */
 export const STREAMED: Codecs = { ...HERE, ahead: 0 };
+
+/** A zlib stream (RFC 1950) that takes all of `stored`, and has at least `neededBytes` of content and as many as fit into `into`. */
+export interface Inflating {
+  stored: Uint8Array;
+  into: Uint8Array;
+  neededBytes: number;
+}
+
+let engine: typeof import("./zlib_engine.ts") | undefined;
+
+/**
+ * Inflates the streams of a disk on this thread.
+ * @throws {Error} for the first that does not agree; the message goes on behind its name
+ */
+export async function inflateAll(streams: readonly Inflating[]): Promise<void> {
+  engine ??= await import("./zlib_engine.ts");
+  for (const { stored, into, neededBytes } of streams) {
+    let length: number | undefined;
+    try {
+      length = engine.inflateZlibInto(stored, into);
+    } catch (cause) {
+      throw new Error(`does not inflate: ${(cause as Error).message}`, { cause });
+    }
+    if (length === undefined) throw new Error(`inflates to more than ${into.length} bytes`);
+    if (length < neededBytes) throw new Error(`inflates to ${length} of ${neededBytes} bytes`);
+  }
+}

@@ -131,6 +131,12 @@ function inflater(): InPlace {
   return inflaterHere ??= new InPlace(zlib.createInflateRaw({ chunkSize: CHUNK_SIZE }), Z_FINISH);
 }
 
+let zlibInflaterHere: InPlace | undefined;
+
+function zlibInflater(): InPlace {
+  return zlibInflaterHere ??= new InPlace(zlib.createInflate({ chunkSize: CHUNK_SIZE }), Z_FINISH);
+}
+
 function zstdCompressor(level: number): InPlace {
   const params = { [ZSTD_C_COMPRESSION_LEVEL]: level, [ZSTD_C_CHECKSUM_FLAG]: 1 };
   return zstds[level] ??= new InPlace(
@@ -196,6 +202,40 @@ export function inflateInto(deflated: Uint8Array, into: Uint8Array): void {
     if (inputLeft > 0) throw new Error(`${inputLeft} bytes behind the stream`);
   } else {
     throw new Error(stream.roomLeft === 0 ? `more than ${into.length} bytes of content` : "no end");
+  }
+}
+
+/**
+ * Writes the content of a zlib stream (RFC 1950), which takes all of `stored`, to the start of `into`. The checksum is
+ * verified. Returns the length of the content, or `undefined` if `into` is too short for it.
+ *
+ * @throws {Error} that says what does not agree
+ */
+export function inflateZlibInto(stored: Uint8Array, into: Uint8Array): number | undefined {
+  if (!deflatesInPlace()) return inflateZlibCopy(stored, into);
+  const stream = zlibInflater();
+  stream.run(stored, into);
+  const { inputLeft, roomLeft } = stream;
+  if (roomLeft === 0 && !stream.ends()) {
+    // There is more, or no good end: with room for a byte more, zlib throws what is wrong with the end.
+    stream.run(stored, new Uint8Array(into.length + 1));
+    return undefined;
+  }
+  if (inputLeft > 0) throw new Error(`${inputLeft} bytes behind the stream`);
+  return into.length - roomLeft;
+}
+
+/** What follows the stream is passed over here. */
+function inflateZlibCopy(stored: Uint8Array, into: Uint8Array): number | undefined {
+  const maxOutputLength = Math.max(into.length, 1);
+  try {
+    const content = zlib.inflateSync(stored.slice(), { chunkSize: into.length + 64, maxOutputLength });
+    if (content.length > into.length) return undefined;
+    into.set(content);
+    return content.length;
+  } catch (error) {
+    if ((error as { code?: string }).code === "ERR_BUFFER_TOO_LARGE") return undefined;
+    throw error;
   }
 }
 

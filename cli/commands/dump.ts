@@ -1,13 +1,14 @@
 /** `vmdkbkp dump`: back up a disk. */
 
 import { type Bitmap, readBitmap } from "../archive/bitmap.ts";
-import { assertBlockBytes, type DumpHeader, formatSeriesId } from "../archive/header.ts";
+import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import { formatTimeStamp, laterStamp, timeStampOf } from "../archive/time_stamp.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import { openForReading } from "../disks/open.ts";
 import { UsageError } from "../errors.ts";
 import { DigestReader, DumpReader } from "../pipeline/archive_reader.ts";
 import { dumpChanged, dumpFull, type DumpResult } from "../pipeline/dump.ts";
+import { blockBytesOf, DEFAULT_BLOCK_BYTES } from "./block_size.ts";
 import type { LibraryDisks } from "./library.ts";
 import { LIBRARY_OPTIONS, passwordStreams, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
 import { formatSize } from "./progress.ts";
@@ -15,7 +16,6 @@ import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, type Report, Session } from "./session.ts";
 import { blocksText, secondsSince, speedText } from "./summary.ts";
 
-const DEFAULT_BLOCK_BYTES = 1024 * 1024;
 const SERIES_ID_BYTES = 16;
 
 /** Which files each mode needs; all others are refused. */
@@ -115,7 +115,7 @@ async function libraryDisks(options: Options): Promise<LibraryDisks | undefined>
 }
 
 async function openFile(session: Session, path: string, options: Options): Promise<ReadableDisk> {
-  return session.using(await openForReading(path, { ...options, warn: (line) => session.warn(line) }));
+  return session.using(await openForReading(path, { ...options, ...session.diskHelp }));
 }
 
 interface Done {
@@ -189,20 +189,6 @@ function theDisk({ local, remote }: Options, args: string[]): string | undefined
     throw new UsageError(`Cannot dump: more than one disk is named ("${disks.join('", "')}")`);
   }
   return remote === undefined ? disks[0] : undefined;
-}
-
-function blockBytesOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^[1-9][0-9]{0,15}$/.test(text)) {
-    throw new UsageError(`Cannot use --blocksize "${text}": it is not a number of bytes`);
-  }
-  const blockBytes = Number(text);
-  try {
-    assertBlockBytes(blockBytes);
-  } catch (cause) {
-    throw new UsageError(`Cannot use --blocksize "${text}": ${(cause as Error).message}`, { cause });
-  }
-  return blockBytes;
 }
 
 function definedPaths(...paths: (string | undefined)[]): string[] {

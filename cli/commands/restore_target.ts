@@ -47,17 +47,17 @@ async function fileTarget(
   options: TargetOptions & { local: string },
 ): Promise<RestoreTarget> {
   const { local } = options;
-  const warn = (line: string) => session.warn(line);
+  const help = session.diskHelp;
   const { capacityBytes, adapterType } = header;
   const metadata = options.metadata ? header.metadata : undefined;
   const disk = options.create
     ? createDisk(local, { capacityBytes, adapterType, metadata }, (path) => session.openOutput(path))
-    : await openForWriting(local, { ...options, warn });
+    : await openForWriting(local, { ...options, ...help });
   return {
     disk: session.using(disk),
     isDoubtful: false,
     complete: () => Promise.resolve(session.commit()),
-    readBack: async () => session.using(await openForReading(local, { ...options, warn })),
+    readBack: async () => session.using(await openForReading(local, { ...options, ...help })),
     report: () => Promise.resolve({ text: [], json: {} }),
   };
 }

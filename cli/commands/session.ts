@@ -153,6 +153,11 @@ export class Session implements Disposable, AsyncDisposable {
     };
   }
 
+  /** What a disk is opened with: who inflates its grains, and who hears of its oddities. */
+  get diskHelp(): { inflater: Crew["inflater"]; warn: (line: string) => void } {
+    return { inflater: this.#crew.inflater, warn: (line) => this.warn(line) };
+  }
+
   /** Has a worker start while this thread waits for something else. */
   expectWork(): void {
     this.#crew.expectWork();

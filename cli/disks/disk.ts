@@ -24,6 +24,22 @@ export interface Extent {
   zero: boolean;
 }
 
+/** A stretch of a disk and where it comes from: what `qemu-img map` tells. */
+export interface MappedExtent {
+  /** First byte after the stretch. */
+  endBytes: number;
+  /** Links of the chain above the one that has it. */
+  depth: number;
+  /** A link of the chain has it; otherwise it is zeros because none has. */
+  present: boolean;
+  /** It reads as zeros, without being read. */
+  zero: boolean;
+  /** The file with its bytes, if it is not `zero`. */
+  path?: string;
+  /** Where in that file they begin; undefined for compressed ones. */
+  fileBytes?: number;
+}
+
 /** A disk that can be read. */
 export interface ReadableDisk extends DiskDescription, Disposable {
   /** The path it was opened by, for messages. */
@@ -39,6 +55,8 @@ export interface ReadableDisk extends DiskDescription, Disposable {
    * @throws {FormatError} if the image ends too early or is damaged
    */
   read(into: Uint8Array, offsetBytes: number): void | Promise<void>;
+  /** As `extentAt`, with the places of the bytes; for disks that are files. */
+  mapAt?(offsetBytes: number): MappedExtent;
   /** Whether many reads should be under way at a time: the disk does them in their order, and should not wait for the next. */
   readonly overlaps?: boolean;
 }

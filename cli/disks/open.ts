@@ -7,12 +7,13 @@
  */
 
 import { UsageError } from "../errors.ts";
-import { detectKind, type FileKind, SNIFF_BYTES } from "./detect.ts";
 import type { ReadableDisk, WritableDisk } from "./disk.ts";
 import { ImageFile } from "./image_file.ts";
 import { RawDisk } from "./raw.ts";
 import { cannotOpen, systemReason } from "./refusal.ts";
-import { DESCRIPTOR_LIMIT_BYTES } from "./vmdk_descriptor.ts";
+import type { VmdkDisk } from "./vmdk_disk.ts";
+import type { Inflater } from "./vmdk_inflate.ts";
+import { kindOf, readDescriptorFile, requireVmdk, type VmdkKind } from "./vmdk_kind.ts";
 
 /** What the caller knows or allows. */
 export interface OpenOptions {
@@ -20,12 +21,14 @@ export interface OpenOptions {
   format?: "raw" | "vmdk";
   /** Accept a descriptor whose extents lie outside its folder. */
   allowOutside?: boolean;
+  /** Threads that inflate compressed grains; without them this one does. */
+  inflater?: Inflater;
   /** Hears of oddities that do not stop the reading; a sentence each. */
   warn?: (message: string) => void;
 }
 
 /**
- * Opens a raw disk, a flat VMDK or a monolithicSparse VMDK for reading.
+ * Opens a raw disk, or a VMDK with its parents, for reading.
  * @throws {FormatError} if the file is damaged or of a kind that is not read
  * @throws {UsageError} if the file is not what its name says, or not the one to open
  * @throws {Error} if the system does not open it; `cause` is its error
@@ -40,18 +43,27 @@ export interface OpenOptions {
  * ```
  */
 export async function openForReading(path: string, options: OpenOptions = {}): Promise<ReadableDisk> {
-  const { allowOutside, warn } = options;
   using scope = new DisposableStack();
   const image = scope.use(await openImage(path));
   const kind = decideKind(image, options.format);
   // What reads VMDKs is loaded for them alone.
-  if (kind === "descriptor") {
-    const { openFlatVmdk } = await import("./vmdk_flat.ts");
-    return openFlatVmdk(readDescriptor(image), { path, allowOutside });
-  }
   const disk = kind === "raw"
     ? new RawDisk(image)
-    : (await import("./vmdk_sparse.ts")).openSparseVmdk(image, { warn });
+    : (await import("./vmdk_disk.ts")).openVmdk(image, kind, options);
+  scope.move();
+  return disk;
+}
+
+/**
+ * Opens a VMDK with its parents, to ask what each of them has.
+ * @throws as {@linkcode openForReading}
+ */
+export async function openChain(path: string, options: OpenOptions = {}): Promise<VmdkDisk> {
+  using scope = new DisposableStack();
+  const image = scope.use(await openImage(path));
+  const kind = decideKind(image, options.format);
+  if (kind === "raw") throw new UsageError(`Cannot open "${path}" as a chain of VMDKs: it is a raw disk`);
+  const disk = (await import("./vmdk_disk.ts")).openVmdk(image, kind, options);
   scope.move();
   return disk;
 }
@@ -68,7 +80,7 @@ export async function openForWriting(path: string, options: OpenOptions = {}): P
   const kind = decideKind(image, options.format);
   if (kind === "descriptor") {
     const { openFlatVmdk } = await import("./vmdk_flat.ts");
-    return openFlatVmdk(readDescriptor(image), { path, allowOutside: options.allowOutside, write: true });
+    return openFlatVmdk(readDescriptorFile(image), { path, allowOutside: options.allowOutside });
   }
   if (kind === "sparse") {
     throw new UsageError(
@@ -94,68 +106,16 @@ async function openImage(path: string, { write = false } = {}): Promise<ImageFil
 }
 
 /** What to read the file as. */
-function decideKind(image: ImageFile, format?: "raw" | "vmdk"): "raw" | "descriptor" | "sparse" {
+function decideKind(image: ImageFile, format?: "raw" | "vmdk"): "raw" | VmdkKind {
   const { path } = image;
   if (image.sizeBytes === 0) throw cannotOpen(path, "the file is empty");
   if (format === "raw") return "raw";
 
-  const first = new Uint8Array(Math.min(SNIFF_BYTES, image.sizeBytes));
-  image.read(first, 0);
-  const kind = detectKind(first);
+  const kind = kindOf(image);
   if (format === "vmdk" || /\.vmdk$/i.test(path)) return requireVmdk(path, kind);
   if (kind === undefined) return "raw";
   throw new UsageError(
     `Cannot open disk "${path}": it begins like a VMDK and is not called one, ` +
       `say --format raw to take its bytes as they are or --format vmdk to read it as a VMDK`,
   );
-}
-
-/** Names of files that a descriptor points to: `X-flat.vmdk`, `X-s001.vmdk` ... */
-const EXTENT_NAME = /-(?:flat|delta|sesparse|rdmp?|[sf]\d{3,})\.vmdk$/i;
-
-function requireVmdk(path: string, kind: FileKind | undefined): "descriptor" | "sparse" {
-  const descriptor = EXTENT_NAME.test(path)
-    ? `the descriptor "${path.replace(EXTENT_NAME, ".vmdk")}"`
-    : undefined;
-  switch (kind) {
-    case "descriptor":
-    case "sparse":
-      return kind;
-    case "cowd":
-    case "seSparse":
-      throw new UsageError(
-        `Cannot open disk "${path}": it is an extent of a ${
-          kind === "cowd" ? "vmfsSparse" : kind
-        } snapshot, ` +
-          `open ${descriptor ?? "the descriptor that names it"} instead`,
-      );
-    case "changeTracking":
-      throw new UsageError(
-        `Cannot open disk "${path}": it is a change tracking file and holds no data of a disk`,
-      );
-    case "unfinished":
-      throw cannotOpen(path, "its writer did not finish it", {
-        offsetBytes: 0,
-        expected: '"KDMV"',
-        found: '"kdmv"',
-      });
-  }
-  if (descriptor !== undefined) {
-    throw new UsageError(`Cannot open disk "${path}": it is an extent, open ${descriptor} instead`);
-  }
-  throw cannotOpen(path, "it is called a VMDK, but begins neither like a descriptor nor like a sparse VMDK", {
-    offsetBytes: 0,
-  });
-}
-
-function readDescriptor(image: ImageFile): Uint8Array {
-  if (image.sizeBytes > DESCRIPTOR_LIMIT_BYTES) {
-    throw cannotOpen(
-      image.path,
-      `the descriptor has ${image.sizeBytes} bytes, at most ${DESCRIPTOR_LIMIT_BYTES} are accepted`,
-    );
-  }
-  const text = new Uint8Array(image.sizeBytes);
-  image.read(text, 0);
-  return text;
 }

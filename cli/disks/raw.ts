@@ -1,7 +1,7 @@
 /** A raw disk: the bytes of a file or a block device, one for one. */
 
 import { UsageError } from "../errors.ts";
-import { ADAPTER, type Extent, type ReadableDisk, type WritableDisk } from "./disk.ts";
+import { ADAPTER, type Extent, type MappedExtent, type ReadableDisk, type WritableDisk } from "./disk.ts";
 import { createImage, type ImageFile } from "./image_file.ts";
 import { checkRange } from "./refusal.ts";
 
@@ -29,6 +29,12 @@ export class RawDisk implements ReadableDisk, WritableDisk {
   extentAt(offsetBytes: number): Extent {
     checkRange(offsetBytes, 1, this);
     return this.#image.extentAt(offsetBytes);
+  }
+
+  mapAt(offsetBytes: number): MappedExtent {
+    const { endBytes, zero } = this.extentAt(offsetBytes);
+    const shared = { endBytes, depth: 0, present: true, zero };
+    return zero ? shared : { ...shared, path: this.path, fileBytes: offsetBytes };
   }
 
   async read(into: Uint8Array, offsetBytes: number): Promise<void> {

@@ -42,6 +42,23 @@ export function withDefaults(
   return all;
 }
 
+/** What only the link itself can say: its last digits are the CID of that link. */
+const NOT_INHERITED = "longcontentid";
+
+/** The data base of a disk by those of its links, the top one first: a child inherits what it does not say. */
+export function inherit(links: readonly ReadonlyMap<string, string>[]): ReadonlyMap<string, string> {
+  const [top, ...parents] = links;
+  if (parents.length === 0) return top;
+  const all = new Map(top);
+  const known = new Set([NOT_INHERITED, ...Array.from(top.keys(), (key) => key.toLowerCase())]);
+  for (const [key, value] of parents.flatMap((parent) => [...parent])) {
+    if (known.has(key.toLowerCase())) continue;
+    known.add(key.toLowerCase());
+    all.set(key, value);
+  }
+  return all;
+}
+
 /** 0xffffffff means no disk, and 0xfffffffe is what VMware gives disks that were never written. */
 const RESERVED_CID = 0xfffffffe;
 

@@ -47,6 +47,8 @@ export interface Descriptor {
   cid?: number;
   /** Set if the disk is a child: a snapshot or linked clone. */
   parentCid?: number;
+  /** Where the parent is said to be, as it is written. */
+  parentName?: string;
   /** As written; empty if absent. It is reported only: the extent lines decide how the disk is read. */
   createType: string;
   extents: readonly ExtentLine[];
@@ -103,6 +105,9 @@ export function parseDescriptor(
   return {
     cid: parseCid(header.get("cid"), path),
     parentCid: parentCid === NO_CID ? undefined : parentCid,
+    parentName: parentCid === NO_CID || parentCid === undefined
+      ? undefined
+      : decode(header.get("parentfilenamehint") ?? ""),
     createType: decode(header.get("createtype") ?? ""),
     extents,
     capacityBytes,
@@ -148,17 +153,4 @@ function parseCid(text: string | undefined, path: string): number | undefined {
   if (text === undefined) return undefined;
   if (/^[0-9a-f]{1,8}$/i.test(text)) return parseInt(text, 16);
   throw cannotOpen(path, `the content id ${quoted(text)} is no hexadecimal number of 32 bits`);
-}
-
-/**
- * No chain is read yet: a child alone is a part of a disk.
- * @throws {FormatError} if the descriptor has a parent
- */
-export function refuseChild({ parentCid }: Descriptor, path: string): void {
-  if (parentCid === undefined) return;
-  const cid = parentCid.toString(16).padStart(8, "0");
-  throw cannotOpen(
-    path,
-    `it is a snapshot of another disk (the parent has CID ${cid}); chains are not read yet`,
-  );
 }

@@ -1,18 +1,13 @@
-/**
- * The files that the extent lines of a descriptor name: found, checked, and a few of them held open.
- *
- * A descriptor may come from anybody, so its names are claims. Without a check `RW 2048 FLAT "../../etc/passwd" 0`
- * carries a file of the host into the backup (CVE-2022-47951 was that, in OpenStack by way of qemu-img).
- */
+/** The files that the extent lines of a descriptor name: found, checked, and a few of them held open. */
 
 import { dirname } from "@std/path/posix/dirname";
 import { isAbsolute } from "@std/path/posix/is-absolute";
 import { join } from "@std/path/posix/join";
 import { fileIdentity, ImageFile } from "./image_file.ts";
+import { leadsOut, liesInside, namesDevice } from "./inside_folder.ts";
+import { OpenImages } from "./open_images.ts";
 import { cannotOpen, quoted, systemReason } from "./refusal.ts";
-
-/** Files held open: one is the rule, pieces of 2 GiB are read one after the other. */
-const OPEN_LIMIT = 8;
+import type { ExtentFile } from "./vmdk_extent.ts";
 
 /** How extents are looked for. */
 export interface ExtentFilesOptions {
@@ -22,6 +17,8 @@ export interface ExtentFilesOptions {
   allowOutside?: boolean;
   /** Open for writing as well. */
   write?: boolean;
+  /** Holds them open; those of several descriptors may share it. Its maker disposes it. */
+  images?: OpenImages;
 }
 
 interface Known {
@@ -37,12 +34,21 @@ export class ExtentFiles implements Disposable {
   readonly #folder: string;
   readonly #descriptor: string;
   readonly #known = new Map<string, Known>();
-  /** In the order of use, the oldest first. */
-  readonly #open = new Map<string, ImageFile>();
+  readonly #images: OpenImages;
+  /** Names of the files with bytes that may not be on stable storage. */
   readonly #unsynced = new Set<string>();
 
   constructor(options: ExtentFilesOptions) {
     this.#options = options;
+    this.#images = options.images ?? new OpenImages({
+      beforeClose: (realPath, image) => {
+        for (const name of this.#unsynced) {
+          if (this.#known.get(name)?.realPath !== realPath) continue;
+          image.sync();
+          this.#unsynced.delete(name);
+        }
+      },
+    });
     const realPath = Deno.realPathSync(options.path);
     this.#folder = dirname(realPath);
     this.#descriptor = fileIdentity(Deno.statSync(realPath), realPath);
@@ -68,18 +74,18 @@ export class ExtentFiles implements Disposable {
   /** The open file of a name that was added. */
   get(name: string): ImageFile {
     const { realPath, identity } = this.#known.get(name)!;
-    let image = this.#open.get(name);
-    if (image === undefined) {
-      image = this.#openFile(name, realPath);
-      if (image.identity() !== identity) {
-        image[Symbol.dispose]();
-        throw this.#refuse(name, "was replaced by another file while it was in use");
-      }
-      this.#makeRoom();
-    }
-    this.#open.delete(name);
-    this.#open.set(name, image);
-    return image;
+    return this.#images.get(realPath, () => {
+      const image = this.#openFile(name, realPath);
+      if (image.identity() === identity) return image;
+      image[Symbol.dispose]();
+      throw this.#refuse(name, "was replaced by another file while it was in use");
+    });
+  }
+
+  /** The file of a name that was added, for a reader of extents. */
+  file(name: string): ExtentFile {
+    const { realPath, sizeBytes } = this.#known.get(name)!;
+    return { path: realPath, sizeBytes, image: () => this.get(name) };
   }
 
   /** Writes into a file that was added. */
@@ -97,13 +103,12 @@ export class ExtentFiles implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const image of this.#open.values()) image[Symbol.dispose]();
-    this.#open.clear();
+    if (this.#options.images === undefined) this.#images[Symbol.dispose]();
   }
 
   #find(name: string): Known {
     const { allowOutside = false, path } = this.#options;
-    if (/^(\/dev\/|\\\\[.?]\\)/.test(name)) {
+    if (namesDevice(name)) {
       throw cannotOpen(path, `the extent ${quoted(name)} names a device`);
     }
     if (name === "" || (!allowOutside && leadsOut(name))) throw this.#outside(name);
@@ -114,16 +119,11 @@ export class ExtentFiles implements Disposable {
     } catch (cause) {
       throw this.#refuse(name, `cannot be opened: ${systemReason(cause)}`, cause);
     }
-    const inside = realPath.startsWith(
-      this.#folder.endsWith("/") ? this.#folder : `${this.#folder}/`,
-    );
-    if (!inside && !allowOutside) throw this.#outside(name);
+    if (!allowOutside && !liesInside(realPath, this.#folder)) throw this.#outside(name);
     // Asked before the file is opened: to open a FIFO waits for its other end.
     if (!Deno.statSync(realPath).isFile) throw this.#refuse(name, "is not a regular file");
 
-    const image = this.#openFile(name, realPath);
-    this.#makeRoom();
-    this.#open.set(name, image);
+    const image = this.#images.get(realPath, () => this.#openFile(name, realPath));
     const known = { realPath, identity: image.identity(), sizeBytes: image.sizeBytes };
     if (known.identity === this.#descriptor) throw this.#refuse(name, "is the descriptor itself");
     this.#known.set(name, known);
@@ -139,16 +139,6 @@ export class ExtentFiles implements Disposable {
     }
   }
 
-  /** Closes the file that was not used for the longest time. An error of its writing is known while it is open. */
-  #makeRoom(): void {
-    for (const [name, image] of this.#open) {
-      if (this.#open.size < OPEN_LIMIT) return;
-      if (this.#unsynced.delete(name)) image.sync();
-      image[Symbol.dispose]();
-      this.#open.delete(name);
-    }
-  }
-
   #outside(name: string) {
     return this.#refuse(name, "lies outside the folder of the descriptor");
   }
@@ -156,9 +146,4 @@ export class ExtentFiles implements Disposable {
   #refuse(name: string, reason: string, cause?: unknown) {
     return cannotOpen(this.#options.path, `the extent ${quoted(name)} ${reason}`, { cause });
   }
-}
-
-/** Absolute in any system's way of writing, or with a step upwards. */
-function leadsOut(name: string): boolean {
-  return /^([/\\]|[A-Za-z]:)/.test(name) || name.split(/[/\\]/).includes("..");
 }

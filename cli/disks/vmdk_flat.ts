@@ -1,16 +1,18 @@
 /**
- * A VMDK of flat extents: a descriptor, and files that hold the bytes as they are (`FLAT`, `VMFS`) or nothing (`ZERO`).
- * Covers monolithicFlat, twoGbMaxExtentFlat, vmfs and mixtures of these by hand.
+ * A VMDK of flat extents that is written in place: a descriptor, and files that take the bytes as they are (`FLAT`, `VMFS`) or
+ * none (`ZERO`). Covers monolithicFlat, twoGbMaxExtentFlat, vmfs and mixtures of these by hand.
  */
 
 import { UsageError } from "../errors.ts";
-import type { Extent, ReadableDisk, WritableDisk } from "./disk.ts";
+import type { WritableDisk } from "./disk.ts";
 import { cannotOpen, checkRange, quoted } from "./refusal.ts";
 import { replaceFile } from "./replace_file.ts";
 import { adapterTypeOf, cidOf, drawCid, withDefaults } from "./vmdk_ddb.ts";
-import { type Descriptor, type ExtentLine, parseDescriptor, refuseChild } from "./vmdk_descriptor.ts";
+import { type Descriptor, type ExtentLine, parseDescriptor } from "./vmdk_descriptor.ts";
 import { replaceContentId, replaceMetadata } from "./vmdk_descriptor_write.ts";
 import { ExtentFiles, type ExtentFilesOptions } from "./vmdk_extent_files.ts";
+import { checkExtentLine } from "./vmdk_extent_open.ts";
+import { formatOf } from "./vmdk_link.ts";
 
 /** A stretch of the disk and the place of its bytes; without a name it reads as zeros. */
 interface Piece {
@@ -20,27 +22,8 @@ interface Piece {
   startBytes: number;
 }
 
-/** createType is only reported, and only if it is a word we know: it comes from the file and goes to a terminal. */
-const FORMATS = [
-  "monolithicFlat",
-  "twoGbMaxExtentFlat",
-  "2GbMaxExtentFlat",
-  "vmfs",
-  "vmfsPreallocated",
-  "vmfsEagerZeroedThick",
-  "vmfsThin",
-  "vmfsThick",
-];
-
-/** What extents of other types are, for the refusal. */
-const OTHER_TYPES: Readonly<Record<string, string>> = {
-  SPARSE: "is sparse; split sparse disks are not read yet",
-  VMFSSPARSE: "is a vmfsSparse snapshot (COWD), which is not read yet",
-  SESPARSE: "is a seSparse snapshot, which is not read yet",
-};
-
 /** A flat VMDK that exists; {@linkcode openFlatVmdk} opens it. */
-class FlatVmdk implements ReadableDisk, WritableDisk {
+class FlatVmdk implements WritableDisk {
   readonly path: string;
   readonly format: string;
   readonly capacityBytes: number;
@@ -60,8 +43,7 @@ class FlatVmdk implements ReadableDisk, WritableDisk {
     files: ExtentFiles;
   }) {
     this.path = path;
-    const createType = descriptor.createType.toLowerCase();
-    this.format = FORMATS.find((known) => known.toLowerCase() === createType) ?? "custom";
+    this.format = formatOf(descriptor);
     this.capacityBytes = descriptor.capacityBytes;
     this.#metadata = descriptor.metadata;
     this.#text = text;
@@ -71,30 +53,6 @@ class FlatVmdk implements ReadableDisk, WritableDisk {
 
   get files(): readonly string[] {
     return [this.path, ...this.#files.paths];
-  }
-
-  get metadata(): ReadonlyMap<string, string> {
-    return this.#metadata;
-  }
-
-  get adapterType(): number {
-    return adapterTypeOf(this.#metadata);
-  }
-
-  extentAt(offsetBytes: number): Extent {
-    checkRange(offsetBytes, 1, this);
-    const { name, beginBytes, endBytes, startBytes } = this.#pieceAt(offsetBytes);
-    if (name === undefined) return { endBytes, zero: true };
-    const shiftBytes = startBytes - beginBytes;
-    const extent = this.#files.get(name).extentAt(offsetBytes + shiftBytes);
-    return { endBytes: Math.min(extent.endBytes - shiftBytes, endBytes), zero: extent.zero };
-  }
-
-  async read(into: Uint8Array, offsetBytes: number): Promise<void> {
-    for (const { piece, part, atBytes } of this.#split(into, offsetBytes)) {
-      if (piece.name === undefined) part.fill(0);
-      else await this.#files.get(piece.name).readBulk(part, atBytes);
-    }
   }
 
   /** The first write gives the disk another content id: snapshots made on its old content must not fit any more. */
@@ -118,7 +76,8 @@ class FlatVmdk implements ReadableDisk, WritableDisk {
    * but for the content id, which the metadata may name.
    */
   writeMetadata(metadata: ReadonlyMap<string, string>): void {
-    const { capacityBytes, adapterType } = this;
+    const { capacityBytes } = this;
+    const adapterType = adapterTypeOf(this.#metadata);
     const all = withDefaults(metadata, { capacityBytes, adapterType });
     const cid = cidOf(all);
     const text = replaceMetadata(this.#text, all, this.path);
@@ -168,46 +127,38 @@ class FlatVmdk implements ReadableDisk, WritableDisk {
 }
 
 /**
- * Opens the flat VMDK whose descriptor has the bytes `text`. All files are found, opened once and measured here.
- * @throws {FormatError} if the descriptor is damaged, of another kind, or its files are not as it says
+ * Opens the flat VMDK whose descriptor has the bytes `text` for writing. All files are found, opened once and measured here.
+ * @throws {FormatError} if the descriptor is damaged, or its files are not as it says
+ * @throws {UsageError} if it is not of a kind that is written in place
  */
-export function openFlatVmdk(text: Uint8Array, options: ExtentFilesOptions): ReadableDisk & WritableDisk {
-  const { path, write = false } = options;
+export function openFlatVmdk(text: Uint8Array, options: Omit<ExtentFilesOptions, "write">): WritableDisk {
+  const { path } = options;
   const descriptor = parseDescriptor(text, { path });
-  refuseChild(descriptor, path);
-  for (const line of descriptor.extents) checkExtent(line, { path, write });
+  for (const line of descriptor.extents) checkExtentLine(line, path);
+  if (descriptor.parentCid !== undefined) {
+    throw new UsageError(
+      `Cannot open disk "${path}" for writing: it is a snapshot of another disk, which is not written in place`,
+    );
+  }
+  for (const line of descriptor.extents) checkWritable(line, path);
 
   using scope = new DisposableStack();
-  const files = scope.use(new ExtentFiles(options));
+  const files = scope.use(new ExtentFiles({ ...options, write: true }));
   const pieces = locate(descriptor.extents, files);
-  if (write) refuseOverlap(pieces, path);
+  refuseOverlap(pieces, path);
   scope.move();
   return new FlatVmdk({ path, text, descriptor, pieces, files });
 }
 
-function checkExtent(
-  { access, type, name, offsetBytes }: ExtentLine,
-  { path, write }: { path: string; write: boolean },
-): void {
-  if (access === "NOACCESS") throw cannotOpen(path, "an extent has the access NOACCESS", { offsetBytes });
-  if (write && access !== "RW") {
+function checkWritable({ access, type, name }: ExtentLine, path: string): void {
+  if (access !== "RW") {
     throw new UsageError(`Cannot open disk "${path}" for writing: an extent has the access ${access}`);
   }
-  if (type === "ZERO" && name === undefined) return;
-  if ((type === "FLAT" || type === "VMFS") && name !== undefined) return;
-  if (type === "FLAT" || type === "VMFS" || type === "ZERO") {
-    throw cannotOpen(path, `an extent of type ${type} ${name === undefined ? "lacks" : "has"} a file name`, {
-      offsetBytes,
-    });
-  }
-  if (type === "VMFSRDM" || type === "VMFSRAW") {
-    throw cannotOpen(path, `the extent type "${type}" names a device`, { offsetBytes });
-  }
-  const other = OTHER_TYPES[type];
-  if (other === undefined) {
-    throw cannotOpen(path, `the extent type ${quoted(type)} is unknown`, { offsetBytes });
-  }
-  throw cannotOpen(path, `the extent ${quoted(name ?? "")} ${other}`, { offsetBytes });
+  if (type === "FLAT" || type === "VMFS" || type === "ZERO") return;
+  throw new UsageError(
+    `Cannot open disk "${path}" for writing: the extent ${quoted(name ?? "")} is of type ${type}, ` +
+      `only raw disks and flat VMDKs are written in place`,
+  );
 }
 
 /** A piece, and the identity of its file. */

@@ -66,15 +66,17 @@ export interface SparseHeader {
 type Refuse = (offsetBytes: number, reason: string) => FormatError;
 
 /**
- * Reads the header, the first 512 bytes of the file `path` of `fileBytes` bytes.
+ * Reads the header, 512 bytes at byte `beginBytes` of the file `path` of `fileBytes` bytes.
  * @throws {FormatError} if it is unusable
  */
 export function parseSparseHeader(
   bytes: Uint8Array,
-  { path, fileBytes }: { path: string; fileBytes: number },
+  { path, fileBytes, beginBytes = 0 }: { path: string; fileBytes: number; beginBytes?: number },
 ): SparseHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, SPARSE_HEADER_BYTES);
-  const refuse: Refuse = (offsetBytes, reason) => cannotOpen(path, reason, { offsetBytes });
+  const what = beginBytes === 0 ? "" : "in the footer, ";
+  const refuse: Refuse = (offsetBytes, reason) =>
+    cannotOpen(path, what + reason, { offsetBytes: beginBytes + offsetBytes });
 
   const version = view.getUint32(4, true);
   if (version < 1 || version > 3) throw refuse(4, `the header has version ${version}, at most 3 is known`);

@@ -7,7 +7,7 @@
  * write: those that find every worker supplied are done by the calling thread. What is done does not depend on who does it.
  */
 
-import type { Codecs } from "../archive/codecs.ts";
+import type { Codecs, Inflating } from "../archive/codecs.ts";
 import type { Core, CoreShare } from "../core.ts";
 import { ThreadError } from "../errors.ts";
 import { perform, type Task } from "./tasks.ts";
@@ -112,6 +112,14 @@ export class Crew implements Disposable {
       gunzip: async (given) => void await this.run({ kind: "gunzip", given }),
       zstd: (given) => this.run({ kind: "zstd", given }),
       unzstd: async (given) => void await this.run({ kind: "unzstd", given }),
+    };
+  }
+
+  /** Inflating on all threads, for a disk with compressed grains. */
+  get inflater(): { ahead: number; inflate(streams: readonly Inflating[]): Promise<void> } {
+    return {
+      ahead: Math.min(PIECES_EACH * (this.threads - 1) + 2, AHEAD_MAX),
+      inflate: async (streams) => void await this.run({ kind: "inflate", streams }),
     };
   }
 

@@ -1,6 +1,6 @@
 /** The work that any thread can do: coarse, on memory that all threads share, and nothing else of the program. */
 
-import { type Codecs, HERE } from "../archive/codecs.ts";
+import { type Codecs, HERE, inflateAll, type Inflating } from "../archive/codecs.ts";
 import type { BlockRun, Core } from "../core.ts";
 
 /** Finds the zero blocks of a run and computes the digests of the others. Gives the number of the others. */
@@ -31,8 +31,14 @@ export type CodecTask = {
 
 type CodecKind = "gzip" | "gunzip" | "zstd" | "unzstd";
 
+/** Inflates grains of a disk. Gives 0. */
+export interface InflateTask {
+  kind: "inflate";
+  streams: readonly Inflating[];
+}
+
 /** One of them; all of it can be posted to a worker. */
-export type Task = HashTask | CompareTask | CodecTask;
+export type Task = HashTask | CompareTask | CodecTask | InflateTask;
 
 /** Does it, on this thread. */
 export async function perform(core: Core, task: Task): Promise<number> {
@@ -50,6 +56,9 @@ export async function perform(core: Core, task: Task): Promise<number> {
       return await HERE.zstd(task.given);
     case "unzstd":
       await HERE.unzstd(task.given);
+      return 0;
+    case "inflate":
+      await inflateAll(task.streams);
       return 0;
   }
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import zlib from "node:zlib";
 import { HERE, storedBound } from "../../cli/archive/codecs.ts";
-import { deflateInto, hasNativeZstd, inflateInto } from "../../cli/archive/zlib_engine.ts";
+import { deflateInto, hasNativeZstd, inflateInto, inflateZlibInto } from "../../cli/archive/zlib_engine.ts";
 import { Random } from "../../scripts/disk_image.ts";
 import { assertEqualBytes } from "../integration/same_bytes.ts";
 import { contentOf, sharedCopy } from "./files.ts";
@@ -128,4 +128,31 @@ Deno.test("a changed checksum alone is refused", async () => {
     await assertRejects(() => HERE.gunzip({ stored: flip(member, 4), into }), Error, "length");
     await assertRejects(() => HERE.unzstd({ stored: flip(frame, 4), into }), Error);
   }
+});
+
+Deno.test("inflateZlibInto() takes a stream with its checksum, whole and alone", () => {
+  const content = Uint8Array.from({ length: 5000 }, (_, i) => (i * i) >> 5);
+  const stored = new Uint8Array(zlib.deflateSync(content));
+  const into = room(content.length + 1);
+  assertEquals(inflateZlibInto(sharedCopy(stored), into), content.length);
+  assertEquals(into.slice(0, content.length), content);
+  assertEquals(inflateZlibInto(sharedCopy(stored), room(content.length)), content.length);
+
+  assertEquals(inflateZlibInto(sharedCopy(stored), room(content.length - 1)), undefined);
+
+  const damaged = stored.slice();
+  damaged[damaged.length - 1] ^= 1;
+  const behind = new Uint8Array([...stored, 0]);
+  for (
+    const [bytes, len, message] of [
+      [damaged, content.length + 1, "incorrect data check"],
+      [damaged, content.length, "incorrect data check"],
+      [behind, content.length, "1 bytes behind the stream"],
+      [behind, content.length + 9, "1 bytes behind the stream"],
+      [stored.subarray(0, -1), content.length + 1, "unexpected end of file"],
+      [stored.subarray(0, -1), content.length, "unexpected end of file"],
+      [stored.subarray(0, 100), content.length, "unexpected end of file"],
+      [stored.subarray(2), content.length, "incorrect header check"],
+    ] as const
+  ) assertThrows(() => inflateZlibInto(sharedCopy(bytes), room(len)), Error, message);
 });

@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path/posix/join";
 import type { ReadableDisk } from "../../cli/disks/disk.ts";
+import { testWith } from "../support/skip.ts";
 
 /** A folder that lives as long as the test. */
 export class Folder implements Disposable {
@@ -88,6 +89,15 @@ export async function assertRandomReads(
   }
 }
 
+/** The content of a VMDK by `qemu-img convert`. */
+export function qemuRaw(path: string): Uint8Array {
+  const raw = `${path}.raw`;
+  qemuImg("convert", "-f", "vmdk", "-O", "raw", path, raw);
+  const bytes = Deno.readFileSync(raw);
+  Deno.removeSync(raw);
+  return bytes;
+}
+
 /** Runs qemu-img; throws if it fails. */
 export function qemuImg(...args: string[]): string {
   const { success, stdout, stderr } = new Deno.Command("qemu-img", { args }).outputSync();
@@ -104,13 +114,9 @@ function hasQemuImg(): boolean {
   }
 }
 
-const QEMU_IMG = hasQemuImg();
+const MISSING_QEMU = hasQemuImg() ? undefined : "qemu-img is not installed";
 
 /** A test that needs qemu-img; its name says why it is skipped. */
 export function qemuTest(name: string, fn: () => void | Promise<void>): void {
-  Deno.test({
-    name: QEMU_IMG ? name : `${name} (skipped: qemu-img is not installed)`,
-    ignore: !QEMU_IMG,
-    fn,
-  });
+  testWith({ missing: MISSING_QEMU }, name, fn);
 }

@@ -27,6 +27,7 @@ Deno.test("parseDescriptor() reads the usual text", () => {
   assertEquals(parse(EXAMPLE), {
     cid: 0x3f2a90c1,
     parentCid: undefined,
+    parentName: undefined,
     createType: "monolithicFlat",
     extents: [{
       access: "RW",

@@ -1,0 +1,99 @@
+/** Opens what an extent line names. The type of the line decides, and the file must be what the type says. */
+
+import { detectKind, type FileKind, SNIFF_BYTES } from "./detect.ts";
+import { cannotOpen, quoted } from "./refusal.ts";
+import type { ExtentLine } from "./vmdk_descriptor.ts";
+import type { ExtentFile, ExtentReader } from "./vmdk_extent.ts";
+import type { ExtentFiles } from "./vmdk_extent_files.ts";
+import { openCowdExtent } from "./vmdk_extent_cowd.ts";
+import { FlatExtent } from "./vmdk_extent_flat.ts";
+import { openHostedExtent, readHostedHeader } from "./vmdk_extent_hosted.ts";
+import { openSeSparseExtent } from "./vmdk_extent_sesparse.ts";
+import { ZeroExtent } from "./vmdk_extent_zero.ts";
+import type { InflateRoom } from "./vmdk_inflate.ts";
+import type { TableCache } from "./vmdk_table_cache.ts";
+
+/** What all extents of a disk share. */
+export interface Shared {
+  cache: TableCache;
+  room: InflateRoom;
+  /** Hears of oddities that do not stop the reading. */
+  warn?: (message: string) => void;
+}
+
+/** The types of lines with sparse files, and the files that they may name: qemu-img and we take COWD in SPARSE lines too. */
+const SPARSE_TYPES: Readonly<Record<string, readonly FileKind[]>> = {
+  SPARSE: ["sparse", "cowd"],
+  VMFSSPARSE: ["cowd"],
+  SESPARSE: ["seSparse"],
+};
+
+/**
+ * The extent of a line in the descriptor `path`.
+ * @throws {FormatError} if it cannot be read
+ */
+export function openExtent(
+  line: ExtentLine,
+  { path, files, shared }: { path: string; files: ExtentFiles; shared: Shared },
+): ExtentReader {
+  checkExtentLine(line, path);
+  const { name, type, startBytes, sizeBytes } = line;
+  if (name === undefined) return new ZeroExtent(sizeBytes);
+  if (!Object.hasOwn(SPARSE_TYPES, type)) {
+    files.add(name, startBytes + sizeBytes);
+    return new FlatExtent(files.file(name), { startBytes, sizeBytes });
+  }
+  files.add(name, 0);
+  const file = files.file(name);
+  const kind = kindOf(file);
+  if (kind === undefined || !SPARSE_TYPES[type].includes(kind)) {
+    throw cannotOpen(path, `the extent ${quoted(name)} is not what its type ${type} says`, {
+      offsetBytes: line.offsetBytes,
+    });
+  }
+  switch (kind) {
+    case "cowd":
+      return openCowdExtent(file, { ...shared, sizeBytes });
+    case "seSparse":
+      return openSeSparseExtent(file, { ...shared, sizeBytes });
+    default: {
+      const header = readHostedHeader(file);
+      if (header.uncleanShutdown) warnOfUncleanShutdown(file.path, shared);
+      return openHostedExtent(file, header, { ...shared, sizeBytes });
+    }
+  }
+}
+
+/** A hosted sparse file that its writer did not close is readable mostly. */
+export function warnOfUncleanShutdown(path: string, { warn }: Shared): void {
+  warn?.(`Disk "${path}" was not closed by its last writer, it may be incomplete`);
+}
+
+/**
+ * Whether a line is one that can be read.
+ * @throws {FormatError} if it is not
+ */
+export function checkExtentLine(
+  { access, type, name, startBytes, offsetBytes }: ExtentLine,
+  path: string,
+): void {
+  const refuse = (reason: string) => cannotOpen(path, reason, { offsetBytes });
+  if (access === "NOACCESS") throw refuse("an extent has the access NOACCESS");
+  const isSparse = Object.hasOwn(SPARSE_TYPES, type);
+  if (isSparse || type === "FLAT" || type === "VMFS" || type === "ZERO") {
+    const wantsName = type !== "ZERO";
+    if (wantsName !== (name !== undefined)) {
+      throw refuse(`an extent of type ${type} ${wantsName ? "lacks" : "has"} a file name`);
+    }
+    if (isSparse && startBytes !== 0) throw refuse(`an extent of type ${type} has a start in its file`);
+    return;
+  }
+  if (type === "VMFSRDM" || type === "VMFSRAW") throw refuse(`the extent type "${type}" names a device`);
+  throw refuse(`the extent type ${quoted(type)} is unknown`);
+}
+
+function kindOf(file: ExtentFile): FileKind | undefined {
+  const first = new Uint8Array(Math.min(SNIFF_BYTES, file.sizeBytes));
+  file.image().read(first, 0);
+  return detectKind(first);
+}

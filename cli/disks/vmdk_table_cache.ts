@@ -1,0 +1,82 @@
+/** Parts of grain directories and tables that were read last: one cache for all the files of a disk, bounded in bytes. */
+
+/** Enough for the tables of 64 GiB in grains of 64 KiB, of 256 MiB in grains of a sector. */
+const CACHE_BYTES = 8 << 20;
+
+/** Whose parts they are: each gets its own numbers. */
+export type TableOwner = object;
+
+interface Recent {
+  owner?: TableOwner;
+  index: number;
+  part: Float64Array;
+}
+
+const NONE: Recent = { index: -1, part: new Float64Array() };
+
+/** Decoded parts in the order of their use, the oldest first. */
+export class TableCache {
+  readonly #limitBytes: number;
+  #usedBytes = 0;
+  readonly #numbers = new Map<TableOwner, number>();
+  readonly #parts = new Map<string, Float64Array>();
+  /** The two parts that were asked for last, mostly a page of a directory and a table: found without a look at the map. */
+  #recent: Recent = NONE;
+  #lessRecent: Recent = NONE;
+  /** Raw bytes behind the table that was read last: tables that lie together are read together. */
+  #ahead?: { owner: TableOwner; beginBytes: number; bytes: Uint8Array };
+
+  constructor(limitBytes: number = CACHE_BYTES) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** Part number `index` of `owner`, made by `load` if it is not there. */
+  get(owner: TableOwner, index: number, load: () => Float64Array): Float64Array {
+    if (this.#recent.owner !== owner || this.#recent.index !== index) {
+      const wanted = this.#lessRecent.owner === owner && this.#lessRecent.index === index
+        ? this.#lessRecent
+        : { owner, index, part: this.#find(owner, index, load) };
+      this.#lessRecent = this.#recent;
+      this.#recent = wanted;
+    }
+    return this.#recent.part;
+  }
+
+  #find(owner: TableOwner, index: number, load: () => Float64Array): Float64Array {
+    let number = this.#numbers.get(owner);
+    if (number === undefined) this.#numbers.set(owner, number = this.#numbers.size);
+    const key = `${number}:${index}`;
+    let part = this.#parts.get(key);
+    if (part === undefined) {
+      part = load();
+      this.#usedBytes += part.byteLength;
+    } else {
+      this.#parts.delete(key);
+    }
+    this.#parts.set(key, part);
+    for (const [oldest, { byteLength }] of this.#parts) {
+      if (this.#usedBytes <= this.#limitBytes || oldest === key) break;
+      this.#parts.delete(oldest);
+      this.#usedBytes -= byteLength;
+    }
+    return part;
+  }
+
+  /** `lengthBytes` of a file from `beginBytes` on, out of the bytes read last or of new ones that `read` gives. */
+  raw(
+    owner: TableOwner,
+    { beginBytes, lengthBytes, read }: {
+      beginBytes: number;
+      lengthBytes: number;
+      read: () => Uint8Array;
+    },
+  ): Uint8Array {
+    let ahead = this.#ahead;
+    const at = ahead?.owner === owner ? beginBytes - ahead.beginBytes : -1;
+    if (ahead === undefined || at < 0 || at + lengthBytes > ahead.bytes.length) {
+      this.#ahead = ahead = { owner, beginBytes, bytes: read() };
+      return ahead.bytes.subarray(0, lengthBytes);
+    }
+    return ahead.bytes.subarray(at, at + lengthBytes);
+  }
+}
