@@ -51,7 +51,7 @@ async function fileTarget(
   const { capacityBytes, adapterType } = header;
   const metadata = options.metadata ? header.metadata : undefined;
   const disk = options.create
-    ? createDisk(local, { capacityBytes, adapterType, metadata }, (path) => session.openOutput(path))
+    ? await createDisk(local, { capacityBytes, adapterType, metadata }, (path) => session.openOutput(path))
     : await openForWriting(local, { ...options, warn });
   return {
     disk: session.using(disk),
