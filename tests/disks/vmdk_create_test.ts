@@ -6,7 +6,6 @@ import { createDisk, type NewDiskFormat } from "../../cli/disks/create.ts";
 import { ADAPTER, type WritableDisk } from "../../cli/disks/disk.ts";
 import { openForReading } from "../../cli/disks/open.ts";
 import { UsageError } from "../../cli/errors.ts";
-import { testWith } from "../support/skip.ts";
 import {
   assertRandomReads,
   assertSameBytes,
@@ -14,6 +13,7 @@ import {
   noise,
   patchyDisk,
   qemuImg,
+  qemuTest,
   readByExtents,
   seeded,
 } from "./helpers.ts";
@@ -26,16 +26,6 @@ const TABLE = 512 * GRAIN;
 
 const GRAIN_FORMATS = ["monolithicSparse", "streamOptimized"] as const;
 const FLAT_FORMATS = ["monolithicFlat", "vmfs"] as const;
-
-const MISSING_QEMU = hasQemu() ? undefined : "qemu-img is not installed";
-
-function hasQemu(): boolean {
-  try {
-    return new Deno.Command("qemu-img", { args: ["--version"], stdout: "null" }).outputSync().success;
-  } catch {
-    return false;
-  }
-}
 
 /** Around the edges of sectors, grains and tables, and what may be in them. */
 const DISKS: Record<string, () => Uint8Array> = {
@@ -93,7 +83,7 @@ function fileSize(path: string): number {
 }
 
 for (const [what, disk] of Object.entries(DISKS)) {
-  testWith({ missing: MISSING_QEMU }, `qemu-img reads every new VMDK of ${what}`, async () => {
+  qemuTest(`qemu-img reads every new VMDK of ${what}`, async () => {
     using folder = new Folder();
     const expected = disk();
     const raw = folder.file("source.raw", expected);
@@ -161,7 +151,7 @@ async function createFar(path: string, capacityBytes: number, format: NewDiskFor
   assert(blocks === null || blocks * 512 < 2 ** 22, `${format}: ${blocks} blocks are allocated`);
 }
 
-testWith({ missing: MISSING_QEMU }, "new VMDKs of more than 4 GiB compare with their source", async () => {
+qemuTest("new VMDKs of more than 4 GiB compare with their source", async () => {
   const capacityBytes = 5 * 2 ** 30 + SECTOR;
   for (const format of [...GRAIN_FORMATS, "vmfs"] as const) {
     using folder = new Folder();
@@ -180,26 +170,22 @@ testWith({ missing: MISSING_QEMU }, "new VMDKs of more than 4 GiB compare with t
 });
 
 // qemu-img looks at every grain of a disk, even of one that is empty, so it is asked for parts.
-testWith(
-  { missing: MISSING_QEMU },
-  "new VMDKs of more than 2 TiB have their data at the far end",
-  async () => {
-    const capacityBytes = 2 ** 41 + 2 ** 40;
-    for (const format of GRAIN_FORMATS) {
-      using folder = new Folder();
-      const path = folder.file("far.vmdk");
-      await createFar(path, capacityBytes, format);
-      for (const at of [...FAR.filter((at) => at % GRAIN === 0), capacityBytes - GRAIN]) {
-        const part = folder.file("part.raw");
-        qemuImg(
-          ...["dd", "-f", "vmdk", "-O", "raw", "bs=65536", `skip=${at / GRAIN}`, `count=${at / GRAIN + 1}`],
-          ...[`if=${path}`, `of=${part}`],
-        );
-        assertSameBytes(Deno.readFileSync(part), noise(GRAIN, at % 1000), `${format} at ${at}`);
-      }
+qemuTest("new VMDKs of more than 2 TiB have their data at the far end", async () => {
+  const capacityBytes = 2 ** 41 + 2 ** 40;
+  for (const format of GRAIN_FORMATS) {
+    using folder = new Folder();
+    const path = folder.file("far.vmdk");
+    await createFar(path, capacityBytes, format);
+    for (const at of [...FAR.filter((at) => at % GRAIN === 0), capacityBytes - GRAIN]) {
+      const part = folder.file("part.raw");
+      qemuImg(
+        ...["dd", "-f", "vmdk", "-O", "raw", "bs=65536", `skip=${at / GRAIN}`, `count=${at / GRAIN + 1}`],
+        ...[`if=${path}`, `of=${part}`],
+      );
+      assertSameBytes(Deno.readFileSync(part), noise(GRAIN, at % 1000), `${format} at ${at}`);
     }
-  },
-);
+  }
+});
 
 Deno.test("a new monolithicSparse VMDK of 3 TiB is read back", async () => {
   using folder = new Folder();

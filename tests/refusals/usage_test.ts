@@ -45,6 +45,13 @@ const WRONG: Record<string, string> = {
   "restore --local d0.raw": "archives",
   "restore --create --local new.disk g0.dump": ".vmdk",
   "restore --create --local new.raw g0.rdiff": "is not a dump",
+  "restore --create --local new.vmdk --format thin g0.dump": "thin",
+  "restore --local d1.raw --format streamOptimized g0.dump": "without --create",
+  "restore --local d1.raw --format vmfs g0.dump": "without --create",
+  "restore --create --local new.raw --format monolithicSparse g0.dump": "must end in .vmdk",
+  "restore --create --local new.vmdk --libdir lib.d --format monolithicSparse g0.dump": "library",
+  "restore --create --local new.vmdk --format streamOptimized --verify --digestin g0.digest g0.dump":
+    "not read yet",
   "check g0.dump": "--digestin",
   "check --digestin g0.digest": "archives",
   "digest --dumpin g0.dump": "--digestout",
