@@ -10,10 +10,10 @@ import { endItem, ITEM_LIMIT_BYTES, STREAM_AT } from "./vmdk_stream_items.ts";
 import { isZero } from "./zero_bytes.ts";
 
 /**
- * Level 1 of Deno's zlib makes half as much more of text as level 2, which takes a third longer. Above, it takes longer by
- * more than it saves.
+ * Of a grain of text, Deno's zlib makes 35 % at level 1 (4 ms for 1 MiB), 25 % at 2 (8 ms), 24 % at 3 (8 ms), 21 % at 5
+ * (13 ms) and 20 % at 6 (27 ms), qemu-img's level; of programs 49, 40, 39, 38 and 38 %.
  */
-const LEVEL = 2;
+const LEVEL = 3;
 const STORED = 0;
 
 /** Whole grains, and where their items go. All memory may be shared. */
