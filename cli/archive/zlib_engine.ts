@@ -119,10 +119,16 @@ function isUsable(compress: () => InPlace, decompress: () => InPlace): boolean {
 }
 
 const deflaters: InPlace[] = [];
+const zlibDeflaters: InPlace[] = [];
 const zstds: InPlace[] = [];
 
 function deflater(level: number): InPlace {
   return deflaters[level] ??= new InPlace(zlib.createDeflateRaw({ level, chunkSize: CHUNK_SIZE }), Z_FINISH);
+}
+
+/** With zlib's header and checksum. */
+function zlibDeflater(level: number): InPlace {
+  return zlibDeflaters[level] ??= new InPlace(zlib.createDeflate({ level, chunkSize: CHUNK_SIZE }), Z_FINISH);
 }
 
 let inflaterHere: InPlace | undefined;
@@ -175,16 +181,33 @@ export function deflateInto(
   content: Uint8Array,
   { into, level }: { into: Uint8Array; level: number },
 ): number | undefined {
-  if (!deflatesInPlace()) {
-    const deflated = zlib.deflateRawSync(content, { level, chunkSize: into.length + 64 });
-    if (deflated.length >= into.length) return undefined;
-    into.set(deflated);
-    return deflated.length;
-  }
-  const stream = deflater(level);
+  return deflatesInPlace()
+    ? runInto(deflater(level), content, into)
+    : copyInto(zlib.deflateRawSync(content, { level, chunkSize: into.length + 64 }), into);
+}
+
+/**
+ * The same as a zlib stream (RFC 1950), with header and checksum; level 0 stores the content as it is, in a few bytes more.
+ */
+export function zlibInto(
+  content: Uint8Array,
+  { into, level }: { into: Uint8Array; level: number },
+): number | undefined {
+  return deflatesInPlace()
+    ? runInto(zlibDeflater(level), content, into)
+    : copyInto(zlib.deflateSync(content, { level, chunkSize: into.length + 64 }), into);
+}
+
+function runInto(stream: InPlace, content: Uint8Array, into: Uint8Array): number | undefined {
   stream.run(content, into);
   // Without room left, there may be more to come.
   return stream.roomLeft > 0 ? into.length - stream.roomLeft : undefined;
+}
+
+function copyInto(stored: Uint8Array, into: Uint8Array): number | undefined {
+  if (stored.length >= into.length) return undefined;
+  into.set(stored);
+  return stored.length;
 }
 
 /**

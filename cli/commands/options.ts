@@ -48,6 +48,9 @@ const HELP: Option = { short: "h", help: "show this help" };
 
 const MAX_TYPING_ERRORS = 3;
 
+/** Columns of a help text. */
+const HELP_COLUMNS = 110;
+
 /**
  * Understands the words behind a command's name; undefined if they ask for its help.
  *
@@ -150,12 +153,26 @@ export function helpText(command: Command): string {
   });
   const width = Math.max(...[...argRows, ...optionRows].map(([term]) => term.length));
   const list = (title: string, rows: string[][]) =>
-    rows.length === 0
-      ? ""
-      : `${title}:\n${rows.map(([term, help]) => `  ${term.padEnd(width)}  ${help}\n`).join("")}\n`;
+    rows.length === 0 ? "" : `${title}:\n${
+      rows.map(([term, help]) => {
+        const lines = broken(help, HELP_COLUMNS - width - 4);
+        return `  ${term.padEnd(width)}  ${lines.join(`\n${" ".repeat(width + 4)}`)}\n`;
+      }).join("")
+    }\n`;
   return `Usage: ${["vmdkbkp", name, "[options]", ...Object.keys(args)].join(" ")}\n\n${description}\n\n` +
     list("Arguments", argRows) + list("Options", optionRows) +
     `Examples:\n${examples.trim().replaceAll(/^/gm, "  ")}\n\n${EXIT_CODES}`;
+}
+
+/** The words of `text` in lines of at most `columns`. */
+function broken(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= columns) lines.push(`${lines.pop()} ${word}`);
+    else lines.push(word);
+  }
+  return lines;
 }
 
 /** `-q, --quiet`, `--mode <mode>`. */

@@ -15,7 +15,7 @@ import {
 import { verifyDisk } from "../pipeline/verify.ts";
 import { LIBRARY_OPTIONS, passwordStreams } from "./library_options.ts";
 import type { ValuesOf } from "./options.ts";
-import { openTarget, type RestoreTarget } from "./restore_target.ts";
+import { openTarget, refuseFormat, type RestoreTarget, TARGET_FORMATS } from "./restore_target.ts";
 import { newCommand, Session, STREAM } from "./session.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
@@ -25,18 +25,24 @@ export const command = newCommand("restore", {
 
 Without --create the disk exists and is overwritten; the archives are read once to their end before the first
 byte is written. With --create a new disk is made: a flat VMDK if the name ends in .vmdk, a raw image for .raw
-or .img.
+or .img, or what --format says: vmfs is a flat VMDK for ESXi, monolithicSparse one file without what is zero,
+streamOptimized one that is compressed too, for ovftool and for import to vSphere.
 Rdiffs without a dump turn a disk that is at the newer generation into the older one.`,
   examples: `
 vmdkbkp restore --create --local disk.vmdk --metadata 2.dump.zst
 vmdkbkp restore --create --local old.raw 2.dump.zst 1.rdiff.zst 0.rdiff.zst
+vmdkbkp restore --create --local web.vmdk --format streamOptimized --metadata 2.dump.zst
 vmdkbkp restore --local /dev/sdx 2.dump.zst
 vmdkbkp restore --server vc1.example --username backup --thumbprint 12:34:... --vm vm-16 \\
     --remote "[ds1] web/web.vmdk" --verify --digestin 0.digest 2.dump.zst 1.rdiff.zst 0.rdiff.zst`,
   args: { "<archives...>": "a dump and rdiffs, newest first" },
   options: {
     local: { value: "disk", help: "the disk to write" },
-    format: { value: "format", choices: ["raw", "vmdk"], help: "take the disk as this, whatever its name" },
+    format: {
+      value: "format",
+      choices: TARGET_FORMATS,
+      help: "take the disk as raw or vmdk, whatever its name; with --create: make this",
+    },
     create: { help: "make the disk" },
     omitzeroblock: { help: "do not write zero blocks: only for a disk that is empty" },
     metadata: { help: "write the disk's metadata too" },
@@ -147,6 +153,7 @@ function refuse(options: Options, archives: string[]): void {
   if (options.verify && archives.includes(STREAM) && options.digestin === undefined) {
     throw new UsageError('Cannot use --verify with "-", which can be read only once: --digestin is needed');
   }
+  refuseFormat(options);
   const stream = options.create ? undefined : archives.find(isStream);
   if (stream !== undefined) {
     throw new UsageError(

@@ -1,7 +1,7 @@
 /** The disk that a restore writes: a file of this machine, or a disk behind VMware's library. */
 
 import type { DumpHeader } from "../archive/header.ts";
-import { createDisk } from "../disks/create.ts";
+import { createDisk, type NewDiskFormat } from "../disks/create.ts";
 import type { ReadableDisk, WritableDisk } from "../disks/disk.ts";
 import { openForReading, openForWriting } from "../disks/open.ts";
 import { UsageError } from "../errors.ts";
@@ -21,9 +21,23 @@ export interface RestoreTarget {
   report(): Promise<{ text: string[]; json: Record<string, unknown> }>;
 }
 
+/** How an existing disk is taken. */
+const TAKEN_AS = ["raw", "vmdk"] as const;
+
+/** What `--format` may say: how to take a disk, and with `--create` what to make. */
+export const TARGET_FORMATS = [
+  ...TAKEN_AS,
+  "monolithicFlat",
+  "monolithicSparse",
+  "streamOptimized",
+  "vmfs",
+] as const satisfies (NewDiskFormat | "vmdk")[];
+
+type TargetFormat = typeof TARGET_FORMATS[number];
+
 /** What of the command line is of interest here. */
 export interface TargetOptions extends LibraryOptions {
-  format?: "raw" | "vmdk";
+  format?: TargetFormat;
   create?: true;
   metadata?: true;
   force?: true;
@@ -46,20 +60,50 @@ async function fileTarget(
   header: DumpHeader,
   options: TargetOptions & { local: string },
 ): Promise<RestoreTarget> {
-  const { local } = options;
-  const help = session.diskHelp;
+  const { local, allowOutside } = options;
   const { capacityBytes, adapterType } = header;
   const metadata = options.metadata ? header.metadata : undefined;
+  const existing = {
+    format: takenAs(options.format),
+    allowOutside,
+    ...session.diskHelp,
+  };
   const disk = options.create
-    ? createDisk(local, { capacityBytes, adapterType, metadata }, (path) => session.openOutput(path))
-    : await openForWriting(local, { ...options, ...help });
+    ? await createDisk(
+      local,
+      { capacityBytes, adapterType, metadata, format: madeAs(options.format), packing: session.packing },
+      (path) => session.openOutput(path),
+    )
+    : await openForWriting(local, existing);
   return {
     disk: session.using(disk),
     isDoubtful: false,
     complete: () => Promise.resolve(session.commit()),
-    readBack: async () => session.using(await openForReading(local, { ...options, ...help })),
+    readBack: async () => session.using(await openForReading(local, existing)),
     report: () => Promise.resolve({ text: [], json: {} }),
   };
+}
+
+/** What a disk of that format is opened as. */
+function takenAs(format: TargetFormat | undefined): typeof TAKEN_AS[number] | undefined {
+  return format === undefined || format === "raw" ? format : "vmdk";
+}
+
+/** A VMDK of no special kind is a flat one. */
+function madeAs(format: TargetFormat | undefined): NewDiskFormat | undefined {
+  return format === "vmdk" ? "monolithicFlat" : format;
+}
+
+/** @throws {UsageError} if the format is one of those that are only made, and that cannot be meant */
+export function refuseFormat(options: TargetOptions): void {
+  const { format } = options;
+  if (format === undefined || TAKEN_AS.some((name) => name === format)) return;
+  if (!options.create) {
+    throw new UsageError(`Cannot use --format ${format} without --create: it is for a disk that is made`);
+  }
+  if (wantsLibrary(options)) {
+    throw new UsageError(`Cannot use --format ${format} with VMware's library, which makes its own disks`);
+  }
 }
 
 async function libraryTarget(

@@ -9,6 +9,7 @@ import { containerOfName, sinkFor, sourceFor } from "../archive/container.ts";
 import { PlainSink, PlainSource } from "../archive/plain.ts";
 import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
+import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
 import { EXIT, UsageError } from "../errors.ts";
 import { Outputs } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
@@ -258,6 +259,11 @@ export class Session implements Disposable, AsyncDisposable {
       const reason = (cause as Error).message.replace(/: open '.*'$/s, "");
       throw new Error(`Cannot write "${path}": ${reason}`, { cause });
     }
+  }
+
+  /** Packs the grains of a disk on all threads. */
+  get packing(): GrainPacking {
+    return { ahead: this.#crew.ahead(), pack: (given) => this.#crew.run({ kind: "packGrains", given }) };
   }
 
   /** Opens a file that becomes a disk. */

@@ -1,4 +1,4 @@
-/** Makes new disks for a restore; the name says of which kind. */
+/** Makes new disks for a restore. Where the caller does not say of which kind, the name does. */
 
 import { basename } from "@std/path/posix/basename";
 import { extname } from "@std/path/posix/extname";
@@ -7,10 +7,12 @@ import type { WritableDisk } from "./disk.ts";
 import { createRawDisk } from "./raw.ts";
 import { CAPACITY_LIMIT_BYTES } from "./vmdk_descriptor.ts";
 import { cidOf, drawCid } from "./vmdk_ddb.ts";
+import type { NewVmdkFormat } from "./vmdk_descriptor_write.ts";
 import { createFlatVmdk } from "./vmdk_flat_create.ts";
+import type { GrainPacking } from "./vmdk_stream_create.ts";
 
 /** Kinds of disks that are made. */
-export type NewDiskFormat = "raw" | "monolithicFlat";
+export type NewDiskFormat = "raw" | NewVmdkFormat;
 
 /** The new disk. */
 export interface CreateOptions {
@@ -24,6 +26,8 @@ export interface CreateOptions {
   format?: NewDiskFormat;
   /** Content id of a VMDK, 32 bits; if not given, the one that the metadata name, else drawn. */
   cid?: number;
+  /** Who deflates the grains of a streamOptimized VMDK; this thread if nobody is named. */
+  packing?: GrainPacking;
 }
 
 const FORMATS: Readonly<Record<string, NewDiskFormat>> = {
@@ -33,8 +37,9 @@ const FORMATS: Readonly<Record<string, NewDiskFormat>> = {
 };
 
 /**
- * Makes the disk `path`, all zeros and `fresh`. A VMDK takes two files: first `X-flat.vmdk`, then `X.vmdk`, the
- * descriptor, so that files renamed in the order of opening show the descriptor last.
+ * Makes the disk `path`, all zeros and `fresh`. A flat VMDK takes two files: first `X-flat.vmdk`, then `X.vmdk`, the
+ * descriptor, so that files renamed in the order of opening show the descriptor last. A sparse VMDK is written from its
+ * beginning to its end, and is one when `sync` has come back, not before.
  *
  * `openOutput` gets a final name and returns an empty file, open for reading and writing, that will have it; the file
  * stays the caller's to close.
@@ -49,20 +54,19 @@ const FORMATS: Readonly<Record<string, NewDiskFormat>> = {
  * const openOutput = (path: string) => Deno.openSync(path, { read: true, write: true, createNew: true });
  * {
  *   const options = { capacityBytes: 2 ** 20, adapterType: ADAPTER.lsiLogic };
- *   using disk = createDisk(`${folder}/new.vmdk`, options, openOutput);
+ *   using disk = await createDisk(`${folder}/new.vmdk`, options, openOutput);
  *   await disk.write(new Uint8Array(512).fill(1), 1024);
  *   await disk.sync();
  * }
  * Deno.removeSync(folder, { recursive: true });
  * ```
  */
-export function createDisk(
+export async function createDisk(
   path: string,
   options: CreateOptions,
   openOutput: (path: string) => Deno.FsFile,
-): WritableDisk {
-  const { capacityBytes, adapterType, metadata = new Map() } = options;
-  const cid = options.cid ?? cidOf(metadata) ?? drawCid();
+): Promise<WritableDisk> {
+  const { capacityBytes, adapterType, metadata = new Map(), packing } = options;
   const format = options.format ?? FORMATS[extname(path).toLowerCase()];
   if (format === undefined) {
     throw new UsageError(
@@ -71,17 +75,31 @@ export function createDisk(
   }
   if (format === "raw") return createRawDisk(openOutput(path), { path, capacityBytes });
 
-  if (extname(path).toLowerCase() !== ".vmdk") {
-    throw new UsageError(`Cannot create disk "${path}": the name of a VMDK must end in .vmdk`);
+  refuseForVmdk(path, capacityBytes);
+  const cid = options.cid ?? cidOf(metadata) ?? drawCid();
+  const disk = { capacityBytes, adapterType, metadata, cid, openOutput };
+  switch (format) {
+    case "monolithicFlat":
+    case "vmfs":
+      return createFlatVmdk(path, { ...disk, createType: format });
+    // Loaded for those alone who want them.
+    case "monolithicSparse":
+      return (await import("./vmdk_sparse_create.ts")).createSparseVmdk(path, disk);
+    case "streamOptimized":
+      return (await import("./vmdk_stream_create.ts")).createStreamVmdk(path, { ...disk, packing });
   }
+}
+
+/** @throws {UsageError} if no VMDK can have the name or the size */
+function refuseForVmdk(path: string, capacityBytes: number): void {
+  const refuse = (reason: string) => new UsageError(`Cannot create disk "${path}": ${reason}`);
+  if (extname(path).toLowerCase() !== ".vmdk") throw refuse("the name of a VMDK must end in .vmdk");
   if (capacityBytes % 512 !== 0) {
-    throw new UsageError(
-      `Cannot create disk "${path}": ${capacityBytes} bytes are no whole number of sectors, which a VMDK must have; ` +
-        `use the name "${basename(path, extname(path))}.raw" for a raw disk`,
+    const name = basename(path, extname(path));
+    throw refuse(
+      `${capacityBytes} bytes are no whole number of sectors, which a VMDK must have; ` +
+        `use the name "${name}.raw" for a raw disk`,
     );
   }
-  if (capacityBytes > CAPACITY_LIMIT_BYTES) {
-    throw new UsageError(`Cannot create disk "${path}": a VMDK has at most ${CAPACITY_LIMIT_BYTES} bytes`);
-  }
-  return createFlatVmdk(path, { capacityBytes, adapterType, metadata, cid, openOutput });
+  if (capacityBytes > CAPACITY_LIMIT_BYTES) throw refuse(`a VMDK has at most ${CAPACITY_LIMIT_BYTES} bytes`);
 }

@@ -7,19 +7,31 @@ import { UsageError } from "../errors.ts";
 import { quoted } from "./refusal.ts";
 import { bytesOf, charsOf, encodingOf, hasByteOrderMark, type Line, linesOf } from "./vmdk_text.ts";
 
-/** A new disk in one flat extent. */
+/** Kinds of VMDKs that are made, as their descriptors call them, and the type of their one extent. */
+const EXTENT_TYPES = {
+  monolithicFlat: "FLAT",
+  vmfs: "VMFS",
+  monolithicSparse: "SPARSE",
+  streamOptimized: "SPARSE",
+} as const;
+
+/** A kind of VMDK that is made. */
+export type NewVmdkFormat = keyof typeof EXTENT_TYPES;
+
+/** A new disk in one extent. */
 export interface NewDescriptor {
+  createType: NewVmdkFormat;
   /** 32 bits, neither 0xffffffff (none) nor 0xfffffffe (what VMware gives untouched disks). */
   cid: number;
   capacityBytes: number;
-  /** File name, without a folder, of the extent. */
+  /** File name, without a folder, of the extent; of an embedded descriptor its own file. */
   extentName: string;
   /** Keys without `ddb.`. */
   metadata: ReadonlyMap<string, string>;
 }
 
 /**
- * The descriptor of a new monolithicFlat disk at `path`.
+ * The descriptor of a new disk at `path`.
  * @throws {UsageError} if a name, key or value cannot be written in a descriptor
  */
 export function formatDescriptor(disk: NewDescriptor, path: string): Uint8Array {
@@ -28,16 +40,19 @@ export function formatDescriptor(disk: NewDescriptor, path: string): Uint8Array 
       `Cannot create disk "${path}": a descriptor cannot express the file name ${quoted(disk.extentName)}`,
     );
   }
+  const type = EXTENT_TYPES[disk.createType];
+  // qemu-img demands a start sector of FLAT and refuses one of VMFS.
+  const start = type === "FLAT" ? " 0" : "";
   return new TextEncoder().encode([
     "# Disk DescriptorFile",
     "version=1",
     'encoding="UTF-8"',
     `CID=${disk.cid.toString(16).padStart(8, "0")}`,
     "parentCID=ffffffff",
-    'createType="monolithicFlat"',
+    `createType="${disk.createType}"`,
     "",
     "# Extent description",
-    `RW ${disk.capacityBytes / 512} FLAT "${disk.extentName}" 0`,
+    `RW ${disk.capacityBytes / 512} ${type} "${disk.extentName}"${start}`,
     "",
     "# The Disk Data Base",
     "#DDB",
@@ -45,6 +60,27 @@ export function formatDescriptor(disk: NewDescriptor, path: string): Uint8Array 
     ...metadataLines(disk.metadata, path),
     "",
   ].join("\n"));
+}
+
+/**
+ * The descriptor of a new disk as it is embedded in `sizeBytes` of its file, with NULs behind it.
+ * @throws {UsageError} as {@linkcode formatDescriptor}, and if there is not enough room
+ */
+export function formatEmbeddedDescriptor(
+  disk: NewDescriptor,
+  { path, sizeBytes }: { path: string; sizeBytes: number },
+): Uint8Array {
+  const text = formatDescriptor(disk, path);
+  const embedded = new Uint8Array(sizeBytes);
+  // qemu-img wants a NUL behind the text.
+  if (text.length >= sizeBytes) {
+    throw new UsageError(
+      `Cannot create disk "${path}": its metadata make a descriptor of ${text.length} bytes, ` +
+        `a ${disk.createType} VMDK has room for ${sizeBytes - 1}`,
+    );
+  }
+  embedded.set(text);
+  return embedded;
 }
 
 /**

@@ -1,4 +1,4 @@
-/** A new monolithicFlat VMDK: a descriptor and one file with the bytes of the disk. */
+/** A new flat VMDK: a descriptor and one file with the bytes of the disk. ESXi wants it to be called `vmfs`. */
 
 import { basename } from "@std/path/posix/basename";
 import type { WritableDisk } from "./disk.ts";
@@ -9,6 +9,7 @@ import { formatDescriptor } from "./vmdk_descriptor_write.ts";
 
 /** What the new disk is like. */
 export interface NewFlatVmdk {
+  createType: "monolithicFlat" | "vmfs";
   /** A multiple of 512. */
   capacityBytes: number;
   adapterType: number;
@@ -18,7 +19,7 @@ export interface NewFlatVmdk {
 }
 
 class FreshFlatVmdk implements WritableDisk {
-  readonly format = "monolithicFlat";
+  readonly format: string;
   readonly fresh = true;
   readonly keepsMetadata = true;
   readonly path: string;
@@ -35,6 +36,7 @@ class FreshFlatVmdk implements WritableDisk {
     disk: NewFlatVmdk,
   ) {
     this.path = path;
+    this.format = disk.createType;
     this.files = [path, files.data.path];
     this.capacityBytes = disk.capacityBytes;
     this.#disk = disk;
@@ -51,10 +53,9 @@ class FreshFlatVmdk implements WritableDisk {
 
   /** Keys that every disk needs and `metadata` lacks are added. */
   writeMetadata(metadata: ReadonlyMap<string, string>): void {
-    const { cid, capacityBytes } = this.#disk;
     const all = withDefaults(metadata, this.#disk);
     const text = formatDescriptor(
-      { cid, capacityBytes, extentName: this.#extentName, metadata: all },
+      { ...this.#disk, extentName: this.#extentName, metadata: all },
       this.path,
     );
     this.#descriptor.truncateSync(0);

@@ -103,11 +103,16 @@ export class Crew implements Disposable {
     this.threads = threads;
   }
 
+  /** How many pieces may be under way at a time for one of `files` that are open together. */
+  ahead(files = 1): number {
+    const ahead = Math.min(PIECES_EACH * (this.threads - 1) + 2, Math.floor(AHEAD_MAX / files));
+    return this.threads === 1 ? 1 : Math.max(1, ahead);
+  }
+
   /** Compression on all threads, for one of `files` that are open together. */
   codecs(files = 1): Codecs {
-    const ahead = Math.min(PIECES_EACH * (this.threads - 1) + 2, Math.floor(AHEAD_MAX / files));
     return {
-      ahead: this.threads === 1 ? 1 : Math.max(1, ahead),
+      ahead: this.ahead(files),
       gzip: (given) => this.run({ kind: "gzip", given }),
       gunzip: async (given) => void await this.run({ kind: "gunzip", given }),
       zstd: (given) => this.run({ kind: "zstd", given }),

@@ -2,6 +2,7 @@
 
 import { type Codecs, HERE, inflateAll, type Inflating } from "../archive/codecs.ts";
 import type { BlockRun, Core } from "../core.ts";
+import type { PackedGrains } from "../disks/vmdk_grain_pack.ts";
 
 /** Finds the zero blocks of a run and computes the digests of the others. Gives the number of the others. */
 export interface HashTask {
@@ -37,8 +38,17 @@ export interface InflateTask {
   streams: readonly Inflating[];
 }
 
+/** Deflates grains of a VMDK. Gives how many bytes their items have. */
+export interface GrainTask {
+  kind: "packGrains";
+  given: PackedGrains;
+}
+
 /** One of them; all of it can be posted to a worker. */
-export type Task = HashTask | CompareTask | CodecTask | InflateTask;
+export type Task = HashTask | CompareTask | CodecTask | InflateTask | GrainTask;
+
+// Loaded by the first grains: a thread that has none does not pay for it.
+let grainPack: typeof import("../disks/vmdk_grain_pack.ts") | undefined;
 
 /** Does it, on this thread. */
 export async function perform(core: Core, task: Task): Promise<number> {
@@ -60,6 +70,8 @@ export async function perform(core: Core, task: Task): Promise<number> {
     case "inflate":
       await inflateAll(task.streams);
       return 0;
+    case "packGrains":
+      return (grainPack ??= await import("../disks/vmdk_grain_pack.ts")).packGrains(task.given);
   }
 }
 

@@ -1,7 +1,13 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import zlib from "node:zlib";
 import { HERE, storedBound } from "../../cli/archive/codecs.ts";
-import { deflateInto, hasNativeZstd, inflateInto, inflateZlibInto } from "../../cli/archive/zlib_engine.ts";
+import {
+  deflateInto,
+  hasNativeZstd,
+  inflateInto,
+  inflateZlibInto,
+  zlibInto,
+} from "../../cli/archive/zlib_engine.ts";
 import { Random } from "../../scripts/disk_image.ts";
 import { assertEqualBytes } from "../integration/same_bytes.ts";
 import { contentOf, sharedCopy } from "./files.ts";
@@ -55,6 +61,21 @@ for (const size of SIZES) {
     }
   });
 }
+
+Deno.test("zlibInto() makes the bytes of deflateSync(), and stores what is to be stored", () => {
+  for (const content of [contentOf(70_000, 3), new Random(3).fill(new Uint8Array(65_536))]) {
+    for (const level of [0, 2]) {
+      const into = room(content.length + 500);
+      const length = zlibInto(sharedCopy(content), { into, level });
+      const stored = into.slice(0, length);
+      assertEqualBytes(zlib.inflateSync(stored), content, `level ${level}`);
+      if (level > 0) {
+        assertEqualBytes(stored, zlib.deflateSync(content, { level, chunkSize: 1 << 20 }), "stream");
+      }
+      assertEquals(zlibInto(sharedCopy(content), { into: into.subarray(0, length), level }), undefined);
+    }
+  }
+});
 
 Deno.test("deflateInto() says when there is no room", () => {
   const noise = new Random(1).fill(new Uint8Array(10_000));

@@ -20,7 +20,7 @@ const kept = handlePrototypes().map((prototype) => ({ prototype, reset: prototyp
 for (const { prototype } of kept) delete prototype.reset;
 // Only now, since the engine looks at zlib once: when it is first used.
 const { HERE, storedBound } = await import("../../cli/archive/codecs.ts");
-const { deflateInto, hasNativeZstd } = await import("../../cli/archive/zlib_engine.ts");
+const { deflateInto, hasNativeZstd, zlibInto } = await import("../../cli/archive/zlib_engine.ts");
 hasNativeZstd();
 deflateInto(new Uint8Array(1), { into: new Uint8Array(100), level: 1 });
 for (const { prototype, reset } of kept) prototype.reset = reset;
@@ -72,4 +72,14 @@ Deno.test("gzip without the internals of node:zlib makes the same bytes", async 
   const storedLen = await HERE.gzip({ content: sharedCopy(content), into, level: 2, isLast: false });
   const expected = zlib.deflateRawSync(content, { level: 2, chunkSize: 400_000 });
   assertEqualBytes(into.subarray(25, storedLen - 8), expected, "deflate stream");
+});
+
+Deno.test("zlib without the internals of node:zlib makes streams that fit or are not made", () => {
+  const content = contentOf(65_536, 6);
+  for (const level of [0, 2]) {
+    const into = room(66_036);
+    const length = zlibInto(sharedCopy(content), { into, level });
+    assertEqualBytes(zlib.inflateSync(into.slice(0, length)), content, `level ${level}`);
+    assertEquals(zlibInto(sharedCopy(content), { into: into.subarray(0, length), level }), undefined);
+  }
 });

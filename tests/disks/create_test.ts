@@ -1,48 +1,10 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import { basename } from "@std/path/posix/basename";
-import { createDisk, type CreateOptions } from "../../cli/disks/create.ts";
-import { ADAPTER, type WritableDisk } from "../../cli/disks/disk.ts";
+import { createDisk } from "../../cli/disks/create.ts";
+import { ADAPTER } from "../../cli/disks/disk.ts";
 import { openForReading } from "../../cli/disks/open.ts";
 import { UsageError } from "../../cli/errors.ts";
 import { assertSameBytes, Folder, noise, patchyDisk, qemuImg, qemuTest, readByExtents } from "./helpers.ts";
-
-/** Outputs as the program makes them: temporary names that become final in the order of opening. */
-class Outputs {
-  readonly names: string[] = [];
-  readonly #files: Deno.FsFile[] = [];
-
-  readonly open = (path: string): Deno.FsFile => {
-    this.names.push(path);
-    const file = Deno.openSync(`${path}.tmp`, { read: true, write: true, createNew: true });
-    this.#files.push(file);
-    return file;
-  };
-
-  commit(): void {
-    this.close();
-    for (const name of this.names) Deno.renameSync(`${name}.tmp`, name);
-  }
-
-  close(): void {
-    for (const file of this.#files) file.close();
-  }
-}
-
-async function create(
-  path: string,
-  options: CreateOptions,
-  fill: (disk: WritableDisk) => void | Promise<void> = () => {},
-): Promise<string[]> {
-  const outputs = new Outputs();
-  {
-    using disk = createDisk(path, options, outputs.open);
-    assertEquals([disk.fresh, disk.capacityBytes, disk.path], [true, options.capacityBytes, path]);
-    await fill(disk);
-    await disk.sync();
-  }
-  outputs.commit();
-  return outputs.names.map((name) => basename(name));
-}
+import { create, Outputs } from "./made_disk.ts";
 
 Deno.test("createDisk() makes raw disks of any size, with holes", async () => {
   using folder = new Folder();
@@ -114,7 +76,7 @@ Deno.test("createDisk() draws a content id that is one", async () => {
   assert(a !== undefined && b !== undefined && a !== b);
 });
 
-Deno.test("createDisk() refuses names and sizes it cannot make", () => {
+Deno.test("createDisk() refuses names and sizes it cannot make", async () => {
   const never = () => {
     throw new Error("opened");
   };
@@ -130,20 +92,29 @@ Deno.test("createDisk() refuses names and sizes it cannot make", () => {
     ["a.vmdk", 2 ** 46 + 512, "a VMDK has at most 70368744177664 bytes"],
   ];
   for (const [path, capacityBytes, message] of cases) {
-    const error = assertThrows(() => createDisk(path, { capacityBytes, adapterType: 3 }, never), UsageError);
+    const error = await assertRejects(
+      () => createDisk(path, { capacityBytes, adapterType: 3 }, never),
+      UsageError,
+    );
     assertStringIncludes(error.message, `Cannot create disk "${path}": `);
     assertStringIncludes(error.message, message);
   }
   const options = { capacityBytes: 512, adapterType: 3, format: "monolithicFlat" } as const;
-  assertThrows(() => createDisk("a.img", options, never), UsageError, "must end in .vmdk");
+  await assertRejects(() => createDisk("a.img", options, never), UsageError, "must end in .vmdk");
 });
 
-Deno.test("createDisk() leaves its files to the caller, also when it fails", () => {
+Deno.test("createDisk() leaves its files to the caller, also when it fails", async () => {
   using folder = new Folder();
   const options = { capacityBytes: 512, adapterType: 3, metadata: new Map([["a", '"']]) };
   const outputs = new Outputs();
-  assertThrows(() => createDisk(folder.file("a.vmdk"), options, outputs.open), UsageError, "cannot express");
-  assertThrows(() => createDisk(folder.file('b"c.vmdk'), { ...options, metadata: undefined }, outputs.open));
+  await assertRejects(
+    () => createDisk(folder.file("a.vmdk"), options, outputs.open),
+    UsageError,
+    "cannot express",
+  );
+  await assertRejects(() =>
+    createDisk(folder.file('b"c.vmdk'), { ...options, metadata: undefined }, outputs.open)
+  );
   // A file left open would fail this test, since Deno counts them; one closed already would make this throw.
   outputs.close();
 });

@@ -221,6 +221,7 @@ Deno.test("replaceMetadata() refuses what a descriptor cannot express", () => {
 
 Deno.test("formatDescriptor() writes the text that all readers take", () => {
   const text = formatDescriptor({
+    createType: "monolithicFlat",
     cid: 0x00abcdef,
     capacityBytes: 100663296,
     extentName: "disk-flat.vmdk",

@@ -134,7 +134,7 @@ async function makeAll(
     const { capacityBytes, adapterType } = header;
     const open = (path: string) =>
       files.use(Deno.openSync(path, { read: true, write: true, createNew: true }));
-    using disk = createDisk(path("restored.raw"), { capacityBytes, adapterType }, open);
+    using disk = await createDisk(path("restored.raw"), { capacityBytes, adapterType }, open);
     await restore(core, { chain, disk }, options);
   });
   return [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();

@@ -54,6 +54,8 @@ Deno.test("an output that cannot grow leaves no output and no temporary file", a
       "digest --dumpin big.dump --digestout new.digest",
       "restore --create --local new.raw big.dump",
       "restore --create --local new.vmdk big.dump",
+      "restore --create --local new.vmdk --format monolithicSparse big.dump",
+      "restore --create --local new.vmdk --format streamOptimized big.dump",
     ]
   ) {
     await t.step(line, async () => {
@@ -87,6 +89,8 @@ Deno.test({
         "dump --mode full --local big.raw --dumpout small/new.dump.zst --digestout new.digest",
         "restore --create --local small/new.raw big.dump",
         "restore --create --local small/new.vmdk big.dump",
+        "restore --create --local small/new.vmdk --format monolithicSparse big.dump",
+        "restore --create --local small/new.vmdk --format streamOptimized big.dump",
       ]
     ) {
       await t.step(line, async () => {

@@ -183,6 +183,8 @@ testDamage("dump", DUMP_DAMAGE, [
   "check --digestin g0.digest BAD g0.rdiff",
   "restore --create --local new.raw BAD",
   "restore --create --local new.vmdk BAD",
+  "restore --create --local new.vmdk --format monolithicSparse BAD",
+  "restore --create --local new.vmdk --format streamOptimized BAD",
   "restore --local d2.raw BAD",
   "restore --local d2.raw BAD g0.rdiff",
   "merge --dumpout new.dump BAD g0.rdiff",

@@ -2,6 +2,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path/posix/join";
+import { noise } from "../disks/helpers.ts";
 import { denoArgs } from "../support/run_cli.ts";
 import { Archives } from "./refusal.ts";
 
@@ -34,10 +35,12 @@ class StoppableArchives extends Archives {
   /** Runs a command, stops it as soon as `started` says so, and returns how it ended. */
   async stopped(
     line: string,
-    { signal, started, stdin = "null" }: {
+    { signal, started, stdin = "null", feed = new Uint8Array() }: {
       signal: Deno.Signal;
       started: () => boolean;
       stdin?: "null" | "piped";
+      /** What comes from standard input before it is silent. */
+      feed?: Uint8Array<ArrayBuffer>;
     },
   ): Promise<{ code: number; stderr: string }> {
     const child = new Deno.Command(Deno.execPath(), {
@@ -46,6 +49,7 @@ class StoppableArchives extends Archives {
       stdout: "null",
       stderr: "piped",
     }).spawn();
+    const fed = stdin === "piped" ? feedTo(child.stdin, feed) : undefined;
     const deadline = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
     try {
       while (!started()) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -54,7 +58,8 @@ class StoppableArchives extends Archives {
       return { code, stderr: new TextDecoder().decode(stderr) };
     } finally {
       clearTimeout(deadline);
-      if (stdin === "piped") await child.stdin.close();
+      await fed;
+      if (stdin === "piped") await child.stdin.close().catch(() => {});
     }
   }
 
@@ -65,6 +70,13 @@ class StoppableArchives extends Archives {
     }
     return false;
   }
+}
+
+/** A program that is stopped takes no more. */
+async function feedTo(pipe: WritableStream<Uint8Array>, bytes: Uint8Array): Promise<void> {
+  const writer = pipe.getWriter();
+  await writer.write(bytes).catch(() => {});
+  writer.releaseLock();
 }
 
 for (const [signal, exitCode] of Object.entries(SIGNALS) as [keyof typeof SIGNALS, number][]) {
@@ -138,6 +150,27 @@ for (const [signal, exitCode] of Object.entries(SIGNALS) as [keyof typeof SIGNAL
     });
     assertEquals(code, exitCode);
   });
+
+  for (const format of ["vmfs", "monolithicSparse", "streamOptimized"]) {
+    Deno.test(`${signal} during a restore to a new ${format} disk ends with ${exitCode} and leaves no file`, async () => {
+      using archives = new StoppableArchives();
+      archives.file("noisy.raw", noise(2 ** 25, 1));
+      await archives.done("dump --mode full --local noisy.raw --dumpout n.dump --digestout n.digest");
+      const before = archives.snapshot();
+      const { code, stderr } = await archives.stopped(
+        `restore --create --local new.vmdk --format ${format} -`,
+        {
+          signal,
+          stdin: "piped",
+          // The rest never comes, so that it is stopped on the way.
+          feed: archives.read("n.dump").subarray(0, 2 ** 24),
+          started: () => archives.isWriting(),
+        },
+      );
+      assertEquals({ code, stderr }, { code: exitCode, stderr: `vmdkbkp: Interrupted by ${signal}\n` });
+      assertEquals(archives.snapshot(), before);
+    });
+  }
 
   Deno.test(`${signal} during a restore in place says that the disk is half written`, async () => {
     using archives = new StoppableArchives();

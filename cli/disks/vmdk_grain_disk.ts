@@ -1,0 +1,106 @@
+/** A new VMDK that is one file of grains, written from its beginning to its end. */
+
+import { basename } from "@std/path/posix/basename";
+import type { WritableDisk } from "./disk.ts";
+import { GrainCollector, type GrainStore } from "./grain_collector.ts";
+import { checkRange } from "./refusal.ts";
+import { withDefaults } from "./vmdk_ddb.ts";
+import { formatEmbeddedDescriptor } from "./vmdk_descriptor_write.ts";
+import { DESCRIPTOR_SECTORS, SECTOR_BYTES } from "./vmdk_sparse_header_write.ts";
+
+/** What the new disk is like. */
+export interface NewGrainVmdk {
+  createType: "monolithicSparse" | "streamOptimized";
+  /** A multiple of 512, up to 64 TiB. */
+  capacityBytes: number;
+  adapterType: number;
+  metadata: ReadonlyMap<string, string>;
+  cid: number;
+}
+
+/** The file that the grains go to. */
+export interface GrainFile extends GrainStore, Disposable {
+  /** Writes what is left to write around the grains, the header last, and syncs. */
+  finish(descriptor: Uint8Array): Promise<void>;
+  /** Returns when nothing is under way any more, which then may have failed. */
+  settle?(): Promise<void>;
+}
+
+class FreshGrainVmdk implements WritableDisk, AsyncDisposable {
+  readonly fresh = true;
+  readonly keepsMetadata = true;
+  readonly path: string;
+  readonly files: readonly string[];
+  readonly format: string;
+  readonly capacityBytes: number;
+  readonly #disk: NewGrainVmdk;
+  readonly #file: GrainFile;
+  readonly #grains: GrainCollector;
+  #descriptor: Uint8Array;
+  #complete = false;
+
+  constructor(path: string, disk: NewGrainVmdk, openFile: () => GrainFile) {
+    this.path = path;
+    this.files = [path];
+    this.format = disk.createType;
+    this.capacityBytes = disk.capacityBytes;
+    this.#disk = disk;
+    // What cannot be written is found before there is a file.
+    this.#descriptor = this.#describe(disk.metadata);
+    this.#file = openFile();
+    this.#grains = new GrainCollector(path, this.#file);
+  }
+
+  async write(from: Uint8Array, offsetBytes: number): Promise<void> {
+    checkRange(offsetBytes, from.length, this);
+    this.#assertOpen();
+    await this.#grains.write(from, offsetBytes);
+  }
+
+  /** Keys that every disk needs and `metadata` lacks are added. */
+  writeMetadata(metadata: ReadonlyMap<string, string>): void {
+    this.#assertOpen();
+    this.#descriptor = this.#describe(metadata);
+  }
+
+  /** Completes the file; nothing can be written behind it. */
+  async sync(): Promise<void> {
+    if (this.#complete) return;
+    await this.#grains.flush();
+    await this.#file.finish(this.#descriptor);
+    this.#complete = true;
+  }
+
+  #describe(metadata: ReadonlyMap<string, string>): Uint8Array {
+    const { path } = this;
+    const all = withDefaults(metadata, this.#disk);
+    return formatEmbeddedDescriptor(
+      { ...this.#disk, extentName: basename(path), metadata: all },
+      { path, sizeBytes: DESCRIPTOR_SECTORS * SECTOR_BYTES },
+    );
+  }
+
+  #assertOpen(): void {
+    if (this.#complete) throw new TypeError(`Cannot write disk "${this.path}": it is complete`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#file[Symbol.dispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.settle?.();
+  }
+}
+
+/**
+ * Makes the VMDK `path`; `openFile` is called once it is known that the disk can be described.
+ * @throws {UsageError} if the name or the metadata cannot be written in a descriptor
+ */
+export function createGrainVmdk(
+  path: string,
+  disk: NewGrainVmdk,
+  openFile: () => GrainFile,
+): WritableDisk & AsyncDisposable {
+  return new FreshGrainVmdk(path, disk, openFile);
+}
