@@ -16,6 +16,7 @@ import { type Options, parseOptions, USAGE } from "./bench/options.ts";
 import { remoteClaims, remoteLibrary } from "./bench/remote.ts";
 import { type Section, sectionsOf } from "./bench/sections.ts";
 import { claimTable, figureTable, kernelTable, verdict } from "./bench/table.ts";
+import { vmdkClaims } from "./bench/vmdk.ts";
 import { TARGETS } from "./bench/targets.ts";
 
 await main();
@@ -39,13 +40,17 @@ async function main(): Promise<void> {
   for (const [name, section] of Object.entries(sections)) figures[name] = await bench.measure(section);
   bench.progress("");
 
-  const { mixed = [], start = [], sparse = [], remote = [] } = figures;
+  const { mixed = [], start = [], sparse = [], remote = [], vmdk = [] } = figures;
   const all = Object.values(figures).flat();
   if (all.some(({ peakMib }) => peakMib === undefined)) {
     notes.push("peak memory is not measured of all: there is no /proc, or a command ended too soon");
   }
   const { mib } = options;
-  const claims = [...claimsOf({ kernel, mixed, start, sparse, all, mib }), ...remoteClaims({ remote, mib })];
+  const claims = [
+    ...claimsOf({ kernel, mixed, start, sparse, all, mib }),
+    ...remoteClaims({ remote, mib }),
+    ...vmdkClaims(vmdk),
+  ];
   if (options.json) printJson({ options, figures, kernel, claims, notes });
   else printTables({ sections, figures, kernel, claims, notes });
 }

@@ -15,7 +15,9 @@ import { backupLines, compressorLines, installedLines } from "./foreign.ts";
 import type { Recipe } from "./inputs.ts";
 import type { Line } from "./lines.ts";
 import type { Options } from "./options.ts";
+import { isInstalled } from "./process.ts";
 import { FAST_SHARE, remoteLines, remoteRecipes } from "./remote.ts";
+import { VMDK_SHARE, vmdkLines, vmdkRecipes } from "./vmdk.ts";
 
 const MIB = 1024 * 1024;
 /** The disks of one kind of content are half as large as the mixed one and run less often: gzip takes long on them. */
@@ -78,6 +80,13 @@ export function sectionsOf(
       recipes: otherRecipes({ mib }),
       rounds,
       outputBytes: mib * MIB,
+    },
+    vmdk: {
+      title: `VMDKs of ${mib * VMDK_SHARE} MiB that qemu-img made of a mixed disk`,
+      lines: isInstalled("qemu-img") ? vmdkLines(vmdkbkp) : [],
+      recipes: vmdkRecipes({ mib }),
+      rounds: Math.min(rounds, EXTRA.rounds),
+      outputBytes: mib * VMDK_SHARE * MIB,
     },
     remote: {
       title: `Disk of ${mib * FAST_SHARE} MiB (a slow one of ${mib} MiB) of a server that the stand-in plays`,
