@@ -23,9 +23,10 @@ export const DESCRIPTOR_LIMIT_BYTES = 1 << 20;
 /** Largest VMDK, 64 TiB: above vSphere's 62 TB, and low enough that no sum leaves the safe integers. */
 export const CAPACITY_LIMIT_BYTES = 2 ** 46;
 
-const SECTOR_BYTES = 512;
 /** 64 TiB in pieces of 2 GiB are 32768. */
-const EXTENT_LIMIT = 40000;
+export const EXTENT_LIMIT = 40000;
+
+const SECTOR_BYTES = 512;
 const NO_CID = 0xffffffff;
 
 /** One extent line. */

@@ -16,6 +16,8 @@ import { fileIdentity, ImageFile } from "./image_file.ts";
 import { OpenImages } from "./open_images.ts";
 import { cannotOpen, checkRange, quoted, systemReason } from "./refusal.ts";
 import { adapterTypeOf, inherit } from "./vmdk_ddb.ts";
+import { ExtentPool } from "./vmdk_extent_pool.ts";
+import { EXTENT_LIMIT } from "./vmdk_descriptor.ts";
 import { type Inflater, InflateRoom } from "./vmdk_inflate.ts";
 import { kindOf, requireVmdk, type VmdkKind } from "./vmdk_kind.ts";
 import { type Link, type LinkStretch, openLink } from "./vmdk_link.ts";
@@ -158,11 +160,17 @@ export function openVmdk(image: ImageFile, kind: VmdkKind, options: VmdkOptions 
   const { allowOutside, inflater, warn } = options;
   using scope = new DisposableStack();
   const images = scope.use(new OpenImages());
-  const shared = { cache: new TableCache(), room: new InflateRoom(inflater), warn };
+  const shared = {
+    cache: new TableCache(),
+    room: new InflateRoom(inflater),
+    extents: new ExtentPool(),
+    warn: warn && once(warn),
+  };
   const linkOptions = { allowOutside, images, shared };
 
   const seen = new Set([image.identity()]);
   const links = [openLink(image, kind, linkOptions)];
+  let extentCount = links[0].descriptor.extents.length;
   for (let child = links[0]; child.descriptor.parentCid !== undefined; child = links[links.length - 1]) {
     const path = findParent(nameOfParent(child), { path: child.path, allowOutside });
     const parentImage = openParentImage(path, child);
@@ -179,6 +187,9 @@ export function openVmdk(image: ImageFile, kind: VmdkKind, options: VmdkOptions 
       }
       const parent = openLink(parentImage, requireVmdk(path, kindOf(parentImage)), linkOptions);
       checkFit(child, parent);
+      if ((extentCount += parent.descriptor.extents.length) > EXTENT_LIMIT) {
+        throw cannotOpen(image.path, `it and its parents have more than ${EXTENT_LIMIT} extents`);
+      }
       scope.use(parent);
       links.push(parent);
       undo.move();
@@ -189,6 +200,15 @@ export function openVmdk(image: ImageFile, kind: VmdkKind, options: VmdkOptions 
   }
   scope.move();
   return new VmdkDisk(links, images);
+}
+
+/** Says everything once: the readers of a large disk are made more often. */
+function once(warn: (message: string) => void): (message: string) => void {
+  const said = new Set<string>();
+  return (message) => {
+    if (!said.has(message)) warn(message);
+    said.add(message);
+  };
 }
 
 function nameOfParent({ descriptor, path }: Link): string {

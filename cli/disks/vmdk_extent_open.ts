@@ -9,6 +9,7 @@ import { openCowdExtent } from "./vmdk_extent_cowd.ts";
 import { FlatExtent } from "./vmdk_extent_flat.ts";
 import { openHostedExtent, readHostedHeader } from "./vmdk_extent_hosted.ts";
 import { openSeSparseExtent } from "./vmdk_extent_sesparse.ts";
+import type { ExtentPool } from "./vmdk_extent_pool.ts";
 import { ZeroExtent } from "./vmdk_extent_zero.ts";
 import type { InflateRoom } from "./vmdk_inflate.ts";
 import type { TableCache } from "./vmdk_table_cache.ts";
@@ -17,6 +18,7 @@ import type { TableCache } from "./vmdk_table_cache.ts";
 export interface Shared {
   cache: TableCache;
   room: InflateRoom;
+  extents: ExtentPool;
   /** Hears of oddities that do not stop the reading. */
   warn?: (message: string) => void;
 }
@@ -45,9 +47,19 @@ export function openExtent(
   }
   files.add(name, 0);
   const file = files.file(name);
+  const key = `${type} ${sizeBytes} ${file.path}`;
+  return shared.extents.add(key, () => openSparseExtent(line, { path, file, shared }));
+}
+
+/** Sparse ones alone: the readers of the others are small. */
+function openSparseExtent(
+  line: ExtentLine,
+  { path, file, shared }: { path: string; file: ExtentFile; shared: Shared },
+): ExtentReader {
+  const { type, sizeBytes } = line;
   const kind = kindOf(file);
   if (kind === undefined || !SPARSE_TYPES[type].includes(kind)) {
-    throw cannotOpen(path, `the extent ${quoted(name)} is not what its type ${type} says`, {
+    throw cannotOpen(path, `the extent ${quoted(line.name!)} is not what its type ${type} says`, {
       offsetBytes: line.offsetBytes,
     });
   }

@@ -18,7 +18,8 @@ const NONE: Recent = { index: -1, part: new Float64Array() };
 export class TableCache {
   readonly #limitBytes: number;
   #usedBytes = 0;
-  readonly #numbers = new Map<TableOwner, number>();
+  readonly #numbers = new WeakMap<TableOwner, number>();
+  #ownerCount = 0;
   readonly #parts = new Map<string, Float64Array>();
   /** The two parts that were asked for last, mostly a page of a directory and a table: found without a look at the map. */
   #recent: Recent = NONE;
@@ -44,20 +45,20 @@ export class TableCache {
 
   #find(owner: TableOwner, index: number, load: () => Float64Array): Float64Array {
     let number = this.#numbers.get(owner);
-    if (number === undefined) this.#numbers.set(owner, number = this.#numbers.size);
+    if (number === undefined) this.#numbers.set(owner, number = this.#ownerCount++);
     const key = `${number}:${index}`;
     let part = this.#parts.get(key);
     if (part === undefined) {
       part = load();
-      this.#usedBytes += part.byteLength;
+      this.#usedBytes += sizeOf(part);
     } else {
       this.#parts.delete(key);
     }
     this.#parts.set(key, part);
-    for (const [oldest, { byteLength }] of this.#parts) {
+    for (const [oldest, part] of this.#parts) {
       if (this.#usedBytes <= this.#limitBytes || oldest === key) break;
       this.#parts.delete(oldest);
-      this.#usedBytes -= byteLength;
+      this.#usedBytes -= sizeOf(part);
     }
     return part;
   }
@@ -79,4 +80,9 @@ export class TableCache {
     }
     return ahead.bytes.subarray(at, at + lengthBytes);
   }
+}
+
+/** What a part takes: a small one takes more for its administration than for its entries. */
+function sizeOf({ byteLength }: Float64Array): number {
+  return byteLength + 512;
 }

@@ -38,7 +38,8 @@ async function changedBlocks(folder: Folder, since: string, blockBytes: number):
     ...["--blocksize", String(blockBytes)],
   ]);
   assertEquals(code, 0, stderr);
-  const bitmap = await readBitmap(new PlainSource(out, await Deno.open(out)));
+  using source = new PlainSource(out, await Deno.open(out));
+  const bitmap = await readBitmap(source);
   assertEquals(bitmap.bitCount, Math.ceil(SECTORS * SECTOR / blockBytes));
   return Array.from({ length: bitmap.bitCount }, (_, i) => i).filter((i) => bitmap.get(i));
 }
