@@ -23,6 +23,9 @@ export interface Shared {
   warn?: (message: string) => void;
 }
 
+/** 16 TiB in pieces of 2 GiB, twice as much as Workstation makes; each is opened, and its header takes memory. */
+const SPARSE_LIMIT = 8192;
+
 /** The types of lines with sparse files, and the files that they may name: qemu-img and we take COWD in SPARSE lines too. */
 const SPARSE_TYPES: Readonly<Record<string, readonly FileKind[]>> = {
   SPARSE: ["sparse", "cowd"],
@@ -47,6 +50,11 @@ export function openExtent(
   }
   files.add(name, 0);
   const file = files.file(name);
+  if (shared.extents.count >= SPARSE_LIMIT) {
+    throw cannotOpen(path, `it and its parents have more than ${SPARSE_LIMIT} sparse extents`, {
+      offsetBytes: line.offsetBytes,
+    });
+  }
   const key = `${type} ${sizeBytes} ${file.path}`;
   return shared.extents.add(key, () => openSparseExtent(line, { path, file, shared }));
 }

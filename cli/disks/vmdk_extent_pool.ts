@@ -12,6 +12,11 @@ export class ExtentPool {
 
   readonly #known = new Map<string, ExtentReader>();
 
+  /** Different extents so far. */
+  get count(): number {
+    return this.#known.size;
+  }
+
   /**
    * The extent `key` whose reader `open` makes; it is made once here, so that what is wrong with it is known at once. Lines
    * with one key share it.

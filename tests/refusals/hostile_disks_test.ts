@@ -30,6 +30,12 @@ const DISKS: Record<string, (folder: Folder) => { command: string; says: string 
     folder.file("x.vmdk", descriptorText(lines));
     return { command: "map", says: "" };
   },
+  "more sparse extents than a disk may have": (folder) => {
+    folder.file("c", buildCowd(new Uint8Array(9000 * 512)).bytes);
+    const lines = Array.from({ length: 9000 }, (_, i) => `RW ${i + 1} SPARSE "c"`);
+    folder.file("x.vmdk", descriptorText(lines));
+    return { command: "map", says: "it and its parents have more than 8192 sparse extents" };
+  },
   "chains of more extents than a disk may have": (folder) => {
     folder.file("c", buildCowd(noise(512, 1)).bytes);
     for (const [name, parent] of [["x.vmdk", "y.vmdk"], ["y.vmdk", "z.vmdk"], ["z.vmdk", "none.vmdk"]]) {
