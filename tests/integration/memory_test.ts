@@ -1,4 +1,9 @@
-/** Memory does not grow with what is backed up: not with the disk, not with the number of archives. */
+/**
+ * Memory does not grow with what is backed up: not with the disk, not with the number of archives.
+ *
+ * `deno task test` runs this file alone: where other programs take all processors, the collector comes late, and the forty
+ * .zst archives take 267 MiB instead of 225.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import { dumpHeaderBytes } from "../../cli/archive/header.ts";
