@@ -9,7 +9,7 @@
 
 import { cannotOpen } from "./refusal.ts";
 import type { ExtentFile } from "./vmdk_extent.ts";
-import { FOOTER, readMarker } from "./vmdk_marker.ts";
+import { MARKER, readMarker, TYPE_AT } from "./vmdk_marker.ts";
 import { parseSparseHeader, SPARSE_HEADER_BYTES, type SparseHeader } from "./vmdk_sparse_header.ts";
 
 const SECTOR_BYTES = 512;
@@ -26,7 +26,7 @@ export function readFooter(file: ExtentFile, header: SparseHeader): number {
   const { marker, bytes, offsetBytes } = lastSectors(file);
   const view = new DataView(marker.buffer, marker.byteOffset);
   const { value, sizeBytes } = readMarker(marker, 0);
-  const isFooter = value === 1n && sizeBytes === 0 && view.getUint32(12, true) === FOOTER;
+  const isFooter = value === 1n && sizeBytes === 0 && view.getUint32(TYPE_AT, true) === MARKER.footer;
   if (!isFooter || !MAGIC.every((byte, index) => bytes[index] === byte)) {
     throw cannotOpen(path, "the footer is missing, the file may be incomplete", { offsetBytes });
   }

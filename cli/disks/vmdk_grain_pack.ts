@@ -6,7 +6,8 @@
 import { isIncompressible } from "../archive/incompressible.ts";
 import { zlibInto } from "../archive/zlib_engine.ts";
 import { GRAIN_BYTES, SECTOR_BYTES } from "./vmdk_sparse_header_write.ts";
-import { endItem, ITEM_LIMIT_BYTES, STREAM_AT } from "./vmdk_stream_items.ts";
+import { MARKER_BYTES } from "./vmdk_marker.ts";
+import { endItem, ITEM_LIMIT_BYTES } from "./vmdk_stream_items.ts";
 import { isZero } from "./zero_bytes.ts";
 
 /**
@@ -38,7 +39,7 @@ export function packGrains({ grains, into, firstSector }: PackedGrains): number 
 }
 
 function packGrain(grain: Uint8Array, item: Uint8Array, sector: number): number {
-  const room = item.subarray(STREAM_AT);
+  const room = item.subarray(MARKER_BYTES);
   const streamBytes = (isIncompressible(grain) ? undefined : zlibInto(grain, { into: room, level: LEVEL })) ??
     zlibInto(grain, { into: room, level: STORED });
   if (streamBytes === undefined) {

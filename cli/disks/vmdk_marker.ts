@@ -11,8 +11,10 @@
 /** Bytes in front of the data of a compressed grain. */
 export const MARKER_BYTES = 12;
 
-/** Type of the marker of the footer. */
-export const FOOTER = 3;
+/** Types of the markers of what is no grain; the end of the stream is a sector of zeros. */
+export const MARKER = { grainTable: 1, grainDirectory: 2, footer: 3 } as const;
+/** Where the type lies. */
+export const TYPE_AT = 12;
 
 /** A marker as it is. */
 export interface Marker {
@@ -24,4 +26,11 @@ export interface Marker {
 export function readMarker(bytes: Uint8Array, at: number): Marker {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, MARKER_BYTES);
   return { value: view.getBigUint64(0, true), sizeBytes: view.getUint32(8, true) };
+}
+
+/** Puts a marker at the start of `bytes`. */
+export function writeMarker(bytes: Uint8Array, { value, sizeBytes }: Marker): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, MARKER_BYTES);
+  view.setBigUint64(0, value, true);
+  view.setUint32(8, sizeBytes, true);
 }

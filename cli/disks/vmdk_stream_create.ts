@@ -30,7 +30,8 @@ import {
   TABLE_COVERAGE_BYTES,
   TABLE_ENTRIES,
 } from "./vmdk_sparse_header_write.ts";
-import { formatItem, grainsOf, ITEM_LIMIT_BYTES, MARKER } from "./vmdk_stream_items.ts";
+import { MARKER } from "./vmdk_marker.ts";
+import { formatItem, grainsOf, ITEM_LIMIT_BYTES } from "./vmdk_stream_items.ts";
 
 /** Sectors in front of the first grain, as VMware leaves them. */
 const OVERHEAD_SECTORS = 128;
