@@ -9,7 +9,7 @@ import {
   placesFor,
 } from "../disks/vddk/find.ts";
 import { EXIT } from "../errors.ts";
-import { LIBRARY_OPTIONS } from "./library_options.ts";
+import { deniedFlags, LIBRARY_OPTIONS } from "./library_options.ts";
 import type { ValuesOf } from "./options.ts";
 import { newCommand, printReport } from "./session.ts";
 
@@ -45,7 +45,7 @@ export async function run(options: Options): Promise<number> {
   const places = placesFor(options.libdir);
   const library = places.map(libraryIn).find((found) => found !== undefined);
   const config = options.config === undefined ? undefined : readability(options.config);
-  const examination = library && await start(library, { options, denied });
+  const examination = library && await start(library, options);
   const usable = examination !== undefined && examination.failure === undefined &&
     config?.problem === undefined;
   const isNamed = (options.libdir ?? libDirVariable()) !== undefined;
@@ -83,12 +83,12 @@ export async function run(options: Options): Promise<number> {
 
 async function start(
   library: FoundLibrary,
-  { options, denied }: { options: Options; denied: readonly string[] },
+  options: Options,
 ): Promise<Examination> {
-  const needed = ["ffi", "run", "env"].filter((name) => denied.includes(name));
-  if (needed.length > 0) {
-    const flags = needed.map((name) => `--allow-${name}`).join(" ");
-    return { failure: `Deno was started without ${flags}`, missingFunctions: [], complaints: [] };
+  const flags = deniedFlags();
+  if (flags.length > 0) {
+    const failure = `Deno was started without ${flags.join(" ")}`;
+    return { failure, missingFunctions: [], complaints: [] };
   }
   const { examine } = await import("../disks/vddk/examine.ts");
   return await examine(library, { configFile: options.config, timeoutSeconds: TIMEOUT_SECONDS });

@@ -1,22 +1,20 @@
 /** Disks behind libvixDiskLib, as the command line describes them. */
 
-import { basename } from "@std/path/posix/basename";
-import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { openForReading } from "../disks/open.ts";
 import { VddkDisk } from "../disks/vddk/disk.ts";
 import { type FoundLibrary, LIBDIR_VARIABLE, libraryIn, placesFor } from "../disks/vddk/find.ts";
-import type { LibraryEvent, SessionSetup } from "../disks/vddk/session.ts";
+import { addStats, type LibraryEvent, type SessionSetup } from "../disks/vddk/session.ts";
 import { LibraryProcess } from "../disks/vddk/process.ts";
 import { DiskLibraryError, UsageError } from "../errors.ts";
-import type { LibraryOptions } from "./library_options.ts";
+import { temporaryName } from "../files/outputs.ts";
+import { deniedFlags, type LibraryOptions } from "./library_options.ts";
 import { flagOf } from "./options.ts";
 import { readPassword } from "./password.ts";
 import { parseServer } from "./server_address.ts";
 import type { Session } from "./session.ts";
 
 type Target = NonNullable<SessionSetup["target"]>;
-type CallStats = VddkDisk["stats"][string];
 
 const DEFAULTS = { readSize: 1024 * 1024, retries: 10, retryWait: 1, timeout: 600 };
 const DEFAULT_MODES = "nbdssl:nbd";
@@ -65,6 +63,8 @@ export class LibraryDisks implements AsyncDisposable {
         `Cannot use VMware's disk library: Deno was started without ${denied.join(" ")}`,
       );
     }
+    // The library would say no more than that an argument is wrong.
+    if (options.config !== undefined) assertReadable(text(options.config)!);
   }
 
   /** Starts the library's process, so that it is there when a disk is opened: it takes a tenth of a second. */
@@ -93,7 +93,7 @@ export class LibraryDisks implements AsyncDisposable {
       files,
       readOnly,
       create: create && {
-        path: temporaryName(path),
+        path: temporaryDiskName(path),
         capacitySectors: create.capacityBytes / 512,
         adapterType: create.adapterType,
       },
@@ -123,6 +123,8 @@ export class LibraryDisks implements AsyncDisposable {
 
   /** Lines and values for a report, when all disks are closed. */
   report(): { text: string[]; json: Record<string, unknown> } {
+    const calls = {};
+    for (const { stats } of this.#opened) addStats(calls, stats);
     return {
       text: this.events.map(({ kind, text }) => `  ${kind}: ${text}`),
       json: {
@@ -130,7 +132,7 @@ export class LibraryDisks implements AsyncDisposable {
           version: this.#library.version,
           transportMode: this.#opened.at(-1)?.transportMode,
           events: this.events,
-          calls: sumOf(this.#opened.map(({ stats }) => stats)),
+          calls,
         },
       },
     };
@@ -158,14 +160,6 @@ export class LibraryDisks implements AsyncDisposable {
   }
 }
 
-/** Permissions that are missing, as options of Deno. Lists of names do not do: see the README, "Use". */
-function deniedFlags(): string[] {
-  const needed = ["ffi", "run", "env"] as const;
-  return needed.filter((name) => Deno.permissions.querySync({ name }).state !== "granted").map((name) =>
-    `--allow-${name}`
-  );
-}
-
 /** @throws {DiskLibraryError} if there is none */
 function findLibrary(libdir: string | undefined): FoundLibrary {
   const places = placesFor(libdir);
@@ -177,6 +171,15 @@ function findLibrary(libdir: string | undefined): FoundLibrary {
     `Cannot find VMware's disk library: no libvixDiskLib.so in "${places.join('", "')}" ` +
       `(name its folder with --libdir or ${LIBDIR_VARIABLE}; vmdkbkp doctor tells more)`,
   );
+}
+
+function assertReadable(path: string): void {
+  try {
+    Deno.openSync(path).close();
+  } catch (cause) {
+    const reason = (cause as Error).message.replace(/: open '.*'$/s, "");
+    throw new Error(`Cannot read the configuration of the disk library, "${path}": ${reason}`, { cause });
+  }
 }
 
 function checkTogether(options: LibraryOptions): void {
@@ -282,21 +285,9 @@ async function filesOf(path: string): Promise<readonly string[]> {
   }
 }
 
-function sumOf(all: Readonly<Record<string, CallStats>>[]): Record<string, CallStats> {
-  const sum: Record<string, CallStats> = {};
-  for (const [name, { calls, bytes, milliseconds }] of all.flatMap((stats) => Object.entries(stats))) {
-    const to = sum[name] ??= { calls: 0, bytes: 0, milliseconds: 0 };
-    to.calls += calls;
-    to.bytes += bytes;
-    to.milliseconds += milliseconds;
-  }
-  return sum;
-}
-
 /** Beside the final name; the library makes more files of it, so it must end like a disk. */
-export function temporaryName(path: string): string {
-  const random = crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0");
-  return join(dirname(path), `.${basename(path)}.${random}.vmdkbkp.vmdk`);
+export function temporaryDiskName(path: string): string {
+  return `${temporaryName(path)}.vmdk`;
 }
 
 function text(value: string | true | undefined): string | undefined {

@@ -118,7 +118,7 @@ async function libraryTarget(
   }
   const create = options.create && { capacityBytes, adapterType };
   const exists = create !== undefined && refuseToCreate(session, options);
-  const { absolute, LibraryDisks, temporaryName } = await import("./library.ts");
+  const { absolute, LibraryDisks, temporaryDiskName } = await import("./library.ts");
   const disks = new LibraryDisks(options);
   const disk = await disks.open(session, { readOnly: false, mapped: false, create });
   let back: typeof disk | undefined;
@@ -130,7 +130,7 @@ async function libraryTarget(
     async complete() {
       session.commit();
       if (create !== undefined) {
-        await disk.name({ aside: exists ? temporaryName(absolute(options.local!)) : undefined });
+        await disk.name({ aside: exists ? temporaryDiskName(absolute(options.local!)) : undefined });
       }
       await disk.close();
     },

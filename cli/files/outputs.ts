@@ -221,7 +221,8 @@ function realFolder(path: string): string {
   }
 }
 
-function temporaryName(finalPath: string): string {
+/** What a file is called until it is complete: beside its final name, and never the same twice. */
+export function temporaryName(finalPath: string): string {
   const random = crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0");
   const base = new TextEncoder().encode(basename(finalPath)).length > MAX_BASE_BYTES
     ? "output"

@@ -14,6 +14,14 @@ export const PASSWORD = "s3cret pass/word";
 export const THUMBPRINT = Array.from({ length: 20 }, (_, i) => (i + 0x10).toString(16)).join(":")
   .toUpperCase();
 
+/** Waits for something that other processes do. @throws {Error} if it does not come about in ten seconds */
+export async function until(happened: () => boolean): Promise<void> {
+  for (let tries = 0; !happened(); tries++) {
+    if (tries > 2000) throw new Error("it did not happen");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 /** One line of the stand-in's log of calls. */
 export interface TracedCall {
   call?: string;

@@ -355,12 +355,17 @@ export class LibrarySession {
   }
 
   async #keepStats(): Promise<void> {
-    for (const [name, { calls, bytes, milliseconds }] of Object.entries(await this.#process.stats())) {
-      const sum = this.#stats[name] ??= { calls: 0, bytes: 0, milliseconds: 0 };
-      sum.calls += calls;
-      sum.bytes += bytes;
-      sum.milliseconds += milliseconds;
-    }
+    addStats(this.#stats, await this.#process.stats());
+  }
+}
+
+/** Adds calls to those that were counted before, by function. */
+export function addStats(to: Record<string, CallStats>, more: Readonly<Record<string, CallStats>>): void {
+  for (const [name, { calls, bytes, milliseconds }] of Object.entries(more)) {
+    const sum = to[name] ??= { calls: 0, bytes: 0, milliseconds: 0 };
+    sum.calls += calls;
+    sum.bytes += bytes;
+    sum.milliseconds += milliseconds;
   }
 }
 

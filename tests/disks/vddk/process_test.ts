@@ -4,7 +4,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { noise } from "../helpers.ts";
 import { denoArgs } from "../../support/run_cli.ts";
 import { testWith } from "../../support/skip.ts";
-import { MISSING_STANDIN, PASSWORD, World } from "../../support/standin_world.ts";
+import { MISSING_STANDIN, PASSWORD, until, World } from "../../support/standin_world.ts";
 
 const MIB = 1024 * 1024;
 
@@ -27,14 +27,6 @@ async function slowDump(): Promise<{ world: World; child: Deno.ChildProcess }> {
   }).spawn();
   await until(() => world.calls("Read").length > 0);
   return { world, child };
-}
-
-/** @throws {Error} if it does not come about in ten seconds */
-async function until(happened: () => boolean): Promise<void> {
-  for (let tries = 0; !happened(); tries++) {
-    if (tries > 1000) throw new Error("it did not happen");
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"] as const) {

@@ -128,3 +128,14 @@ testWith({ missing: MISSING_STANDIN }, "Options of servers have no use for local
   assertEquals(code, 2);
   assertStringIncludes(stderr, "Cannot use --vm with --local");
 });
+
+testWith({ missing: MISSING_STANDIN }, "A configuration that cannot be read is named", async () => {
+  using world = await worldWithDump();
+  const args = ["--libdir", world.libdir, "--config", world.file("none")];
+  const { code, stderr } = await world.call(
+    ...["dump", "--mode", "full", "--local", world.file("disk.raw"), ...args],
+    ...["--dumpout", world.file("1.dump"), "--digestout", world.file("1.digest")],
+  );
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, `Cannot read the configuration of the disk library, "${world.file("none")}"`);
+});
