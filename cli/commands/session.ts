@@ -224,7 +224,7 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** Opens an archive or a digest for writing; complete with {@linkcode commit}. */
   async sink(path: string, options: { level?: string } = {}): Promise<ByteSink> {
-    const file = path === STREAM ? Deno.stdout : this.#outputs.open(path);
+    const file = path === STREAM ? Deno.stdout : await this.#outputs.open(path);
     try {
       const level = levelOf(options.level);
       return this.using(await sinkFor(path, file, { level, codecs: this.#codecs }));
@@ -240,7 +240,7 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** Writes a small plain file whole; complete with {@linkcode commit}. */
   async writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-    using sink = new PlainSink(path, path === STREAM ? Deno.stdout : this.#outputs.open(path));
+    using sink = new PlainSink(path, path === STREAM ? Deno.stdout : await this.#outputs.open(path));
     await sink.write(bytes);
     await sink.finish();
   }
@@ -266,9 +266,9 @@ export class Session implements Disposable, AsyncDisposable {
     return { ahead: this.#crew.ahead(), pack: (given) => this.#crew.run({ kind: "packGrains", given }) };
   }
 
-  /** Opens a file that becomes a disk. */
-  openOutput(path: string): Deno.FsFile {
-    return this.#outputs.open(path);
+  /** Opens a file that becomes a disk: its mode is what the user gives new files, since a hypervisor is to read it. */
+  openOutput(path: string): Promise<Deno.FsFile> {
+    return this.#outputs.open(path, { mode: 0o666 });
   }
 
   /** Gives the outputs their names. */
