@@ -1,18 +1,19 @@
 /** `vmdkbkp dump`: back up a disk. */
 
-import { type Bitmap, readBitmap } from "../archive/bitmap.ts";
+import { readBitmap } from "../archive/bitmap.ts";
 import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import { formatTimeStamp, laterStamp, timeStampOf } from "../archive/time_stamp.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import { openForReading } from "../disks/open.ts";
 import { UsageError } from "../errors.ts";
 import { DigestReader, DumpReader } from "../pipeline/archive_reader.ts";
-import { dumpChanged, dumpFull, type DumpResult } from "../pipeline/dump.ts";
+import { assertFits, dumpChanged, dumpFull, type DumpResult } from "../pipeline/dump.ts";
+import { audit, AUDIT_OPTIONS, type AuditRecord, auditText, disbelief, parseAudit } from "./audit.ts";
 import { blockBytesOf, DEFAULT_BLOCK_BYTES } from "./block_size.ts";
 import type { LibraryDisks } from "./library.ts";
 import { LIBRARY_OPTIONS, passwordStreams, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
 import { formatSize } from "./progress.ts";
-import type { ValuesOf } from "./options.ts";
+import { flagOf, type ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, type Report, Session } from "./session.ts";
 import { blocksText, secondsSince, speedText } from "./summary.ts";
 
@@ -34,6 +35,8 @@ export const command = newCommand("dump", {
   --mode incr  reads the blocks that a bitmap names
 
 diff and incr also write the rdiff that leads from the new dump back to the previous one.
+incr reads a random sample of the blocks that the bitmap calls unchanged as well (--audit), and compares it with the
+previous digest: a bitmap that is wrong stops it.
 Archives whose name ends in .gz or .zst are compressed. "-" is standard input or output.
 
 Disks of a server (--remote), and with --libdir those of this machine, are read through VMware's disk library.`,
@@ -60,6 +63,7 @@ vmdkbkp dump --mode full --server vc1.example --username backup --thumbprint 12:
     dumpout: { value: "file", help: "new dump" },
     digestout: { value: "file", help: "new digest" },
     rdiffout: { value: "file", help: "way back from the new dump to the previous one" },
+    ...AUDIT_OPTIONS,
     level: LEVEL,
     force: { help: "replace outputs that exist" },
     allowOutside: { help: "let a VMDK name extents outside its folder" },
@@ -80,6 +84,12 @@ export async function run(options: Options, args: string[]): Promise<number> {
       throw new UsageError(`Cannot dump with --mode ${options.mode}: --${name} has no use there`);
     }
   }
+  for (const name of ["audit", "auditSeed", "onMismatch"] as const) {
+    if (options.mode !== "incr" && options[name] !== undefined) {
+      throw new UsageError(`Cannot dump with --mode ${options.mode}: --${flagOf(name)} has no use there`);
+    }
+  }
+  parseAudit(options.audit);
   const start = performance.now();
   await using disks = await libraryDisks({ ...options, local: diskPath });
   await using session = await Session.start(options, {
@@ -118,9 +128,18 @@ async function openFile(session: Session, path: string, options: Options): Promi
   return session.using(await openForReading(path, { ...options, ...session.diskHelp }));
 }
 
+/** What was asked for, what was done, and why another thing was. */
+interface Mode {
+  asked: Options["mode"];
+  done: Options["mode"];
+  reason?: string;
+}
+
 interface Done {
   header: DumpHeader;
   result: DumpResult;
+  mode: Mode;
+  audit?: AuditRecord;
   storedBytes: Record<string, number>;
 }
 
@@ -132,7 +151,12 @@ async function full(session: Session, disk: ReadableDisk, options: Options): Pro
   const dumpOut = await session.sink(options.dumpout!, options);
   const digestOut = await session.sink(options.digestout!, options);
   const result = await dumpFull(session.core, { disk, header, dumpOut, digestOut }, session.run);
-  return { header, result, storedBytes: { dump: dumpOut.storedBytes, digest: digestOut.storedBytes } };
+  return {
+    header,
+    result,
+    mode: { asked: "full", done: "full" },
+    storedBytes: { dump: dumpOut.storedBytes, digest: digestOut.storedBytes },
+  };
 }
 
 async function changed(session: Session, disk: ReadableDisk, options: Options): Promise<Done> {
@@ -149,12 +173,24 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
   const { seriesId } = previous;
   const header = newHeader(disk, { blockBytes, seriesId });
   header.time = laterStamp(header.time, previous.time);
-  const changedBlocks: Bitmap | undefined =
-    options.bmpin && await readBitmap(await session.plainSource(options.bmpin)) ||
-    undefined;
+  const bmpin = options.bmpin;
+  let changedBlocks = bmpin === undefined ? undefined : await readBitmap(await session.plainSource(bmpin));
   const dumpOut = await session.sink(options.dumpout!, options);
   const digestOut = await session.sink(options.digestout!, options);
   const rdiffOut = await session.sink(options.rdiffout!, options);
+  assertFits({ disk, header, dumpIn, digestIn, changedBlocks });
+  const mode: Mode = { asked: options.mode, done: options.mode };
+  let record: AuditRecord | undefined;
+  if (changedBlocks !== undefined) {
+    const claim = { changedBlocks, bmpin: bmpin!, digestin: options.digestin!, disk };
+    record = await audit(session, claim, options);
+    if (record.result === "differs") {
+      if (options.onMismatch !== "diff") throw disbelief(claim, record);
+      mode.done = "diff";
+      mode.reason = `the bitmap calls block ${record.firstDifferingBlock} unchanged, and it differs`;
+      changedBlocks = undefined;
+    }
+  }
   const job = { disk, header, dumpIn, digestIn, changedBlocks, dumpOut, digestOut, rdiffOut };
   const result = await dumpChanged(session.core, job, session.run);
   const storedBytes = {
@@ -162,7 +198,7 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
     digest: digestOut.storedBytes,
     rdiff: rdiffOut.storedBytes,
   };
-  return { header, result, storedBytes };
+  return { header, result, mode, audit: record, storedBytes };
 }
 
 function newHeader(
@@ -196,7 +232,7 @@ function definedPaths(...paths: (string | undefined)[]): string[] {
 }
 
 function report(
-  { header, result, storedBytes }: Done,
+  { header, result, mode, audit, storedBytes }: Done,
   { disk, options, seconds }: { disk: ReadableDisk; options: Options; seconds: number },
 ): Report {
   const { blocks, zeroBlocks, blocksRead, changedBlocks } = result;
@@ -210,11 +246,14 @@ function report(
     ...Object.entries(storedBytes).map(([kind, bytes]) =>
       `  ${kind.padEnd(6)} ${options[`${kind as "dump" | "digest" | "rdiff"}out`]}: ${formatSize(bytes)}`
     ),
+    ...(audit === undefined ? [] : [auditText(audit)]),
+    ...(mode.reason === undefined ? [] : [`  mode: ${mode.done} instead of ${mode.asked}: ${mode.reason}`]),
     `  ${speedText(disk.capacityBytes, seconds)}`,
   ];
   const json = {
     command: "dump",
-    mode: options.mode,
+    mode: mode.done,
+    ...(mode.reason === undefined ? {} : { modeAsked: mode.asked, modeReason: mode.reason }),
     disk: disk.path,
     format: disk.format,
     capacity: disk.capacityBytes,
@@ -223,6 +262,7 @@ function report(
     blocksRead,
     zeroBlocks,
     ...(changedBlocks === undefined ? {} : { changedBlocks }),
+    ...(audit === undefined ? {} : { audit }),
     series: formatSeriesId(header.seriesId),
     time: formatTimeStamp(header.time),
     storedBytes,

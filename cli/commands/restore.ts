@@ -16,7 +16,7 @@ import { verifyDisk } from "../pipeline/verify.ts";
 import { LIBRARY_OPTIONS, passwordStreams } from "./library_options.ts";
 import type { ValuesOf } from "./options.ts";
 import { openTarget, refuseFormat, type RestoreTarget, TARGET_FORMATS } from "./restore_target.ts";
-import { newCommand, Session, STREAM } from "./session.ts";
+import { isStream, newCommand, Session, STREAM } from "./session.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 
@@ -203,15 +203,5 @@ async function overwrite(
   } catch (error) {
     if (!options.signal?.aborted) session.warn(warning);
     throw error;
-  }
-}
-
-/** Standard input or a pipe, which can be read only once. */
-function isStream(path: string): boolean {
-  try {
-    const info = path === STREAM ? undefined : Deno.statSync(path);
-    return info === undefined || info.isFifo === true || info.isCharDevice === true;
-  } catch {
-    return false;
   }
 }

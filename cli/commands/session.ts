@@ -311,6 +311,16 @@ export class Session implements Disposable, AsyncDisposable {
   }
 }
 
+/** Standard input or a pipe, which can be read only once. */
+export function isStream(path: string): boolean {
+  try {
+    const info = path === STREAM ? undefined : Deno.statSync(path);
+    return info === undefined || info.isFifo === true || info.isCharDevice === true;
+  } catch {
+    return false;
+  }
+}
+
 /** Waits for the other end of a named pipe, while signals are heard (but not by Deno 2.4, which opens in one step). */
 async function openInput(path: string): Promise<Deno.FsFile> {
   try {

@@ -189,7 +189,10 @@ export async function dumpChanged(
   return result;
 }
 
-function assertFits({ disk, header, dumpIn, digestIn, changedBlocks }: ChangedDump): void {
+/** @throws {MismatchError} if the sizes, series and times of what a dump works with do not belong together */
+export function assertFits(
+  { disk, header, dumpIn, digestIn, changedBlocks }: Omit<ChangedDump, "dumpOut" | "digestOut" | "rdiffOut">,
+): void {
   if (!dumpIn.header.full) {
     throw new MismatchError(`Cannot compare with "${dumpIn.path}": it is an rdiff, a dump is needed`);
   }

@@ -44,9 +44,11 @@ for (const level of APIS) {
         ...["--rdiffout", f(`0_${mode}.rdiff`)],
       ]);
     const diff = await changes("diff");
-    await world.run("rdiff2bmp 0_diff.rdiff --bmpout 1.bmp");
+    const bitmap = await world.json(["rdiff2bmp", f("0_diff.rdiff"), "--bmpout", f("1.bmp")]);
     const incr = await changes("incr", "--bmpin", f("1.bmp"));
     assertEquals(incr.changedBlocks, diff.changedBlocks);
+    assertEquals(incr.audit.result, "agrees");
+    assertEquals(incr.audit.sampledBlocks, incr.blocks - bitmap.setBlocks);
     for (const mode of ["diff", "incr"]) {
       await world.assertCompare("1.dump", `1_${mode}.dump`);
       await world.assertCompare("1.digest", `1_${mode}.digest`);
@@ -139,6 +141,8 @@ testWith(
         "dump",
         "--mode",
         "incr",
+        "--audit",
+        "0",
         ...disk,
         "--bmpin",
         f("1.bmp"),
