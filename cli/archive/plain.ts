@@ -103,6 +103,18 @@ export class PlainSource implements ByteSource {
   }
 
   /**
+   * As {@linkcode peek}, of what lies `aheadBytes` further on. Of a seekable source nothing in between is kept in memory; of
+   * any other one all of it.
+   */
+  async peekAt(aheadBytes: number, lenBytes: number): Promise<Uint8Array> {
+    if (!this.isSeekable || aheadBytes + lenBytes <= this.#aheadLen) {
+      return (await this.peek(aheadBytes + lenBytes)).subarray(aheadBytes);
+    }
+    const bytes = new Uint8Array(lenBytes);
+    return bytes.subarray(0, await this.readAt(bytes, this.#offsetBytes + aheadBytes));
+  }
+
+  /**
    * Reads what lies at `offsetBytes` of a seekable source again, whatever was taken; returns how many bytes came, fewer only
    * at the end of the file.
    */

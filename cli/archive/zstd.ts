@@ -9,11 +9,13 @@
  */
 
 import { type FormatError, formatError, ThreadError } from "../errors.ts";
-import { type Codecs, HERE } from "./codecs.ts";
+import { type Codecs, HERE, storedBound } from "./codecs.ts";
 import { isSkippable, ZSTD_MAGIC, ZSTD_MAGIC_LEN } from "./magic.ts";
-import { type PieceLengths, PieceSink } from "./piece_sink.ts";
+import { PIECE_MAX_BYTES, type PieceLengths, PieceSink } from "./piece_sink.ts";
 import { type Piece, PieceSource, showBytes, type SlotRing } from "./piece_source.ts";
 import type { PlainSink, PlainSource } from "./plain.ts";
+import { Room } from "./room.ts";
+import { hasNativeZstd } from "./zlib_engine.ts";
 import {
   CHECKSUM_LEN,
   checksumOf,
@@ -31,6 +33,12 @@ import {
  * more coarsely.
  */
 const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The same for one of many files that are open together: what is written today. Each has the content of a frame in memory
+ * then; block by block it would be a window and 128 KiB, but fzstd leaves several times that to the collector.
+ */
+const MAX_WHOLE_STREAMED_BYTES = PIECE_MAX_BYTES + storedBound(0);
 
 /**
  * Largest window that is taken into memory: `zstd --ultra -21` and `--long=26` need it, RFC 8878 asks for 8 MiB. fzstd reads
@@ -122,7 +130,7 @@ async function* unzstd(
       const header = await readFrameHeader(file);
       hasFrame = true;
       isPromised = header.hasSuccessor;
-      const wholeLen = codecs.ahead > 0 ? await walkFrame(file, header) : undefined;
+      const wholeLen = await walkFrame(file, header, longestWhole(file, codecs));
       if (wholeLen === undefined) yield* decodeBlocks(file, header, hash ??= await createHash());
       else yield await decodeWhole(file, { header, wholeLen, codecs, slots });
       frames.push({ storedBytes: file.offsetBytes - startBytes, contentBytes: header.contentLen });
@@ -140,6 +148,13 @@ async function* unzstd(
 function nextFrame(hasFrame: boolean, isPromised: boolean): string {
   if (!hasFrame) return "a zstd frame";
   return isPromised ? "another zstd frame" : "another zstd frame or the end of the file";
+}
+
+/** Longest frame of `file` that is decoded in one call. */
+function longestWhole(file: PlainSource, codecs: Codecs): number {
+  if (codecs.ahead > 0) return MAX_WHOLE_BYTES;
+  // The WebAssembly module of Deno 2.4 takes more memory than the blocks do.
+  return file.isSeekable && hasNativeZstd() ? MAX_WHOLE_STREAMED_BYTES : 0;
 }
 
 async function skipFrame(file: PlainSource): Promise<void> {
@@ -244,8 +259,9 @@ async function readBlockHeader(
   aheadLen: number,
   frame: FrameHeader,
 ): Promise<BlockHeader> {
-  const ahead = await peekAll(file, aheadLen + BLOCK_HEADER_LEN, frame.startBytes);
-  const fields = littleEndian(ahead.subarray(aheadLen));
+  const bytes = await file.peekAt(aheadLen, BLOCK_HEADER_LEN);
+  if (bytes.length < BLOCK_HEADER_LEN) await peekAll(file, aheadLen + BLOCK_HEADER_LEN, frame.startBytes);
+  const fields = littleEndian(bytes);
   const type = (fields >> 1) & 0b11;
   const len = fields >> 3;
   if (type === RESERVED_BLOCK) throw unusable(file, "a block of a known type", "the reserved type", aheadLen);
@@ -255,18 +271,25 @@ async function readBlockHeader(
   return { isLast: (fields & 1) === 1, type, storedLen: type === RLE_BLOCK ? 1 : len };
 }
 
-/** Length of the frame in the file, checksum included; `undefined` if it is not one to decode in one call. */
-async function walkFrame(file: PlainSource, frame: FrameHeader): Promise<number | undefined> {
-  if (frame.contentLen === undefined || frame.contentLen > MAX_WHOLE_BYTES) return undefined;
+/** Length of the frame in the file, checksum included; `undefined` if it or its content is longer than `maxBytes`. */
+async function walkFrame(
+  file: PlainSource,
+  frame: FrameHeader,
+  maxBytes: number,
+): Promise<number | undefined> {
+  if (frame.contentLen === undefined || frame.contentLen > maxBytes) return undefined;
   let frameLen = frame.headerLen;
   for (let isLast = false; !isLast;) {
     const block = await readBlockHeader(file, frameLen, frame);
     frameLen += BLOCK_HEADER_LEN + block.storedLen;
-    if (frameLen > MAX_WHOLE_BYTES) return undefined;
+    if (frameLen > maxBytes) return undefined;
     isLast = block.isLast;
   }
   return frameLen + (frame.hasChecksum ? CHECKSUM_LEN : 0);
 }
+
+/** For stored frames of many files that are open together: few of them are decoded at the same moment. */
+const FREE_ROOMS: Room[] = [];
 
 /** Takes one frame off the file and has it decompressed, perhaps by another thread. */
 async function decodeWhole(
@@ -280,7 +303,10 @@ async function decodeWhole(
 ): Promise<Piece> {
   const { path, offsetBytes } = file;
   const slot = slots.next();
-  const stored = slot.stored.ofLength(wholeLen);
+  const isOneOfMany = codecs.ahead === 0;
+  // Where nobody reads ahead, a frame is done with when it is decoded.
+  const room = isOneOfMany ? FREE_ROOMS.pop() ?? new Room() : slot.stored;
+  const stored = room.ofLength(wholeLen);
   if (await file.read(stored) < wholeLen) throw cutFrame(file, offsetBytes);
   const contentLen = header.contentLen!;
   const content = slot.content.ofLength(contentLen);
@@ -288,6 +314,10 @@ async function decodeWhole(
     if (cause instanceof ThreadError) throw cause;
     throw damagedFrame({ path, offsetBytes }, reasonOf(cause), { cause });
   });
+  if (isOneOfMany) {
+    await decoded;
+    FREE_ROOMS.push(room);
+  }
   if (!header.hasSuccessor) return { content, decoded };
   return {
     content,

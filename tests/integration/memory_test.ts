@@ -1,8 +1,7 @@
 /**
  * Memory does not grow with what is backed up: not with the disk, not with the number of archives.
  *
- * `deno task test` runs this file alone: where other programs take all processors, the collector comes late, and the forty
- * .zst archives take 267 MiB instead of 225.
+ * `deno task test` runs this file alone: where other programs take all processors, the collector comes late.
  */
 
 import { assert, assertEquals } from "@std/assert";
