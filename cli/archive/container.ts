@@ -8,6 +8,7 @@ import { FormatError } from "../errors.ts";
 import type { ByteSink, ByteSource } from "./bytes.ts";
 import type { Codecs } from "./codecs.ts";
 import { isGzip, isZstd } from "./magic.ts";
+import type { Begun } from "./piece_sink.ts";
 import { type InputFile, type OutputFile, PlainSink, PlainSource } from "./plain.ts";
 
 /** How the bytes of an archive are wrapped. */
@@ -66,6 +67,8 @@ export interface SinkOptions {
   level?: number;
   /** Who compresses, and how many pieces at a time; this thread if not given. */
   codecs?: Codecs;
+  /** What stands in front of the position of the file already, if the file is gone on with. */
+  begun?: Begun;
 }
 
 /**
@@ -73,7 +76,7 @@ export interface SinkOptions {
  * @throws {RangeError} if the container has no such level
  */
 export async function sinkFor(path: string, file: OutputFile, options: SinkOptions = {}): Promise<ByteSink> {
-  const plain = new PlainSink(path, file);
+  const plain = new PlainSink(path, file, { doneBytes: options.begun?.storedBytes });
   switch (containerOfName(path)) {
     case "gzip":
       return new (await import("./gzip.ts")).GzipSink(plain, options);

@@ -236,14 +236,15 @@ export class PlainSink implements ByteSink {
   /** Settles when all writes so far have: the system takes the bytes of one file one after the other anyway. */
   #last: Promise<void> = Promise.resolve();
 
-  /** Writes to `file` from its current position. `path` is for messages. */
-  constructor(path: string, file: OutputFile) {
+  /** Writes to `file` from its current position; `doneBytes` stand in front of it already. `path` is for messages. */
+  constructor(path: string, file: OutputFile, { doneBytes = 0 } = {}) {
     this.path = path;
     this.#file = file;
+    this.#offsetBytes = doneBytes;
     const { statSync, seekSync } = file;
     if (statSync === undefined || seekSync === undefined || !file.statSync!().isFile) return;
     this.#positioned = new PositionedFile(file as Deno.FsFile, { path, write: true });
-    this.#beginBytes = file.seekSync!(0, Deno.SeekMode.Current);
+    this.#beginBytes = file.seekSync!(0, Deno.SeekMode.Current) - doneBytes;
   }
 
   get offsetBytes(): number {

@@ -6,12 +6,13 @@
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
 import { type Codecs, STREAMED } from "../archive/codecs.ts";
 import { containerOfName, sinkFor, sourceFor } from "../archive/container.ts";
-import { PlainSink, PlainSource } from "../archive/plain.ts";
+import type { Begun } from "../archive/piece_sink.ts";
+import { type OutputFile as ArchiveFile, PlainSink, PlainSource } from "../archive/plain.ts";
 import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
 import { EXIT, UsageError } from "../errors.ts";
-import { Outputs } from "../files/outputs.ts";
+import { type OpenOptions, type OutputFile, Outputs } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
@@ -24,6 +25,7 @@ export interface CommonOptions {
   json?: true;
   quiet?: true;
   force?: true;
+  resume?: true;
   threads?: string;
   /** Set by `main.ts`: aborts when the program is asked to stop. */
   signal?: AbortSignal;
@@ -125,7 +127,7 @@ export class Session implements Disposable, AsyncDisposable {
     this.memory = core.mark();
     this.#usesStdout = (outputs ?? []).includes(STREAM);
     this.#json = options.json === true;
-    this.#outputs = new Outputs({ force: options.force === true, inputs });
+    this.#outputs = new Outputs({ force: options.force === true, inputs, keepPartial: options.resume });
     this.#progress = new ProgressLine({ shown: options.quiet !== true && Deno.stderr.isTerminal() });
     this.#signal = options.signal;
     // The command may be waiting for a pipe and never come to its own clean-up.
@@ -190,6 +192,11 @@ export class Session implements Disposable, AsyncDisposable {
     resource[Symbol.dispose]();
   }
 
+  /** Opens what an output holds so far, while it is still written under `systemPath`. */
+  async sourceOfOutput(path: string, systemPath: string): Promise<ByteSource> {
+    return this.using(await sourceFor(path, await openInput(systemPath), { codecs: this.#codecs }));
+  }
+
   /** Opens an archive or a digest for reading. */
   async source(path: string, { codecs = this.#codecs } = {}): Promise<ByteSource> {
     if (path === STREAM) return this.using(await sourceFor(path, Deno.stdin, { codecs }));
@@ -224,10 +231,25 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** Opens an archive or a digest for writing; complete with {@linkcode commit}. */
   async sink(path: string, options: { level?: string } = {}): Promise<ByteSink> {
-    const file = path === STREAM ? Deno.stdout : await this.#outputs.open(path);
+    const file = path === STREAM ? Deno.stdout : await this.output(path);
+    return await this.sinkTo(path, file, options);
+  }
+
+  /** Opens the file of an output, for {@linkcode sinkTo}. */
+  async output(path: string, options?: OpenOptions): Promise<OutputFile> {
+    return await this.#outputs.open(path, options);
+  }
+
+  /** Writes an archive to `file`, behind what is `begun`. */
+  async sinkTo(
+    path: string,
+    file: ArchiveFile,
+    options: { level?: string; begun?: Begun },
+  ): Promise<ByteSink> {
     try {
       const level = levelOf(options.level);
-      return this.using(await sinkFor(path, file, { level, codecs: this.#codecs }));
+      const how = { level, codecs: this.#codecs, begun: options.begun };
+      return this.using(await sinkFor(path, file, how));
     } catch (cause) {
       if (cause instanceof RangeError) {
         throw new UsageError(

@@ -9,9 +9,9 @@ import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { UsageError } from "../errors.ts";
 import { renameAll, settle, UnfinishedError } from "./commit.ts";
-import { leftoversOf, lockName, temporaryName } from "./hidden_names.ts";
+import { journalName, leftoversOf, lockName, temporaryName } from "./hidden_names.ts";
 import { OutputLock } from "./output_lock.ts";
-import { ignoreErrors, isSameFile, lstatIfThere, statIfThere } from "./paths.ts";
+import { ignoreErrors, isSameFile, lstatIfThere, removeIfThere, statIfThere } from "./paths.ts";
 
 interface Output {
   /** The path as the user gave it, for messages. */
@@ -20,6 +20,8 @@ interface Output {
   file: Deno.FsFile;
   /** Undefined for a pipe or a character device, which is written directly. */
   hidden?: { temporaryPath: string; lock: OutputLock };
+  /** Goes when the output has its name. */
+  journal?: Deno.FsFile;
 }
 
 /** What may be done to files that are already there. */
@@ -36,6 +38,8 @@ export interface OutputsOptions {
 export interface OpenOptions {
   /** Go on with the newest temporary file that a run left behind, if there is one. */
   resume?: boolean;
+  /** Open a journal with it: a file beside the temporary one, which stays with that and never gets a name. */
+  journal?: boolean;
   /** Mode of a new file, of which the user's mask is taken; a file that is replaced keeps its own. */
   mode?: number;
 }
@@ -46,6 +50,8 @@ export type OutputFile = Deno.FsFile & {
   readonly systemPath: string;
   /** Whether it is the temporary file of an earlier run, with what it holds. */
   readonly adopted: boolean;
+  /** Where one was asked for and the output is no pipe; of an adopted output with what it holds. */
+  readonly journal?: Deno.FsFile;
 };
 
 /** Archives hold whole disks: they are for their owner alone. */
@@ -112,9 +118,10 @@ export class Outputs implements Disposable {
   /** Syncs every output and gives all of them their final names; on failure none has one. */
   commit(): void {
     if (this.#closed) throw new TypeError("Cannot commit outputs: they are closed");
-    for (const { file, hidden } of this.#outputs) {
+    for (const { file, hidden, journal } of this.#outputs) {
       if (hidden !== undefined) file.syncSync();
       file.close();
+      journal?.close();
     }
     const complete = this.#outputs.flatMap(({ path, finalPath, hidden }) =>
       hidden === undefined ? [] : [{ path, finalPath, ...hidden }]
@@ -126,17 +133,25 @@ export class Outputs implements Disposable {
       throw error;
     }
     this.#closed = true;
-    for (const { lock } of complete) ignoreErrors(() => lock.release());
+    for (const { lock, temporaryPath } of complete) {
+      ignoreErrors(() => removeIfThere(journalName(temporaryPath)));
+      ignoreErrors(() => lock.release());
+    }
   }
 
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const { file, hidden } of this.#outputs) {
-      if (this.#options.keepPartial && hidden !== undefined) ignoreErrors(() => file.syncSync());
-      ignoreErrors(() => file.close());
+    for (const { file, hidden, journal } of this.#outputs) {
+      for (const open of [file, journal]) {
+        if (this.#options.keepPartial && hidden !== undefined) ignoreErrors(() => open?.syncSync());
+        ignoreErrors(() => open?.close());
+      }
       if (hidden === undefined) continue;
-      if (!this.#options.keepPartial) ignoreErrors(() => Deno.removeSync(hidden.temporaryPath));
+      if (!this.#options.keepPartial) {
+        ignoreErrors(() => Deno.removeSync(hidden.temporaryPath));
+        ignoreErrors(() => removeIfThere(journalName(hidden.temporaryPath)));
+      }
       ignoreErrors(() => hidden.lock.release());
     }
   }
@@ -156,7 +171,7 @@ export class Outputs implements Disposable {
 
   #openHidden(
     { path, finalPath, lock }: { path: string; finalPath: string; lock: OutputLock },
-    { resume = false, mode = PRIVATE }: OpenOptions,
+    { resume = false, journal = false, mode = PRIVATE }: OpenOptions,
   ): OutputFile {
     if (this.#closed) throw new TypeError(`Cannot open "${path}": the outputs are closed`);
     // A file that a killed run had put there is gone by now.
@@ -165,8 +180,17 @@ export class Outputs implements Disposable {
     const temporaryPath = adopted ?? temporaryName(finalPath);
     const how = adopted === undefined ? { createNew: true, mode } : {};
     const file = Deno.openSync(temporaryPath, { read: true, write: true, ...how });
-    this.#outputs.push({ path, finalPath, file, hidden: { temporaryPath, lock } });
-    return Object.assign(file, { systemPath: temporaryPath, adopted: adopted !== undefined });
+    const output: Output = { path, finalPath, file, hidden: { temporaryPath, lock } };
+    this.#outputs.push(output);
+    if (journal) {
+      const how = { read: true, write: true, create: true, mode: PRIVATE };
+      output.journal = Deno.openSync(journalName(temporaryPath), how);
+    }
+    return Object.assign(file, {
+      systemPath: temporaryPath,
+      adopted: adopted !== undefined,
+      journal: output.journal,
+    });
   }
 
   #refuse(path: string, finalPath: string, existing: Deno.FileInfo | undefined): void {
@@ -210,10 +234,11 @@ function sweep(
 ): string | undefined {
   // Where nobody is excluded they may be another process's.
   if (!lock.isExclusive && !kept) return undefined;
-  const { temporary, aside } = leftoversOf(finalPath);
+  const { temporary, aside, journals } = leftoversOf(finalPath);
   const newest = kept ? temporary.shift() : undefined;
   if (lock.isExclusive) {
-    for (const path of [...temporary, ...aside]) ignoreErrors(() => Deno.removeSync(path));
+    const others = newest === undefined ? journals : journals.filter((path) => path !== journalName(newest));
+    for (const path of [...temporary, ...aside, ...others]) ignoreErrors(() => Deno.removeSync(path));
   }
   return newest;
 }
