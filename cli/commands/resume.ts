@@ -62,7 +62,10 @@ export async function resume(unfinished: Unfinished): Promise<Ready> {
   const journal = new Journal(path, file.journal);
   const memory = core.mark();
   const dumpIn = await openLeft(unfinished);
-  if (dumpIn === undefined) return await begin(unfinished);
+  if (dumpIn === undefined) {
+    core.release(memory);
+    return await begin(unfinished);
+  }
   const { header } = dumpIn;
   refuseOther(unfinished, header);
   await refuseChanged(unfinished, { header, journal });
@@ -70,9 +73,9 @@ export async function resume(unfinished: Unfinished): Promise<Ready> {
   session.close(dumpIn.source);
   core.release(memory);
   if (blocks === 0) return await begin(unfinished);
-  journal.cut(blocks);
-  await refuseOtherContent(unfinished, { header, journal });
+  await refuseOtherContent(unfinished, { header, journal, blocks });
   core.release(memory);
+  journal.cut(blocks);
   file.truncateSync(begun.storedBytes);
   file.seekSync(begun.storedBytes, Deno.SeekMode.Start);
   return { header, journal, begun };
@@ -133,9 +136,8 @@ async function refuseChanged(
 /** What was dumped must still be what the disk holds: the rest is read now. */
 async function refuseOtherContent(
   { session, disk, path }: Unfinished,
-  { header, journal }: { header: DumpHeader; journal: Journal },
+  { header, journal, blocks }: { header: DumpHeader; journal: Journal; blocks: number },
 ): Promise<void> {
-  const { blocks } = journal;
   const { blockBytes } = header;
   const sample = drawSample(new Bitmap(blocks), {
     sampleBlocks: defaultSampleBlocks(blocks, blockBytes),
