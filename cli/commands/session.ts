@@ -11,7 +11,7 @@ import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
 import { EXIT, UsageError } from "../errors.ts";
-import { Outputs } from "../files/outputs.ts";
+import { Outputs, settleFile } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
@@ -139,6 +139,7 @@ export class Session implements Disposable, AsyncDisposable {
         throw new UsageError('"-" can be used only once');
       }
     }
+    for (const path of paths.inputs) if (path !== STREAM) await settleFile(path);
     const session = new Session(await Core.load(), options, paths);
     if (Deno.env.has(THREADS_VARIABLE)) await session.#crew.start();
     else if (hasMuchToCompress(paths)) session.#crew.expectWork();

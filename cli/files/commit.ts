@@ -55,7 +55,8 @@ export function renameAll(files: readonly Complete[], { force }: { force: boolea
 
 /**
  * Undoes the commit that the last holder of `lock` did not finish, if it did not.
- * @throws {Error} if another process is at it, or the system refuses
+ * @throws {HeldError} if another process is at it
+ * @throws {Error} if the system refuses
  */
 export async function settle(lock: OutputLock): Promise<void> {
   const { unfinished } = lock;

@@ -10,7 +10,7 @@ import { join } from "@std/path/posix/join";
 import { UsageError } from "../errors.ts";
 import { renameAll, settle, UnfinishedError } from "./commit.ts";
 import { leftoversOf, lockName, temporaryName } from "./hidden_names.ts";
-import { OutputLock } from "./output_lock.ts";
+import { HeldError, noteIn, OutputLock } from "./output_lock.ts";
 import { ignoreErrors, isSameFile, lstatIfThere, statIfThere } from "./paths.ts";
 
 interface Output {
@@ -159,9 +159,9 @@ export class Outputs implements Disposable {
     { resume = false, mode = PRIVATE }: OpenOptions,
   ): OutputFile {
     if (this.#closed) throw new TypeError(`Cannot open "${path}": the outputs are closed`);
+    const adopted = sweep({ finalPath, lock }, resume);
     // A file that a killed run had put there is gone by now.
     if (!this.#options.force && statIfThere(finalPath)) throw exists(path);
-    const adopted = sweep({ finalPath, lock }, resume);
     const temporaryPath = adopted ?? temporaryName(finalPath);
     const how = adopted === undefined ? { createNew: true, mode } : {};
     const file = Deno.openSync(temporaryPath, { read: true, write: true, ...how });
@@ -181,22 +181,58 @@ export class Outputs implements Disposable {
   }
 }
 
-/** Excludes other processes from the output and undoes what a killed one left half done. */
+/**
+ * Undoes the commit that gave `path`, which is to be read or changed, to another file, if a killed run did not finish it:
+ * half of its files would not belong to the others.
+ * @throws {Error} if it cannot be undone
+ */
+export async function settleFile(path: string): Promise<void> {
+  const finalPath = unfinishedOutput(path);
+  if (finalPath === undefined) return;
+  try {
+    (await settledLock(finalPath)).release();
+  } catch (cause) {
+    // Who is at work leaves everything in place.
+    if (cause instanceof HeldError) return;
+    throw new Error(`Cannot use "${path}", which a killed run left half done: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** Where `path` really lies if its lock file tells of a commit, whoever holds it. */
+function unfinishedOutput(path: string): string | undefined {
+  try {
+    const finalPath = resolve(path, statIfThere(path));
+    return noteIn(lockName(finalPath)) === undefined ? undefined : finalPath;
+  } catch {
+    // A pipe, a file that is not there, a folder that may not be looked into: whoever opens it tells what is wrong.
+    return undefined;
+  }
+}
+
+/** Excludes other processes from the output. */
 async function takeLock(path: string, finalPath: string): Promise<OutputLock> {
   try {
-    const lock = await OutputLock.take(lockName(finalPath));
-    try {
-      await settle(lock);
-    } catch (error) {
-      lock.abandon();
-      throw error;
-    }
-    return lock;
+    return await settledLock(finalPath);
   } catch (cause) {
-    // The system repeats the path.
-    const reason = (cause as Error).message.replace(/: open '.*'$/s, "");
-    throw new Error(`Cannot write "${path}": ${reason}`, { cause });
+    throw new Error(`Cannot write "${path}": ${reasonOf(cause)}`, { cause });
   }
+}
+
+/** The lock of an output of which nothing is left half done. */
+async function settledLock(finalPath: string): Promise<OutputLock> {
+  const lock = await OutputLock.take(lockName(finalPath));
+  try {
+    await settle(lock);
+  } catch (error) {
+    lock.abandon();
+    throw error;
+  }
+  return lock;
+}
+
+/** The system repeats the path. */
+function reasonOf(error: unknown): string {
+  return (error as Error).message.replace(/: open '.*'$/s, "");
 }
 
 function exists(path: string): UsageError {
