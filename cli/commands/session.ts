@@ -221,9 +221,15 @@ export class Session implements Disposable, AsyncDisposable {
    */
   async sealed(reader: Named): Promise<Sealed | undefined> {
     const input = this.#inputs.find(({ source }) => source.path === reader.path);
-    const sealed = input && await this.#seals.of(reader.path);
-    for (const { message } of this.#seals.damaged.splice(0)) this.warn(message);
+    const sealed = input && await this.sealOf(reader.path);
     if (sealed !== undefined) assertSealed(sealed, reader, input!.before.size);
+    return sealed;
+  }
+
+  /** The entry of a file in a seal of its folder. */
+  async sealOf(path: string): Promise<Sealed | undefined> {
+    const sealed = await this.#seals.of(path);
+    for (const { message } of this.#seals.damaged.splice(0)) this.warn(message);
     return sealed;
   }
 
@@ -292,6 +298,16 @@ export class Session implements Disposable, AsyncDisposable {
   /** Writes a small plain file whole; complete with {@linkcode commit}. */
   async writeWhole(path: string, bytes: Uint8Array): Promise<void> {
     using sink = new PlainSink(path, path === STREAM ? Deno.stdout : await this.#outputs.open(path));
+    await sink.write(bytes);
+    await sink.finish();
+  }
+
+  /** As {@linkcode writeWhole}, for a report, which replaces an earlier one and is no secret. */
+  async writeReport(path: string, bytes: Uint8Array): Promise<void> {
+    const file = path === STREAM
+      ? Deno.stdout
+      : await this.#outputs.open(path, { replace: true, mode: 0o666 });
+    using sink = new PlainSink(path, file);
     await sink.write(bytes);
     await sink.finish();
   }
@@ -406,7 +422,8 @@ function levelOf(text: string | undefined): number | undefined {
   return Number(text);
 }
 
-function isCompressed(path: string | undefined): boolean {
+/** Whether the name of a file says that it is compressed. */
+export function isCompressed(path: string | undefined): boolean {
   return path !== undefined && containerOfName(path) !== "plain";
 }
 
