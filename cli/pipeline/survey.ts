@@ -71,6 +71,7 @@ export class Survey {
   readonly #onStray?: SurveyOptions["onStray"];
   readonly #checkpoint: Checkpoint;
   #strayBytes = 0;
+  #missedStrays = 0;
   #nextBlock = 0;
   #peekedBlock = 0;
   #ended = false;
@@ -303,8 +304,16 @@ export class Survey {
   #offer({ at, block }: Stray): void {
     if (this.#onStray === undefined) return;
     const { blockBytes } = this;
+    if (this.#strayBytes > STRAY_FACTOR * this.#window.offsetBytes + LEAST_STRAY_BYTES) {
+      if (this.#missedStrays++ === 0) {
+        this.#note(this.#window.offsetBytes + at, {
+          expected: "a record",
+          found: "so much that looks like one that not all of it is looked at",
+        });
+      }
+      return;
+    }
     this.#strayBytes += blockBytes;
-    if (this.#strayBytes > STRAY_FACTOR * this.#window.offsetBytes + LEAST_STRAY_BYTES) return;
     this.#onStray(this.#window.rest.subarray(at, at + blockBytes), block);
   }
 
