@@ -36,9 +36,9 @@ export interface SurveyOptions {
   expected?: ExpectedArchive;
   /**
    * Hears of blocks that are not among the records in order. The bytes hold until it returns. `block` is what a header
-   * says or where it stands; it proves nothing.
+   * says, if there is one; it proves nothing.
    */
-  onStray?: (content: Uint8Array, block: number | undefined) => void;
+  onStray?: (content: Uint8Array, block?: number) => void;
   /** Stops it and hears of its progress. */
   run?: RunOptions;
 }
@@ -321,8 +321,7 @@ export class Survey {
   #offerInFront(block: number, passedBytes: number): void {
     const content = this.#window.before(this.blockBytes);
     if (passedBytes < this.blockBytes || content === undefined || block === this.#nextBlock) return;
-    const isOnly = this.full || block === this.#nextBlock + 1;
-    this.#onStray?.(content, isOnly ? block - 1 : undefined);
+    this.#onStray?.(content);
   }
 
   #note(streamBytes: number, { expected, found }: { expected: string; found: string }): void {
