@@ -1,8 +1,9 @@
 /** `vmdkbkp check`: prove archives. */
 
-import { EXIT, FormatError, MismatchError, UsageError } from "../errors.ts";
+import { EXIT, FormatError, MismatchError, ReportedError, UsageError } from "../errors.ts";
 import { checkFolders } from "./check_folders.ts";
 import { checkList } from "./check_list.ts";
+import { explain, type Explanation } from "./diagnosis.ts";
 import { junitXml, type TestSuite } from "./junit.ts";
 import type { ValuesOf } from "./options.ts";
 import { newCommand, Session, STREAM } from "./session.ts";
@@ -11,19 +12,19 @@ import { secondsSince } from "./summary.ts";
 export const command = newCommand("check", {
   description: `Check archives, newest first, or all that lie in folders.
 
-A list of archives is compared with the digest of the generation that it leads to (--digestin), and with the seals
-beside the files: every block is read and hashed, every checksum of a compressed file is verified, and every file
-with a seal must have its SHA-256. A seal proves the blocks, too, where there is no digest. Rdiffs without a dump are
-checked for the blocks that they hold.
+A list of archives is compared with the digest of the generation that it leads to (--digestin), and with the
+seals beside the files: every block is read and hashed, every checksum of a compressed file is verified, and
+every file with a seal must have its SHA-256. A seal proves the blocks, too, where there is no digest. Rdiffs
+without a dump are checked for the blocks that they hold.
 
-Of folders, every archive is checked, and each generation is reported: whether it can be restored, and from which
-files. Folders in them are not looked into.
+Of folders, every archive is checked, and each generation is reported: whether it can be restored, and from
+which files. Folders in them are not looked into.
 
-With --quick no block is read: lengths, seals, headers, the links of a chain, the structure of plain archives and of
-containers.
+With --quick no block is read: lengths, seals, headers, the links of a chain, the structure of plain archives
+and of containers.
 
-The last line on standard output is "Check: OK" or "Check: WRONG". Of wrong archives, it is told which blocks are
-bad or missing, where in which file, and where else an intact copy lies.`,
+The last line on standard output is "Check: OK" or "Check: WRONG". Of wrong archives it is told which blocks
+are bad or missing, where in which file, and in which other file of the folder they are intact.`,
   examples: `
 vmdkbkp check --digestin 2.digest 2.dump.zst
 vmdkbkp check 2.dump.zst 1.rdiff.zst 0.rdiff.zst
@@ -70,6 +71,11 @@ export async function run(options: Options, paths: string[]): Promise<number> {
     const verdict = folders.length > 0
       ? await checkFolders(session, folders, { quick })
       : await checkList(session, paths, { digestin, quick });
+    const told = !verdict.ok && folders.length === 0 && await explainList(session, paths, options);
+    if (told) {
+      verdict.text.push(...told.text);
+      verdict.json.diagnosis = told.json;
+    }
     await writeJunit(verdict.suites);
     session.commit();
     return session.report({
@@ -80,12 +86,36 @@ export async function run(options: Options, paths: string[]): Promise<number> {
   } catch (error) {
     // Scripts look at the last line; an archive that cannot be read is wrong, a file that cannot be opened is another matter.
     if (error instanceof FormatError || error instanceof MismatchError) {
-      await writeJunit([{ name: "archives", cases: [{ name: paths.join(" "), failure: error.message }] }]);
+      const told = error instanceof FormatError ? await explainList(session, paths, options) : undefined;
+      const failure = [error.message, ...told?.text ?? []].join("\n");
+      await writeJunit([{ name: "archives", cases: [{ name: paths.join(" "), failure }] }]);
       session.commit();
-      if (!options.json) session.report({ text: ["Check: WRONG"], json: {} });
+      if (!options.json) session.report({ text: [...told?.text ?? [], "Check: WRONG"], json: {} });
+      else if (told !== undefined) {
+        const { message } = error;
+        const fault = {
+          message,
+          exitCode: EXIT.corrupt,
+          ...(error instanceof FormatError ? error.fault : {}),
+        };
+        session.report({
+          text: [],
+          json: { command: "check", ok: false, error: fault, diagnosis: told.json },
+        });
+        throw new ReportedError(error);
+      }
     }
     throw error;
   }
+}
+
+/** What is wrong with the archives of a list, where the digest can tell. */
+async function explainList(
+  session: Session,
+  archives: readonly string[],
+  { digestin, quick }: Options,
+): Promise<Explanation | undefined> {
+  return digestin === undefined || quick ? undefined : await explain(session, { archives, digestin });
 }
 
 function isFolder(path: string): boolean {

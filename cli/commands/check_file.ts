@@ -3,7 +3,7 @@
 import { walkContainer } from "../archive/container.ts";
 import { createSha256 } from "../archive/sha256.ts";
 import { FormatError, MismatchError } from "../errors.ts";
-import { DigestReader, DumpReader, openArchive } from "../pipeline/archive_reader.ts";
+import { type DigestReader, type DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import { Chain } from "../pipeline/chain.ts";
 import { check } from "../pipeline/check.ts";
 import type { RunOptions } from "../pipeline/run.ts";

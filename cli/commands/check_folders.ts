@@ -22,7 +22,7 @@ import {
   recordsFault,
   usingArchive,
 } from "./check_file.ts";
-import { formatSize } from "./progress.ts";
+import { explain, type Explanation } from "./diagnosis.ts";
 import { generationOf, readSeal, type Sealed } from "./seals.ts";
 import type { Session } from "./session.ts";
 import { blocksText } from "./summary.ts";
@@ -39,6 +39,8 @@ interface Item {
   header?: Generation & Partial<DumpHeader>;
   sealed?: Sealed;
   fault?: string;
+  /** Where in the file. */
+  explanation?: Explanation;
 }
 
 /** All that lies in the folders. */
@@ -78,6 +80,7 @@ export async function checkFolders(
     const own = items.filter((item) => item.series === series);
     const ownSeals = seals.filter(({ seal }) => seal.series === series);
     const generations = await checkGenerations(session, { items: own, seals: ownSeals, quick });
+    if (!quick) await explainFaults(session, own);
     reports.push(reportOf(verdict, { series, items: own, seals: ownSeals, generations }));
   }
   for (const { path, fault } of unreadable) verdict.text.push(`Not readable: ${path}: ${fault}`);
@@ -275,6 +278,18 @@ async function chainFault(
   }
 }
 
+/** Looks a second time at archives that are wrong. */
+async function explainFaults(session: Session, items: readonly Item[]): Promise<void> {
+  for (const item of items) {
+    if (item.fault === undefined || item.role === "digest") continue;
+    const digest = byRole(items, "digest").find((other) =>
+      other.fault === undefined && isSameGeneration(item, other)
+    );
+    if (digest === undefined) continue;
+    item.explanation = await explain(session, { archives: [item.path], digestin: digest.path });
+  }
+}
+
 /** Adds a series to the verdict; returns it for programs. */
 function reportOf(
   verdict: Verdict,
@@ -294,7 +309,10 @@ function reportOf(
     `Series ${series}${size === undefined ? "" : ` (${blocksText(size.blockCount, size.blockBytes)})`}: ` +
       `${generations.length} generations, ${generations.length - lost.length} can be restored`,
     ...generations.map(lineOf),
-    ...faults.map((fault) => `  wrong: ${fault}`),
+    ...damaged.flatMap(({ path, fault, explanation }) => [
+      `  wrong: ${path}: ${fault}`,
+      ...(explanation?.text ?? []).map((line) => `    ${line}`),
+    ]),
   );
   verdict.suites.push({
     name: series,
@@ -312,7 +330,7 @@ function reportOf(
       restorable: chain !== undefined,
       ...(chain === undefined ? { reasons } : { archives: chain, proved: !unproved }),
     })),
-    faults: damaged.map(({ path, fault }) => ({ path, fault })),
+    faults: damaged.map(({ path, fault, explanation }) => ({ path, fault, diagnosis: explanation?.json })),
     unsealed: items.filter(({ sealed }) => sealed === undefined).map(({ path }) => path),
   };
 }

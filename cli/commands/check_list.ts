@@ -5,14 +5,12 @@ import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
-import { check, type CheckResult, MAX_BAD_RUNS } from "../pipeline/check.ts";
+import { check, type CheckResult } from "../pipeline/check.ts";
 import type { Verdict } from "./check.ts";
 import { containerFault, digestFault, type Fault, hashFault, isPlain, recordsFault } from "./check_file.ts";
 import { generationOf, type Sealed } from "./seals.ts";
 import type { Session } from "./session.ts";
 import { headerJson } from "./summary.ts";
-
-const SHOWN_RUNS = 20;
 
 /** A list that is open. */
 interface List {
@@ -50,7 +48,7 @@ export async function checkList(
   else for (const sealed of list.sealed) note(faults, await hashFault(sealed, session.run));
   const ok = faults.length === 0 && (result?.badBlocks ?? 0) === 0;
   const text = [
-    ...(result === undefined ? [`${archives.length} archives: the blocks were not read`] : findings(result)),
+    result === undefined ? `${archives.length} archives: the blocks were not read` : findings(result),
     ...faults.map((fault) => `  wrong: ${fault}`),
     ...(unsealed.length === 0 ? [] : [
       `  no seal: ${
@@ -121,15 +119,8 @@ function note(faults: string[], fault: Fault): void {
 }
 
 function findings(
-  { blocks, goodBlocks, zeroBlocks, absentBlocks, badBlocks, badRuns, badRunCount }: CheckResult,
-): string[] {
+  { blocks, goodBlocks, zeroBlocks, absentBlocks, badBlocks }: CheckResult,
+): string {
   const absent = absentBlocks > 0 ? `, ${absentBlocks} not in these archives` : "";
-  const lines = [`${blocks} blocks: ${goodBlocks} good (${zeroBlocks} zero), ${badBlocks} bad${absent}`];
-  for (const { start, end } of badRuns.slice(0, SHOWN_RUNS)) {
-    lines.push(end - start === 1 ? `  bad: block ${start}` : `  bad: blocks ${start} to ${end - 1}`);
-  }
-  if (badRunCount > SHOWN_RUNS) {
-    lines.push(`  bad: ${badRunCount - SHOWN_RUNS} more runs (--json lists the first ${MAX_BAD_RUNS})`);
-  }
-  return lines;
+  return `${blocks} blocks: ${goodBlocks} good (${zeroBlocks} zero), ${badBlocks} bad${absent}`;
 }
