@@ -9,7 +9,7 @@ import type { ByteSink, ByteSource } from "./bytes.ts";
 import type { Codecs } from "./codecs.ts";
 import { isGzip, isZstd } from "./magic.ts";
 import type { Begun } from "./piece_sink.ts";
-import { type InputFile, type OutputFile, PlainSink, PlainSource } from "./plain.ts";
+import { type InputFile, type OutputFile, PlainSink, PlainSource, type StreamHash } from "./plain.ts";
 
 /** How the bytes of an archive are wrapped. */
 export type Container = "plain" | "gzip" | "zstd";
@@ -58,6 +58,25 @@ export async function sourceFor(
   }
 }
 
+/**
+ * Goes through the container that `file` is by its lengths alone, without decompressing; closes it. False for what has none:
+ * a plain file, and gzip members that other programs wrote.
+ *
+ * @throws {FormatError} if the container is cut, or goes on with something else
+ */
+export async function walkContainer(path: string, file: InputFile): Promise<boolean> {
+  using plain = new PlainSource(path, file);
+  switch (containerOfBytes(await plain.peek(4))) {
+    case "gzip":
+      return await (await import("./gzip.ts")).walkGzip(plain);
+    case "zstd":
+      await (await import("./zstd.ts")).walkZstd(plain);
+      return true;
+    case "plain":
+      return false;
+  }
+}
+
 /** How a sink compresses. */
 export interface SinkOptions {
   /**
@@ -69,6 +88,8 @@ export interface SinkOptions {
   codecs?: Codecs;
   /** What stands in front of the position of the file already, if the file is gone on with. */
   begun?: Begun;
+  /** Hears all bytes that are written, in order. */
+  hash?: StreamHash;
 }
 
 /**
@@ -76,7 +97,8 @@ export interface SinkOptions {
  * @throws {RangeError} if the container has no such level
  */
 export async function sinkFor(path: string, file: OutputFile, options: SinkOptions = {}): Promise<ByteSink> {
-  const plain = new PlainSink(path, file, { doneBytes: options.begun?.storedBytes });
+  const { hash, begun } = options;
+  const plain = new PlainSink(path, file, { hash, doneBytes: begun?.storedBytes });
   switch (containerOfName(path)) {
     case "gzip":
       return new (await import("./gzip.ts")).GzipSink(plain, options);

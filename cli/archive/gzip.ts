@@ -93,6 +93,29 @@ async function* gunzip(
   }
 }
 
+/**
+ * Goes from member to member by their lengths, without decoding them; false where a foreign one tells none.
+ *
+ * @throws {FormatError} if the file is cut, or goes on with something else
+ */
+export async function walkGzip(file: PlainSource): Promise<boolean> {
+  let isPromised = true;
+  while (isPromised || (await file.peek(1)).length > 0) {
+    await requireMagic(file, isPromised);
+    const own = believable(readOwnHeader(await file.peek(HEADER_LEN)));
+    if (own === undefined) return false;
+    const startBytes = file.offsetBytes;
+    const [b0, b1, b2, b3] = await file.peekAt(own.memberLen - 4, 4);
+    if (await file.skip(own.memberLen) < own.memberLen) throw cutMember(file, startBytes);
+    // The trailer repeats the length of the content.
+    if (((b0 | (b1 << 8) | (b2 << 16) | (b3 << 24)) >>> 0) !== own.contentLen) {
+      throw damagedMember({ path: file.path, offsetBytes: startBytes }, "two lengths of its content");
+    }
+    isPromised = !own.isLast;
+  }
+  return true;
+}
+
 /** gzip(1) passes over zero bytes behind the last member, and warns of other ones; here both are damage. */
 async function requireMagic(file: PlainSource, isPromised: boolean): Promise<void> {
   const magic = await file.peek(2);
@@ -108,7 +131,8 @@ async function requireMagic(file: PlainSource, isPromised: boolean): Promise<voi
 /** Where in a file something is. */
 type Place = Pick<PlainSource, "path" | "offsetBytes">;
 
-function believable(own?: OwnHeader): OwnHeader | undefined {
+/** The header of an own member, if its lengths are such as to read it whole. */
+export function believable(own?: OwnHeader): OwnHeader | undefined {
   if (own === undefined || own.memberLen <= HEADER_LEN + TRAILER_LEN) return undefined;
   return Math.max(own.memberLen, own.contentLen) <= MAX_WHOLE_BYTES ? own : undefined;
 }
@@ -139,9 +163,13 @@ async function gunzipOwnMember(
 
 /**
  * Decodes one member of any origin and length. pako's inflate is a port of zlib that tells where a member ends to the byte,
- * which the streams of `node:zlib` do not; it verifies CRC-32 and length.
+ * which the streams of `node:zlib` do not; it verifies CRC-32 and length. If `isTolerant`, what came of it before damage is
+ * yielded before that is thrown.
  */
-async function* gunzipForeignMember(file: PlainSource): AsyncGenerator<Uint8Array, void> {
+export async function* gunzipForeignMember(
+  file: PlainSource,
+  { isTolerant = false } = {},
+): AsyncGenerator<Uint8Array, void> {
   const startBytes = file.offsetBytes;
   // Here, since own members do without it.
   const { Z_BUF_ERROR, Z_NO_FLUSH, Z_OK, Z_STREAM_END, zlibInflate, zlibInflateInit2, ZStream } =
@@ -159,6 +187,7 @@ async function* gunzipForeignMember(file: PlainSource): AsyncGenerator<Uint8Arra
     const isStalled = stream.input.length === 0 && stream.next_out === 0;
     await file.skip(stream.next_in);
     if (status !== Z_OK && status !== Z_STREAM_END && status !== Z_BUF_ERROR) {
+      if (isTolerant) yield stream.output.subarray(0, stream.next_out);
       throw damagedMember(file, stream.msg);
     }
     if (isStalled && status !== Z_STREAM_END) throw cutMember(file, startBytes);

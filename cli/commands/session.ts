@@ -5,20 +5,25 @@
 
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
 import { type Codecs, STREAMED } from "../archive/codecs.ts";
+import { DamagedFile } from "../archive/damaged_file.ts";
 import { containerOfName, sinkFor, sourceFor } from "../archive/container.ts";
 import type { Begun } from "../archive/piece_sink.ts";
 import { type OutputFile as ArchiveFile, PlainSink, PlainSource } from "../archive/plain.ts";
+import { createSha256, type Sha256 } from "../archive/sha256.ts";
 import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
 import { EXIT, UsageError } from "../errors.ts";
-import { type OpenOptions, type OutputFile, Outputs } from "../files/outputs.ts";
+import { temporaryName } from "../files/hidden_names.ts";
+import { type OpenOptions, type OutputFile, Outputs, settleFile } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
-import { Chain } from "../pipeline/chain.ts";
+import { Chain, type Named } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import { Crew } from "../workers/crew.ts";
+import { hashStart } from "./file_hash.ts";
 import type { Command, Option, Options } from "./options.ts";
 import { ProgressLine } from "./progress.ts";
+import { assertLinked, assertSealed, type Sealed, Seals } from "./seals.ts";
 
 /** Options of every command. */
 export interface CommonOptions {
@@ -101,6 +106,13 @@ export interface SessionPaths {
   outputs?: (string | undefined)[];
 }
 
+/** A regular file that is read, and what it was like when it was opened. */
+interface Input {
+  source: Disposable & { readonly path: string };
+  file: Deno.FsFile;
+  before: Deno.FileInfo;
+}
+
 /** One run of a command: opens its files, cleans up on every way out. */
 export class Session implements Disposable, AsyncDisposable {
   readonly core: Core;
@@ -114,7 +126,12 @@ export class Session implements Disposable, AsyncDisposable {
   /** For each of the compressed files of the command. */
   readonly #codecs: Codecs;
   /** Regular files that are read, as they were when they were opened. */
-  readonly #inputs: { source: ByteSource; file: Deno.FsFile; before: Deno.FileInfo }[] = [];
+  readonly #inputs: Input[] = [];
+  /** Outputs that are regular files, by their paths. */
+  readonly #written = new Map<string, { sink: ByteSink; hash: Sha256 }>();
+  /** Outputs may replace what is there. */
+  readonly isForced: boolean;
+  readonly #seals = new Seals();
   readonly #usesStdout: boolean;
   readonly #json: boolean;
 
@@ -127,7 +144,8 @@ export class Session implements Disposable, AsyncDisposable {
     this.memory = core.mark();
     this.#usesStdout = (outputs ?? []).includes(STREAM);
     this.#json = options.json === true;
-    this.#outputs = new Outputs({ force: options.force === true, inputs, keepPartial: options.resume });
+    this.isForced = options.force === true;
+    this.#outputs = new Outputs({ force: this.isForced, inputs, keepPartial: options.resume });
     this.#progress = new ProgressLine({ shown: options.quiet !== true && Deno.stderr.isTerminal() });
     this.#signal = options.signal;
     // The command may be waiting for a pipe and never come to its own clean-up.
@@ -141,6 +159,7 @@ export class Session implements Disposable, AsyncDisposable {
         throw new UsageError('"-" can be used only once');
       }
     }
+    for (const path of paths.inputs) if (path !== STREAM) await settleFile(path);
     const session = new Session(await Core.load(), options, paths);
     if (Deno.env.has(THREADS_VARIABLE)) await session.#crew.start();
     else if (hasMuchToCompress(paths)) session.#crew.expectWork();
@@ -187,7 +206,7 @@ export class Session implements Disposable, AsyncDisposable {
   /** Closes `resource` already now. */
   close(resource: Disposable): void {
     this.#disposables.splice(this.#disposables.indexOf(resource), 1);
-    const input = this.#inputs.findIndex(({ source }) => source as Disposable === resource);
+    const input = this.#inputs.findIndex(({ source }) => source === resource);
     if (input >= 0) this.#inputs.splice(input, 1);
     resource[Symbol.dispose]();
   }
@@ -207,12 +226,52 @@ export class Session implements Disposable, AsyncDisposable {
     return source;
   }
 
+  /** Opens a regular file that may be damaged. @throws {UsageError} if it can be read only once */
+  async damagedFile(path: string): Promise<DamagedFile> {
+    const file = path === STREAM ? undefined : await openInput(path);
+    const before = file?.statSync();
+    if (file === undefined || before?.isFile !== true) {
+      file?.close();
+      throw new UsageError(`Cannot read "${path}" more than once: a regular file is needed`);
+    }
+    const source = this.using(new DamagedFile(path, file));
+    this.#inputs.push({ source, file, before });
+    return source;
+  }
+
+  /** A file that goes away with the session, for what does not fit into memory, in the folder of `path`. */
+  scratch(path: string): Deno.FsFile {
+    const name = path === STREAM ? Deno.makeTempFileSync() : temporaryName(path);
+    const file = this.using(Deno.openSync(name, { read: true, write: true, create: true, mode: 0o600 }));
+    Deno.removeSync(name);
+    return file;
+  }
+
   /** Opens a bitmap, which is plain whatever its name. */
   async plainSource(path: string): Promise<ByteSource> {
     return this.using(new PlainSource(path, path === STREAM ? Deno.stdin : await openInput(path)));
   }
 
-  /** Opens a list of archives, newest first. */
+  /**
+   * The entry of an open archive in the seal beside it, if there is one.
+   *
+   * @throws {MismatchError} if the file is not the one that was sealed, as far as that can be seen without reading it
+   */
+  async sealed(reader: Named): Promise<Sealed | undefined> {
+    const input = this.#inputs.find(({ source }) => source.path === reader.path);
+    const sealed = input && await this.sealOf(reader.path);
+    if (sealed !== undefined) assertSealed(sealed, reader, input!.before.size);
+    return sealed;
+  }
+
+  /** The entry of a file in a seal of its folder. */
+  async sealOf(path: string): Promise<Sealed | undefined> {
+    const sealed = await this.#seals.of(path);
+    for (const { message } of this.#seals.damaged.splice(0)) this.warn(message);
+    return sealed;
+  }
+
+  /** Opens a list of archives, newest first. @throws {MismatchError} if they are no chain, or not those that were sealed */
   async chain(paths: readonly string[]): Promise<Chain> {
     if (paths.length > MAX_CHAIN) {
       throw new UsageError(
@@ -220,13 +279,18 @@ export class Session implements Disposable, AsyncDisposable {
       );
     }
     const readers = [];
+    const links = [];
     const smallWindow = paths.length > LONG_CHAIN;
     const ahead = paths.length > 2 ? { partBytes: LIST_PART_BYTES } : {};
     for (const path of paths) {
       const source = await this.source(path, smallWindow && readers.length > 0 ? { codecs: STREAMED } : {});
-      readers.push(await DumpReader.open(this.core, source, { smallWindow, ...ahead }));
+      const reader = await DumpReader.open(this.core, source, { smallWindow, ...ahead });
+      readers.push(reader);
+      links.push({ path, header: reader.header, sealed: await this.sealed(reader) });
     }
-    return new Chain(readers);
+    const chain = new Chain(readers);
+    assertLinked(links);
+    return chain;
   }
 
   /** Opens an archive or a digest for writing; complete with {@linkcode commit}. */
@@ -246,10 +310,18 @@ export class Session implements Disposable, AsyncDisposable {
     file: ArchiveFile,
     options: { level?: string; begun?: Begun },
   ): Promise<ByteSink> {
+    const { begun } = options;
+    const hash = file !== Deno.stdout && (file as Deno.FsFile).statSync().isFile
+      ? await createSha256()
+      : undefined;
+    if (hash !== undefined && begun !== undefined) {
+      await hashStart(file as Deno.FsFile, { lenBytes: begun.storedBytes, hash, signal: this.#signal });
+    }
     try {
       const level = levelOf(options.level);
-      const how = { level, codecs: this.#codecs, begun: options.begun };
-      return this.using(await sinkFor(path, file, how));
+      const sink = this.using(await sinkFor(path, file, { level, codecs: this.#codecs, hash, begun }));
+      if (hash !== undefined) this.#written.set(path, { sink, hash });
+      return sink;
     } catch (cause) {
       if (cause instanceof RangeError) {
         throw new UsageError(
@@ -260,9 +332,38 @@ export class Session implements Disposable, AsyncDisposable {
     }
   }
 
+  /** Whether an output of this path is a regular file: neither a stream nor a device. */
+  isFile(path: string): boolean {
+    return this.#written.has(path);
+  }
+
+  /** Length and SHA-256 of an output that is a regular file and was written to its end. To be asked once. */
+  stored(path: string): { bytes: number; sha256: string } | undefined {
+    const written = this.#written.get(path);
+    return written && { bytes: written.sink.storedBytes, sha256: written.hash.hex() };
+  }
+
+  /** Opens a seal, which may `replace` another one; returns what writes it. */
+  async openSeal(path: string, { replace }: { replace: boolean }): Promise<(bytes: Uint8Array) => void> {
+    const file = await this.#outputs.open(path, { replace: replace || this.isForced });
+    return (bytes) => {
+      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+    };
+  }
+
   /** Writes a small plain file whole; complete with {@linkcode commit}. */
   async writeWhole(path: string, bytes: Uint8Array): Promise<void> {
     using sink = new PlainSink(path, path === STREAM ? Deno.stdout : await this.#outputs.open(path));
+    await sink.write(bytes);
+    await sink.finish();
+  }
+
+  /** As {@linkcode writeWhole}, for a report, which replaces an earlier one and is no secret. */
+  async writeReport(path: string, bytes: Uint8Array): Promise<void> {
+    const file = path === STREAM
+      ? Deno.stdout
+      : await this.#outputs.open(path, { replace: true, mode: 0o666 });
+    using sink = new PlainSink(path, file);
     await sink.write(bytes);
     await sink.finish();
   }
@@ -355,9 +456,7 @@ async function openInput(path: string): Promise<Deno.FsFile> {
 }
 
 /** What is copied out of an archive must be what was verified of it a moment before. */
-function assertUnchanged(
-  { source, file, before }: { source: ByteSource; file: Deno.FsFile; before: Deno.FileInfo },
-): void {
+function assertUnchanged({ source, file, before }: Input): void {
   const after = file.statSync();
   const show = ({ size, mtime }: Deno.FileInfo) =>
     `${size} bytes of ${mtime?.toISOString() ?? "unknown time"}`;
@@ -377,7 +476,8 @@ function levelOf(text: string | undefined): number | undefined {
   return Number(text);
 }
 
-function isCompressed(path: string | undefined): boolean {
+/** Whether the name of a file says that it is compressed. */
+export function isCompressed(path: string | undefined): boolean {
   return path !== undefined && containerOfName(path) !== "plain";
 }
 

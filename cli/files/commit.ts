@@ -16,6 +16,8 @@ export interface Complete {
   path: string;
   temporaryPath: string;
   finalPath: string;
+  /** A file that has the name already may be replaced. */
+  replace: boolean;
   lock: OutputLock;
 }
 
@@ -25,14 +27,13 @@ export class UnfinishedError extends Error {
 }
 
 /**
- * Renames all `files` in their order, or none. Files that have the names already are replaced with `force` and else
- * refused.
- * @throws {UsageError} if a name is taken by now
+ * Renames all `files` in their order, or none.
+ * @throws {UsageError} if a name is taken by now and may not be replaced
  * @throws {UnfinishedError} if a rename failed, and undoing the others did, too
  */
-export function renameAll(files: readonly Complete[], { force }: { force: boolean }): void {
+export function renameAll(files: readonly Complete[]): void {
   if (files.length === 0) return;
-  const renames = files.map((file) => plan(file, force));
+  const renames = files.map(plan);
   const folders = new Set(renames.map(({ finalPath }) => dirname(finalPath)));
   const [decider, ...others] = files.map(({ lock }) => lock);
   const note = { id: crypto.randomUUID(), decidedBy: decider.path };
@@ -55,7 +56,8 @@ export function renameAll(files: readonly Complete[], { force }: { force: boolea
 
 /**
  * Undoes the commit that the last holder of `lock` did not finish, if it did not.
- * @throws {Error} if another process is at it, or the system refuses
+ * @throws {HeldError} if another process is at it
+ * @throws {Error} if the system refuses
  */
 export async function settle(lock: OutputLock): Promise<void> {
   const { unfinished } = lock;
@@ -79,7 +81,7 @@ async function settleElsewhere(path: string): Promise<void> {
 }
 
 /** The file may have appeared while the command ran. */
-function plan({ path, temporaryPath, finalPath }: Complete, force: boolean): Rename {
+function plan({ path, temporaryPath, finalPath, replace }: Complete): Rename {
   const complete = statIfThere(temporaryPath);
   if (complete === undefined) throw new Error(`Cannot write "${path}": its temporary file is gone`);
   const rename = {
@@ -90,7 +92,7 @@ function plan({ path, temporaryPath, finalPath }: Complete, force: boolean): Ren
   };
   const existing = lstatIfThere(finalPath);
   if (existing === undefined) return rename;
-  if (!existing.isFile || !force) throw new UsageError(`Cannot write "${path}": it exists by now`);
+  if (!existing.isFile || !replace) throw new UsageError(`Cannot write "${path}": it exists by now`);
   return { ...rename, asidePath: asideName(finalPath) };
 }
 

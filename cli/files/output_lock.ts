@@ -42,6 +42,11 @@ const WAIT_MS = 3000;
 /** Attempts to take a lock whose file another process removes at the same time. */
 const ATTEMPTS = 100;
 
+/** Another process has the lock. */
+export class HeldError extends Error {
+  override name = "HeldError";
+}
+
 /** A lock that this process holds, until it is released or the process ends. */
 export class OutputLock {
   readonly path: string;
@@ -61,7 +66,7 @@ export class OutputLock {
     this.unfinished = unfinished;
   }
 
-  /** Takes the lock with the file `path`, which is made if it is not there. @throws {Error} if another process holds it */
+  /** Takes the lock with the file `path`, which is made if it is not there. @throws {HeldError} if another process holds it */
   static async take(path: string): Promise<OutputLock> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const lock = await OutputLock.#tryToTake(path);
@@ -79,13 +84,23 @@ export class OutputLock {
       if (!isSameFile(file.statSync(), lstatIfThere(path))) return void file.close();
       const unfinished = isNew ? undefined : readNote(file)?.commit;
       if (unfinished !== undefined) assertOwn(path, file);
-      const taken = new OutputLock(path, { file, isExclusive: locked === true, unfinished });
-      if (unfinished === undefined) taken.#write({ pid: Deno.pid });
-      return taken;
+      return new OutputLock(path, { file, isExclusive: locked === true, unfinished }).#sign();
     } catch (error) {
       file.close();
       throw error;
     }
+  }
+
+  /** For those who come and must go again; the note of an unfinished commit is worth more. */
+  #sign(): OutputLock {
+    if (this.unfinished !== undefined) return this;
+    try {
+      this.#write({ pid: Deno.pid });
+    } catch (error) {
+      removeIfThere(this.path);
+      throw error;
+    }
+    return this;
   }
 
   /** Notes what is about to be done; returns when the note is on stable storage, but for its name in the folder. */
@@ -162,9 +177,11 @@ async function lockSoon(file: Deno.FsFile): Promise<boolean> {
   }
 }
 
-function heldByAnother(path: string, file: Deno.FsFile): Error {
+function heldByAnother(path: string, file: Deno.FsFile): HeldError {
   const pid = readNote(file)?.pid;
-  return new Error(`another process${pid === undefined ? "" : ` (${pid})`} writes it and holds "${path}"`);
+  return new HeldError(
+    `another process${pid === undefined ? "" : ` (${pid})`} writes it and holds "${path}"`,
+  );
 }
 
 /** What the file says as a whole, undefined if it says nothing or not all of it. */

@@ -10,7 +10,7 @@ import { join } from "@std/path/posix/join";
 import { UsageError } from "../errors.ts";
 import { renameAll, settle, UnfinishedError } from "./commit.ts";
 import { journalName, leftoversOf, lockName, temporaryName } from "./hidden_names.ts";
-import { OutputLock } from "./output_lock.ts";
+import { HeldError, noteIn, OutputLock } from "./output_lock.ts";
 import { ignoreErrors, isSameFile, lstatIfThere, removeIfThere, statIfThere } from "./paths.ts";
 
 interface Output {
@@ -18,6 +18,8 @@ interface Output {
   path: string;
   finalPath: string;
   file: Deno.FsFile;
+  /** A file that has the name may be replaced. */
+  replace: boolean;
   /** Undefined for a pipe or a character device, which is written directly. */
   hidden?: { temporaryPath: string; lock: OutputLock };
   /** Goes when the output has its name. */
@@ -36,6 +38,8 @@ export interface OutputsOptions {
 
 /** How one output is opened. */
 export interface OpenOptions {
+  /** Replace the file if it exists; as `force` says, if not given. */
+  replace?: boolean;
   /** Go on with the newest temporary file that a run left behind, if there is one. */
   resume?: boolean;
   /** Open a journal with it: a file beside the temporary one, which stays with that and never gets a name. */
@@ -87,7 +91,7 @@ export class Outputs implements Disposable {
    * Opens one output for writing (and reading back), at its beginning; no other process can meanwhile. The files get
    * their final names in the order of opening. A pipe or a character device such as /dev/null is opened itself.
    *
-   * @throws {UsageError} if the output is an input or another output, or exists and `force` is not set
+   * @throws {UsageError} if the output is an input or another output, or exists and may not be replaced
    * @throws {Error} if another process writes it
    */
   async open(path: string, options: OpenOptions = {}): Promise<OutputFile> {
@@ -95,11 +99,12 @@ export class Outputs implements Disposable {
     const existing = statIfThere(path);
     if (isStream(existing)) return this.#openStream(path);
     const finalPath = resolve(path, existing);
-    this.#refuse(path, finalPath, existing);
+    const { replace = this.#options.force } = options;
+    this.#refuse(path, finalPath, { existing, replace });
     const lock = await takeLock(path, finalPath);
     let file: OutputFile;
     try {
-      file = this.#openHidden({ path, finalPath, lock }, options);
+      file = this.#openHidden({ path, finalPath, lock, replace }, options);
     } catch (error) {
       lock.release();
       throw error;
@@ -123,11 +128,11 @@ export class Outputs implements Disposable {
       file.close();
       journal?.close();
     }
-    const complete = this.#outputs.flatMap(({ path, finalPath, hidden }) =>
-      hidden === undefined ? [] : [{ path, finalPath, ...hidden }]
+    const complete = this.#outputs.flatMap(({ path, finalPath, replace, hidden }) =>
+      hidden === undefined ? [] : [{ path, finalPath, replace, ...hidden }]
     );
     try {
-      renameAll(complete, this.#options);
+      renameAll(complete);
     } catch (error) {
       if (error instanceof UnfinishedError) this.#abandon();
       throw error;
@@ -165,22 +170,27 @@ export class Outputs implements Disposable {
   #openStream(path: string): OutputFile {
     assertNoInput(path, this.#inputs);
     const file = Deno.openSync(path, { write: true });
-    this.#outputs.push({ path, finalPath: path, file });
+    this.#outputs.push({ path, finalPath: path, file, replace: true });
     return Object.assign(file, { systemPath: path, adopted: false });
   }
 
   #openHidden(
-    { path, finalPath, lock }: { path: string; finalPath: string; lock: OutputLock },
+    { path, finalPath, lock, replace }: {
+      path: string;
+      finalPath: string;
+      lock: OutputLock;
+      replace: boolean;
+    },
     { resume = false, journal = false, mode = PRIVATE }: OpenOptions,
   ): OutputFile {
     if (this.#closed) throw new TypeError(`Cannot open "${path}": the outputs are closed`);
-    // A file that a killed run had put there is gone by now.
-    if (!this.#options.force && statIfThere(finalPath)) throw exists(path);
     const adopted = sweep({ finalPath, lock }, resume);
+    // A file that a killed run had put there is gone by now.
+    if (!replace && statIfThere(finalPath)) throw exists(path);
     const temporaryPath = adopted ?? temporaryName(finalPath);
     const how = adopted === undefined ? { createNew: true, mode } : {};
     const file = Deno.openSync(temporaryPath, { read: true, write: true, ...how });
-    const output: Output = { path, finalPath, file, hidden: { temporaryPath, lock } };
+    const output: Output = { path, finalPath, file, replace, hidden: { temporaryPath, lock } };
     this.#outputs.push(output);
     if (journal) {
       const how = { read: true, write: true, create: true, mode: PRIVATE };
@@ -193,7 +203,11 @@ export class Outputs implements Disposable {
     });
   }
 
-  #refuse(path: string, finalPath: string, existing: Deno.FileInfo | undefined): void {
+  #refuse(
+    path: string,
+    finalPath: string,
+    { existing, replace }: { existing: Deno.FileInfo | undefined; replace: boolean },
+  ): void {
     if (this.#outputs.some((other) => other.finalPath === finalPath && other.hidden !== undefined)) {
       throw new UsageError(`Cannot write "${path}": it is named for two outputs`);
     }
@@ -201,26 +215,62 @@ export class Outputs implements Disposable {
     assertNoInput(path, this.#inputs);
     if (!existing.isFile) throw new UsageError(`Cannot write "${path}": it is not a regular file`);
     // One that a killed run left behind is told from others under the lock.
-    if (!this.#options.force && lstatIfThere(lockName(finalPath)) === undefined) throw exists(path);
+    if (!replace && lstatIfThere(lockName(finalPath)) === undefined) throw exists(path);
   }
 }
 
-/** Excludes other processes from the output and undoes what a killed one left half done. */
+/**
+ * Undoes the commit that gave `path`, which is to be read or changed, to another file, if a killed run did not finish it:
+ * half of its files would not belong to the others.
+ * @throws {Error} if it cannot be undone
+ */
+export async function settleFile(path: string): Promise<void> {
+  const finalPath = unfinishedOutput(path);
+  if (finalPath === undefined) return;
+  try {
+    (await settledLock(finalPath)).release();
+  } catch (cause) {
+    // Who is at work leaves everything in place.
+    if (cause instanceof HeldError) return;
+    throw new Error(`Cannot use "${path}", which a killed run left half done: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** Where `path` really lies if its lock file tells of a commit, whoever holds it. */
+function unfinishedOutput(path: string): string | undefined {
+  try {
+    const finalPath = resolve(path, statIfThere(path));
+    return noteIn(lockName(finalPath)) === undefined ? undefined : finalPath;
+  } catch {
+    // A pipe, a file that is not there, a folder that may not be looked into: whoever opens it tells what is wrong.
+    return undefined;
+  }
+}
+
+/** Excludes other processes from the output. */
 async function takeLock(path: string, finalPath: string): Promise<OutputLock> {
   try {
-    const lock = await OutputLock.take(lockName(finalPath));
-    try {
-      await settle(lock);
-    } catch (error) {
-      lock.abandon();
-      throw error;
-    }
-    return lock;
+    return await settledLock(finalPath);
   } catch (cause) {
-    // The system repeats the path.
-    const reason = (cause as Error).message.replace(/: open '.*'$/s, "");
-    throw new Error(`Cannot write "${path}": ${reason}`, { cause });
+    throw new Error(`Cannot write "${path}": ${reasonOf(cause)}`, { cause });
   }
+}
+
+/** The lock of an output of which nothing is left half done. */
+async function settledLock(finalPath: string): Promise<OutputLock> {
+  const lock = await OutputLock.take(lockName(finalPath));
+  try {
+    await settle(lock);
+  } catch (error) {
+    lock.abandon();
+    throw error;
+  }
+  return lock;
+}
+
+/** The system repeats the path. */
+function reasonOf(error: unknown): string {
+  return (error as Error).message.replace(/: open '.*'$/s, "");
 }
 
 function exists(path: string): UsageError {

@@ -4,6 +4,7 @@ import type { Bitmap } from "../archive/bitmap.ts";
 import type { ByteSink } from "../archive/bytes.ts";
 import type { DumpHeader } from "../archive/header.ts";
 import type { Journal } from "../archive/journal.ts";
+import type { StreamHash } from "../archive/plain.ts";
 import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import { MismatchError } from "../errors.ts";
@@ -23,6 +24,8 @@ interface AnyDump {
   header: DumpHeader;
   dumpOut: ByteSink;
   digestOut: ByteSink;
+  /** Hears the MD5s of all blocks. */
+  root?: StreamHash;
 }
 
 /** What a full dump reads and writes. */
@@ -40,6 +43,8 @@ export interface ChangedDump extends AnyDump {
   changedBlocks?: Bitmap;
   /** The way back from the new generation to the previous one. */
   rdiffOut: ByteSink;
+  /** Hears the MD5s of all blocks of the previous generation. */
+  previousRoot?: StreamHash;
 }
 
 /** What a dump did. */
@@ -50,6 +55,8 @@ export interface DumpResult {
   blocksRead: number;
   /** Blocks that differ from the previous generation; absent for a full dump. */
   changedBlocks?: number;
+  /** Of these, blocks that were zero: their records in the rdiff have no content. */
+  changedFromZeroBlocks?: number;
   /** Blocks that an earlier run had dumped; absent if it went on with none. */
   resumedBlocks?: number;
 }
@@ -61,13 +68,14 @@ export async function dumpFull(core: Core, job: FullDump, options: RunOptions = 
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const dump = new DumpWriter(core, job.dumpOut, header);
-  const digest = new DigestWriter(core, job.digestOut, header);
+  const digest = new DigestWriter(core, job.digestOut, header, job);
   const result: DumpResult = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
   const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Batch(core, blockBytes));
   let first = journal?.blocks ?? 0;
   if (first > 0) {
     result.resumedBlocks = first;
-    result.zeroBlocks = await copyDigests(journal!, { to: digest, batch: ring[0] });
+    await copyDigests(journal!, { to: digest, batch: ring[0] });
+    result.zeroBlocks = digest.zeroRecords;
   }
   const next = (batch: Batch) => {
     if (!batch.start(first, blockCount)) return false;
@@ -82,7 +90,7 @@ export async function dumpFull(core: Core, job: FullDump, options: RunOptions = 
     result.zeroBlocks += batch.countZeros();
     await dump.write(batch);
     await digest.write(batch);
-    await journal?.append(batch.digests.subarray(0, batch.count * core.DIGEST_SIZE));
+    await journal?.append(batch.allDigests);
   };
   await convey(ring, next, [
     { together: disk.overlaps, each: read },
@@ -95,22 +103,23 @@ export async function dumpFull(core: Core, job: FullDump, options: RunOptions = 
   return result;
 }
 
-/** Writes the digests of all blocks of the journal; returns how many are of zero blocks. */
+/** Writes the digests of all blocks of the journal; `batch` is free for that. */
 async function copyDigests(
   journal: Journal,
   { to, batch }: { to: DigestWriter; batch: Batch },
-): Promise<number> {
-  const { core, digestsPtr } = batch;
-  let zeroBlocks = 0;
+): Promise<void> {
+  const { core, table } = batch;
   for (let first = 0; batch.start(first, journal.blocks); first = batch.end) {
-    const digests = core.bytes(digestsPtr, batch.count * core.DIGEST_SIZE);
+    const digests = batch.allDigests;
     journal.read(digests, first);
-    for (let at = 0; at < digests.length; at += core.DIGEST_SIZE) {
-      if (digests.subarray(at, at + core.DIGEST_SIZE).every((byte) => byte === 0)) zeroBlocks++;
+    for (let i = 0; i < batch.count; i++) {
+      const isZero = digests.subarray(i * core.DIGEST_SIZE, (i + 1) * core.DIGEST_SIZE).every((byte) =>
+        byte === 0
+      );
+      if (isZero) table[i] = core.ZERO;
     }
     await to.write(batch);
   }
-  return zeroBlocks;
 }
 
 /** A stretch of the disk in both generations. */
@@ -151,7 +160,7 @@ export async function dumpChanged(
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const dump = new DumpWriter(core, job.dumpOut, header);
-  const digest = new DigestWriter(core, job.digestOut, header);
+  const digest = new DigestWriter(core, job.digestOut, header, job);
   const rdiff = new DumpWriter(core, job.rdiffOut, { ...dumpIn.header, full: false });
   const result = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0, changedBlocks: 0 };
   const ring = ringOf(
@@ -201,6 +210,7 @@ export async function dumpChanged(
     const changed = pair.changed.subarray(0, older.count);
     result.zeroBlocks += newer.countZeros();
     result.changedBlocks += pair.changedBlocks;
+    job.previousRoot?.update(older.allDigests);
     await rdiff.write(older, { selectPtr: changedPtr });
     await dump.write(newer, {
       origin: { source: dumpIn.source, beginBytes, offsets: older.offsets, changed },
@@ -218,7 +228,7 @@ export async function dumpChanged(
   await dump.finish();
   await digest.finish();
   await rdiff.finish();
-  return result;
+  return { ...result, changedFromZeroBlocks: rdiff.zeroRecords };
 }
 
 /** @throws {MismatchError} if the sizes, series and times of what a dump works with do not belong together */

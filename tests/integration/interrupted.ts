@@ -74,6 +74,7 @@ export class Interrupted extends Folder {
     if (resumedBlocks > 0) {
       assert(equalBytes(made, this.dump), `${what}: the dump is another one`);
       assert(equalBytes(madeDigest, this.digest), `${what}: the digest is another one`);
+      assertEquals(sealIn(this.file("new.seal.json")), sealIn(this.file("whole.seal.json")), what);
     } else {
       assertEquals(series.length, 32);
       const checked = await callMain([
@@ -85,7 +86,7 @@ export class Interrupted extends Folder {
       assertEquals(checked.code, 0, what);
     }
     assertEquals(hiddenIn(this.path), [], what);
-    for (const name of [`new.dump${z}`, `new.digest${z}`]) Deno.removeSync(this.file(name));
+    for (const name of [`new.dump${z}`, `new.digest${z}`, "new.seal.json"]) Deno.removeSync(this.file(name));
     return resumedBlocks;
   }
 
@@ -117,6 +118,12 @@ export class Interrupted extends Folder {
     assertEquals(code, 0, stderr);
     return JSON.parse(stdout);
   }
+}
+
+/** What a seal says, but for the names of files. */
+function sealIn(path: string): unknown {
+  const { files, check: _, ...seal } = JSON.parse(Deno.readTextFileSync(path));
+  return { ...seal, files: files.map(({ name: _, ...file }: { name: string }) => file) };
 }
 
 /** Names of hidden files. */
