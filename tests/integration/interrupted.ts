@@ -122,7 +122,7 @@ export class Interrupted extends Folder {
 
 /** What a seal says, but for the names of files. */
 function sealIn(path: string): unknown {
-  const { files, check: _, ...seal } = JSON.parse(Deno.readTextFileSync(path));
+  const { files, sha256: _, ...seal } = JSON.parse(Deno.readTextFileSync(path));
   return { ...seal, files: files.map(({ name: _, ...file }: { name: string }) => file) };
 }
 

@@ -25,7 +25,7 @@ const DISKS = [
   { blockBytes: MIB, sizeBytes: 14 * MIB },
   { blockBytes: 3 * MIB, sizeBytes: 24 * MIB },
 ];
-const CUTS = 4;
+const CUTS = 2;
 
 for (const disk of DISKS) {
   for (const z of SUFFIXES) {
@@ -76,7 +76,7 @@ for (const disk of DISKS) {
   }
 }
 
-const KILLS = 6;
+const KILLS = 4;
 
 for (
   const [dumpZ, digestZ] of [["", ""], ["", ".gz"], [".gz", ""], [".gz", ".gz"], [".zst", ""], [
@@ -88,7 +88,7 @@ for (
     const seed = threads + dumpZ.length * 10 + digestZ.length * 100;
     Deno.test(`a dump "${dumpZ}" with a digest "${digestZ}" on ${threads} threads is killed until it is done (seed ${seed})`, async () => {
       const random = new Random(seed);
-      const sizeBytes = 48 * MIB;
+      const sizeBytes = 32 * MIB;
       const blockBytes = 256 * KIB;
       using folder = new Folder();
       const bytes = mixedDisk(random, { sizeBytes, blockBytes });
@@ -102,7 +102,7 @@ for (
       let leftBytes = 0;
       let done: { resumedBlocks: number } | undefined;
       while (done === undefined) {
-        const untilBytes = leftBytes + random.below(sizeBytes / 4);
+        const untilBytes = leftBytes + random.below(sizeBytes / 3);
         const ended = kills < KILLS
           ? await killedAt(args, { folder: folder.path, untilBytes })
           : await runCli(args);
