@@ -28,6 +28,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
   check: { summary: "prove archives with a digest", load: () => import("./commands/check.ts") },
   merge: { summary: "make one archive of several", load: () => import("./commands/merge.ts") },
   digest: { summary: "compute the digest of a dump", load: () => import("./commands/digest.ts") },
+  seal: { summary: "make the seal of archives without one", load: () => import("./commands/seal.ts") },
   print: { summary: "show headers and records of archives", load: () => import("./commands/print.ts") },
   rdiff: { summary: "make the rdiff between two dumps", load: () => import("./commands/rdiff.ts") },
   compare: {

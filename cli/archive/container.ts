@@ -8,7 +8,7 @@ import { FormatError } from "../errors.ts";
 import type { ByteSink, ByteSource } from "./bytes.ts";
 import type { Codecs } from "./codecs.ts";
 import { isGzip, isZstd } from "./magic.ts";
-import { type InputFile, type OutputFile, PlainSink, PlainSource } from "./plain.ts";
+import { type InputFile, type OutputFile, PlainSink, PlainSource, type StreamHash } from "./plain.ts";
 
 /** How the bytes of an archive are wrapped. */
 export type Container = "plain" | "gzip" | "zstd";
@@ -66,6 +66,8 @@ export interface SinkOptions {
   level?: number;
   /** Who compresses, and how many pieces at a time; this thread if not given. */
   codecs?: Codecs;
+  /** Hears all bytes of the file, in order. */
+  hash?: StreamHash;
 }
 
 /**
@@ -73,7 +75,7 @@ export interface SinkOptions {
  * @throws {RangeError} if the container has no such level
  */
 export async function sinkFor(path: string, file: OutputFile, options: SinkOptions = {}): Promise<ByteSink> {
-  const plain = new PlainSink(path, file);
+  const plain = new PlainSink(path, file, options);
   switch (containerOfName(path)) {
     case "gzip":
       return new (await import("./gzip.ts")).GzipSink(plain, options);

@@ -221,6 +221,11 @@ export class PlainSource implements ByteSource {
   }
 }
 
+/** A hash that is computed while bytes pass by. */
+export interface StreamHash {
+  update(bytes: Uint8Array): unknown;
+}
+
 /** Below, a copy by the system costs more than the bytes, which are in memory already. */
 const COPY_BYTES = 64 * 1024;
 
@@ -235,11 +240,13 @@ export class PlainSink implements ByteSink {
   #offsetBytes = 0;
   /** Settles when all writes so far have: the system takes the bytes of one file one after the other anyway. */
   #last: Promise<void> = Promise.resolve();
+  readonly #hash?: StreamHash;
 
-  /** Writes to `file` from its current position. `path` is for messages. */
-  constructor(path: string, file: OutputFile) {
+  /** Writes to `file` from its current position. `path` is for messages; `hash` hears all that is written, in order. */
+  constructor(path: string, file: OutputFile, { hash }: { hash?: StreamHash } = {}) {
     this.path = path;
     this.#file = file;
+    this.#hash = hash;
     const { statSync, seekSync } = file;
     if (statSync === undefined || seekSync === undefined || !file.statSync!().isFile) return;
     this.#positioned = new PositionedFile(file as Deno.FsFile, { path, write: true });
@@ -282,16 +289,27 @@ export class PlainSink implements ByteSink {
     { offsetBytes, lenBytes, origin }: { offsetBytes: number; lenBytes: number; origin?: Origin },
   ): Promise<void> {
     try {
-      if (this.#positioned === undefined) {
-        for (const part of parts) await this.#writeStream(part);
-        return;
-      }
-      const toBytes = this.#beginBytes + offsetBytes;
-      const copied = origin === undefined ? 0 : await this.#copy(origin, { toBytes, lenBytes });
-      await this.#positioned.write(behind(copied, parts), toBytes + copied);
+      const written = this.#bring(parts, { offsetBytes, lenBytes, origin });
+      // Met below; while the system writes, this thread has time.
+      written.catch(() => {});
+      for (const part of parts) this.#hash?.update(part);
+      await written;
     } catch (cause) {
       fail(`Cannot write "${this.path}"`, cause);
     }
+  }
+
+  async #bring(
+    parts: readonly Uint8Array[],
+    { offsetBytes, lenBytes, origin }: { offsetBytes: number; lenBytes: number; origin?: Origin },
+  ): Promise<void> {
+    if (this.#positioned === undefined) {
+      for (const part of parts) await this.#writeStream(part);
+      return;
+    }
+    const toBytes = this.#beginBytes + offsetBytes;
+    const copied = origin === undefined ? 0 : await this.#copy(origin, { toBytes, lenBytes });
+    await this.#positioned.write(behind(copied, parts), toBytes + copied);
   }
 
   async #copy(

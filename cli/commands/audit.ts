@@ -1,6 +1,7 @@
 /** `--audit`: how much of what a bitmap calls unchanged is looked at, and what is said of it. */
 
 import type { Bitmap } from "../archive/bitmap.ts";
+import type { SealedAudit } from "../archive/seal.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import { MismatchError, UsageError } from "../errors.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
@@ -26,19 +27,6 @@ export const AUDIT_OPTIONS = {
 
 type AuditOptions = ValuesOf<Command<typeof AUDIT_OPTIONS>>;
 
-/** What is known of a bitmap: for reports, `--json` and seals. */
-export interface AuditRecord {
-  /** What `--audit` asked for; absent for the default sample. */
-  percent?: number;
-  unchangedBlocks: number;
-  sampledBlocks: number;
-  differingBlocks: number;
-  firstDifferingBlock?: number;
-  /** Brings the same sample again, for the same bitmap; absent if there was none to draw. */
-  seed?: string;
-  result: "agrees" | "differs" | "skipped";
-}
-
 /** The bitmap and what it speaks of. */
 interface Claim {
   changedBlocks: Bitmap;
@@ -61,12 +49,12 @@ export function parseAudit(text: string | undefined): number | undefined {
  *
  * @throws {UsageError} if an audit is asked for and the digest can be read only once
  */
-export async function audit(session: Session, claim: Claim, options: AuditOptions): Promise<AuditRecord> {
+export async function audit(session: Session, claim: Claim, options: AuditOptions): Promise<SealedAudit> {
   const { core } = session;
   const { changedBlocks, digestin, disk } = claim;
   const percent = parseAudit(options.audit);
   const unchangedBlocks = changedBlocks.bitCount - changedBlocks.count();
-  const record: AuditRecord = {
+  const record: SealedAudit = {
     ...(percent === undefined ? {} : { percent }),
     unchangedBlocks,
     sampledBlocks: 0,
@@ -96,7 +84,7 @@ export async function audit(session: Session, claim: Claim, options: AuditOption
 }
 
 /** Why a bitmap cannot be used, and what to do now. */
-export function disbelief({ bmpin, digestin, disk }: Claim, record: AuditRecord): MismatchError {
+export function disbelief({ bmpin, digestin, disk }: Claim, record: SealedAudit): MismatchError {
   const { firstDifferingBlock: block, differingBlocks, sampledBlocks } = record;
   return new MismatchError(
     `Cannot believe bitmap "${bmpin}": it calls block ${block} unchanged, but on disk "${disk.path}" that block ` +
@@ -108,7 +96,7 @@ export function disbelief({ bmpin, digestin, disk }: Claim, record: AuditRecord)
 }
 
 /** The line of the report. */
-export function auditText(record: AuditRecord): string {
+export function auditText(record: SealedAudit): string {
   const { unchangedBlocks, sampledBlocks, differingBlocks, firstDifferingBlock, result } = record;
   if (unchangedBlocks === 0) return "  audit: the bitmap names every block";
   if (result === "skipped") {

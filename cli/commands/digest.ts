@@ -1,9 +1,12 @@
 /** `vmdkbkp digest`: compute the digest of a dump. */
 
+import { createSha256 } from "../archive/sha256.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { digestOf } from "../pipeline/digest.ts";
 import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, Session } from "./session.ts";
+import { Sealing } from "./sealing.ts";
+import { assertRoot } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
 export const command = newCommand("digest", {
@@ -27,8 +30,19 @@ export async function run(options: Options): Promise<number> {
   using session = await Session.start(options, { inputs: [options.dumpin], outputs: [options.digestout] });
   const { core } = session;
   const dumpIn = await DumpReader.open(core, await session.source(options.dumpin));
+  const sealed = await session.sealed(dumpIn);
   const digestOut = await session.sink(options.digestout, options);
-  const result = await digestOf(session.core, { dumpIn, digestOut }, session.run);
+  const sealing = await Sealing.begin(session, dumpIn.header, [{ role: "digest", path: options.digestout }]);
+  const sha256 = await createSha256();
+  const result = await digestOf(core, { dumpIn, digestOut, root: sha256 }, session.run);
+  const root = sha256.hex();
+  assertRoot(sealed, root);
+  const { blocks, zeroBlocks } = result;
+  await sealing.complete({
+    root,
+    mode: { asked: "digest", done: "digest" },
+    written: { [options.digestout]: { dataRecords: blocks - zeroBlocks, zeroRecords: zeroBlocks } },
+  });
   session.commit();
   const seconds = secondsSince(start);
   const { header } = dumpIn;
@@ -44,6 +58,7 @@ export async function run(options: Options): Promise<number> {
       ...headerJson(header),
       ...result,
       storedBytes: { digest: digestOut.storedBytes },
+      seals: sealing.paths,
       seconds,
     },
   });

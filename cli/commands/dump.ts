@@ -2,19 +2,23 @@
 
 import { readBitmap } from "../archive/bitmap.ts";
 import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
+import type { Seal, SealedAudit } from "../archive/seal.ts";
+import { createSha256 } from "../archive/sha256.ts";
 import { formatTimeStamp, laterStamp, timeStampOf } from "../archive/time_stamp.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import { openForReading } from "../disks/open.ts";
 import { UsageError } from "../errors.ts";
 import { DigestReader, DumpReader } from "../pipeline/archive_reader.ts";
 import { assertFits, dumpChanged, dumpFull, type DumpResult } from "../pipeline/dump.ts";
-import { audit, AUDIT_OPTIONS, type AuditRecord, auditText, disbelief, parseAudit } from "./audit.ts";
+import { audit, AUDIT_OPTIONS, auditText, disbelief, parseAudit } from "./audit.ts";
 import { blockBytesOf, DEFAULT_BLOCK_BYTES } from "./block_size.ts";
 import type { LibraryDisks } from "./library.ts";
 import { LIBRARY_OPTIONS, passwordStreams, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
 import { formatSize } from "./progress.ts";
 import { flagOf, type ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, type Report, Session } from "./session.ts";
+import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
+import { assertRoot } from "./seals.ts";
 import { blocksText, secondsSince, speedText } from "./summary.ts";
 
 const SERIES_ID_BYTES = 16;
@@ -35,8 +39,9 @@ export const command = newCommand("dump", {
   --mode incr  reads the blocks that a bitmap names
 
 diff and incr also write the rdiff that leads from the new dump back to the previous one.
-incr reads a random sample of the blocks that the bitmap calls unchanged as well (--audit), and compares it with the
-previous digest: a bitmap that is wrong stops it.
+incr reads a random sample of the blocks that the bitmap calls unchanged as well (--audit), and compares it with
+the previous digest: a bitmap that is wrong stops it.
+The seal (NAME.seal.json, beside the dump) tells what the files must be; check and restore compare them with it.
 Archives whose name ends in .gz or .zst are compressed. "-" is standard input or output.
 
 Disks of a server (--remote), and with --libdir those of this machine, are read through VMware's disk library.`,
@@ -64,6 +69,10 @@ vmdkbkp dump --mode full --server vc1.example --username backup --thumbprint 12:
     digestout: { value: "file", help: "new digest" },
     rdiffout: { value: "file", help: "way back from the new dump to the previous one" },
     ...AUDIT_OPTIONS,
+    changeid: {
+      value: "text",
+      help: "change id of the snapshot: kept in the seal, for the next query of changes",
+    },
     level: LEVEL,
     force: { help: "replace outputs that exist" },
     allowOutside: { help: "let a VMDK name extents outside its folder" },
@@ -129,18 +138,15 @@ async function openFile(session: Session, path: string, options: Options): Promi
 }
 
 /** What was asked for, what was done, and why another thing was. */
-interface Mode {
-  asked: Options["mode"];
-  done: Options["mode"];
-  reason?: string;
-}
+type Mode = Seal["mode"];
 
 interface Done {
   header: DumpHeader;
   result: DumpResult;
   mode: Mode;
-  audit?: AuditRecord;
+  audit?: SealedAudit;
   storedBytes: Record<string, number>;
+  seals: string[];
 }
 
 async function full(session: Session, disk: ReadableDisk, options: Options): Promise<Done> {
@@ -150,12 +156,23 @@ async function full(session: Session, disk: ReadableDisk, options: Options): Pro
   });
   const dumpOut = await session.sink(options.dumpout!, options);
   const digestOut = await session.sink(options.digestout!, options);
-  const result = await dumpFull(session.core, { disk, header, dumpOut, digestOut }, session.run);
+  const sealing = await Sealing.begin(session, header, sealedOutputs(options));
+  const root = await createSha256();
+  const result = await dumpFull(session.core, { disk, header, dumpOut, digestOut, root }, session.run);
+  const mode: Mode = { asked: "full", done: "full" };
+  const counts = countsOf(result);
+  await sealing.complete({
+    root: root.hex(),
+    mode,
+    source: sourceOf(disk, options),
+    written: { [options.dumpout!]: counts, [options.digestout!]: counts },
+  });
   return {
     header,
     result,
-    mode: { asked: "full", done: "full" },
+    mode,
     storedBytes: { dump: dumpOut.storedBytes, digest: digestOut.storedBytes },
+    seals: sealing.paths,
   };
 }
 
@@ -164,6 +181,7 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
   const dumpIn = await DumpReader.open(core, await session.source(options.dumpin!));
   const digestIn = await DigestReader.open(core, await session.source(options.digestin!));
   const previous = dumpIn.header;
+  const sealedBefore = [await session.sealed(dumpIn), await session.sealed(digestIn)];
   const blockBytes = blockBytesOf(options.blocksize) ?? previous.blockBytes;
   if (blockBytes !== previous.blockBytes) {
     throw new UsageError(
@@ -178,9 +196,10 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
   const dumpOut = await session.sink(options.dumpout!, options);
   const digestOut = await session.sink(options.digestout!, options);
   const rdiffOut = await session.sink(options.rdiffout!, options);
+  const sealing = await Sealing.begin(session, header, sealedOutputs(options));
   assertFits({ disk, header, dumpIn, digestIn, changedBlocks });
   const mode: Mode = { asked: options.mode, done: options.mode };
-  let record: AuditRecord | undefined;
+  let record: SealedAudit | undefined;
   if (changedBlocks !== undefined) {
     const claim = { changedBlocks, bmpin: bmpin!, digestin: options.digestin!, disk };
     record = await audit(session, claim, options);
@@ -191,14 +210,67 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
       changedBlocks = undefined;
     }
   }
-  const job = { disk, header, dumpIn, digestIn, changedBlocks, dumpOut, digestOut, rdiffOut };
-  const result = await dumpChanged(session.core, job, session.run);
+  const root = await createSha256();
+  const previousRoot = await createSha256();
+  const job = {
+    ...{ disk, header, dumpIn, digestIn, changedBlocks },
+    ...{ dumpOut, digestOut, rdiffOut, root, previousRoot },
+  };
+  const result = await dumpChanged(core, job, session.run);
+  const from = { time: formatTimeStamp(header.time), root: root.hex() };
+  const to = { time: formatTimeStamp(previous.time), root: previousRoot.hex() };
+  for (const sealed of sealedBefore) assertRoot(sealed, to.root);
+  const counts = countsOf(result);
+  await sealing.complete({
+    root: from.root,
+    mode,
+    source: sourceOf(disk, options),
+    audit: record,
+    written: {
+      [options.dumpout!]: counts,
+      [options.digestout!]: counts,
+      [options.rdiffout!]: {
+        dataRecords: result.changedBlocks! - result.changedFromZeroBlocks!,
+        zeroRecords: result.changedFromZeroBlocks!,
+        from,
+        to,
+      },
+    },
+  });
   const storedBytes = {
     dump: dumpOut.storedBytes,
     digest: digestOut.storedBytes,
     rdiff: rdiffOut.storedBytes,
   };
-  return { header, result, mode, audit: record, storedBytes };
+  return { header, result, mode, audit: record, storedBytes, seals: sealing.paths };
+}
+
+/** What of the files is sealed. */
+function sealedOutputs({ dumpout, digestout, rdiffout }: Options): SealedOutput[] {
+  return [
+    { role: "dump", path: dumpout! },
+    { role: "digest", path: digestout! },
+    ...(rdiffout === undefined ? [] : [{ role: "rdiff", path: rdiffout } as const]),
+  ];
+}
+
+function countsOf({ blocks, zeroBlocks }: DumpResult): WrittenFile {
+  return { dataRecords: blocks - zeroBlocks, zeroRecords: zeroBlocks };
+}
+
+/** What tells the disk apart from others. */
+function sourceOf(disk: ReadableDisk, { server, vm, snapshot, changeid }: Options): Record<string, string> {
+  const uuid = disk.metadata.get("uuid");
+  return {
+    disk: disk.path,
+    format: disk.format,
+    ...(disk.cid === undefined ? {} : { cid: disk.cid.toString(16).padStart(8, "0") }),
+    ...(uuid === undefined ? {} : { uuid }),
+    ...(server === undefined ? {} : { server }),
+    ...(vm === undefined ? {} : { vm }),
+    ...(snapshot === undefined ? {} : { snapshot }),
+    ...(changeid === undefined ? {} : { changeId: changeid }),
+  };
 }
 
 function newHeader(
@@ -232,7 +304,7 @@ function definedPaths(...paths: (string | undefined)[]): string[] {
 }
 
 function report(
-  { header, result, mode, audit, storedBytes }: Done,
+  { header, result, mode, audit, storedBytes, seals }: Done,
   { disk, options, seconds }: { disk: ReadableDisk; options: Options; seconds: number },
 ): Report {
   const { blocks, zeroBlocks, blocksRead, changedBlocks } = result;
@@ -246,6 +318,7 @@ function report(
     ...Object.entries(storedBytes).map(([kind, bytes]) =>
       `  ${kind.padEnd(6)} ${options[`${kind as "dump" | "digest" | "rdiff"}out`]}: ${formatSize(bytes)}`
     ),
+    ...seals.map((path) => `  seal   ${path}`),
     ...(audit === undefined ? [] : [auditText(audit)]),
     ...(mode.reason === undefined ? [] : [`  mode: ${mode.done} instead of ${mode.asked}: ${mode.reason}`]),
     `  ${speedText(disk.capacityBytes, seconds)}`,
@@ -266,6 +339,7 @@ function report(
     series: formatSeriesId(header.seriesId),
     time: formatTimeStamp(header.time),
     storedBytes,
+    seals,
     seconds,
   };
   return { text, json };

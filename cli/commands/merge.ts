@@ -1,10 +1,14 @@
 /** `vmdkbkp merge`: make one archive of several. */
 
+import { createSha256 } from "../archive/sha256.ts";
+import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
 import { merge } from "../pipeline/merge.ts";
 import { formatSize } from "./progress.ts";
 import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, Session } from "./session.ts";
+import { Sealing } from "./sealing.ts";
+import { assertRoot, generationOf } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
 export const command = newCommand("merge", {
@@ -47,8 +51,27 @@ export async function run(options: Options, archives: string[]): Promise<number>
         : `Cannot merge into a dump: "${archives[0]}" is an rdiff, use --rdiffout`,
     );
   }
+  const first = await session.sealed(chain.readers[0]);
+  const last = await session.sealed(chain.readers.at(-1)!);
   const sink = await session.sink(out, options);
-  const result = await merge(core, { chain, out: sink }, session.run);
+  const role = header.full ? "dump" : "rdiff";
+  const sealing = await Sealing.begin(session, header, [{ role, path: out }]);
+  const sha256 = await createSha256();
+  const { zeroRecords, ...result } = await merge(core, { chain, out: sink, root: sha256 }, session.run);
+  const root = header.full ? sha256.hex() : null;
+  if (root !== null) assertRoot(last, root);
+  const to = { time: formatTimeStamp(header.time), root: last ? generationOf(last).root : null };
+  await sealing.complete({
+    root: root ?? to.root,
+    mode: { asked: "merge", done: "merge" },
+    written: {
+      [out]: {
+        dataRecords: result.records - zeroRecords,
+        zeroRecords,
+        ...(header.full ? {} : { from: first?.file.from ?? null, to }),
+      },
+    },
+  });
   session.commit();
   const seconds = secondsSince(start);
   return session.report({
@@ -62,7 +85,8 @@ export async function run(options: Options, archives: string[]): Promise<number>
       archives,
       ...headerJson(header),
       ...result,
-      storedBytes: { [header.full ? "dump" : "rdiff"]: sink.storedBytes },
+      storedBytes: { [role]: sink.storedBytes },
+      seals: sealing.paths,
       seconds,
     },
   });

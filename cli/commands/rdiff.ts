@@ -1,10 +1,12 @@
 /** `vmdkbkp rdiff`: make the rdiff between two dumps. */
 
+import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { rdiffBetween } from "../pipeline/compare.ts";
 import { formatSize } from "./progress.ts";
 import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, Session } from "./session.ts";
+import { Sealing } from "./sealing.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
 export const command = newCommand("rdiff", {
@@ -31,8 +33,18 @@ export async function run(options: Options, [olderPath, newerPath]: string[]): P
   const { core } = session;
   const older = await DumpReader.open(core, await session.source(olderPath));
   const newer = await DumpReader.open(core, await session.source(newerPath));
+  const [from, to] = await Promise.all([newer, older].map(async (dump) => {
+    const sealed = await session.sealed(dump);
+    return { time: formatTimeStamp(dump.header.time), root: sealed?.seal.root ?? null };
+  }));
   const sink = await session.sink(options.rdiffout, options);
-  const result = await rdiffBetween(core, { older, newer, out: sink }, session.run);
+  const sealing = await Sealing.begin(session, older.header, [{ role: "rdiff", path: options.rdiffout }]);
+  const { zeroRecords, ...result } = await rdiffBetween(core, { older, newer, out: sink }, session.run);
+  await sealing.complete({
+    root: to.root,
+    mode: { asked: "rdiff", done: "rdiff" },
+    written: { [options.rdiffout]: { dataRecords: result.records - zeroRecords, zeroRecords, from, to } },
+  });
   session.commit();
   const seconds = secondsSince(start);
   const { header } = older;
@@ -49,6 +61,7 @@ export async function run(options: Options, [olderPath, newerPath]: string[]): P
       ...headerJson({ ...header, full: false }),
       ...result,
       storedBytes: { rdiff: sink.storedBytes },
+      seals: sealing.paths,
       seconds,
     },
   });

@@ -1,6 +1,7 @@
 /** `vmdkbkp restore`: write a generation back to a disk. */
 
 import type { WritableDisk } from "../disks/disk.ts";
+import { createSha256 } from "../archive/sha256.ts";
 import { UsageError } from "../errors.ts";
 import { assertNoInput } from "../files/outputs.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
@@ -17,6 +18,7 @@ import { LIBRARY_OPTIONS, passwordStreams } from "./library_options.ts";
 import type { ValuesOf } from "./options.ts";
 import { openTarget, refuseFormat, type RestoreTarget, TARGET_FORMATS } from "./restore_target.ts";
 import { isStream, newCommand, Session, STREAM } from "./session.ts";
+import { assertRoot, generationOf } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 
@@ -74,6 +76,8 @@ export async function run(options: Options, archives: string[]): Promise<number>
   if (options.create && !header.full) {
     throw new UsageError(`Cannot create a disk from rdiffs alone: "${archives[0]}" is not a dump`);
   }
+  const sealed = header.full ? await session.sealed(chain.readers.at(-1)!) : undefined;
+  const root = sealed && generationOf(sealed).root !== null ? await createSha256() : undefined;
   const target = await openTarget(session, header, options);
   const { disk } = target;
   if (options.metadata && !disk.keepsMetadata) {
@@ -87,7 +91,8 @@ export async function run(options: Options, archives: string[]): Promise<number>
     if (options.omitzeroblock) {
       session.warn(`zero blocks are not written; where "${disk.path}" holds data in their place, it stays`);
     }
-    await proveReadable(core, chain, session.run);
+    await proveReadable(core, { chain, root }, session.run);
+    if (root !== undefined) assertRoot(sealed, root.hex());
     // They are opened a second time: their memory and their descriptors are needed for that.
     for (const { source } of chain.readers) session.close(source);
     core.release(session.memory);
@@ -97,8 +102,9 @@ export async function run(options: Options, archives: string[]): Promise<number>
   // Before the data: what a descriptor cannot express is found while the disk is as it was.
   if (options.metadata) await disk.writeMetadata(header.metadata);
   const result = options.create
-    ? await restore(core, { chain, disk }, session.run)
+    ? await restore(core, { chain, disk, root }, session.run)
     : await overwrite(session, { chain, disk }, { ...session.run, omitZeroBlocks: options.omitzeroblock });
+  if (options.create && root !== undefined) assertRoot(sealed, root.hex());
   await target.complete();
   const isRead = options.verify || target.isDoubtful;
   for (const { source } of chain.readers) session.close(source);

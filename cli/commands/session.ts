@@ -7,17 +7,19 @@ import type { ByteSink, ByteSource } from "../archive/bytes.ts";
 import { type Codecs, STREAMED } from "../archive/codecs.ts";
 import { containerOfName, sinkFor, sourceFor } from "../archive/container.ts";
 import { PlainSink, PlainSource } from "../archive/plain.ts";
+import { createSha256, type Sha256 } from "../archive/sha256.ts";
 import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
 import { EXIT, UsageError } from "../errors.ts";
 import { Outputs } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
-import { Chain } from "../pipeline/chain.ts";
+import { Chain, type Named } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import { Crew } from "../workers/crew.ts";
 import type { Command, Option, Options } from "./options.ts";
 import { ProgressLine } from "./progress.ts";
+import { assertLinked, assertSealed, type Sealed, Seals } from "./seals.ts";
 
 /** Options of every command. */
 export interface CommonOptions {
@@ -113,6 +115,11 @@ export class Session implements Disposable, AsyncDisposable {
   readonly #codecs: Codecs;
   /** Regular files that are read, as they were when they were opened. */
   readonly #inputs: { source: ByteSource; file: Deno.FsFile; before: Deno.FileInfo }[] = [];
+  /** Outputs that are regular files, by their paths. */
+  readonly #written = new Map<string, { sink: ByteSink; hash: Sha256 }>();
+  /** Outputs may replace what is there. */
+  readonly isForced: boolean;
+  readonly #seals = new Seals();
   readonly #usesStdout: boolean;
   readonly #json: boolean;
 
@@ -125,7 +132,8 @@ export class Session implements Disposable, AsyncDisposable {
     this.memory = core.mark();
     this.#usesStdout = (outputs ?? []).includes(STREAM);
     this.#json = options.json === true;
-    this.#outputs = new Outputs({ force: options.force === true, inputs });
+    this.isForced = options.force === true;
+    this.#outputs = new Outputs({ force: this.isForced, inputs });
     this.#progress = new ProgressLine({ shown: options.quiet !== true && Deno.stderr.isTerminal() });
     this.#signal = options.signal;
     // The command may be waiting for a pipe and never come to its own clean-up.
@@ -205,7 +213,20 @@ export class Session implements Disposable, AsyncDisposable {
     return this.using(new PlainSource(path, path === STREAM ? Deno.stdin : await openInput(path)));
   }
 
-  /** Opens a list of archives, newest first. */
+  /**
+   * The entry of an open archive in the seal beside it, if there is one.
+   *
+   * @throws {MismatchError} if the file is not the one that was sealed, as far as that can be seen without reading it
+   */
+  async sealed(reader: Named): Promise<Sealed | undefined> {
+    const input = this.#inputs.find(({ source }) => source.path === reader.path);
+    const sealed = input && await this.#seals.of(reader.path);
+    for (const { message } of this.#seals.damaged.splice(0)) this.warn(message);
+    if (sealed !== undefined) assertSealed(sealed, reader, input!.before.size);
+    return sealed;
+  }
+
+  /** Opens a list of archives, newest first. @throws {MismatchError} if they are no chain, or not those that were sealed */
   async chain(paths: readonly string[]): Promise<Chain> {
     if (paths.length > MAX_CHAIN) {
       throw new UsageError(
@@ -213,21 +234,31 @@ export class Session implements Disposable, AsyncDisposable {
       );
     }
     const readers = [];
+    const links = [];
     const smallWindow = paths.length > LONG_CHAIN;
     const ahead = paths.length > 2 ? { partBytes: LIST_PART_BYTES } : {};
     for (const path of paths) {
       const source = await this.source(path, smallWindow && readers.length > 0 ? { codecs: STREAMED } : {});
-      readers.push(await DumpReader.open(this.core, source, { smallWindow, ...ahead }));
+      const reader = await DumpReader.open(this.core, source, { smallWindow, ...ahead });
+      readers.push(reader);
+      links.push({ path, header: reader.header, sealed: await this.sealed(reader) });
     }
-    return new Chain(readers);
+    const chain = new Chain(readers);
+    assertLinked(links);
+    return chain;
   }
 
   /** Opens an archive or a digest for writing; complete with {@linkcode commit}. */
   async sink(path: string, options: { level?: string } = {}): Promise<ByteSink> {
     const file = path === STREAM ? Deno.stdout : this.#outputs.open(path);
+    const hash = file !== Deno.stdout && (file as Deno.FsFile).statSync().isFile
+      ? await createSha256()
+      : undefined;
     try {
       const level = levelOf(options.level);
-      return this.using(await sinkFor(path, file, { level, codecs: this.#codecs }));
+      const sink = this.using(await sinkFor(path, file, { level, codecs: this.#codecs, hash }));
+      if (hash !== undefined) this.#written.set(path, { sink, hash });
+      return sink;
     } catch (cause) {
       if (cause instanceof RangeError) {
         throw new UsageError(
@@ -236,6 +267,25 @@ export class Session implements Disposable, AsyncDisposable {
       }
       throw cause;
     }
+  }
+
+  /** Whether an output of this path is a regular file: neither a stream nor a device. */
+  isFile(path: string): boolean {
+    return this.#written.has(path);
+  }
+
+  /** Length and SHA-256 of an output that is a regular file and was written to its end. To be asked once. */
+  stored(path: string): { bytes: number; sha256: string } | undefined {
+    const written = this.#written.get(path);
+    return written && { bytes: written.sink.storedBytes, sha256: written.hash.hex() };
+  }
+
+  /** Opens a seal, which may `replace` another one; returns what writes it. */
+  openSeal(path: string, { replace }: { replace: boolean }): (bytes: Uint8Array<ArrayBuffer>) => void {
+    const file = this.#outputs.open(path, { replace: replace || this.isForced });
+    return (bytes) => {
+      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+    };
   }
 
   /** Writes a small plain file whole; complete with {@linkcode commit}. */

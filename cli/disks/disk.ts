@@ -48,6 +48,8 @@ export interface ReadableDisk extends DiskDescription, Disposable {
   readonly files: readonly string[];
   /** `raw`, `monolithicFlat`, `monolithicSparse` ...: for summaries. */
   readonly format: string;
+  /** The content id of a VMDK's descriptor, which changes with every session that writes: 32 bits. */
+  readonly cid?: number;
   /** The stretch that begins at `offsetBytes` (0 <= offsetBytes < capacityBytes). Neighbouring stretches may be of one kind. */
   extentAt(offsetBytes: number): Extent | Promise<Extent>;
   /**

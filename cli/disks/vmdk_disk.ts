@@ -51,6 +51,7 @@ export class VmdkDisk implements ReadableDisk {
   readonly capacityBytes: number;
   readonly adapterType: number;
   readonly metadata: ReadonlyMap<string, string>;
+  readonly cid?: number;
   /** To inflate takes long: while one read waits for it, others can go on. */
   readonly overlaps: boolean;
   readonly #links: readonly Link[];
@@ -65,6 +66,7 @@ export class VmdkDisk implements ReadableDisk {
     this.format = top.format;
     this.files = [...new Set(links.flatMap(({ files }) => files))];
     this.capacityBytes = top.descriptor.capacityBytes;
+    this.cid = top.descriptor.cid;
     this.metadata = inherit(links.map(({ descriptor }) => descriptor.metadata));
     this.adapterType = adapterTypeOf(this.metadata);
     this.overlaps = links.some(({ compressed }) => compressed);

@@ -20,6 +20,8 @@ interface Output {
   /** Undefined for a pipe or a character device, which is written directly. */
   temporaryPath?: string;
   file: Deno.FsFile;
+  /** A file that is there may be replaced. */
+  replace: boolean;
 }
 
 /** What may be done to files that are already there. */
@@ -60,19 +62,19 @@ export class Outputs implements Disposable {
    * Opens one output for writing (and reading back). The files get their final names in the order of opening.
    * A pipe or a character device such as /dev/null is opened itself. `systemPath` is the name it has for now.
    *
-   * @throws {UsageError} if the output is an input or another output, or exists and `force` is not set
+   * @throws {UsageError} if the output is an input or another output, or exists and neither `force` nor `replace` is set
    */
-  open(path: string): Deno.FsFile & { readonly systemPath: string } {
+  open(path: string, { replace = this.#options.force } = {}): Deno.FsFile & { readonly systemPath: string } {
     if (path === "") throw new UsageError("Cannot write an output: its name is empty");
     const existing = statIfThere(path);
     const direct = isStream(existing);
     const finalPath = direct ? path : resolve(path, existing);
-    this.#refuse(path, finalPath, existing);
+    this.#refuse(path, finalPath, { existing, replace });
     const temporaryPath = direct ? undefined : temporaryName(finalPath);
     const systemPath = temporaryPath ?? finalPath;
     const mode = direct ? { write: true } : { read: true, write: true, createNew: true };
     const file = Object.assign(Deno.openSync(systemPath, mode), { systemPath });
-    this.#outputs.push({ path, finalPath, temporaryPath, file });
+    this.#outputs.push({ path, finalPath, temporaryPath, file, replace });
     if (existing?.mode != null && temporaryPath !== undefined) {
       Deno.chmodSync(temporaryPath, existing.mode & 0o777);
     }
@@ -107,7 +109,11 @@ export class Outputs implements Disposable {
     }
   }
 
-  #refuse(path: string, finalPath: string, existing: Deno.FileInfo | undefined): void {
+  #refuse(
+    path: string,
+    finalPath: string,
+    { existing, replace }: { existing: Deno.FileInfo | undefined; replace: boolean },
+  ): void {
     if (this.#outputs.some((other) => other.finalPath === finalPath && other.temporaryPath !== undefined)) {
       throw new UsageError(`Cannot write "${path}": it is named for two outputs`);
     }
@@ -115,7 +121,7 @@ export class Outputs implements Disposable {
     assertNoInput(path, this.#inputs);
     if (isStream(existing)) return;
     if (!existing.isFile) throw new UsageError(`Cannot write "${path}": it is not a regular file`);
-    if (!this.#options.force) {
+    if (!replace) {
       throw new UsageError(`Cannot write "${path}": it exists already (--force replaces it)`);
     }
   }
@@ -124,13 +130,13 @@ export class Outputs implements Disposable {
   #renameAll(): void {
     const done: { finalPath: string; asidePath?: string }[] = [];
     try {
-      for (const { path, finalPath, temporaryPath } of this.#outputs) {
+      for (const { path, finalPath, temporaryPath, replace } of this.#outputs) {
         if (temporaryPath === undefined) continue;
         // The file may have appeared while the command ran.
         const existing = statIfThere(finalPath);
         const asidePath = existing ? temporaryName(finalPath) : undefined;
         if (asidePath !== undefined) {
-          if (!existing!.isFile || !this.#options.force) {
+          if (!existing!.isFile || !replace) {
             throw new UsageError(`Cannot write "${path}": it exists by now`);
           }
           keepAside(finalPath, asidePath);

@@ -93,12 +93,17 @@ export class Batch {
     await crew.run({ kind: "hash", run: this.run, digestsPtr: this.digestsPtr });
   }
 
-  /** How many blocks are zero, as far as that is known. */
-  countZeros(): number {
+  /** How many blocks are zero, as far as that is known; of those only whose byte in `selected` is not 0. */
+  countZeros(selected?: Uint8Array): number {
     const { table, count } = this;
     let zeros = 0;
-    for (let i = 0; i < count; i++) if (table[i] === this.core.ZERO) zeros++;
+    for (let i = 0; i < count; i++) if (table[i] === this.core.ZERO && selected?.[i] !== 0) zeros++;
     return zeros;
+  }
+
+  /** The digests of the run, in order. */
+  get allDigests(): Uint8Array {
+    return this.digests.subarray(0, this.count * 16);
   }
 
   /** What the core needs to know of it, for other threads. */

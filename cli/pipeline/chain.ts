@@ -10,7 +10,7 @@ import type { Batch } from "./batch.ts";
 /** Something that was read from a file and describes a generation. */
 export interface Named {
   readonly path: string;
-  readonly header: Generation & { capacityBytes?: number };
+  readonly header: Generation & { capacityBytes?: number; full?: boolean };
 }
 
 /** Archives that belong together. */
@@ -64,9 +64,14 @@ function assertFollows(newer: DumpReader, older: DumpReader, first: DumpReader):
     );
   }
   assertSameDisk(first, older);
+  assertOlder(newer, older);
+}
+
+/** @throws {MismatchError} unless the second is of an older generation than the first */
+export function assertOlder(newer: Named, older: Named): void {
   const gap = comparableSeconds(newer.header.time) - comparableSeconds(older.header.time);
   // The original gave a dump the time of its parent when both were made within one second.
-  if (gap > 0 || (gap === 0 && newer.header.full)) return;
+  if (gap > 0 || (gap === 0 && newer.header.full === true)) return;
   throw new MismatchError(
     `Cannot combine archives: "${older.path}" (${formatTimeStamp(older.header.time)}) is not older than ` +
       `"${newer.path}" (${formatTimeStamp(newer.header.time)}); the list goes from the newest to the oldest`,

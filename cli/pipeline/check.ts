@@ -1,5 +1,6 @@
 /** Chain against digest. */
 
+import type { StreamHash } from "../archive/plain.ts";
 import type { Core } from "../core.ts";
 import type { DigestReader } from "./archive_reader.ts";
 import { Batch } from "./batch.ts";
@@ -25,19 +26,20 @@ export interface CheckResult {
 export const MAX_BAD_RUNS = 1000;
 
 /**
- * Compares every block of the chain with the digest of the generation that it leads to.
+ * Compares every block of the chain with the digest of the generation that it leads to; without one, the blocks are only
+ * read. `root` hears the MD5s of all blocks of a chain that begins with a dump.
  *
  * @throws {MismatchError} if the digest is of another generation
  * @throws {FormatError} if an archive or the digest is damaged or not whole
  */
 export async function check(
   core: Core,
-  { chain, digest }: { chain: Chain; digest: DigestReader },
+  { chain, digest, root }: { chain: Chain; digest?: DigestReader; root?: StreamHash },
   options: RunOptions = {},
 ): Promise<CheckResult> {
   const { blockCount, blockBytes } = chain.header;
   const last = chain.readers[chain.readers.length - 1];
-  assertSameGeneration(last, digest);
+  if (digest !== undefined) assertSameGeneration(last, digest);
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new CheckedBatch(core, blockBytes));
@@ -56,16 +58,18 @@ export async function check(
     if (!batch.start(first, blockCount)) return false;
     first = batch.end;
     await chain.take(batch);
-    await digest.take(recordedPtr, batch.count);
+    await digest?.take(recordedPtr, batch.count);
     assertPadding(batch, chain);
     return true;
   };
   const compare = async (item: CheckedBatch) => {
     const { batch, recordedPtr, badPtr } = item;
     await batch.hash(crew);
+    if (digest === undefined) return;
     item.badBlocks = core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, badPtr, batch.tablePtr);
   };
   const count = ({ batch, bad, badBlocks }: CheckedBatch) => {
+    if (chain.header.full) root?.update(batch.allDigests);
     for (let i = 0; i < batch.count; i++) {
       if (batch.table[i] === core.ABSENT) result.absentBlocks++;
       else if (batch.table[i] === core.ZERO) result.zeroBlocks++;
@@ -79,7 +83,7 @@ export async function check(
     { each: ({ batch }) => checkpoint.passBatch(batch, chain.header) },
   ]);
   await chain.finish();
-  await digest.finish();
+  await digest?.finish();
   result.badRuns = badRuns.runs;
   result.badRunCount = badRuns.count;
   result.goodBlocks = blockCount - result.absentBlocks - result.badBlocks;

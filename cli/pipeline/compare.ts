@@ -83,7 +83,7 @@ export async function rdiffBetween(
   core: Core,
   { older, newer, out }: { older: DumpReader; newer: DumpReader; out: ByteSink },
   options: RunOptions = {},
-): Promise<{ blocks: number; records: number }> {
+): Promise<{ blocks: number; records: number; zeroRecords: number }> {
   for (const { path, header } of [older, newer]) {
     if (!header.full) {
       throw new MismatchError(`Cannot make an rdiff from "${path}": it is an rdiff, a dump is needed`);
@@ -104,7 +104,7 @@ export async function rdiffBetween(
   await older.finish();
   await newer.finish();
   await rdiff.finish();
-  return { blocks: older.header.blockCount, records: rdiff.records };
+  return { blocks: older.header.blockCount, records: rdiff.records, zeroRecords: rdiff.zeroRecords };
 }
 
 /** Sets the bit of every block that an rdiff (or a dump) has a record for. */

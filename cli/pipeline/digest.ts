@@ -1,6 +1,7 @@
 /** Dump to digest. */
 
 import type { ByteSink } from "../archive/bytes.ts";
+import type { StreamHash } from "../archive/plain.ts";
 import type { Core } from "../core.ts";
 import { MismatchError } from "../errors.ts";
 import type { DumpReader } from "./archive_reader.ts";
@@ -10,14 +11,14 @@ import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
 /**
- * Computes the digest of a dump.
+ * Computes the digest of a dump; `root` hears the MD5s of all blocks.
  *
  * @throws {MismatchError} if it is an rdiff
  * @throws {FormatError} if it is damaged or not whole
  */
 export async function digestOf(
   core: Core,
-  { dumpIn, digestOut }: { dumpIn: DumpReader; digestOut: ByteSink },
+  { dumpIn, digestOut, root }: { dumpIn: DumpReader; digestOut: ByteSink; root?: StreamHash },
   options: RunOptions = {},
 ): Promise<{ blocks: number; zeroBlocks: number }> {
   const { header } = dumpIn;
@@ -26,7 +27,7 @@ export async function digestOf(
   }
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
-  const digest = new DigestWriter(core, digestOut, header);
+  const digest = new DigestWriter(core, digestOut, header, { root });
   const { blockCount, blockBytes } = header;
   const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Batch(core, blockBytes));
   let zeroBlocks = 0;

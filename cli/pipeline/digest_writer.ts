@@ -1,6 +1,7 @@
 /** Batch to digest. */
 
 import type { ByteSink } from "../archive/bytes.ts";
+import type { StreamHash } from "../archive/plain.ts";
 import { type DigestHeader, digestHeaderBytes } from "../archive/header.ts";
 import type { Core } from "../core.ts";
 import type { Batch } from "./batch.ts";
@@ -11,10 +12,15 @@ const DIGEST_GROUP = 32 * 1024;
 
 /** Writes the records of a digest. */
 export class DigestWriter {
+  /** Records of zero blocks so far. */
+  zeroRecords = 0;
+  readonly #root?: StreamHash;
   readonly #core: Core;
   readonly #pieces: PieceWriter;
 
-  constructor(core: Core, sink: ByteSink, header: DigestHeader) {
+  /** `root` hears the MD5s of all blocks. */
+  constructor(core: Core, sink: ByteSink, header: DigestHeader, { root }: { root?: StreamHash } = {}) {
+    this.#root = root;
     const headerBytes = digestHeaderBytes(header);
     const longestGroup = DIGEST_GROUP * core.DIGEST_RECORD_MAX;
     this.#core = core;
@@ -25,6 +31,8 @@ export class DigestWriter {
   /** Writes the digests of all blocks of the batch; none may be absent. */
   async write(batch: Batch): Promise<void> {
     const pieces = this.#pieces;
+    this.zeroRecords += batch.countZeros();
+    this.#root?.update(batch.allDigests);
     for (let block = batch.first; block < batch.end;) {
       const end = Math.min(batch.end, (Math.floor(block / DIGEST_GROUP) + 1) * DIGEST_GROUP);
       const digestsPtr = batch.digestsPtr + (block - batch.first) * this.#core.DIGEST_SIZE;

@@ -3,6 +3,7 @@
 import type { Bitmap } from "../archive/bitmap.ts";
 import type { ByteSink } from "../archive/bytes.ts";
 import type { DumpHeader } from "../archive/header.ts";
+import type { StreamHash } from "../archive/plain.ts";
 import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import { MismatchError } from "../errors.ts";
@@ -22,6 +23,8 @@ export interface FullDump {
   header: DumpHeader;
   dumpOut: ByteSink;
   digestOut: ByteSink;
+  /** Hears the MD5s of all blocks. */
+  root?: StreamHash;
 }
 
 /** What a differential or incremental dump reads and writes. */
@@ -33,6 +36,8 @@ export interface ChangedDump extends FullDump {
   changedBlocks?: Bitmap;
   /** The way back from the new generation to the previous one. */
   rdiffOut: ByteSink;
+  /** Hears the MD5s of all blocks of the previous generation. */
+  previousRoot?: StreamHash;
 }
 
 /** What a dump did. */
@@ -43,6 +48,8 @@ export interface DumpResult {
   blocksRead: number;
   /** Blocks that differ from the previous generation; absent for a full dump. */
   changedBlocks?: number;
+  /** Of these, blocks that were zero: their records in the rdiff have no content. */
+  changedFromZeroBlocks?: number;
 }
 
 /** Dumps the whole disk. */
@@ -52,7 +59,7 @@ export async function dumpFull(core: Core, job: FullDump, options: RunOptions = 
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const dump = new DumpWriter(core, job.dumpOut, header);
-  const digest = new DigestWriter(core, job.digestOut, header);
+  const digest = new DigestWriter(core, job.digestOut, header, job);
   const result = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
   const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Batch(core, blockBytes));
   let first = 0;
@@ -119,7 +126,7 @@ export async function dumpChanged(
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const dump = new DumpWriter(core, job.dumpOut, header);
-  const digest = new DigestWriter(core, job.digestOut, header);
+  const digest = new DigestWriter(core, job.digestOut, header, job);
   const rdiff = new DumpWriter(core, job.rdiffOut, { ...dumpIn.header, full: false });
   const result = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0, changedBlocks: 0 };
   const ring = ringOf(
@@ -169,6 +176,7 @@ export async function dumpChanged(
     const changed = pair.changed.subarray(0, older.count);
     result.zeroBlocks += newer.countZeros();
     result.changedBlocks += pair.changedBlocks;
+    job.previousRoot?.update(older.allDigests);
     await rdiff.write(older, { selectPtr: changedPtr });
     await dump.write(newer, {
       origin: { source: dumpIn.source, beginBytes, offsets: older.offsets, changed },
@@ -186,7 +194,7 @@ export async function dumpChanged(
   await dump.finish();
   await digest.finish();
   await rdiff.finish();
-  return result;
+  return { ...result, changedFromZeroBlocks: rdiff.zeroRecords };
 }
 
 /** @throws {MismatchError} if the sizes, series and times of what a dump works with do not belong together */

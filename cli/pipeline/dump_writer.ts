@@ -39,13 +39,16 @@ const IN_PLACE_BYTES = 64 * 1024;
 
 /** Writes the records of one dump or rdiff. */
 export class DumpWriter {
-  /** Records written so far. */
+  /** Records written so far, and how many of them are of zero blocks. */
   records = 0;
+  zeroRecords = 0;
+  readonly #core: Core;
   readonly #way: RecordSink;
 
   constructor(core: Core, sink: ByteSink, header: DumpHeader) {
     const headerBytes = dumpHeaderBytes(header);
     const { blockBytes } = header;
+    this.#core = core;
     this.#way = blockBytes >= IN_PLACE_BYTES && sink.writeParts !== undefined
       ? new RecordsInPlace(core, sink, headerBytes)
       : new RecordsInPieces(core, sink, { headerBytes, blockBytes });
@@ -53,6 +56,8 @@ export class DumpWriter {
 
   /** Writes the blocks of the batch that are not absent. */
   async write(batch: Batch, options: WriteOptions = {}): Promise<void> {
+    const { selectPtr } = options;
+    this.zeroRecords += batch.countZeros(selectPtr && this.#core.bytes(selectPtr, batch.count) || undefined);
     this.records += await this.#way.write(batch, options);
   }
 

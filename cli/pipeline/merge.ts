@@ -1,31 +1,34 @@
 /** Chain to dump or rdiff. */
 
 import type { ByteSink } from "../archive/bytes.ts";
+import type { StreamHash } from "../archive/plain.ts";
 import type { Core } from "../core.ts";
 import { DumpWriter, type RecordOrigin } from "./dump_writer.ts";
 import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
 import type { Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
-import { Checkpoint, type RunOptions, shortRingOf } from "./run.ts";
+import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
 
 /**
- * Writes what a chain leads to as one archive: a dump if the chain begins with one, else an rdiff.
+ * Writes what a chain leads to as one archive: a dump if the chain begins with one, else an rdiff. `root` hears the MD5s of
+ * all blocks of a dump.
  *
  * @throws {FormatError} if an archive is damaged or not whole
  */
 export async function merge(
   core: Core,
-  { chain, out }: { chain: Chain; out: ByteSink },
+  { chain, out, root }: { chain: Chain; out: ByteSink; root?: StreamHash },
   options: RunOptions = {},
-): Promise<{ blocks: number; records: number }> {
+): Promise<{ blocks: number; records: number; zeroRecords: number }> {
   const { header } = chain;
   const { blockCount, blockBytes } = header;
   const checkpoint = new Checkpoint(options);
+  const isHashed = root !== undefined && header.full;
   const writer = new DumpWriter(core, out, header);
   const ring = shortRingOf(Batch.bytesFor(blockBytes, SMALL_BATCH_BYTES), () => {
     const batch = new Batch(core, blockBytes, SMALL_BATCH_BYTES);
     return { batch, changed: new Uint8Array(batch.capacity), origin: undefined as RecordOrigin | undefined };
-  });
+  }, { hashed: isHashed });
   let first = 0;
   const take = async (item: typeof ring[number]) => {
     const { batch, changed } = item;
@@ -34,11 +37,17 @@ export async function merge(
     first = chain.nextFrom(batch.end);
     return true;
   };
+  const crew = crewOf(core, options);
+  const write = async ({ batch, origin }: typeof ring[number]) => {
+    if (isHashed) root!.update(batch.allDigests);
+    await writer.write(batch, { origin });
+  };
   await convey(ring, take, [
-    { each: ({ batch, origin }) => writer.write(batch, { origin }) },
+    ...(isHashed ? [{ together: true, each: ({ batch }: typeof ring[number]) => batch.hash(crew) }] : []),
+    { each: write },
     { each: ({ batch }) => checkpoint.passBatch(batch, header) },
   ]);
   await chain.finish();
   await writer.finish();
-  return { blocks: header.blockCount, records: writer.records };
+  return { blocks: header.blockCount, records: writer.records, zeroRecords: writer.zeroRecords };
 }

@@ -1,12 +1,13 @@
 /** Chain to disk. */
 
+import type { StreamHash } from "../archive/plain.ts";
 import type { Core } from "../core.ts";
 import type { WritableDisk } from "../disks/disk.ts";
 import { MismatchError } from "../errors.ts";
 import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
 import { assertPadding, type Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
-import { Checkpoint, type RunOptions, shortRingOf } from "./run.ts";
+import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
 
 /** How zero blocks are handled. */
 export interface RestoreOptions extends RunOptions {
@@ -27,19 +28,16 @@ export interface RestoreResult {
 
 /**
  * Reads a whole chain without writing anything, so that a damaged archive is found before a disk that holds data is
- * touched.
+ * touched. `root` hears the MD5s of all blocks of a chain that begins with a dump.
  *
  * @throws {FormatError} if an archive is damaged or not whole
  */
-export async function proveReadable(core: Core, chain: Chain, options: RunOptions = {}): Promise<void> {
-  const checkpoint = new Checkpoint(options);
-  const batch = new Batch(core, chain.header.blockBytes, SMALL_BATCH_BYTES);
-  for (let first = 0; batch.start(first, chain.header.blockCount); first = chain.nextFrom(batch.end)) {
-    await chain.take(batch);
-    assertPadding(batch, chain);
-    await checkpoint.passBatch(batch, chain.header);
-  }
-  await chain.finish();
+export async function proveReadable(
+  core: Core,
+  { chain, root }: { chain: Chain; root?: StreamHash },
+  options: RunOptions = {},
+): Promise<void> {
+  await conveyChain(core, { chain, root }, options, () => {});
 }
 
 /** @throws {MismatchError} if the disk is smaller than the one that was dumped */
@@ -52,23 +50,19 @@ export function assertRoom(chain: Chain, disk: WritableDisk): void {
 }
 
 /**
- * Writes what a chain leads to onto a disk; blocks without a record are not touched.
+ * Writes what a chain leads to onto a disk; blocks without a record are not touched. `root` hears the MD5s of all blocks of
+ * a chain that begins with a dump.
  *
  * @throws {MismatchError} if the disk is smaller than the one that was dumped
  * @throws {FormatError} if an archive is damaged or not whole
  */
 export async function restore(
   core: Core,
-  { chain, disk }: { chain: Chain; disk: WritableDisk },
+  { chain, disk, root }: { chain: Chain; disk: WritableDisk; root?: StreamHash },
   options: RestoreOptions = {},
 ): Promise<RestoreResult> {
   const { blockCount, blockBytes, capacityBytes } = chain.header;
   assertRoom(chain, disk);
-  const checkpoint = new Checkpoint(options);
-  const ring = shortRingOf(
-    Batch.bytesFor(blockBytes, SMALL_BATCH_BYTES),
-    () => new Batch(core, blockBytes, SMALL_BATCH_BYTES),
-  );
   const result: RestoreResult = {
     blocks: blockCount,
     writtenBlocks: 0,
@@ -77,14 +71,6 @@ export async function restore(
   };
   const skipZeros = disk.fresh || options.omitZeroBlocks === true;
 
-  let first = 0;
-  const take = async (batch: Batch) => {
-    if (!batch.start(first, blockCount)) return false;
-    await chain.take(batch);
-    assertPadding(batch, chain);
-    first = chain.nextFrom(batch.end);
-    return true;
-  };
   const write = async (batch: Batch) => {
     batch.dropZeros();
     for (let block = batch.first; block < batch.end;) {
@@ -104,13 +90,42 @@ export async function restore(
       block = end;
     }
   };
+  await conveyChain(core, { chain, root }, options, write);
+  await disk.sync();
+  return result;
+}
+
+/** Reads a chain to its end, a batch at a time. */
+async function conveyChain(
+  core: Core,
+  { chain, root }: { chain: Chain; root?: StreamHash },
+  options: RunOptions,
+  use: (batch: Batch) => void | Promise<void>,
+): Promise<void> {
+  const { blockCount, blockBytes } = chain.header;
+  const crew = crewOf(core, options);
+  const checkpoint = new Checkpoint(options);
+  const ring = shortRingOf(
+    Batch.bytesFor(blockBytes, SMALL_BATCH_BYTES),
+    () => new Batch(core, blockBytes, SMALL_BATCH_BYTES),
+    { hashed: root !== undefined },
+  );
+  let first = 0;
+  const take = async (batch: Batch) => {
+    if (!batch.start(first, blockCount)) return false;
+    await chain.take(batch);
+    assertPadding(batch, chain);
+    first = chain.nextFrom(batch.end);
+    return true;
+  };
+  const hash = { together: true, each: (batch: Batch) => batch.hash(crew) };
+  const hear = { each: (batch: Batch) => root!.update(batch.allDigests) };
   await convey(ring, take, [
-    { each: write },
+    ...(root === undefined ? [] : [hash, hear]),
+    { each: use },
     { each: (batch) => checkpoint.passBatch(batch, chain.header) },
   ]);
   await chain.finish();
-  await disk.sync();
-  return result;
 }
 
 /** End of the run of blocks of one kind (data, zero, absent) that begins at `block`. */

@@ -92,7 +92,7 @@ Deno.test("rdiffBetween() writes the older blocks that differ, under the older h
   const older = drawDump("ab.de.", { generation: 1 });
   const newer = drawDump("aXYd.Z", { generation: 2 });
   const { rdiff, result } = await between(older, newer);
-  assertEquals(result, { blocks: 6, records: 4 });
+  assertEquals(result, { blocks: 6, records: 4, zeroRecords: 2 });
   assertEquals(rdiff.bytes, drawRdiff("_b._e.", { generation: 1 }).bytes);
 });
 

@@ -31,7 +31,13 @@ Deno.test("dumpFull() pads the last block and keeps the exact capacity", async (
 
 Deno.test("dumpChanged() writes the new generation and the way back", async () => {
   const { dump, digest, rdiff, result } = await changed("ab.de.", "aX.Y.z");
-  assertEquals(result, { blocks: 6, zeroBlocks: 2, blocksRead: 6, changedBlocks: 4 });
+  assertEquals(result, {
+    blocks: 6,
+    zeroBlocks: 2,
+    blocksRead: 6,
+    changedBlocks: 4,
+    changedFromZeroBlocks: 1,
+  });
   assertEquals(dump.bytes, drawDump("aX.Y.z", { generation: 1 }).bytes);
   assertEquals(digest.bytes, drawDigest("aX.Y.z", { generation: 1 }).bytes);
   assertEquals(rdiff.bytes, drawRdiff("_b_de.").bytes);
@@ -46,7 +52,13 @@ Deno.test("dumpChanged() of a disk that did not change writes an rdiff without r
 Deno.test("dumpChanged() with a bitmap reads the blocks that it names and no other", async () => {
   const { dump, rdiff, result, disk } = await changed("abcdef", "aXcdYf", { bits: [1, 2, 4] });
   assertEquals(disk.reads, [{ start: 512, end: 3 * 512 }, { start: 4 * 512, end: 5 * 512 }]);
-  assertEquals(result, { blocks: 6, zeroBlocks: 0, blocksRead: 3, changedBlocks: 2 });
+  assertEquals(result, {
+    blocks: 6,
+    zeroBlocks: 0,
+    blocksRead: 3,
+    changedBlocks: 2,
+    changedFromZeroBlocks: 0,
+  });
   assertEquals(dump.bytes, drawDump("aXcdYf", { generation: 1 }).bytes);
   assertEquals(rdiff.bytes, drawRdiff("_b__e_").bytes);
 });

@@ -113,7 +113,7 @@ Deno.test("restore() refuses data behind the capacity, and proveReadable() finds
   const dump = drawDump("ab", { capacityBytes: 1023 });
   const core = await Core.load();
   const proved = await assertRejects(
-    async () => proveReadable(core, await openChain(core, dump)),
+    async () => proveReadable(core, { chain: await openChain(core, dump) }),
     FormatError,
   );
   assertStringIncludes(proved.message, "zeros behind the capacity of 1023 bytes in block 1");
@@ -123,7 +123,7 @@ Deno.test("restore() refuses data behind the capacity, and proveReadable() finds
 Deno.test("proveReadable() finds an archive that is not whole", async () => {
   const cut = drawDump("ab", { blockCount: 3 });
   const core = await Core.load();
-  await assertRejects(async () => proveReadable(core, await openChain(core, cut)), FormatError);
+  await assertRejects(async () => proveReadable(core, { chain: await openChain(core, cut) }), FormatError);
 });
 
 Deno.test("restore() syncs the disk after the last write", async () => {

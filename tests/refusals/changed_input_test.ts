@@ -50,5 +50,6 @@ Deno.test("A previous dump that changes while it is read is refused, and nothing
     "0.digest",
     "0.dump",
     "0.raw",
+    "0.seal.json",
   ]);
 });

@@ -1,0 +1,315 @@
+/**
+ * The seal of a generation (FORMAT.md, "Seal"): a small JSON file beside its archives that tells what they must be. With it a
+ * file that was cut between two records, exchanged, or left out of a chain is found without reading a block.
+ */
+
+import { type FormatError, formatError } from "../errors.ts";
+import { MAX_BLOCK_BYTES, SECTOR_BYTES } from "./header.ts";
+
+/** What a file of a generation is. */
+export type Role = "dump" | "digest" | "rdiff";
+
+/** A generation as others refer to it. */
+export interface SealedGeneration {
+  /** Its time stamp, as `formatTimeStamp` writes it. */
+  time: string;
+  /**
+   * SHA-256 in hexadecimal digits over the MD5s of all blocks in order, 16 zero bytes for a zero block; `null` where it was
+   * not computed.
+   */
+  root: string | null;
+}
+
+/** A file beside the seal. */
+export interface SealedFile {
+  role: Role;
+  /** Its name in the folder of the seal. */
+  name: string;
+  /** Its length. */
+  bytes: number;
+  /** SHA-256 of the file as it lies there, compressed or not: what `sha256sum` prints. */
+  sha256: string;
+  /** Records with content, or with an MD5. */
+  dataRecords: number;
+  /** Records of zero blocks. */
+  zeroRecords: number;
+  /** Of an rdiff: the newer generation that it begins at, `null` if that was not known; and the older one it leads to. */
+  from?: SealedGeneration | null;
+  to?: SealedGeneration;
+}
+
+/** What a sample of the blocks that a bitmap calls unchanged has shown. */
+export interface SealedAudit {
+  /** Share that was asked for; absent for the default sample. */
+  percent?: number;
+  unchangedBlocks: number;
+  sampledBlocks: number;
+  /** Of the sample, blocks that had changed nevertheless, and the first of them. */
+  differingBlocks: number;
+  firstDifferingBlock?: number;
+  /** Seed of the sample; absent where there was none to draw. */
+  seed?: string;
+  result: "agrees" | "differs" | "skipped";
+}
+
+/** All that a seal says. */
+export interface Seal extends SealedGeneration {
+  /** The program and its version. */
+  program: string;
+  /** 32 hexadecimal digits. */
+  series: string;
+  capacityBytes: number;
+  blockBytes: number;
+  blockCount: number;
+  /** The mode or command that was asked for and what was done, with the reason if that is another one. */
+  mode: { asked: string; done: string; reason?: string };
+  /** What tells the disk apart from others: path, format, CID, UUID, virtual machine, snapshot, change id. */
+  source: Record<string, string>;
+  audit?: SealedAudit;
+  files: SealedFile[];
+}
+
+/** A seal ends so, behind the name of the generation. */
+export const SEAL_SUFFIX = ".seal.json";
+/** A seal takes some kilobytes. */
+export const MAX_SEAL_BYTES = 256 * 1024;
+
+const VERSION = 1;
+const MAX_FILES = 64;
+const MAX_SOURCE_FIELDS = 64;
+const MAX_TEXT = 4096;
+
+/** The seal of the generation that `name` belongs to: `mon.seal.json` for `mon.dump.zst`, `mon.digest` and the like. */
+export function sealNameOf(name: string): string {
+  return name.replace(/(?<=.)\.(gz|zst)$/, "").replace(/(?<=.)\.(dump|digest|rdiff)$/, "") + SEAL_SUFFIX;
+}
+
+/**
+ * The bytes of the file. They end with their own SHA-256, so that damage of the seal is not taken for damage of the archives.
+ */
+export async function sealBytes(seal: Seal): Promise<Uint8Array<ArrayBuffer>> {
+  const { program, series, time, root, capacityBytes, blockBytes, blockCount } = seal;
+  const { mode, source, audit, files } = seal;
+  const body = {
+    vmdkbkpSeal: VERSION,
+    program,
+    series,
+    time,
+    capacityBytes,
+    blockBytes,
+    blockCount,
+    root,
+    mode,
+    source,
+    ...(audit === undefined ? {} : { audit }),
+    files,
+  };
+  return await closed(body);
+}
+
+/**
+ * Reads a seal.
+ *
+ * @param bytes the whole file, or at least one byte more than {@linkcode MAX_SEAL_BYTES} of it
+ * @throws {FormatError} if it is not one, was damaged, or is of a later version
+ */
+export async function parseSeal(bytes: Uint8Array, path: string): Promise<Seal> {
+  if (bytes.length > MAX_SEAL_BYTES) {
+    throw formatError("seal", { path, expected: `at most ${MAX_SEAL_BYTES} bytes`, found: "more" });
+  }
+  const body = parseJson(bytes, path);
+  const version = body.vmdkbkpSeal;
+  if (version !== VERSION) {
+    throw formatError("seal", {
+      path,
+      expected: `version ${VERSION}`,
+      found: JSON.stringify(version) ?? "none",
+    });
+  }
+  const { sha256, ...rest } = body;
+  const written = await closed(rest).catch((cause) => {
+    // Nested a hundred thousand times, it is more than can be written.
+    throw formatError("seal", { path, expected: "a seal", found: "something else" }, { cause });
+  });
+  // Only what is written is read: a seal that says the same in other bytes was not made by this program.
+  const at = firstDifference(bytes, written);
+  if (at !== undefined) {
+    const found = `"sha256": ${JSON.stringify(sha256) ?? "none"}, or another text in front of it`;
+    throw formatError("seal", { path, offsetBytes: at, expected: "a seal as it was written", found });
+  }
+  return new Fields(rest, path).seal();
+}
+
+function parseJson(bytes: Uint8Array, path: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch (cause) {
+    const found = `something else (${(cause as Error).message})`;
+    throw formatError("seal", { path, expected: "JSON", found }, { cause });
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
+  throw formatError("seal", { path, expected: "a JSON object", found: "another value" });
+}
+
+/** The text of `body` with its SHA-256 as last member. */
+async function closed(body: Record<string, unknown>): Promise<Uint8Array<ArrayBuffer>> {
+  const encoder = new TextEncoder();
+  const open = JSON.stringify(body, null, 2).replace(/\n\}$/, ",\n");
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(open)));
+  const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return encoder.encode(`${open}  "sha256": "${hex}"\n}\n`);
+}
+
+function firstDifference(a: Uint8Array, b: Uint8Array): number | undefined {
+  const length = Math.max(a.length, b.length);
+  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return i;
+}
+
+const HASH = /^[0-9a-f]{64}$/;
+const SERIES = /^[0-9a-f]{32}$/;
+const TIME = /^[0-9]{4,}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}( summer time)?$/;
+// A file in the same folder: neither a way to somewhere else nor the folder.
+const NAME = /^(?!\.{1,2}$)[^/\0]{1,255}$/;
+
+/** Takes the values of an object one by one, each of its type and within its bounds. */
+class Fields {
+  readonly #value: Record<string, unknown>;
+  readonly #path: string;
+  readonly #where: string;
+
+  constructor(value: unknown, path: string, where = "") {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      throw fault(path, where, "an object", value);
+    }
+    this.#value = value as Record<string, unknown>;
+    this.#path = path;
+    this.#where = where;
+  }
+
+  seal(): Seal {
+    const blockBytes = this.integer("blockBytes", { min: SECTOR_BYTES, max: MAX_BLOCK_BYTES });
+    if (blockBytes % SECTOR_BYTES !== 0) throw this.#fault("blockBytes", "a multiple of 512");
+    const blockCount = this.integer("blockCount", { min: 1 });
+    const capacityBytes = this.integer("capacityBytes", { min: 1 });
+    if (Math.ceil(capacityBytes / blockBytes) !== blockCount) {
+      throw this.#fault("capacityBytes", `the bytes of ${blockCount} blocks of ${blockBytes}`);
+    }
+    return {
+      program: this.text("program"),
+      series: this.text("series", SERIES),
+      ...this.generation(),
+      capacityBytes,
+      blockBytes,
+      blockCount,
+      mode: this.object("mode").mode(),
+      source: this.object("source").texts(),
+      ...(this.has("audit") ? { audit: this.object("audit").audit() } : {}),
+      files: this.list("files").map((fields) => fields.file(blockCount)),
+    };
+  }
+
+  generation(): SealedGeneration {
+    const root = this.#value.root === null ? null : this.text("root", HASH);
+    return { time: this.text("time", TIME), root };
+  }
+
+  mode(): Seal["mode"] {
+    const { asked, done } = { asked: this.text("asked"), done: this.text("done") };
+    return this.has("reason") ? { asked, done, reason: this.text("reason") } : { asked, done };
+  }
+
+  audit(): SealedAudit {
+    const unchangedBlocks = this.integer("unchangedBlocks");
+    const sampledBlocks = this.integer("sampledBlocks", { max: unchangedBlocks });
+    const percent = this.#value.percent;
+    if (this.has("percent") && !(typeof percent === "number" && percent >= 0 && percent <= 100)) {
+      throw this.#fault("percent", "a number from 0 to 100");
+    }
+    return {
+      ...(this.has("percent") ? { percent: percent as number } : {}),
+      unchangedBlocks,
+      sampledBlocks,
+      differingBlocks: this.integer("differingBlocks", { max: sampledBlocks }),
+      ...(this.has("firstDifferingBlock")
+        ? { firstDifferingBlock: this.integer("firstDifferingBlock") }
+        : {}),
+      ...(this.has("seed") ? { seed: this.text("seed") } : {}),
+      result: this.text("result", /^(agrees|differs|skipped)$/) as SealedAudit["result"],
+    };
+  }
+
+  file(blockCount: number): SealedFile {
+    const role = this.text("role", /^(dump|digest|rdiff)$/) as Role;
+    const dataRecords = this.integer("dataRecords", { max: blockCount });
+    const zeroRecords = this.integer("zeroRecords", { max: blockCount - dataRecords });
+    if (role !== "rdiff" && dataRecords + zeroRecords !== blockCount) {
+      throw this.#fault("dataRecords", `${blockCount} records in all`);
+    }
+    return {
+      role,
+      name: this.text("name", NAME),
+      bytes: this.integer("bytes", { min: 1 }),
+      sha256: this.text("sha256", HASH),
+      dataRecords,
+      zeroRecords,
+      ...(role !== "rdiff" ? {} : {
+        from: this.#value.from === null ? null : this.object("from").generation(),
+        to: this.object("to").generation(),
+      }),
+    };
+  }
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.#value, name);
+  }
+
+  text(name: string, form: RegExp = /^/): string {
+    const value = this.#value[name];
+    if (typeof value !== "string" || value.length > MAX_TEXT || !form.test(value)) {
+      throw this.#fault(name, form.source === "^" ? `a text of at most ${MAX_TEXT} characters` : `${form}`);
+    }
+    return value;
+  }
+
+  integer(name: string, { min = 0, max = Number.MAX_SAFE_INTEGER } = {}): number {
+    const value = this.#value[name];
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
+      throw this.#fault(name, `an integer from ${min} to ${max}`);
+    }
+    return value;
+  }
+
+  texts(): Record<string, string> {
+    const names = Object.keys(this.#value);
+    if (names.length > MAX_SOURCE_FIELDS) {
+      throw fault(this.#path, this.#where, `${MAX_SOURCE_FIELDS} texts`, names);
+    }
+    return Object.fromEntries(names.map((name) => [name, this.text(name)]));
+  }
+
+  object(name: string): Fields {
+    return new Fields(this.#value[name], this.#path, `${this.#where}${name}.`);
+  }
+
+  list(name: string): Fields[] {
+    const value = this.#value[name];
+    if (!Array.isArray(value) || value.length > MAX_FILES) {
+      throw this.#fault(name, `a list of at most ${MAX_FILES}`);
+    }
+    return value.map((item, i) => new Fields(item, this.#path, `${this.#where}${name}[${i}].`));
+  }
+
+  #fault(name: string, expected: string): FormatError {
+    return fault(this.#path, this.#where + name, expected, this.#value[name]);
+  }
+}
+
+function fault(path: string, where: string, expected: string, value: unknown): FormatError {
+  const text = JSON.stringify(value) ?? "nothing";
+  return formatError("seal", {
+    path,
+    expected: `${where.replace(/\.$/, "")}: ${expected}`,
+    found: text.length > 80 ? `${text.slice(0, 80)}...` : text,
+  });
+}

@@ -1,0 +1,21 @@
+/** SHA-256 of a stream, for seals. */
+
+import type { StreamHash } from "./plain.ts";
+
+/** A hash under way. */
+export interface Sha256 extends StreamHash {
+  update(bytes: Uint8Array): void;
+  /** The hash as 64 hexadecimal digits; nothing can be added any more. */
+  hex(): string;
+}
+
+/**
+ * Begins a hash. `node:crypto` has the processor's instructions for it: 1500 MiB/s, where hash-wasm makes 306 of SHA-256 and
+ * 573 of BLAKE3; and what it computes, `sha256sum` verifies on a machine that has nothing else.
+ */
+export async function createSha256(): Promise<Sha256> {
+  // Takes 70 ms to load on Deno 2.9.
+  const { createHash } = await import("node:crypto");
+  const hash = createHash("sha256");
+  return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") };
+}

@@ -1,0 +1,62 @@
+/** Results as JUnit XML: what CI systems show. */
+
+/** One thing that was tested. */
+export interface TestCase {
+  name: string;
+  /** Why it failed. */
+  failure?: string;
+  /** Why it could not be tested. */
+  skipped?: string;
+}
+
+/** Things that were tested together. */
+export interface TestSuite {
+  name: string;
+  cases: readonly TestCase[];
+  /** More to know, for people. */
+  output?: string;
+}
+
+/** The file. Attributes as Jenkins and GitLab read them. */
+export function junitXml(suites: readonly TestSuite[], { seconds }: { seconds: number }): string {
+  const all = suites.flatMap(({ cases }) => cases);
+  const counts = countsOf(all);
+  const lines = ['<?xml version="1.0" encoding="UTF-8"?>'];
+  lines.push(`<testsuites name="vmdkbkp check"${counts} time="${seconds.toFixed(3)}">`);
+  for (const { name, cases, output } of suites) {
+    lines.push(`  <testsuite name="${escape(name)}"${countsOf(cases)}>`);
+    for (const { name: caseName, failure, skipped } of cases) {
+      const open = `    <testcase classname="${escape(name)}" name="${escape(caseName)}"`;
+      if (failure !== undefined) lines.push(`${open}><failure message="${escape(failure)}"/></testcase>`);
+      else if (skipped !== undefined) {
+        lines.push(`${open}><skipped message="${escape(skipped)}"/></testcase>`);
+      } else lines.push(`${open}/>`);
+    }
+    if (output) lines.push(`    <system-out>${escape(output)}</system-out>`);
+    lines.push("  </testsuite>");
+  }
+  lines.push("</testsuites>", "");
+  return lines.join("\n");
+}
+
+function countsOf(cases: readonly TestCase[]): string {
+  const failures = cases.filter(({ failure }) => failure !== undefined).length;
+  const skipped =
+    cases.filter(({ failure, skipped }) => failure === undefined && skipped !== undefined).length;
+  return ` tests="${cases.length}" failures="${failures}" errors="0" skipped="${skipped}"`;
+}
+
+const ENTITIES: Record<string, string> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "\n": "&#10;",
+};
+
+/** XML 1.0 has no way to write most control characters. */
+function escape(text: string): string {
+  return text.toWellFormed()
+    .replace(/[\p{Cc}\ufffe\uffff]/gu, (character) => "\t\n\r".includes(character) ? character : "\ufffd")
+    .replace(/[&<>"\n]/g, (character) => ENTITIES[character]);
+}

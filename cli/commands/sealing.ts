@@ -1,0 +1,207 @@
+/** Makes the seals of what a command writes: one in each folder, beside the files. */
+
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
+import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
+import {
+  type Role,
+  type Seal,
+  SEAL_SUFFIX,
+  sealBytes,
+  type SealedAudit,
+  type SealedFile,
+  type SealedGeneration,
+  sealNameOf,
+} from "../archive/seal.ts";
+import { formatTimeStamp } from "../archive/time_stamp.ts";
+import { FormatError, MismatchError, UsageError } from "../errors.ts";
+import { VERSION } from "../version.ts";
+import { readSeal } from "./seals.ts";
+
+/** What a file that is written is, and where. */
+export interface SealedOutput {
+  role: Role;
+  path: string;
+}
+
+/** What became of it. */
+export interface WrittenFile {
+  dataRecords: number;
+  zeroRecords: number;
+  /** Of an rdiff. */
+  from?: SealedGeneration | null;
+  to?: SealedGeneration;
+}
+
+/** What is known when all is written. */
+export interface Outcome {
+  root: string | null;
+  mode: Seal["mode"];
+  source?: Seal["source"];
+  audit?: SealedAudit;
+  /** By the paths of the files. */
+  written: Record<string, WrittenFile>;
+}
+
+/** What is needed of the session. */
+interface Files {
+  readonly isForced: boolean;
+  isFile(path: string): boolean;
+  /** Length and SHA-256 of an output that is a regular file and was written to its end. */
+  stored(path: string): { bytes: number; sha256: string } | undefined;
+  openSeal(path: string, options: { replace: boolean }): (bytes: Uint8Array<ArrayBuffer>) => void;
+}
+
+/** A seal to be made. */
+interface Planned {
+  path: string;
+  outputs: SealedOutput[];
+  /** A seal of the same generation that lies there already: its other files stay in it. */
+  present?: Seal;
+  write: (bytes: Uint8Array<ArrayBuffer>) => void;
+}
+
+/** The seal has the name of the first of these. */
+const ORDER: readonly Role[] = ["dump", "digest", "rdiff"];
+
+/** The seals of one run. */
+export class Sealing {
+  readonly #files: Files;
+  readonly #header: DumpHeader;
+  readonly #planned: readonly Planned[];
+
+  private constructor(files: Files, header: DumpHeader, planned: readonly Planned[]) {
+    this.#files = files;
+    this.#header = header;
+    this.#planned = planned;
+  }
+
+  /**
+   * Opens the seals of those of `outputs` that are regular files, before the work begins: what stands in the way is found
+   * now.
+   *
+   * @param header of the generation
+   * @throws {UsageError} if there is no name for a seal
+   */
+  static async begin(files: Files, header: DumpHeader, outputs: readonly SealedOutput[]): Promise<Sealing> {
+    const planned: Planned[] = [];
+    outputs = outputs.filter(({ path }) => files.isFile(path));
+    for (const folder of new Set(outputs.map(({ path }) => dirname(path)))) {
+      const here = ORDER.flatMap((role) =>
+        outputs.filter((output) => output.role === role && dirname(output.path) === folder)
+      );
+      const { path, present, isThere } = await placeFor(here, { files, header });
+      planned.push({ path, outputs: here, present, write: files.openSeal(path, { replace: isThere }) });
+    }
+    return new Sealing(files, header, planned);
+  }
+
+  /** The seals, for the report. */
+  get paths(): string[] {
+    return this.#planned.map(({ path }) => path);
+  }
+
+  /**
+   * Writes the seals; they get their names together with the files.
+   *
+   * @throws {MismatchError} if a seal that is there already says that the generation was another one
+   */
+  async complete({ root, mode, source = {}, audit, written }: Outcome): Promise<void> {
+    const { seriesId, time, capacityBytes, blockBytes, blockCount } = this.#header;
+    for (const { path, outputs, present, write } of this.#planned) {
+      if (present?.root != null && root !== null && present.root !== root) {
+        throw new MismatchError(
+          `Cannot seal "${
+            outputs[0].path
+          }": "${path}" says that the blocks of this generation have the root ` +
+            `${present.root}, ${root} is found`,
+        );
+      }
+      const files = outputs.map((output) => this.#file(output, written[output.path]));
+      const kept = (present?.files ?? []).filter(({ name }) => !files.some((file) => file.name === name));
+      const seal: Seal = {
+        program: `vmdkbkp ${VERSION}`,
+        series: formatSeriesId(seriesId),
+        time: formatTimeStamp(time),
+        root: root ?? present?.root ?? null,
+        capacityBytes,
+        blockBytes,
+        blockCount,
+        mode: present?.mode ?? mode,
+        source: present?.source ?? source,
+        ...(audit === undefined ? {} : { audit }),
+        files: [...files, ...kept],
+      };
+      write(await sealBytes(seal));
+    }
+  }
+
+  #file(
+    { role, path }: SealedOutput,
+    { dataRecords, zeroRecords, from = null, to }: WrittenFile,
+  ): SealedFile {
+    const { bytes, sha256 } = this.#files.stored(path)!;
+    const file = { role, name: basename(path), bytes, sha256, dataRecords, zeroRecords };
+    return role === "rdiff" ? { ...file, from, to } : file;
+  }
+}
+
+/** Where a seal goes. */
+interface Place {
+  path: string;
+  /** Something is there, which may go. */
+  isThere: boolean;
+  present?: Seal;
+}
+
+/**
+ * The name of the generation, or, where the seal of another one has that name, the whole name of the file.
+ *
+ * @throws {UsageError} if that is in use as well
+ */
+async function placeFor(
+  outputs: readonly SealedOutput[],
+  { files, header }: { files: Files; header: DumpHeader },
+): Promise<Place> {
+  const [{ path: first }] = outputs;
+  const own = sealNameOf(basename(first));
+  let inTheWay = "";
+  for (const name of new Set([own, basename(first) + SEAL_SUFFIX])) {
+    const path = join(dirname(first), name);
+    const present = await presentSeal(path, files);
+    if (present === undefined) return { path, isThere: existsAt(path) };
+    const kept = present.files.find((file) =>
+      !outputs.some((output) => basename(output.path) === file.name) &&
+      existsAt(join(dirname(path), file.name))
+    );
+    // A seal may go when the files that it was made for are gone, or are those that are replaced.
+    if (kept === undefined) return { path, isThere: true };
+    if (isOf(present, header)) return { path, isThere: true, present };
+    inTheWay ||= `"${path}" is the seal of "${kept.name}", which is of another generation`;
+  }
+  throw new UsageError(`Cannot seal "${first}": ${inTheWay}; choose another name for the output`);
+}
+
+/** A seal that can be read; one that cannot is in the way like any other file, unless it may be replaced. */
+async function presentSeal(path: string, { isForced }: Files): Promise<Seal | undefined> {
+  try {
+    return await readSeal(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || (error instanceof FormatError && isForced)) return undefined;
+    throw error;
+  }
+}
+
+function isOf(seal: Seal, header: DumpHeader): boolean {
+  return seal.series === formatSeriesId(header.seriesId) && seal.time === formatTimeStamp(header.time);
+}
+
+function existsAt(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

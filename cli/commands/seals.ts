@@ -1,0 +1,167 @@
+/** The seals beside files that are read: what each file must be, and how those of a list belong together. */
+
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
+import { formatSeriesId } from "../archive/header.ts";
+import {
+  MAX_SEAL_BYTES,
+  parseSeal,
+  type Seal,
+  SEAL_SUFFIX,
+  type SealedFile,
+  type SealedGeneration,
+  sealNameOf,
+} from "../archive/seal.ts";
+import { formatTimeStamp } from "../archive/time_stamp.ts";
+import { FormatError, MismatchError } from "../errors.ts";
+import type { Named } from "../pipeline/chain.ts";
+
+/** A file, the seal that names it, and its place there. */
+export interface Sealed {
+  /** The file as the user named it. */
+  path: string;
+  sealPath: string;
+  seal: Seal;
+  file: SealedFile;
+}
+
+/** Reads seals, each once. */
+export class Seals {
+  /** Seals that could not be read: none of their files is known to have one. */
+  readonly damaged: FormatError[] = [];
+  readonly #seals = new Map<string, Promise<Seal | undefined>>();
+
+  /** The entry of `path` in a seal of its folder: in the one with its name, if that has it. */
+  async of(path: string): Promise<Sealed | undefined> {
+    const folder = dirname(path);
+    const name = basename(path);
+    const own = sealNameOf(name);
+    const sealed = await this.#entry(path, join(folder, own));
+    if (sealed !== undefined) return sealed;
+    for (const other of namesOf(folder)) {
+      if (other === own) continue;
+      const sealed = await this.#entry(path, join(folder, other));
+      if (sealed !== undefined) return sealed;
+    }
+  }
+
+  /** The seal of a path; undefined if there is none, or it is damaged. */
+  read(sealPath: string): Promise<Seal | undefined> {
+    let seal = this.#seals.get(sealPath);
+    if (seal === undefined) this.#seals.set(sealPath, seal = this.#read(sealPath));
+    return seal;
+  }
+
+  async #entry(path: string, sealPath: string): Promise<Sealed | undefined> {
+    const seal = await this.read(sealPath);
+    const file = seal?.files.find(({ name }) => name === basename(path));
+    return file && { path, sealPath, seal: seal!, file };
+  }
+
+  async #read(sealPath: string): Promise<Seal | undefined> {
+    try {
+      return await readSeal(sealPath);
+    } catch (error) {
+      if (error instanceof FormatError) this.damaged.push(error);
+      else if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+/** Reads one seal. @throws {FormatError} if it is none or was damaged */
+export async function readSeal(path: string): Promise<Seal> {
+  using file = await Deno.open(path);
+  const bytes = new Uint8Array(MAX_SEAL_BYTES + 1);
+  let length = 0;
+  for (;;) {
+    const got = await file.read(bytes.subarray(length));
+    if (got === null || got === 0) break;
+    length += got;
+  }
+  return await parseSeal(bytes.subarray(0, length), path);
+}
+
+/** The seals of a folder, sorted; none if it cannot be listed. */
+function namesOf(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(SEAL_SUFFIX))
+      .sort();
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Compares what is known of an open archive without reading it.
+ *
+ * @param storedBytes length of the file; undefined for what has none
+ * @throws {MismatchError} if it is not the file that was sealed
+ */
+export function assertSealed(
+  { path, sealPath, seal, file }: Sealed,
+  { header }: Named,
+  storedBytes?: number,
+): void {
+  const differs = (what: string, wanted: string | number, found: string | number) => {
+    if (wanted === found) return;
+    throw new MismatchError(
+      `Cannot use "${path}": it is not the file that "${sealPath}" was made for; ${what} ${wanted} is expected, ` +
+        `${found} is found`,
+    );
+  };
+  differs("a length in bytes of", file.bytes, storedBytes ?? file.bytes);
+  differs("the series", seal.series, formatSeriesId(header.seriesId));
+  differs("the time", (file.to ?? seal).time, formatTimeStamp(header.time));
+  differs("the number of blocks", seal.blockCount, header.blockCount);
+  differs("the block size", seal.blockBytes, header.blockBytes);
+  differs("the capacity", seal.capacityBytes, header.capacityBytes ?? seal.capacityBytes);
+}
+
+/** The generation that a sealed dump, digest or rdiff leads to. */
+export function generationOf({ seal, file }: Sealed): SealedGeneration {
+  return file.to ?? { time: seal.time, root: seal.root };
+}
+
+/**
+ * A list of archives, newest first, as far as they have seals.
+ *
+ * @throws {MismatchError} if an rdiff does not begin where the archive in front of it leads to
+ */
+export function assertLinked(
+  list: readonly { path: string; header: Named["header"]; sealed?: Sealed }[],
+): void {
+  for (let i = 1; i < list.length; i++) {
+    const [newer, older] = [list[i - 1], list[i]];
+    const from = older.sealed?.file.from;
+    if (from === undefined || from === null) continue;
+    const reached = newer.sealed === undefined
+      ? { time: formatTimeStamp(newer.header.time), root: null }
+      : generationOf(newer.sealed);
+    if (from.time === reached.time && isSameRoot(from.root, reached.root)) continue;
+    throw new MismatchError(
+      `Cannot combine archives: "${older.path}" leads back from the generation of ${describe(from)}, ` +
+        `"${newer.path}" is of ${
+          describe(reached)
+        }; an archive between them is missing, or one is of another disk`,
+    );
+  }
+}
+
+/** @throws {MismatchError} if blocks that were read are not those of the generation that a seal tells of */
+export function assertRoot(sealed: Sealed | undefined, root: string): void {
+  const wanted = sealed && generationOf(sealed).root;
+  if (!wanted || wanted === root) return;
+  throw new MismatchError(
+    `Cannot use "${sealed.path}": "${sealed.sealPath}" says that the blocks of its generation have the root ` +
+      `${wanted}, ${root} is found`,
+  );
+}
+
+function isSameRoot(a: string | null, b: string | null): boolean {
+  return a === null || b === null || a === b;
+}
+
+function describe({ time, root }: SealedGeneration): string {
+  return root === null ? time : `${time} (root ${root.slice(0, 12)})`;
+}

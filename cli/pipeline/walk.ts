@@ -1,0 +1,67 @@
+/** Archives read for their structure alone: which records they have, and that they are whole. */
+
+import type { StreamHash } from "../archive/plain.ts";
+import type { Core } from "../core.ts";
+import type { DigestReader, DumpReader } from "./archive_reader.ts";
+import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
+import { Checkpoint, type RunOptions } from "./run.ts";
+
+/** Records of an archive. */
+export interface RecordCounts {
+  dataRecords: number;
+  zeroRecords: number;
+}
+
+/**
+ * Walks from record to record of a dump or rdiff to its end; the blocks of a plain file are passed over without being read.
+ *
+ * @throws {FormatError} if it is damaged or not whole
+ */
+export async function walkRecords(
+  core: Core,
+  reader: DumpReader,
+  options: RunOptions = {},
+): Promise<RecordCounts> {
+  const { header } = reader;
+  const checkpoint = new Checkpoint(options);
+  const batch = new Batch(core, header.blockBytes, SMALL_BATCH_BYTES);
+  for (let first = 0; batch.start(first, header.blockCount); first = Math.max(batch.end, reader.nextBlock)) {
+    // What has a place in the table already is passed over.
+    batch.table.fill(core.ZERO, 0, batch.count);
+    await reader.take(batch);
+    await checkpoint.passBatch(batch, header);
+  }
+  await reader.finish();
+  return { dataRecords: reader.dataRecords, zeroRecords: reader.records - reader.dataRecords };
+}
+
+/** MD5s that are taken at a time. */
+const DIGESTS = 65536;
+
+/**
+ * Reads a digest to its end; `root` hears all its MD5s.
+ *
+ * @throws {FormatError} if it is damaged or not whole
+ */
+export async function walkDigest(
+  core: Core,
+  { digest, root }: { digest: DigestReader; root: StreamHash },
+  options: RunOptions = {},
+): Promise<RecordCounts> {
+  const { blockCount, blockBytes } = digest.header;
+  const checkpoint = new Checkpoint(options);
+  const ptr = core.alloc(DIGESTS * core.DIGEST_SIZE);
+  const words = core.words(ptr, DIGESTS * 4);
+  let zeroRecords = 0;
+  for (let first = 0; first < blockCount; first += DIGESTS) {
+    const count = Math.min(DIGESTS, blockCount - first);
+    await digest.take(ptr, count);
+    root.update(core.bytes(ptr, count * core.DIGEST_SIZE));
+    for (let at = 0; at < count * 4; at += 4) {
+      if ((words[at] | words[at + 1] | words[at + 2] | words[at + 3]) === 0) zeroRecords++;
+    }
+    await checkpoint.pass({ doneBlocks: first + count, totalBlocks: blockCount, blockBytes });
+  }
+  await digest.finish();
+  return { dataRecords: blockCount - zeroRecords, zeroRecords };
+}
