@@ -9,6 +9,7 @@ const CASES: Record<string, number> = {
   rdiff: 3000,
   digest: 5000,
   bitmap: 20_000,
+  seal: 5000,
   gzip: 8000,
   zstd: 5000,
   disk: 1000,

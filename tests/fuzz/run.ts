@@ -13,6 +13,7 @@ import { ArchiveSubject } from "./archives.ts";
 import { BitmapSubject } from "./bitmaps.ts";
 import { DiskSubject } from "./disks.ts";
 import { GzipSubject } from "./gzip.ts";
+import { SealSubject } from "./seals.ts";
 import type { Subject } from "./subject.ts";
 import { AllocationLimit, Watchdog } from "./watch.ts";
 import { ZstdSubject } from "./zstd.ts";
@@ -23,6 +24,7 @@ export const SUBJECTS: Record<string, () => Subject | Promise<Subject>> = {
   rdiff: () => ArchiveSubject.create("rdiff"),
   digest: () => ArchiveSubject.create("digest"),
   bitmap: () => new BitmapSubject(),
+  seal: () => new SealSubject(),
   gzip: () => GzipSubject.create(),
   zstd: () => ZstdSubject.create(),
   disk: () => new DiskSubject(),

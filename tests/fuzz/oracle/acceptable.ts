@@ -6,7 +6,7 @@ export class NotAcceptable extends Error {
 }
 
 /** @throws {NotAcceptable} unless the format's condition holds */
-export function demand(condition: boolean): void {
+export function demand(condition: boolean): asserts condition {
   if (!condition) throw new NotAcceptable();
 }
 
