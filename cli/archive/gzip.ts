@@ -108,7 +108,8 @@ async function requireMagic(file: PlainSource, isPromised: boolean): Promise<voi
 /** Where in a file something is. */
 type Place = Pick<PlainSource, "path" | "offsetBytes">;
 
-function believable(own?: OwnHeader): OwnHeader | undefined {
+/** The header of an own member, if its lengths are such as to read it whole. */
+export function believable(own?: OwnHeader): OwnHeader | undefined {
   if (own === undefined || own.memberLen <= HEADER_LEN + TRAILER_LEN) return undefined;
   return Math.max(own.memberLen, own.contentLen) <= MAX_WHOLE_BYTES ? own : undefined;
 }
@@ -139,9 +140,13 @@ async function gunzipOwnMember(
 
 /**
  * Decodes one member of any origin and length. pako's inflate is a port of zlib that tells where a member ends to the byte,
- * which the streams of `node:zlib` do not; it verifies CRC-32 and length.
+ * which the streams of `node:zlib` do not; it verifies CRC-32 and length. If `isTolerant`, what came of it before damage is
+ * yielded before that is thrown.
  */
-async function* gunzipForeignMember(file: PlainSource): AsyncGenerator<Uint8Array, void> {
+export async function* gunzipForeignMember(
+  file: PlainSource,
+  { isTolerant = false } = {},
+): AsyncGenerator<Uint8Array, void> {
   const startBytes = file.offsetBytes;
   // Here, since own members do without it.
   const { Z_BUF_ERROR, Z_NO_FLUSH, Z_OK, Z_STREAM_END, zlibInflate, zlibInflateInit2, ZStream } =
@@ -159,6 +164,7 @@ async function* gunzipForeignMember(file: PlainSource): AsyncGenerator<Uint8Arra
     const isStalled = stream.input.length === 0 && stream.next_out === 0;
     await file.skip(stream.next_in);
     if (status !== Z_OK && status !== Z_STREAM_END && status !== Z_BUF_ERROR) {
+      if (isTolerant) yield stream.output.subarray(0, stream.next_out);
       throw damagedMember(file, stream.msg);
     }
     if (isStalled && status !== Z_STREAM_END) throw cutMember(file, startBytes);

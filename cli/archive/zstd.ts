@@ -33,7 +33,7 @@ import {
  * Longest frame, stored and as content, that is decoded in one call. Twice what is written, so that a later version may cut
  * more coarsely.
  */
-const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
+export const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
 
 /**
  * The same for one of many files that are open together: what is written today. Each has the content of a frame in memory
@@ -199,7 +199,8 @@ interface ListedFrame {
 /** Where in a file something is. */
 type Place = Pick<PlainSource, "path" | "offsetBytes">;
 
-interface FrameHeader {
+/** What the header of a frame tells. */
+export interface FrameHeader {
   /** Offset of the frame in the file. */
   startBytes: number;
   headerLen: number;
@@ -212,7 +213,7 @@ interface FrameHeader {
 }
 
 /** Reads the header that begins at the file's offset, magic included, and takes nothing. RFC 8878, 3.1.1.1. */
-async function readFrameHeader(file: PlainSource): Promise<FrameHeader> {
+export async function readFrameHeader(file: PlainSource): Promise<FrameHeader> {
   const startBytes = file.offsetBytes;
   const descriptor = (await peekAll(file, DESCRIPTOR_AT + 1, startBytes))[DESCRIPTOR_AT];
   const isSingleSegment = (descriptor & 0b100000) !== 0;
@@ -272,7 +273,7 @@ async function readBlockHeader(
 }
 
 /** Length of the frame in the file, checksum included; `undefined` if it or its content is longer than `maxBytes`. */
-async function walkFrame(
+export async function walkFrame(
   file: PlainSource,
   frame: FrameHeader,
   maxBytes: number,
@@ -326,7 +327,8 @@ async function decodeWhole(
   };
 }
 
-async function* decodeBlocks(
+/** Yields the content of the frame at the file's offset, block by block, and takes it off the file. */
+export async function* decodeBlocks(
   file: PlainSource,
   frame: FrameHeader,
   hash: XxHash64,

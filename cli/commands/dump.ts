@@ -39,9 +39,9 @@ export const command = newCommand("dump", {
   --mode incr  reads the blocks that a bitmap names
 
 diff and incr also write the rdiff that leads from the new dump back to the previous one.
-incr reads a random sample of the blocks that the bitmap calls unchanged as well (--audit), and compares it with
-the previous digest: a bitmap that is wrong stops it.
-The seal (NAME.seal.json, beside the dump) tells what the files must be; check and restore compare them with it.
+incr reads a random sample of the blocks that the bitmap calls unchanged as well (--audit), and compares it
+with the previous digest: a bitmap that is wrong stops it.
+The seal (NAME.seal.json, beside the dump) tells what the files must be: check and restore go by it.
 Archives whose name ends in .gz or .zst are compressed. "-" is standard input or output.
 
 Disks of a server (--remote), and with --libdir those of this machine, are read through VMware's disk library.`,

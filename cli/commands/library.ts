@@ -7,7 +7,7 @@ import { type FoundLibrary, LIBDIR_VARIABLE, libraryIn, placesFor } from "../dis
 import { addStats, type LibraryEvent, type SessionSetup } from "../disks/vddk/session.ts";
 import { LibraryProcess } from "../disks/vddk/process.ts";
 import { DiskLibraryError, UsageError } from "../errors.ts";
-import { temporaryName } from "../files/outputs.ts";
+import { temporaryName } from "../files/hidden_names.ts";
 import { deniedFlags, type LibraryOptions } from "./library_options.ts";
 import { flagOf } from "./options.ts";
 import { readPassword } from "./password.ts";

@@ -50,7 +50,7 @@ interface Files {
   isFile(path: string): boolean;
   /** Length and SHA-256 of an output that is a regular file and was written to its end. */
   stored(path: string): { bytes: number; sha256: string } | undefined;
-  openSeal(path: string, options: { replace: boolean }): (bytes: Uint8Array<ArrayBuffer>) => void;
+  openSeal(path: string, options: { replace: boolean }): Promise<(bytes: Uint8Array) => void>;
 }
 
 /** A seal to be made. */
@@ -59,7 +59,7 @@ interface Planned {
   outputs: SealedOutput[];
   /** A seal of the same generation that lies there already: its other files stay in it. */
   present?: Seal;
-  write: (bytes: Uint8Array<ArrayBuffer>) => void;
+  write: (bytes: Uint8Array) => void;
 }
 
 /** The seal has the name of the first of these. */
@@ -92,7 +92,8 @@ export class Sealing {
         outputs.filter((output) => output.role === role && dirname(output.path) === folder)
       );
       const { path, present, isThere } = await placeFor(here, { files, header });
-      planned.push({ path, outputs: here, present, write: files.openSeal(path, { replace: isThere }) });
+      const write = await files.openSeal(path, { replace: isThere });
+      planned.push({ path, outputs: here, present, write });
     }
     return new Sealing(files, header, planned);
   }

@@ -12,7 +12,7 @@ import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
 import { EXIT, UsageError } from "../errors.ts";
-import { Outputs } from "../files/outputs.ts";
+import { Outputs, settleFile } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain, type Named } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
@@ -147,6 +147,7 @@ export class Session implements Disposable, AsyncDisposable {
         throw new UsageError('"-" can be used only once');
       }
     }
+    for (const path of paths.inputs) if (path !== STREAM) await settleFile(path);
     const session = new Session(await Core.load(), options, paths);
     if (Deno.env.has(THREADS_VARIABLE)) await session.#crew.start();
     else if (hasMuchToCompress(paths)) session.#crew.expectWork();
@@ -250,7 +251,7 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** Opens an archive or a digest for writing; complete with {@linkcode commit}. */
   async sink(path: string, options: { level?: string } = {}): Promise<ByteSink> {
-    const file = path === STREAM ? Deno.stdout : this.#outputs.open(path);
+    const file = path === STREAM ? Deno.stdout : await this.#outputs.open(path);
     const hash = file !== Deno.stdout && (file as Deno.FsFile).statSync().isFile
       ? await createSha256()
       : undefined;
@@ -281,8 +282,8 @@ export class Session implements Disposable, AsyncDisposable {
   }
 
   /** Opens a seal, which may `replace` another one; returns what writes it. */
-  openSeal(path: string, { replace }: { replace: boolean }): (bytes: Uint8Array<ArrayBuffer>) => void {
-    const file = this.#outputs.open(path, { replace: replace || this.isForced });
+  async openSeal(path: string, { replace }: { replace: boolean }): Promise<(bytes: Uint8Array) => void> {
+    const file = await this.#outputs.open(path, { replace: replace || this.isForced });
     return (bytes) => {
       for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
     };
@@ -290,7 +291,7 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** Writes a small plain file whole; complete with {@linkcode commit}. */
   async writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-    using sink = new PlainSink(path, path === STREAM ? Deno.stdout : this.#outputs.open(path));
+    using sink = new PlainSink(path, path === STREAM ? Deno.stdout : await this.#outputs.open(path));
     await sink.write(bytes);
     await sink.finish();
   }
@@ -316,9 +317,9 @@ export class Session implements Disposable, AsyncDisposable {
     return { ahead: this.#crew.ahead(), pack: (given) => this.#crew.run({ kind: "packGrains", given }) };
   }
 
-  /** Opens a file that becomes a disk. */
-  openOutput(path: string): Deno.FsFile {
-    return this.#outputs.open(path);
+  /** Opens a file that becomes a disk: its mode is what the user gives new files, since a hypervisor is to read it. */
+  openOutput(path: string): Promise<Deno.FsFile> {
+    return this.#outputs.open(path, { mode: 0o666 });
   }
 
   /** Gives the outputs their names. */

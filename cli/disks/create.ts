@@ -14,6 +14,9 @@ import type { GrainPacking } from "./vmdk_stream_create.ts";
 /** Kinds of disks that are made. */
 export type NewDiskFormat = "raw" | NewVmdkFormat;
 
+/** Gets a final name and returns an empty file, open for reading and writing, that will have it. */
+export type OpenOutput = (path: string) => Deno.FsFile | Promise<Deno.FsFile>;
+
 /** The new disk. */
 export interface CreateOptions {
   /** At least 1; for a VMDK a multiple of 512, up to 64 TiB. */
@@ -41,8 +44,7 @@ const FORMATS: Readonly<Record<string, NewDiskFormat>> = {
  * descriptor, so that files renamed in the order of opening show the descriptor last. A sparse VMDK is written from its
  * beginning to its end, and is one when `sync` has come back, not before.
  *
- * `openOutput` gets a final name and returns an empty file, open for reading and writing, that will have it; the file
- * stays the caller's to close.
+ * The files that `openOutput` returns stay the caller's to close.
  * @throws {UsageError} if the name says no kind, or the kind cannot have the capacity
  *
  * @example
@@ -64,7 +66,7 @@ const FORMATS: Readonly<Record<string, NewDiskFormat>> = {
 export async function createDisk(
   path: string,
   options: CreateOptions,
-  openOutput: (path: string) => Deno.FsFile,
+  openOutput: OpenOutput,
 ): Promise<WritableDisk> {
   const { capacityBytes, adapterType, metadata = new Map(), packing } = options;
   const format = options.format ?? FORMATS[extname(path).toLowerCase()];
@@ -73,7 +75,7 @@ export async function createDisk(
       `Cannot create disk "${path}": the name must end in .vmdk (a flat VMDK), .raw or .img (a raw disk)`,
     );
   }
-  if (format === "raw") return createRawDisk(openOutput(path), { path, capacityBytes });
+  if (format === "raw") return createRawDisk(await openOutput(path), { path, capacityBytes });
 
   refuseForVmdk(path, capacityBytes);
   const cid = options.cid ?? cidOf(metadata) ?? drawCid();
@@ -81,12 +83,12 @@ export async function createDisk(
   switch (format) {
     case "monolithicFlat":
     case "vmfs":
-      return createFlatVmdk(path, { ...disk, createType: format });
+      return await createFlatVmdk(path, { ...disk, createType: format });
     // Loaded for those alone who want them.
     case "monolithicSparse":
-      return (await import("./vmdk_sparse_create.ts")).createSparseVmdk(path, disk);
+      return await (await import("./vmdk_sparse_create.ts")).createSparseVmdk(path, disk);
     case "streamOptimized":
-      return (await import("./vmdk_stream_create.ts")).createStreamVmdk(path, { ...disk, packing });
+      return await (await import("./vmdk_stream_create.ts")).createStreamVmdk(path, { ...disk, packing });
   }
 }
 

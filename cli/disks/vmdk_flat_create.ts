@@ -1,6 +1,7 @@
 /** A new flat VMDK: a descriptor and one file with the bytes of the disk. ESXi wants it to be called `vmfs`. */
 
 import { basename } from "@std/path/posix/basename";
+import type { OpenOutput } from "./create.ts";
 import type { WritableDisk } from "./disk.ts";
 import { createImage, type ImageFile } from "./image_file.ts";
 import { checkRange } from "./refusal.ts";
@@ -15,7 +16,7 @@ export interface NewFlatVmdk {
   adapterType: number;
   metadata: ReadonlyMap<string, string>;
   cid: number;
-  openOutput: (path: string) => Deno.FsFile;
+  openOutput: OpenOutput;
 }
 
 class FreshFlatVmdk implements WritableDisk {
@@ -77,9 +78,10 @@ class FreshFlatVmdk implements WritableDisk {
  * Makes the VMDK `path`, a name that ends in `.vmdk`; opens `X-flat.vmdk`, then `X.vmdk`.
  * @throws {UsageError} if the name or `metadata` cannot be written in a descriptor
  */
-export function createFlatVmdk(path: string, disk: NewFlatVmdk): WritableDisk {
+export async function createFlatVmdk(path: string, disk: NewFlatVmdk): Promise<WritableDisk> {
   const extentPath = path.replace(/\.vmdk$/i, "-flat.vmdk");
-  const data = createImage(disk.openOutput(extentPath), { path: extentPath, sizeBytes: disk.capacityBytes });
-  const descriptor = disk.openOutput(path);
+  const extent = await disk.openOutput(extentPath);
+  const data = createImage(extent, { path: extentPath, sizeBytes: disk.capacityBytes });
+  const descriptor = await disk.openOutput(path);
   return new FreshFlatVmdk(path, { data, descriptor, extentName: basename(extentPath) }, disk);
 }

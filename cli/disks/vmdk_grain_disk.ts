@@ -39,15 +39,18 @@ class FreshGrainVmdk implements WritableDisk, AsyncDisposable {
   #descriptor: Uint8Array;
   #complete = false;
 
-  constructor(path: string, disk: NewGrainVmdk, openFile: () => GrainFile) {
+  constructor(
+    path: string,
+    disk: NewGrainVmdk,
+    { file, descriptor }: { file: GrainFile; descriptor: Uint8Array },
+  ) {
     this.path = path;
     this.files = [path];
     this.format = disk.createType;
     this.capacityBytes = disk.capacityBytes;
     this.#disk = disk;
-    // What cannot be written is found before there is a file.
-    this.#descriptor = this.#describe(disk.metadata);
-    this.#file = openFile();
+    this.#descriptor = descriptor;
+    this.#file = file;
     this.#grains = new GrainCollector(path, this.#file);
   }
 
@@ -60,7 +63,7 @@ class FreshGrainVmdk implements WritableDisk, AsyncDisposable {
   /** Keys that every disk needs and `metadata` lacks are added. */
   writeMetadata(metadata: ReadonlyMap<string, string>): void {
     this.#assertOpen();
-    this.#descriptor = this.#describe(metadata);
+    this.#descriptor = describe(this.path, { ...this.#disk, metadata });
   }
 
   /** Completes the file; nothing can be written behind it. */
@@ -69,15 +72,6 @@ class FreshGrainVmdk implements WritableDisk, AsyncDisposable {
     await this.#grains.flush();
     await this.#file.finish(this.#descriptor);
     this.#complete = true;
-  }
-
-  #describe(metadata: ReadonlyMap<string, string>): Uint8Array {
-    const { path } = this;
-    const all = withDefaults(metadata, this.#disk);
-    return formatEmbeddedDescriptor(
-      { ...this.#disk, extentName: basename(path), metadata: all },
-      { path, sizeBytes: DESCRIPTOR_SECTORS * SECTOR_BYTES },
-    );
   }
 
   #assertOpen(): void {
@@ -93,14 +87,23 @@ class FreshGrainVmdk implements WritableDisk, AsyncDisposable {
   }
 }
 
+function describe(path: string, disk: NewGrainVmdk): Uint8Array {
+  const metadata = withDefaults(disk.metadata, disk);
+  return formatEmbeddedDescriptor(
+    { ...disk, extentName: basename(path), metadata },
+    { path, sizeBytes: DESCRIPTOR_SECTORS * SECTOR_BYTES },
+  );
+}
+
 /**
  * Makes the VMDK `path`; `openFile` is called once it is known that the disk can be described.
  * @throws {UsageError} if the name or the metadata cannot be written in a descriptor
  */
-export function createGrainVmdk(
+export async function createGrainVmdk(
   path: string,
   disk: NewGrainVmdk,
-  openFile: () => GrainFile,
-): WritableDisk & AsyncDisposable {
-  return new FreshGrainVmdk(path, disk, openFile);
+  openFile: () => Promise<GrainFile>,
+): Promise<WritableDisk & AsyncDisposable> {
+  const descriptor = describe(path, disk);
+  return new FreshGrainVmdk(path, disk, { file: await openFile(), descriptor });
 }

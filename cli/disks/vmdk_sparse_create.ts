@@ -14,6 +14,7 @@
  */
 
 import { UsageError } from "../errors.ts";
+import type { OpenOutput } from "./create.ts";
 import type { WritableDisk } from "./disk.ts";
 import { REGION_BYTES } from "./grain_collector.ts";
 import { createImage, type ImageFile } from "./image_file.ts";
@@ -163,12 +164,13 @@ class SparseFile implements GrainFile {
  */
 export function createSparseVmdk(
   path: string,
-  disk: Omit<NewGrainVmdk, "createType"> & { openOutput: (path: string) => Deno.FsFile },
-): WritableDisk {
+  disk: Omit<NewGrainVmdk, "createType"> & { openOutput: OpenOutput },
+): Promise<WritableDisk> {
   const { capacityBytes, openOutput } = disk;
-  return createGrainVmdk(path, { ...disk, createType: "monolithicSparse" }, () => {
+  return createGrainVmdk(path, { ...disk, createType: "monolithicSparse" }, async () => {
     const layout = layoutOf(capacityBytes);
-    const image = createImage(openOutput(path), { path, sizeBytes: layout.overhead * SECTOR_BYTES });
+    const sizeBytes = layout.overhead * SECTOR_BYTES;
+    const image = createImage(await openOutput(path), { path, sizeBytes });
     return new SparseFile(image, { capacityBytes, layout });
   });
 }

@@ -14,6 +14,7 @@
  */
 
 import { UsageError } from "../errors.ts";
+import type { OpenOutput } from "./create.ts";
 import type { WritableDisk } from "./disk.ts";
 import { REGION_BYTES } from "./grain_collector.ts";
 import { createImage, type ImageFile } from "./image_file.ts";
@@ -187,13 +188,13 @@ function newRun(): Run {
 export function createStreamVmdk(
   path: string,
   { openOutput, packing = HERE, ...disk }: Omit<NewGrainVmdk, "createType"> & {
-    openOutput: (path: string) => Deno.FsFile;
+    openOutput: OpenOutput;
     packing?: GrainPacking;
   },
-): WritableDisk & AsyncDisposable {
+): Promise<WritableDisk & AsyncDisposable> {
   const { capacityBytes } = disk;
-  return createGrainVmdk(path, { ...disk, createType: "streamOptimized" }, () => {
-    const image = createImage(openOutput(path), { path, sizeBytes: 0 });
+  return createGrainVmdk(path, { ...disk, createType: "streamOptimized" }, async () => {
+    const image = createImage(await openOutput(path), { path, sizeBytes: 0 });
     return new StreamFile(image, { capacityBytes, packing });
   });
 }

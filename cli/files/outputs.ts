@@ -1,27 +1,27 @@
 /**
  * The files a command makes, as one transaction: each is written under a temporary name beside its final one, and
- * all are synced and renamed together at the end. Until then the final names are untouched; after a failure nothing is left.
+ * all are synced and renamed together at the end. Until then the final names are untouched; after a failure nothing is
+ * left. A process that is killed leaves files under hidden names, which the next one that writes the same output removes.
  */
 
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { UsageError } from "../errors.ts";
-
-/** Temporary files are named `.NAME.XXXXXXXX.vmdkbkp`, so that what a killed run left behind can be told. */
-const TEMPORARY_SUFFIX = ".vmdkbkp";
-/** File names end at 255 bytes; what the temporary name adds must fit. */
-const MAX_BASE_BYTES = 200;
+import { renameAll, settle, UnfinishedError } from "./commit.ts";
+import { leftoversOf, lockName, temporaryName } from "./hidden_names.ts";
+import { HeldError, noteIn, OutputLock } from "./output_lock.ts";
+import { ignoreErrors, isSameFile, lstatIfThere, statIfThere } from "./paths.ts";
 
 interface Output {
   /** The path as the user gave it, for messages. */
   path: string;
   finalPath: string;
-  /** Undefined for a pipe or a character device, which is written directly. */
-  temporaryPath?: string;
   file: Deno.FsFile;
-  /** A file that is there may be replaced. */
+  /** A file that has the name may be replaced. */
   replace: boolean;
+  /** Undefined for a pipe or a character device, which is written directly. */
+  hidden?: { temporaryPath: string; lock: OutputLock };
 }
 
 /** What may be done to files that are already there. */
@@ -30,7 +30,30 @@ export interface OutputsOptions {
   force: boolean;
   /** Paths the command reads (`-` is ignored); an output must be none of them. */
   inputs: readonly string[];
+  /** Disposal without `commit` leaves the temporary files, synced, for a run that resumes them. */
+  keepPartial?: boolean;
 }
+
+/** How one output is opened. */
+export interface OpenOptions {
+  /** Replace the file if it exists; as `force` says, if not given. */
+  replace?: boolean;
+  /** Go on with the newest temporary file that a run left behind, if there is one. */
+  resume?: boolean;
+  /** Mode of a new file, of which the user's mask is taken; a file that is replaced keeps its own. */
+  mode?: number;
+}
+
+/** An open output. */
+export type OutputFile = Deno.FsFile & {
+  /** The name it has for now. */
+  readonly systemPath: string;
+  /** Whether it is the temporary file of an earlier run, with what it holds. */
+  readonly adopted: boolean;
+};
+
+/** Archives hold whole disks: they are for their owner alone. */
+const PRIVATE = 0o600;
 
 /**
  * @throws {UsageError} if `path` is one of the files in `inputs`, by whatever name
@@ -59,25 +82,30 @@ export class Outputs implements Disposable {
   }
 
   /**
-   * Opens one output for writing (and reading back). The files get their final names in the order of opening.
-   * A pipe or a character device such as /dev/null is opened itself. `systemPath` is the name it has for now.
+   * Opens one output for writing (and reading back), at its beginning; no other process can meanwhile. The files get
+   * their final names in the order of opening. A pipe or a character device such as /dev/null is opened itself.
    *
-   * @throws {UsageError} if the output is an input or another output, or exists and neither `force` nor `replace` is set
+   * @throws {UsageError} if the output is an input or another output, or exists and may not be replaced
+   * @throws {Error} if another process writes it
    */
-  open(path: string, { replace = this.#options.force } = {}): Deno.FsFile & { readonly systemPath: string } {
+  async open(path: string, options: OpenOptions = {}): Promise<OutputFile> {
     if (path === "") throw new UsageError("Cannot write an output: its name is empty");
     const existing = statIfThere(path);
-    const direct = isStream(existing);
-    const finalPath = direct ? path : resolve(path, existing);
+    if (isStream(existing)) return this.#openStream(path);
+    const finalPath = resolve(path, existing);
+    const { replace = this.#options.force } = options;
     this.#refuse(path, finalPath, { existing, replace });
-    const temporaryPath = direct ? undefined : temporaryName(finalPath);
-    const systemPath = temporaryPath ?? finalPath;
-    const mode = direct ? { write: true } : { read: true, write: true, createNew: true };
-    const file = Object.assign(Deno.openSync(systemPath, mode), { systemPath });
-    this.#outputs.push({ path, finalPath, temporaryPath, file, replace });
-    if (existing?.mode != null && temporaryPath !== undefined) {
-      Deno.chmodSync(temporaryPath, existing.mode & 0o777);
+    const lock = await takeLock(path, finalPath);
+    let file: OutputFile;
+    try {
+      file = this.#openHidden({ path, finalPath, lock, replace }, options);
+    } catch (error) {
+      lock.release();
+      throw error;
     }
+    // From here on disposal cleans up.
+    const replaced = statIfThere(finalPath);
+    if (replaced?.mode != null) Deno.chmodSync(file.systemPath, replaced.mode & 0o777);
     return file;
   }
 
@@ -89,24 +117,66 @@ export class Outputs implements Disposable {
   /** Syncs every output and gives all of them their final names; on failure none has one. */
   commit(): void {
     if (this.#closed) throw new TypeError("Cannot commit outputs: they are closed");
-    for (const output of this.#outputs) {
-      if (output.temporaryPath !== undefined) output.file.syncSync();
-      output.file.close();
+    for (const { file, hidden } of this.#outputs) {
+      if (hidden !== undefined) file.syncSync();
+      file.close();
     }
-    this.#renameAll();
+    const complete = this.#outputs.flatMap(({ path, finalPath, replace, hidden }) =>
+      hidden === undefined ? [] : [{ path, finalPath, replace, ...hidden }]
+    );
+    try {
+      renameAll(complete);
+    } catch (error) {
+      if (error instanceof UnfinishedError) this.#abandon();
+      throw error;
+    }
     this.#closed = true;
-    for (const folder of new Set(this.#outputs.map((output) => dirname(output.finalPath)))) {
-      syncFolder(folder);
-    }
+    for (const { lock } of complete) ignoreErrors(() => lock.release());
   }
 
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const { file, temporaryPath } of this.#outputs) {
+    for (const { file, hidden } of this.#outputs) {
+      if (this.#options.keepPartial && hidden !== undefined) ignoreErrors(() => file.syncSync());
       ignoreErrors(() => file.close());
-      if (temporaryPath !== undefined) ignoreErrors(() => Deno.removeSync(temporaryPath));
+      if (hidden === undefined) continue;
+      if (!this.#options.keepPartial) ignoreErrors(() => Deno.removeSync(hidden.temporaryPath));
+      ignoreErrors(() => hidden.lock.release());
     }
+  }
+
+  /** Leaves everything to the next run. */
+  #abandon(): void {
+    this.#closed = true;
+    for (const { hidden } of this.#outputs) hidden?.lock.abandon();
+  }
+
+  #openStream(path: string): OutputFile {
+    assertNoInput(path, this.#inputs);
+    const file = Deno.openSync(path, { write: true });
+    this.#outputs.push({ path, finalPath: path, file, replace: true });
+    return Object.assign(file, { systemPath: path, adopted: false });
+  }
+
+  #openHidden(
+    { path, finalPath, lock, replace }: {
+      path: string;
+      finalPath: string;
+      lock: OutputLock;
+      replace: boolean;
+    },
+    { resume = false, mode = PRIVATE }: OpenOptions,
+  ): OutputFile {
+    if (this.#closed) throw new TypeError(`Cannot open "${path}": the outputs are closed`);
+    const adopted = sweep({ finalPath, lock }, resume);
+    // A file that a killed run had put there is gone by now.
+    if (!replace && statIfThere(finalPath)) throw exists(path);
+    const temporaryPath = adopted ?? temporaryName(finalPath);
+    const how = adopted === undefined ? { createNew: true, mode } : {};
+    const file = Deno.openSync(temporaryPath, { read: true, write: true, ...how });
+    this.#outputs.push({ path, finalPath, file, replace, hidden: { temporaryPath, lock } });
+    return Object.assign(file, { systemPath: temporaryPath, adopted: adopted !== undefined });
   }
 
   #refuse(
@@ -114,80 +184,88 @@ export class Outputs implements Disposable {
     finalPath: string,
     { existing, replace }: { existing: Deno.FileInfo | undefined; replace: boolean },
   ): void {
-    if (this.#outputs.some((other) => other.finalPath === finalPath && other.temporaryPath !== undefined)) {
+    if (this.#outputs.some((other) => other.finalPath === finalPath && other.hidden !== undefined)) {
       throw new UsageError(`Cannot write "${path}": it is named for two outputs`);
     }
     if (existing === undefined) return;
     assertNoInput(path, this.#inputs);
-    if (isStream(existing)) return;
     if (!existing.isFile) throw new UsageError(`Cannot write "${path}": it is not a regular file`);
-    if (!replace) {
-      throw new UsageError(`Cannot write "${path}": it exists already (--force replaces it)`);
-    }
-  }
-
-  /** Renames one after the other; what was replaced is kept aside until all have succeeded. */
-  #renameAll(): void {
-    const done: { finalPath: string; asidePath?: string }[] = [];
-    try {
-      for (const { path, finalPath, temporaryPath, replace } of this.#outputs) {
-        if (temporaryPath === undefined) continue;
-        // The file may have appeared while the command ran.
-        const existing = statIfThere(finalPath);
-        const asidePath = existing ? temporaryName(finalPath) : undefined;
-        if (asidePath !== undefined) {
-          if (!existing!.isFile || !replace) {
-            throw new UsageError(`Cannot write "${path}": it exists by now`);
-          }
-          keepAside(finalPath, asidePath);
-        }
-        done.push({ finalPath, asidePath });
-        rename(temporaryPath, finalPath, path);
-      }
-    } catch (error) {
-      for (const { finalPath, asidePath } of done.reverse()) putBack(finalPath, asidePath);
-      throw error;
-    }
-    for (const { asidePath } of done) removeIfNamed(asidePath);
+    // One that a killed run left behind is told from others under the lock.
+    if (!replace && lstatIfThere(lockName(finalPath)) === undefined) throw exists(path);
   }
 }
 
-/** A second name keeps the file reachable without a moment in which the first is missing; not every file system has them. */
-function keepAside(finalPath: string, asidePath: string): void {
+/**
+ * Undoes the commit that gave `path`, which is to be read or changed, to another file, if a killed run did not finish it:
+ * half of its files would not belong to the others.
+ * @throws {Error} if it cannot be undone
+ */
+export async function settleFile(path: string): Promise<void> {
+  const finalPath = unfinishedOutput(path);
+  if (finalPath === undefined) return;
   try {
-    Deno.linkSync(finalPath, asidePath);
-  } catch {
-    Deno.renameSync(finalPath, asidePath);
-  }
-}
-
-function rename(temporaryPath: string, finalPath: string, path: string): void {
-  try {
-    Deno.renameSync(temporaryPath, finalPath);
+    (await settledLock(finalPath)).release();
   } catch (cause) {
-    throw new Error(`Cannot write "${path}": its temporary file does not take its name`, { cause });
+    // Who is at work leaves everything in place.
+    if (cause instanceof HeldError) return;
+    throw new Error(`Cannot use "${path}", which a killed run left half done: ${reasonOf(cause)}`, { cause });
   }
 }
 
-/** Undoes one rename: the file that was there before, or none. */
-function putBack(finalPath: string, asidePath: string | undefined): void {
-  if (asidePath === undefined) return removeIfNamed(finalPath);
-  ignoreErrors(() => Deno.renameSync(asidePath, finalPath));
-  // Where both names still mean one file, the rename did nothing and left the second name.
-  removeIfNamed(asidePath);
-}
-
-function removeIfNamed(path: string | undefined): void {
-  if (path !== undefined) ignoreErrors(() => Deno.removeSync(path));
-}
-
-function statIfThere(path: string): Deno.FileInfo | undefined {
+/** Where `path` really lies if its lock file tells of a commit, whoever holds it. */
+function unfinishedOutput(path: string): string | undefined {
   try {
-    return Deno.statSync(path);
+    const finalPath = resolve(path, statIfThere(path));
+    return noteIn(lockName(finalPath)) === undefined ? undefined : finalPath;
+  } catch {
+    // A pipe, a file that is not there, a folder that may not be looked into: whoever opens it tells what is wrong.
+    return undefined;
+  }
+}
+
+/** Excludes other processes from the output. */
+async function takeLock(path: string, finalPath: string): Promise<OutputLock> {
+  try {
+    return await settledLock(finalPath);
+  } catch (cause) {
+    throw new Error(`Cannot write "${path}": ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** The lock of an output of which nothing is left half done. */
+async function settledLock(finalPath: string): Promise<OutputLock> {
+  const lock = await OutputLock.take(lockName(finalPath));
+  try {
+    await settle(lock);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    lock.abandon();
     throw error;
   }
+  return lock;
+}
+
+/** The system repeats the path. */
+function reasonOf(error: unknown): string {
+  return (error as Error).message.replace(/: open '.*'$/s, "");
+}
+
+function exists(path: string): UsageError {
+  return new UsageError(`Cannot write "${path}": it exists already (--force replaces it)`);
+}
+
+/** Removes what killed runs left beside the output, but for the newest temporary file if it is to be `kept`. Returns that one. */
+function sweep(
+  { finalPath, lock }: { finalPath: string; lock: OutputLock },
+  kept: boolean,
+): string | undefined {
+  // Where nobody is excluded they may be another process's.
+  if (!lock.isExclusive && !kept) return undefined;
+  const { temporary, aside } = leftoversOf(finalPath);
+  const newest = kept ? temporary.shift() : undefined;
+  if (lock.isExclusive) {
+    for (const path of [...temporary, ...aside]) ignoreErrors(() => Deno.removeSync(path));
+  }
+  return newest;
 }
 
 /** A pipe or a character device: it takes bytes and has no content to replace. */
@@ -199,23 +277,10 @@ function isStream(info: Deno.FileInfo | undefined): boolean {
 function resolve(path: string, existing: Deno.FileInfo | undefined): string {
   if (existing !== undefined) return Deno.realPathSync(path);
   const finalPath = join(realFolder(path), basename(path));
-  if (isSymlink(finalPath)) {
+  if (lstatIfThere(finalPath) !== undefined) {
     throw new UsageError(`Cannot write "${path}": it is a symbolic link that leads nowhere`);
   }
   return finalPath;
-}
-
-function isSymlink(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isSymlink;
-  } catch {
-    return false;
-  }
-}
-
-function isSameFile(a: Deno.FileInfo | undefined, b: Deno.FileInfo | undefined): boolean {
-  return a !== undefined && b !== undefined && a.isFile && a.ino !== null && a.ino === b.ino &&
-    a.dev === b.dev;
 }
 
 function realFolder(path: string): string {
@@ -224,30 +289,5 @@ function realFolder(path: string): string {
     return Deno.realPathSync(folder);
   } catch (cause) {
     throw new Error(`Cannot write "${path}": the folder "${folder}" cannot be used`, { cause });
-  }
-}
-
-/** What a file is called until it is complete: beside its final name, and never the same twice. */
-export function temporaryName(finalPath: string): string {
-  const random = crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0");
-  const base = new TextEncoder().encode(basename(finalPath)).length > MAX_BASE_BYTES
-    ? "output"
-    : basename(finalPath);
-  return join(dirname(finalPath), `.${base}.${random}${TEMPORARY_SUFFIX}`);
-}
-
-/** A rename is on stable storage when its folder is. File systems that cannot sync a folder say so; that is all right. */
-function syncFolder(folder: string): void {
-  ignoreErrors(() => {
-    using file = Deno.openSync(folder);
-    file.syncSync();
-  });
-}
-
-function ignoreErrors(action: () => void): void {
-  try {
-    action();
-  } catch {
-    // The first error is the one that counts; cleaning up does what it can.
   }
 }

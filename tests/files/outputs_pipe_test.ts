@@ -15,8 +15,8 @@ testWith({ missing }, "Outputs write a named pipe directly and leave it where it
   const reader = new Deno.Command("cat", { args: [path], stdout: "piped" }).spawn();
   {
     using outputs = new Outputs({ force: false, inputs: [] });
-    writeText(outputs.open(path), "through the pipe");
-    writeText(outputs.open(folder.file("file")), "beside it");
+    writeText(await outputs.open(path), "through the pipe");
+    writeText(await outputs.open(folder.file("file")), "beside it");
     outputs.commit();
   }
   assertEquals(new TextDecoder().decode((await reader.output()).stdout), "through the pipe");
@@ -25,17 +25,17 @@ testWith({ missing }, "Outputs write a named pipe directly and leave it where it
   assertEquals(filesIn(folder), { file: "beside it" });
 });
 
-testWith({ missing }, "Outputs write /dev/null directly, as often as it is named", () => {
+testWith({ missing }, "Outputs write /dev/null directly, as often as it is named", async () => {
   using outputs = new Outputs({ force: false, inputs: ["/dev/null"] });
-  for (let i = 0; i < 2; i++) writeText(outputs.open("/dev/null"), "away");
+  for (let i = 0; i < 2; i++) writeText(await outputs.open("/dev/null"), "away");
   outputs.commit();
   assertEquals(Deno.statSync("/dev/null").isCharDevice, true);
 });
 
-testWith({ missing }, "Outputs that are disposed without commit() leave /dev/null", () => {
+testWith({ missing }, "Outputs that are disposed without commit() leave /dev/null", async () => {
   {
     using outputs = new Outputs({ force: true, inputs: [] });
-    outputs.open("/dev/null");
+    await outputs.open("/dev/null");
   }
   assertEquals(Deno.statSync("/dev/null").isCharDevice, true);
 });

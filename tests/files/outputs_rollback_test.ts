@@ -6,11 +6,11 @@ import { filesIn, writeText } from "./folder_state.ts";
 
 const NAMES = ["a", "b", "c"];
 
-Deno.test("commit() leaves nothing when a folder is gone by then", () => {
+Deno.test("commit() leaves nothing when a folder is gone by then", async () => {
   using folder = new Folder();
   const sub = folder.file("sub");
   Deno.mkdirSync(sub);
-  failing(["a", "sub/b", "c"], {
+  await failing(["a", "sub/b", "c"], {
     folder,
     force: false,
     meanwhile: () => Deno.removeSync(sub, { recursive: true }),
@@ -18,32 +18,32 @@ Deno.test("commit() leaves nothing when a folder is gone by then", () => {
   assertEquals(filesIn(folder), {});
 });
 
-Deno.test("commit() leaves nothing when a temporary file is gone by then", () => {
+Deno.test("commit() leaves nothing when a temporary file is gone by then", async () => {
   using folder = new Folder();
-  failing(NAMES, { folder, force: false, meanwhile: () => removeTemporary(folder, "b") });
+  await failing(NAMES, { folder, force: false, meanwhile: () => removeTemporary(folder, "b") });
   assertEquals(filesIn(folder), {});
 });
 
-Deno.test("commit() replaces no file that appeared meanwhile", () => {
+Deno.test("commit() replaces no file that appeared meanwhile", async () => {
   for (const appeared of NAMES) {
     using folder = new Folder();
-    failing(NAMES, { folder, force: false, meanwhile: () => folder.file(appeared, "somebody's") });
+    await failing(NAMES, { folder, force: false, meanwhile: () => folder.file(appeared, "somebody's") });
     assertEquals(filesIn(folder), { [appeared]: "somebody's" });
   }
 });
 
-Deno.test("commit() replaces no folder that appeared meanwhile, with force neither", () => {
+Deno.test("commit() replaces no folder that appeared meanwhile, with force neither", async () => {
   for (const force of [false, true]) {
     using folder = new Folder();
-    failing(NAMES, { folder, force, meanwhile: () => Deno.mkdirSync(folder.file("b")) });
+    await failing(NAMES, { folder, force, meanwhile: () => Deno.mkdirSync(folder.file("b")) });
     assertEquals(filesIn(folder), { b: "/" });
   }
 });
 
-Deno.test("commit() keeps the contents of a folder that appeared meanwhile, with force too", () => {
+Deno.test("commit() keeps the contents of a folder that appeared meanwhile, with force too", async () => {
   using folder = new Folder();
   const inside = folder.file("b/precious");
-  failing(NAMES, {
+  await failing(NAMES, {
     folder,
     force: true,
     meanwhile() {
@@ -54,38 +54,38 @@ Deno.test("commit() keeps the contents of a folder that appeared meanwhile, with
   assertEquals(Deno.readTextFileSync(inside), "somebody's");
 });
 
-Deno.test("commit() with force brings back every file that it had replaced before it failed", () => {
+Deno.test("commit() with force brings back every file that it had replaced before it failed", async () => {
   using folder = new Folder();
   for (const name of NAMES) folder.file(name, `old ${name}`);
   const { ino } = Deno.statSync(folder.file("a"));
-  failing(NAMES, { folder, force: true, meanwhile: () => removeTemporary(folder, "c") });
+  await failing(NAMES, { folder, force: true, meanwhile: () => removeTemporary(folder, "c") });
   assertEquals(filesIn(folder), { a: "old a", b: "old b", c: "old c" });
   assertEquals(Deno.statSync(folder.file("a")).ino, ino);
 });
 
-Deno.test("commit() with force brings back old files and removes new ones", () => {
+Deno.test("commit() with force brings back old files and removes new ones", async () => {
   using folder = new Folder();
   folder.file("b", "old b");
-  failing(NAMES, { folder, force: true, meanwhile: () => removeTemporary(folder, "c") });
+  await failing(NAMES, { folder, force: true, meanwhile: () => removeTemporary(folder, "c") });
   assertEquals(filesIn(folder), { b: "old b" });
 });
 
-Deno.test("commit() with force replaces files that appeared meanwhile and leaves nothing aside", () => {
+Deno.test("commit() with force replaces files that appeared meanwhile and leaves nothing aside", async () => {
   using folder = new Folder();
   using outputs = new Outputs({ force: true, inputs: [] });
-  for (const name of NAMES) writeText(outputs.open(folder.file(name)), `new ${name}`);
+  for (const name of NAMES) writeText(await outputs.open(folder.file(name)), `new ${name}`);
   folder.file("b", "somebody's");
   outputs.commit();
   assertEquals(filesIn(folder), { a: "new a", b: "new b", c: "new c" });
 });
 
 /** Opens outputs, lets something happen that makes commit() fail, and cleans up. */
-function failing(
+async function failing(
   names: string[],
   { folder, force, meanwhile }: { folder: Folder; force: boolean; meanwhile: () => void },
-): void {
+): Promise<void> {
   using outputs = new Outputs({ force, inputs: [] });
-  for (const name of names) writeText(outputs.open(folder.file(name)), `new ${name}`);
+  for (const name of names) writeText(await outputs.open(folder.file(name)), `new ${name}`);
   meanwhile();
   assertThrows(() => outputs.commit());
 }

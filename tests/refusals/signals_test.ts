@@ -66,7 +66,9 @@ class StoppableArchives extends Archives {
   /** Whether a temporary file holds something. */
   isWriting(): boolean {
     for (const { name } of Deno.readDirSync(this.path)) {
-      if (/^\..*\.vmdkbkp$/.test(name) && Deno.statSync(join(this.path, name)).size > 0) return true;
+      if (/^\..*\.[0-9a-f]{8}\.vmdkbkp$/.test(name) && Deno.statSync(join(this.path, name)).size > 0) {
+        return true;
+      }
     }
     return false;
   }

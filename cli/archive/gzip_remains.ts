@@ -1,0 +1,101 @@
+/** What remains of a damaged gzip file: members that are whole, and what inflates of the others. */
+
+import type { DamagedFile } from "./damaged_file.ts";
+import { believable, gunzipForeignMember } from "./gzip.ts";
+import { gunzipMember, HEADER_LEN, type OwnHeader, readOwnHeader } from "./gzip_member.ts";
+import { isGzip } from "./magic.ts";
+import { faultOf, type PieceEnd, piecesRemains, type RemainsOptions, type Remnant } from "./remains.ts";
+import { Room } from "./room.ts";
+
+const DEFLATE = 8;
+/** FLG bits that no member has. RFC 1952, 2.3.1.2. */
+const RESERVED_FLAGS = 0b1110_0000;
+
+/** All that remains of the stream in `file`. */
+export function gzipRemains(file: DamagedFile, options: RemainsOptions): AsyncGenerator<Remnant, void> {
+  const stored = new Room();
+  const content = new Room();
+  /** In a file of ours only members of ours are searched: blocks of a disk may hold gzip files. */
+  let isOurs = false;
+
+  async function* decode(atBytes: number): AsyncGenerator<Uint8Array, PieceEnd> {
+    const own = ownMemberAt(file, atBytes);
+    if (own !== undefined) {
+      const member = stored.ofLength(own.memberLen);
+      const into = content.ofLength(own.contentLen);
+      if (file.readSync(member, atBytes) === member.length && inflates(member, into)) {
+        isOurs = true;
+        yield into;
+        const nextBytes = atBytes + own.memberLen;
+        const fault = own.isLast || nextBytes < file.sizeBytes ? undefined : {
+          offsetBytes: nextBytes,
+          expected: "another gzip member",
+          found: "the end of the file",
+        };
+        return { nextBytes, whole: true, fault, effortBytes: 0 };
+      }
+    }
+    return yield* inflateSome(file, { atBytes, own });
+  }
+
+  return piecesRemains(file, {
+    name: "a gzip member",
+    firstByte: 0x1f,
+    beginLen: HEADER_LEN,
+    mayBegin: (bytes) =>
+      isOurs
+        ? readOwnHeader(bytes) !== undefined
+        : isGzip(bytes) && bytes[2] === DEFLATE && (bytes[3] & RESERVED_FLAGS) === 0,
+    decode,
+  }, options);
+}
+
+function ownMemberAt(file: DamagedFile, atBytes: number): OwnHeader | undefined {
+  const header = new Uint8Array(HEADER_LEN);
+  return believable(readOwnHeader(header.subarray(0, file.readSync(header, atBytes))));
+}
+
+function inflates(member: Uint8Array, into: Uint8Array): boolean {
+  try {
+    gunzipMember(member, into);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Inflates a member of another origin, or what of an own one comes before its damage. */
+async function* inflateSome(
+  file: DamagedFile,
+  { atBytes, own }: { atBytes: number; own?: OwnHeader },
+): AsyncGenerator<Uint8Array, PieceEnd> {
+  const source = file.from(atBytes);
+  let contentBytes = 0;
+  let fault: PieceEnd["fault"];
+  try {
+    for await (const part of gunzipForeignMember(source, { isTolerant: true })) {
+      // What goes on behind the length that is promised is not of this member.
+      const wanted = own === undefined ? part : part.subarray(0, Math.max(0, own.contentLen - contentBytes));
+      contentBytes += part.length;
+      yield wanted;
+      if (wanted.length < part.length) break;
+    }
+  } catch (error) {
+    fault = faultOf(error, atBytes);
+  }
+  const effortBytes = source.offsetBytes + contentBytes;
+  if (own === undefined) {
+    return fault === undefined
+      ? { nextBytes: atBytes + source.offsetBytes, whole: true, effortBytes }
+      : { whole: false, fault, effortBytes };
+  }
+  const nextBytes = atBytes + own.memberLen;
+  const hasSuccessor = nextBytes === file.sizeBytes || ownMemberAt(file, nextBytes) !== undefined;
+  return {
+    nextBytes: hasSuccessor ? nextBytes : undefined,
+    whole: hasSuccessor && contentBytes >= own.contentLen,
+    fault: fault ??
+      { offsetBytes: atBytes, expected: "an intact gzip member", found: "lengths that do not agree" },
+    effortBytes,
+  };
+}

@@ -1,0 +1,110 @@
+/** What remains of a damaged zstd file: frames that are whole, and the blocks of the others up to the damage. */
+
+import type { DamagedFile } from "./damaged_file.ts";
+import { isSkippable, ZSTD_MAGIC, ZSTD_MAGIC_LEN } from "./magic.ts";
+import { faultOf, type PieceEnd, piecesRemains, type RemainsOptions, type Remnant } from "./remains.ts";
+import { Room } from "./room.ts";
+import { decodeBlocks, type FrameHeader, MAX_WHOLE_BYTES, readFrameHeader, walkFrame } from "./zstd.ts";
+import { createHash, unzstdFrame } from "./zstd_frame.ts";
+
+const SKIPPABLE_HEAD = 8;
+
+/** All that remains of the stream in `file`. */
+export async function* zstdRemains(
+  file: DamagedFile,
+  options: RemainsOptions,
+): AsyncGenerator<Remnant, void> {
+  const stored = new Room();
+  const content = new Room();
+  const hash = await createHash();
+
+  async function* decode(atBytes: number): AsyncGenerator<Uint8Array, PieceEnd> {
+    const head = new Uint8Array(SKIPPABLE_HEAD);
+    const fields = new DataView(head.buffer);
+    const headLen = file.readSync(head, atBytes);
+    if (headLen >= ZSTD_MAGIC_LEN && isSkippable(fields.getUint32(0, true))) {
+      const nextBytes = atBytes + SKIPPABLE_HEAD + fields.getUint32(4, true);
+      if (headLen === SKIPPABLE_HEAD && isBoundary(file, nextBytes)) {
+        return { nextBytes, whole: true, effortBytes: 0 };
+      }
+      const fault = { offsetBytes: atBytes, expected: "a whole skippable frame", found: "another length" };
+      return { whole: true, fault, effortBytes: 0 };
+    }
+
+    let header: FrameHeader | undefined;
+    let frameLen: number | undefined;
+    let fault: PieceEnd["fault"];
+    try {
+      const source = file.from(atBytes);
+      header = await readFrameHeader(source);
+      frameLen = await walkFrame(source, header, MAX_WHOLE_BYTES);
+    } catch (error) {
+      fault = faultOf(error, atBytes);
+    }
+    if (header === undefined) return { whole: false, fault, effortBytes: 0 };
+    if (frameLen !== undefined && header.contentLen !== undefined) {
+      const frame = stored.ofLength(frameLen);
+      const into = content.ofLength(header.contentLen);
+      if (file.readSync(frame, atBytes) === frameLen && await decompresses(frame, into)) {
+        yield into;
+        const nextBytes = atBytes + frameLen;
+        const isCut = header.hasSuccessor && nextBytes >= file.sizeBytes;
+        fault = isCut
+          ? { offsetBytes: nextBytes, expected: "another zstd frame", found: "the end of the file" }
+          : undefined;
+        return { nextBytes, whole: true, fault, effortBytes: 0 };
+      }
+    }
+
+    const source = file.from(atBytes);
+    let contentBytes = 0;
+    try {
+      for await (const part of decodeBlocks(source, { ...header, startBytes: 0 }, hash)) {
+        contentBytes += part.length;
+        yield part;
+      }
+    } catch (error) {
+      fault ??= faultOf(error, atBytes);
+    }
+    const effortBytes = source.offsetBytes + contentBytes;
+    const endBytes = atBytes + (frameLen ?? source.offsetBytes);
+    if (fault === undefined) return { nextBytes: endBytes, whole: true, effortBytes };
+    const hasEnd = frameLen !== undefined && isBoundary(file, endBytes);
+    return {
+      nextBytes: hasEnd ? endBytes : undefined,
+      whole: hasEnd && contentBytes === header.contentLen,
+      fault,
+      effortBytes,
+    };
+  }
+
+  yield* piecesRemains(file, {
+    name: "a zstd frame",
+    firstByte: ZSTD_MAGIC & 0xff,
+    beginLen: ZSTD_MAGIC_LEN,
+    mayBegin: isMagic,
+    decode,
+  }, options);
+}
+
+function isMagic(bytes: Uint8Array): boolean {
+  if (bytes.length < ZSTD_MAGIC_LEN) return false;
+  const magic = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  return magic === ZSTD_MAGIC || isSkippable(magic);
+}
+
+/** Whether the file ends or goes on with a frame at an offset. */
+function isBoundary(file: DamagedFile, atBytes: number): boolean {
+  if (atBytes === file.sizeBytes) return true;
+  const magic = new Uint8Array(ZSTD_MAGIC_LEN);
+  return isMagic(magic.subarray(0, file.readSync(magic, atBytes)));
+}
+
+async function decompresses(frame: Uint8Array, into: Uint8Array): Promise<boolean> {
+  try {
+    await unzstdFrame(frame, into);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * What lies beside an output while it is made, as long as nothing else does: files that begin with a dot and end in
+ * `.vmdkbkp`, so that they can be told from all others, also when a killed run left them behind.
+ *
+ * ```
+ * .NAME.XXXXXXXX.vmdkbkp      the output itself until it is complete; X: a hex digit, never the same twice
+ * .NAME.XXXXXXXX.old.vmdkbkp  the file that the output replaces, until the replacement is complete
+ * .NAME.lock.vmdkbkp          who writes the output, and what its commit is about to do
+ * ```
+ */
+
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
+
+const SUFFIX = ".vmdkbkp";
+/** File names end at 255 bytes; what is put around a name must fit. */
+const MAX_BASE_BYTES = 200;
+
+/** What a file is called until it is complete: beside its final name, and never the same twice. */
+export function temporaryName(finalPath: string): string {
+  return hidden(finalPath, randomHex());
+}
+
+/** Where a file is kept while it is replaced; never the same twice. */
+export function asideName(finalPath: string): string {
+  return hidden(finalPath, `${randomHex()}.old`);
+}
+
+/** The file that is locked while the output is made. */
+export function lockName(finalPath: string): string {
+  return hidden(finalPath, "lock");
+}
+
+/** What lies beside `finalPath`: temporary files, the newest first, and files aside. Links and folders are none. */
+export function leftoversOf(finalPath: string): { temporary: string[]; aside: string[] } {
+  const folder = dirname(finalPath);
+  const start = `.${baseOf(finalPath)}.`;
+  const found = { temporary: [] as string[], aside: [] as string[] };
+  for (const { name, isFile } of Deno.readDirSync(folder)) {
+    if (!isFile || !name.startsWith(start)) continue;
+    const [isOurs, isAside] = /^[0-9a-f]{8}(\.old)?\.vmdkbkp$/.exec(name.slice(start.length)) ?? [];
+    if (isOurs) found[isAside ? "aside" : "temporary"].push(join(folder, name));
+  }
+  const times = new Map(found.temporary.map((path) => [path, Deno.lstatSync(path).mtime?.getTime() ?? 0]));
+  found.temporary.sort((a, b) => times.get(b)! - times.get(a)!);
+  return found;
+}
+
+function hidden(finalPath: string, kind: string): string {
+  return join(dirname(finalPath), `.${baseOf(finalPath)}.${kind}${SUFFIX}`);
+}
+
+function baseOf(finalPath: string): string {
+  const name = basename(finalPath);
+  const bytes = new TextEncoder().encode(name);
+  return bytes.length > MAX_BASE_BYTES ? `output-${hex(fnv1a(bytes))}` : name;
+}
+
+/** FNV-1a of 32 bits. Names that collide exclude each other without need, which is safe. */
+function fnv1a(bytes: Uint8Array): number {
+  return bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193) >>> 0, 0x811c9dc5);
+}
+
+function randomHex(): string {
+  return hex(crypto.getRandomValues(new Uint32Array(1))[0]);
+}
+
+function hex(word: number): string {
+  return word.toString(16).padStart(8, "0");
+}

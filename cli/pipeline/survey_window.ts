@@ -1,0 +1,171 @@
+/** What a survey sees of a damaged archive at a time. */
+
+import type { DamagedFile } from "../archive/damaged_file.ts";
+import { MAX_HEADER_BYTES } from "../archive/header.ts";
+import { remainsOf, type Remnant } from "../archive/remains.ts";
+import type { Core } from "../core.ts";
+import type { FaultLog } from "./fault_log.ts";
+import { decidingBytes } from "./record_search.ts";
+
+/** Room for many records of small blocks. */
+const WINDOW_BYTES = 256 * 1024;
+
+/** Pieces of the file whose place is remembered. */
+const MAX_MARKS = 4096;
+
+/**
+ * The part of the stream that lies in the core's memory, with a block of what came before it.
+ *
+ *     [ taken, kept | at hand ... | room ]
+ *                   at            end
+ */
+export class SurveyWindow {
+  /** Where the next record stands is not known. */
+  isLost = false;
+  /** No byte follows without a gap. */
+  isStretchEnd = false;
+  readonly #core: Core;
+  readonly #log: FaultLog;
+  readonly #remnants: AsyncGenerator<Remnant, void>;
+  #ptr: number;
+  #bytes: Uint8Array;
+  #keptBytes = 0;
+  #beginAt = 0;
+  #at = 0;
+  #end = 0;
+  /** Offset in the stream of the window's first byte. */
+  #windowBytes = 0;
+  /** What is left of the remnant at hand. */
+  #remnant?: Remnant;
+  #rest: Uint8Array = new Uint8Array(0);
+  /** Where in the stream pieces of the file begin, ascending. */
+  readonly #marks: { streamBytes: number; fileOffsetBytes: number }[] = [];
+
+  constructor(core: Core, file: DamagedFile, log: FaultLog) {
+    this.#core = core;
+    this.#log = log;
+    this.#remnants = remainsOf(file, {
+      onFault: (fault) => log.note({ ...fault, inContainer: true }, this.#windowBytes + this.#end),
+    });
+    this.#ptr = core.alloc(WINDOW_BYTES);
+    this.#bytes = core.bytes(this.#ptr, WINDOW_BYTES);
+  }
+
+  /** Fills the window for the first time. */
+  async start(): Promise<void> {
+    await this.#nextRemnant();
+    if (this.#remnant === undefined) this.isStretchEnd = true;
+    else this.#mark();
+    await this.fill(MAX_HEADER_BYTES);
+  }
+
+  /** Takes as much memory as records of such blocks need. */
+  widen(blockBytes: number): void {
+    this.#keptBytes = blockBytes;
+    const lenBytes = WINDOW_BYTES + blockBytes + decidingBytes(blockBytes);
+    const ptr = this.#core.alloc(lenBytes);
+    const bytes = this.#core.bytes(ptr, lenBytes);
+    bytes.set(this.#bytes.subarray(0, this.#end));
+    this.#ptr = ptr;
+    this.#bytes = bytes;
+  }
+
+  /** The first bytes of the stream, before any is taken. */
+  get head(): Uint8Array {
+    return this.rest.subarray(0, MAX_HEADER_BYTES);
+  }
+
+  get ptr(): number {
+    return this.#ptr + this.#at;
+  }
+
+  get length(): number {
+    return this.#end - this.#at;
+  }
+
+  get rest(): Uint8Array {
+    return this.#bytes.subarray(this.#at, this.#end);
+  }
+
+  get offsetBytes(): number {
+    return this.#windowBytes + this.#at;
+  }
+
+  /** How far one can go back: a block at most, not behind a gap. */
+  get backBytes(): number {
+    return Math.min(this.#at - this.#beginAt, this.#keptBytes);
+  }
+
+  consume(lenBytes: number): void {
+    this.#at += lenBytes;
+  }
+
+  back(lenBytes: number): void {
+    this.#at -= lenBytes;
+  }
+
+  /** The `lenBytes` bytes that were taken last, if they are still there. */
+  before(lenBytes: number): Uint8Array | undefined {
+    const from = this.#at - lenBytes;
+    return from < this.#beginAt ? undefined : this.#bytes.subarray(from, this.#at);
+  }
+
+  /** Reads on if there are less than `neededBytes` at hand: until the window is full or a gap comes. */
+  async fill(neededBytes: number): Promise<void> {
+    if (this.isStretchEnd || this.length >= neededBytes) return;
+    const from = Math.max(this.#beginAt, this.#at - this.#keptBytes);
+    this.#bytes.copyWithin(0, from, this.#end);
+    this.#windowBytes += from;
+    this.#beginAt = Math.max(0, this.#beginAt - from);
+    this.#at -= from;
+    this.#end -= from;
+    while (this.#end < this.#bytes.length) {
+      if (this.#rest.length === 0) {
+        await this.#nextRemnant();
+        if (this.#remnant === undefined || !this.#remnant.joined) {
+          this.isStretchEnd = true;
+          return;
+        }
+        this.#mark();
+      }
+      const part = this.#rest.subarray(0, this.#bytes.length - this.#end);
+      this.#bytes.set(part, this.#end);
+      this.#end += part.length;
+      this.#rest = this.#rest.subarray(part.length);
+    }
+  }
+
+  /** Goes on behind a gap, when all before it was taken; false at the end. */
+  nextStretch(): boolean {
+    if (this.#remnant === undefined) return false;
+    this.#windowBytes += this.#end;
+    this.#beginAt = this.#at = this.#end = 0;
+    this.isStretchEnd = false;
+    this.#mark();
+    return true;
+  }
+
+  /** Where in the file the piece begins that holds a byte of the stream. */
+  pieceAt(streamBytes: number): number {
+    let fileOffsetBytes = 0;
+    for (const mark of this.#marks) {
+      if (mark.streamBytes > streamBytes) break;
+      fileOffsetBytes = mark.fileOffsetBytes;
+    }
+    return fileOffsetBytes;
+  }
+
+  #mark(): void {
+    const { fileOffsetBytes } = this.#remnant!;
+    if (this.#marks.at(-1)?.fileOffsetBytes === fileOffsetBytes) return;
+    this.#marks.push({ streamBytes: this.#windowBytes + this.#end, fileOffsetBytes });
+    if (this.#marks.length > MAX_MARKS) this.#marks.splice(0, MAX_MARKS / 2);
+  }
+
+  async #nextRemnant(): Promise<void> {
+    const { value, done } = await this.#remnants.next();
+    this.#remnant = done ? undefined : value;
+    this.#log.goOn({ joined: this.#remnant?.joined === true });
+    this.#rest = this.#remnant?.bytes ?? this.#rest.subarray(this.#rest.length);
+  }
+}

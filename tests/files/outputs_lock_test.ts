@@ -1,0 +1,180 @@
+/** Two that want to write the same file. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path/posix/join";
+import { lockName } from "../../cli/files/hidden_names.ts";
+import { OutputLock } from "../../cli/files/output_lock.ts";
+import { Outputs } from "../../cli/files/outputs.ts";
+import { Folder } from "../disks/helpers.ts";
+import { denoArgs, runCli } from "../support/run_cli.ts";
+import { filesIn, writeText } from "./folder_state.ts";
+
+/** On Deno 2.4 a lock that does not come is still waited for when the test ends. */
+const WAITS = Deno.FsFile.prototype.tryLockSync === undefined;
+const test = (name: string, fn: () => Promise<void>) =>
+  Deno.test({ name, fn, sanitizeOps: !WAITS, sanitizeResources: !WAITS });
+
+test("an output that is being written is refused to others, with the process that writes it", async () => {
+  using folder = new Folder();
+  const path = folder.file("a");
+  {
+    using first = newOutputs();
+    writeText(await first.open(path), "first");
+    using second = newOutputs();
+    await assertRejects(() => second.open(path), Error, `another process (${Deno.pid}) writes it`);
+    // What the second cleans up is its own.
+    second[Symbol.dispose]();
+    first.commit();
+  }
+  assertEquals(filesIn(folder), { a: "first" });
+});
+
+test("an output is free as soon as the other has committed or given up", async () => {
+  using folder = new Folder();
+  const path = folder.file("a");
+  for (const end of ["commit", Symbol.dispose] as const) {
+    using first = newOutputs({ force: true });
+    await first.open(path);
+    first[end]();
+    using second = newOutputs({ force: true });
+    await second.open(path);
+  }
+  assertEquals(filesIn(folder), { a: "" });
+});
+
+test("outputs that exclude each other in part are refused in whole, and nobody waits", async () => {
+  using folder = new Folder();
+  using first = newOutputs();
+  using second = newOutputs();
+  await first.open(folder.file("a"));
+  await second.open(folder.file("b"));
+  await assertRejects(() => first.open(folder.file("b")), Error, "another process");
+  await assertRejects(() => second.open(folder.file("a")), Error, "another process");
+  first[Symbol.dispose]();
+  second[Symbol.dispose]();
+  assertEquals(filesIn(folder), {});
+});
+
+test("other outputs of the same folder are no concern", async () => {
+  using folder = new Folder();
+  using first = newOutputs();
+  using second = newOutputs();
+  const [a, ab] = [await first.open(folder.file("a")), await second.open(folder.file("a.12345678"))];
+  writeText(a, "a");
+  writeText(ab, "ab");
+  using third = newOutputs();
+  await third.open(folder.file("12345678"));
+  first.commit();
+  second.commit();
+  third.commit();
+  assertEquals(filesIn(folder), { "12345678": "", "a": "a", "a.12345678": "ab" });
+});
+
+test("a lock file that lies there without a holder is taken, whatever it says", async () => {
+  for (const text of ["", "{", '{"pid":1}', '{"pid":1,"commit":{"id":7}}', "x".repeat(1000)]) {
+    using folder = new Folder();
+    const path = folder.file("a");
+    Deno.writeTextFileSync(lockName(path), text);
+    using outputs = newOutputs();
+    writeText(await outputs.open(path), "new");
+    outputs.commit();
+    assertEquals(filesIn(folder), { a: "new" });
+  }
+});
+
+test("a symbolic link in the place of a lock file is not followed", async () => {
+  using folder = new Folder();
+  const precious = folder.file("precious", "precious");
+  for (const target of [precious, "nowhere"]) {
+    Deno.symlinkSync(target, lockName(folder.file("a")));
+    using outputs = newOutputs();
+    await assertRejects(() => outputs.open(folder.file("a")), Error, "is not a regular file");
+    Deno.removeSync(lockName(folder.file("a")));
+  }
+  assertEquals(filesIn(folder), { precious: "precious" });
+});
+
+test("of many that want a lock at once one has it, again and again", async () => {
+  using folder = new Folder();
+  const path = folder.file("lock");
+  let held = 0;
+  let taken = 0;
+  const rounds = WAITS ? 1 : 50;
+  await Promise.all(Array.from({ length: 8 }, async () => {
+    for (let round = 0; round < rounds; round++) {
+      const lock = await OutputLock.take(path).catch(() => undefined);
+      if (lock === undefined) continue;
+      assertEquals(++held, 1);
+      taken++;
+      await Promise.resolve();
+      held--;
+      lock.release();
+    }
+  }));
+  assert(taken > 0);
+  if (!WAITS) assertEquals(filesIn(folder), {});
+});
+
+test("two processes do not write the same dump", async () => {
+  using folder = new Folder();
+  const disk = folder.file("disk.raw", new Uint8Array(8 << 20).fill(7));
+  const outs = ["--dumpout", folder.file("0.dump"), "--digestout", folder.file("0.digest")];
+  // The first one waits for its disk; by then it has its outputs.
+  const args = ["digest", "--dumpin", "-", "--digestout", folder.file("0.digest")];
+  const first = new Deno.Command(Deno.execPath(), {
+    args: [...denoArgs(), ...args],
+    stdin: "piped",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  try {
+    const whole = await dumpOf(folder, disk);
+    const writer = first.stdin.getWriter();
+    await writer.write(whole.subarray(0, -1000));
+    while (!hasTemporary(folder, "0.digest")) await new Promise((resolve) => setTimeout(resolve, 10));
+    const second = await runCli(["dump", "--mode", "full", "--local", disk, ...outs, "--quiet"]);
+    assertEquals(second.code, 1, second.stderr);
+    assert(second.stderr.includes(`another process (${first.pid}) writes it`), second.stderr);
+    await writer.write(whole.subarray(-1000));
+    await writer.close();
+    assertEquals((await first.status).code, 0);
+  } finally {
+    await first.stderr.cancel();
+  }
+  const names = [...Deno.readDirSync(folder.path)].map(({ name }) => name).sort();
+  assertEquals(names.filter((name) => !name.endsWith(".json")), [
+    "0.digest",
+    "disk.raw",
+    "whole.digest",
+    "whole.dump",
+  ]);
+});
+
+function hasTemporary({ path }: Folder, name: string): boolean {
+  return [...Deno.readDirSync(path)].some((entry) =>
+    entry.name.startsWith(`.${name}.`) && !entry.name.includes(".lock.")
+  );
+}
+
+async function dumpOf(folder: Folder, disk: string): Promise<Uint8Array<ArrayBuffer>> {
+  const out = join(folder.path, "whole.dump");
+  const digest = join(folder.path, "whole.digest");
+  const args = [
+    "dump",
+    "--mode",
+    "full",
+    "--local",
+    disk,
+    "--dumpout",
+    out,
+    "--digestout",
+    digest,
+    "--quiet",
+  ];
+  assertEquals((await runCli(args)).code, 0);
+  return Deno.readFileSync(out);
+}
+
+function newOutputs({ force = false } = {}): Outputs {
+  return new Outputs({ force, inputs: [] });
+}
