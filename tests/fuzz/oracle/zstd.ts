@@ -17,7 +17,7 @@ const LARGEST_BLOCK = 128 * 1024;
 /** What a file holds. */
 export interface Unzstd {
   content: Uint8Array;
-  /** It has an index, or a window that is longer than is promised: either may be refused. */
+  /** It has an index, a window that is longer than is promised, or perhaps one that is too short: it may be refused. */
   refusable: boolean;
 }
 
@@ -41,6 +41,8 @@ export function unzstd(bytes: Uint8Array): Unzstd {
     const content = decompress(bytes.slice(at, frame.end));
     // libzstd does not look when the last block is empty.
     demand(frame.contentBytes === undefined || frame.contentBytes === content.length);
+    // A block of more content than the window is none, but libzstd lets it pass where it has all of the frame.
+    refusable ||= frame.windowBytes < Math.min(content.length, LARGEST_BLOCK);
     parts.push(content);
     at = frame.end;
   }
