@@ -27,6 +27,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
   restore: { summary: "write a generation back to a disk", load: () => import("./commands/restore.ts") },
   check: { summary: "prove archives with a digest", load: () => import("./commands/check.ts") },
   merge: { summary: "make one archive of several", load: () => import("./commands/merge.ts") },
+  salvage: {
+    summary: "bring back what is left of damaged archives",
+    load: () => import("./commands/salvage.ts"),
+  },
   digest: { summary: "compute the digest of a dump", load: () => import("./commands/digest.ts") },
   seal: { summary: "make the seal of archives without one", load: () => import("./commands/seal.ts") },
   print: { summary: "show headers and records of archives", load: () => import("./commands/print.ts") },

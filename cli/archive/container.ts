@@ -57,6 +57,25 @@ export async function sourceFor(
   }
 }
 
+/**
+ * Goes through the container that `file` is by its lengths alone, without decompressing; closes it. False for what has none:
+ * a plain file, and gzip members that other programs wrote.
+ *
+ * @throws {FormatError} if the container is cut, or goes on with something else
+ */
+export async function walkContainer(path: string, file: InputFile): Promise<boolean> {
+  using plain = new PlainSource(path, file);
+  switch (containerOfBytes(await plain.peek(4))) {
+    case "gzip":
+      return await (await import("./gzip.ts")).walkGzip(plain);
+    case "zstd":
+      await (await import("./zstd.ts")).walkZstd(plain);
+      return true;
+    case "plain":
+      return false;
+  }
+}
+
 /** How a sink compresses. */
 export interface SinkOptions {
   /**

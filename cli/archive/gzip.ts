@@ -93,6 +93,29 @@ async function* gunzip(
   }
 }
 
+/**
+ * Goes from member to member by their lengths, without decoding them; false where a foreign one tells none.
+ *
+ * @throws {FormatError} if the file is cut, or goes on with something else
+ */
+export async function walkGzip(file: PlainSource): Promise<boolean> {
+  let isPromised = true;
+  while (isPromised || (await file.peek(1)).length > 0) {
+    await requireMagic(file, isPromised);
+    const own = believable(readOwnHeader(await file.peek(HEADER_LEN)));
+    if (own === undefined) return false;
+    const startBytes = file.offsetBytes;
+    const [b0, b1, b2, b3] = await file.peekAt(own.memberLen - 4, 4);
+    if (await file.skip(own.memberLen) < own.memberLen) throw cutMember(file, startBytes);
+    // The trailer repeats the length of the content.
+    if (((b0 | (b1 << 8) | (b2 << 16) | (b3 << 24)) >>> 0) !== own.contentLen) {
+      throw damagedMember({ path: file.path, offsetBytes: startBytes }, "two lengths of its content");
+    }
+    isPromised = !own.isLast;
+  }
+  return true;
+}
+
 /** gzip(1) passes over zero bytes behind the last member, and warns of other ones; here both are damage. */
 async function requireMagic(file: PlainSource, isPromised: boolean): Promise<void> {
   const magic = await file.peek(2);

@@ -84,6 +84,14 @@ export function formatTimeStamp(stamp: TimeStamp): string {
   return `${day} ${time}${stamp.summerTime > 0 ? " summer time" : ""}`;
 }
 
+/** The stamp that {@linkcode formatTimeStamp} shows so. @throws {RangeError} if it shows none so */
+export function parseTimeStamp(text: string): TimeStamp {
+  const match = /^(\d{4,})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)( summer time)?$/.exec(text);
+  if (match === null) throw new RangeError(`No time stamp: "${text}"`);
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number);
+  return civil(Date.UTC(year, month - 1, day, hour, minute, second) / 1000, { summerTime: match[7] ? 1 : 0 });
+}
+
 function fieldSeconds(stamp: TimeStamp): number {
   const { year, month, dayOfMonth, hour, minute, second } = stamp;
   return Date.UTC(1900 + year, month, dayOfMonth, hour, minute, second) / 1000;

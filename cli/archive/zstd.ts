@@ -109,13 +109,39 @@ export class ZstdSource extends PieceSource {
 }
 
 /** Yields the content of every frame; returns at the end of the file, where nothing else may stand. */
-async function* unzstd(
+function unzstd(
   file: PlainSource,
   { codecs, slots }: { codecs: Codecs; slots: SlotRing },
 ): AsyncGenerator<Piece, void> {
+  let hash: XxHash64 | undefined;
+  return eachFrame(file, async function* (header) {
+    const wholeLen = await walkFrame(file, header, longestWhole(file, codecs));
+    if (wholeLen === undefined) yield* decodeBlocks(file, header, hash ??= await createHash());
+    else yield await decodeWhole(file, { header, wholeLen, codecs, slots });
+  });
+}
+
+/**
+ * Goes from frame to frame by the lengths of their blocks, without decoding them.
+ *
+ * @throws {FormatError} if the file is cut, or goes on with something else
+ */
+export async function walkZstd(file: PlainSource): Promise<void> {
+  // deno-lint-ignore require-yield
+  const frames = eachFrame(file, async function* (header) {
+    const frameLen = (await frameLenOf(file, header, Number.MAX_SAFE_INTEGER))!;
+    if (await file.skip(frameLen) < frameLen) throw cutFrame(file, header.startBytes);
+  });
+  await frames.next();
+}
+
+/** Yields what `take` makes of every frame, which takes it off the file. */
+async function* eachFrame(
+  file: PlainSource,
+  take: (header: FrameHeader) => AsyncGenerator<Piece, void>,
+): AsyncGenerator<Piece, void> {
   /** The frames that an index would list. */
   const frames: ListedFrame[] = [];
-  let hash: XxHash64 | undefined;
   let hasFrame = false;
   let isPromised = true;
   while (isPromised || (await file.peek(1)).length > 0) {
@@ -130,9 +156,7 @@ async function* unzstd(
       const header = await readFrameHeader(file);
       hasFrame = true;
       isPromised = header.hasSuccessor;
-      const wholeLen = await walkFrame(file, header, longestWhole(file, codecs));
-      if (wholeLen === undefined) yield* decodeBlocks(file, header, hash ??= await createHash());
-      else yield await decodeWhole(file, { header, wholeLen, codecs, slots });
+      yield* take(header);
       frames.push({ storedBytes: file.offsetBytes - startBytes, contentBytes: header.contentLen });
     } else {
       throw formatError("zstd file", {
@@ -279,6 +303,15 @@ export async function walkFrame(
   maxBytes: number,
 ): Promise<number | undefined> {
   if (frame.contentLen === undefined || frame.contentLen > maxBytes) return undefined;
+  return await frameLenOf(file, frame, maxBytes);
+}
+
+/** The same, whatever its content. */
+async function frameLenOf(
+  file: PlainSource,
+  frame: FrameHeader,
+  maxBytes: number,
+): Promise<number | undefined> {
   let frameLen = frame.headerLen;
   for (let isLast = false; !isLast;) {
     const block = await readBlockHeader(file, frameLen, frame);

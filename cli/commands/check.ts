@@ -1,75 +1,127 @@
-/** `vmdkbkp check`: prove archives with the digest of their generation. */
+/** `vmdkbkp check`: prove archives. */
 
-import { EXIT, FormatError, MismatchError } from "../errors.ts";
-import { DigestReader } from "../pipeline/archive_reader.ts";
-import { check, type CheckResult, MAX_BAD_RUNS } from "../pipeline/check.ts";
+import { EXIT, FormatError, MismatchError, ReportedError, UsageError } from "../errors.ts";
+import { checkFolders } from "./check_folders.ts";
+import { checkList } from "./check_list.ts";
+import { explain, type Explanation } from "./diagnosis.ts";
+import { junitXml, type TestSuite } from "./junit.ts";
 import type { ValuesOf } from "./options.ts";
-import { newCommand, type Report, Session } from "./session.ts";
-import { headerJson, secondsSince, speedText } from "./summary.ts";
-
-const SHOWN_RUNS = 20;
+import { newCommand, Session, STREAM } from "./session.ts";
+import { secondsSince } from "./summary.ts";
 
 export const command = newCommand("check", {
-  description: `Check archives, newest first, against the digest of the generation that they lead to.
+  description: `Check archives, newest first, or all that lie in folders.
 
-Every block is read and hashed; every checksum of a compressed file is verified. The last line on standard
-output is "Check: OK" or "Check: WRONG". Rdiffs without a dump are checked for the blocks that they hold.`,
+A list of archives is compared with the digest of the generation that it leads to (--digestin), and with the
+seals beside the files: every block is read and hashed, every checksum of a compressed file is verified, and
+every file with a seal must have its SHA-256. A seal proves the blocks, too, where there is no digest. Rdiffs
+without a dump are checked for the blocks that they hold.
+
+Of folders, every archive is checked, and each generation is reported: whether it can be restored, and from
+which files. Folders in them are not looked into.
+
+With --quick no block is read: lengths, seals, headers, the links of a chain, the structure of plain archives
+and of containers.
+
+The last line on standard output is "Check: OK" or "Check: WRONG". Of wrong archives it is told which blocks
+are bad or missing, where in which file, and in which other file of the folder they are intact.`,
   examples: `
 vmdkbkp check --digestin 2.digest 2.dump.zst
-vmdkbkp check --digestin 0.digest 2.dump.zst 1.rdiff.zst 0.rdiff.zst`,
-  args: { "<archives...>": "a dump and rdiffs, newest first" },
+vmdkbkp check 2.dump.zst 1.rdiff.zst 0.rdiff.zst
+vmdkbkp check --quick --junit check.xml backups/web backups/db`,
+  args: { "<archives...>": "a dump and rdiffs, newest first; or folders" },
   options: {
-    digestin: { value: "file", required: true, help: "digest of the last archive's generation" },
+    digestin: { value: "file", help: "digest of the last archive's generation" },
+    quick: { help: "do not read the blocks" },
+    junit: { value: "file", help: "write the result as JUnit XML, too" },
   },
 });
 
 type Options = ValuesOf<typeof command>;
 
-export async function run(options: Options, archives: string[]): Promise<number> {
+/** What came of a check. */
+export interface Verdict {
+  ok: boolean;
+  text: string[];
+  json: Record<string, unknown>;
+  suites: TestSuite[];
+}
+
+export async function run(options: Options, paths: string[]): Promise<number> {
   const start = performance.now();
-  using session = await Session.start(options, { inputs: [...archives, options.digestin] });
+  const { digestin, quick = false, junit } = options;
+  const folders = paths.filter(isFolder);
+  if (folders.length > 0 && folders.length < paths.length) {
+    const other = paths.find((path) => !folders.includes(path));
+    throw new UsageError(
+      `Cannot check folders and files at once: "${folders[0]}" is a folder, "${other}" is not`,
+    );
+  }
+  if (folders.length > 0 && digestin !== undefined) {
+    throw new UsageError("Cannot use --digestin with folders: digests are looked for there");
+  }
+  const inputs = folders.length > 0 ? [] : [...paths, ...digestin === undefined ? [] : [digestin]];
+  await using session = await Session.start(options, { inputs, outputs: [junit] });
+  const seconds = () => secondsSince(start);
+  const writeJunit = async (suites: TestSuite[]) => {
+    if (junit === undefined) return;
+    await session.writeReport(junit, new TextEncoder().encode(junitXml(suites, { seconds: seconds() })));
+  };
   try {
-    const { core } = session;
-    const chain = await session.chain(archives);
-    const digest = await DigestReader.open(core, await session.source(options.digestin));
-    const result = await check(session.core, { chain, digest }, session.run);
-    const seconds = secondsSince(start);
+    const verdict = folders.length > 0
+      ? await checkFolders(session, folders, { quick })
+      : await checkList(session, paths, { digestin, quick });
+    const told = !verdict.ok && folders.length === 0 && await explainList(session, paths, options);
+    if (told) {
+      verdict.text.push(...told.text);
+      verdict.json.diagnosis = told.json;
+    }
+    await writeJunit(verdict.suites);
+    session.commit();
     return session.report({
-      text: [...findings(result), speedText(chain.header.capacityBytes, seconds), verdict(result)],
-      json: {
-        command: "check",
-        ok: result.badBlocks === 0,
-        archives,
-        digest: options.digestin,
-        generation: headerJson(chain.header),
-        ...result,
-        seconds,
-      },
-      exitCode: result.badBlocks === 0 ? EXIT.done : EXIT.corrupt,
+      text: [...verdict.text, `  ${seconds().toFixed(2)} s`, `Check: ${verdict.ok ? "OK" : "WRONG"}`],
+      json: { command: "check", ok: verdict.ok, quick, ...verdict.json, seconds: seconds() },
+      exitCode: verdict.ok ? EXIT.done : EXIT.corrupt,
     });
   } catch (error) {
     // Scripts look at the last line; an archive that cannot be read is wrong, a file that cannot be opened is another matter.
-    if ((error instanceof FormatError || error instanceof MismatchError) && !options.json) {
-      session.report({ text: ["Check: WRONG"], json: {} });
+    if (error instanceof FormatError || error instanceof MismatchError) {
+      const told = error instanceof FormatError ? await explainList(session, paths, options) : undefined;
+      const failure = [error.message, ...told?.text ?? []].join("\n");
+      await writeJunit([{ name: "archives", cases: [{ name: paths.join(" "), failure }] }]);
+      session.commit();
+      if (!options.json) session.report({ text: [...told?.text ?? [], "Check: WRONG"], json: {} });
+      else if (told !== undefined) {
+        const { message } = error;
+        const fault = {
+          message,
+          exitCode: EXIT.corrupt,
+          ...(error instanceof FormatError ? error.fault : {}),
+        };
+        session.report({
+          text: [],
+          json: { command: "check", ok: false, error: fault, diagnosis: told.json },
+        });
+        throw new ReportedError(error);
+      }
     }
     throw error;
   }
 }
 
-function verdict(result: CheckResult): string {
-  return result.badBlocks === 0 ? "Check: OK" : "Check: WRONG";
+/** What is wrong with the archives of a list, where the digest can tell. */
+async function explainList(
+  session: Session,
+  archives: readonly string[],
+  { digestin, quick }: Options,
+): Promise<Explanation | undefined> {
+  return digestin === undefined || quick ? undefined : await explain(session, { archives, digestin });
 }
 
-function findings(
-  { blocks, goodBlocks, zeroBlocks, absentBlocks, badBlocks, badRuns, badRunCount }: CheckResult,
-): Report["text"] {
-  const absent = absentBlocks > 0 ? `, ${absentBlocks} not in these archives` : "";
-  const lines = [`${blocks} blocks: ${goodBlocks} good (${zeroBlocks} zero), ${badBlocks} bad${absent}`];
-  for (const { start, end } of badRuns.slice(0, SHOWN_RUNS)) {
-    lines.push(end - start === 1 ? `  bad: block ${start}` : `  bad: blocks ${start} to ${end - 1}`);
+function isFolder(path: string): boolean {
+  try {
+    return path !== STREAM && Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
   }
-  if (badRunCount > SHOWN_RUNS) {
-    lines.push(`  bad: ${badRunCount - SHOWN_RUNS} more runs (--json lists the first ${MAX_BAD_RUNS})`);
-  }
-  return lines;
 }

@@ -96,21 +96,24 @@ function namesOf(folder: string): string[] {
  * Compares what is known of an open archive without reading it.
  *
  * @param storedBytes length of the file; undefined for what has none
- * @throws {MismatchError} if it is not the file that was sealed
+ * @throws {FormatError} if it has another length
+ * @throws {MismatchError} if it is another file
  */
 export function assertSealed(
   { path, sealPath, seal, file }: Sealed,
   { header }: Named,
   storedBytes?: number,
 ): void {
+  const wrong = (what: string, wanted: string | number, found: string | number) =>
+    `Cannot use "${path}": it is not the file that "${sealPath}" was made for; ${what} ${wanted} is expected, ` +
+    `${found} is found`;
+  if (storedBytes !== undefined && storedBytes !== file.bytes) {
+    const message = wrong("a length in bytes of", file.bytes, storedBytes);
+    throw new FormatError(message, { path, expected: `${file.bytes} bytes`, found: `${storedBytes} bytes` });
+  }
   const differs = (what: string, wanted: string | number, found: string | number) => {
-    if (wanted === found) return;
-    throw new MismatchError(
-      `Cannot use "${path}": it is not the file that "${sealPath}" was made for; ${what} ${wanted} is expected, ` +
-        `${found} is found`,
-    );
+    if (wanted !== found) throw new MismatchError(wrong(what, wanted, found));
   };
-  differs("a length in bytes of", file.bytes, storedBytes ?? file.bytes);
   differs("the series", seal.series, formatSeriesId(header.seriesId));
   differs("the time", (file.to ?? seal).time, formatTimeStamp(header.time));
   differs("the number of blocks", seal.blockCount, header.blockCount);

@@ -5,6 +5,7 @@
 
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
 import { type Codecs, STREAMED } from "../archive/codecs.ts";
+import { DamagedFile } from "../archive/damaged_file.ts";
 import { containerOfName, sinkFor, sourceFor } from "../archive/container.ts";
 import { PlainSink, PlainSource } from "../archive/plain.ts";
 import { createSha256, type Sha256 } from "../archive/sha256.ts";
@@ -12,6 +13,7 @@ import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
 import { EXIT, UsageError } from "../errors.ts";
+import { temporaryName } from "../files/hidden_names.ts";
 import { Outputs, settleFile } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain, type Named } from "../pipeline/chain.ts";
@@ -102,6 +104,13 @@ export interface SessionPaths {
   outputs?: (string | undefined)[];
 }
 
+/** A regular file that is read, and what it was like when it was opened. */
+interface Input {
+  source: Disposable & { readonly path: string };
+  file: Deno.FsFile;
+  before: Deno.FileInfo;
+}
+
 /** One run of a command: opens its files, cleans up on every way out. */
 export class Session implements Disposable, AsyncDisposable {
   readonly core: Core;
@@ -115,7 +124,7 @@ export class Session implements Disposable, AsyncDisposable {
   /** For each of the compressed files of the command. */
   readonly #codecs: Codecs;
   /** Regular files that are read, as they were when they were opened. */
-  readonly #inputs: { source: ByteSource; file: Deno.FsFile; before: Deno.FileInfo }[] = [];
+  readonly #inputs: Input[] = [];
   /** Outputs that are regular files, by their paths. */
   readonly #written = new Map<string, { sink: ByteSink; hash: Sha256 }>();
   /** Outputs may replace what is there. */
@@ -195,7 +204,7 @@ export class Session implements Disposable, AsyncDisposable {
   /** Closes `resource` already now. */
   close(resource: Disposable): void {
     this.#disposables.splice(this.#disposables.indexOf(resource), 1);
-    const input = this.#inputs.findIndex(({ source }) => source as Disposable === resource);
+    const input = this.#inputs.findIndex(({ source }) => source === resource);
     if (input >= 0) this.#inputs.splice(input, 1);
     resource[Symbol.dispose]();
   }
@@ -210,6 +219,27 @@ export class Session implements Disposable, AsyncDisposable {
     return source;
   }
 
+  /** Opens a regular file that may be damaged. @throws {UsageError} if it can be read only once */
+  async damagedFile(path: string): Promise<DamagedFile> {
+    const file = path === STREAM ? undefined : await openInput(path);
+    const before = file?.statSync();
+    if (file === undefined || before?.isFile !== true) {
+      file?.close();
+      throw new UsageError(`Cannot read "${path}" more than once: a regular file is needed`);
+    }
+    const source = this.using(new DamagedFile(path, file));
+    this.#inputs.push({ source, file, before });
+    return source;
+  }
+
+  /** A file that goes away with the session, for what does not fit into memory, in the folder of `path`. */
+  scratch(path: string): Deno.FsFile {
+    const name = path === STREAM ? Deno.makeTempFileSync() : temporaryName(path);
+    const file = this.using(Deno.openSync(name, { read: true, write: true, create: true, mode: 0o600 }));
+    Deno.removeSync(name);
+    return file;
+  }
+
   /** Opens a bitmap, which is plain whatever its name. */
   async plainSource(path: string): Promise<ByteSource> {
     return this.using(new PlainSource(path, path === STREAM ? Deno.stdin : await openInput(path)));
@@ -222,9 +252,15 @@ export class Session implements Disposable, AsyncDisposable {
    */
   async sealed(reader: Named): Promise<Sealed | undefined> {
     const input = this.#inputs.find(({ source }) => source.path === reader.path);
-    const sealed = input && await this.#seals.of(reader.path);
-    for (const { message } of this.#seals.damaged.splice(0)) this.warn(message);
+    const sealed = input && await this.sealOf(reader.path);
     if (sealed !== undefined) assertSealed(sealed, reader, input!.before.size);
+    return sealed;
+  }
+
+  /** The entry of a file in a seal of its folder. */
+  async sealOf(path: string): Promise<Sealed | undefined> {
+    const sealed = await this.#seals.of(path);
+    for (const { message } of this.#seals.damaged.splice(0)) this.warn(message);
     return sealed;
   }
 
@@ -293,6 +329,16 @@ export class Session implements Disposable, AsyncDisposable {
   /** Writes a small plain file whole; complete with {@linkcode commit}. */
   async writeWhole(path: string, bytes: Uint8Array): Promise<void> {
     using sink = new PlainSink(path, path === STREAM ? Deno.stdout : await this.#outputs.open(path));
+    await sink.write(bytes);
+    await sink.finish();
+  }
+
+  /** As {@linkcode writeWhole}, for a report, which replaces an earlier one and is no secret. */
+  async writeReport(path: string, bytes: Uint8Array): Promise<void> {
+    const file = path === STREAM
+      ? Deno.stdout
+      : await this.#outputs.open(path, { replace: true, mode: 0o666 });
+    using sink = new PlainSink(path, file);
     await sink.write(bytes);
     await sink.finish();
   }
@@ -385,9 +431,7 @@ async function openInput(path: string): Promise<Deno.FsFile> {
 }
 
 /** What is copied out of an archive must be what was verified of it a moment before. */
-function assertUnchanged(
-  { source, file, before }: { source: ByteSource; file: Deno.FsFile; before: Deno.FileInfo },
-): void {
+function assertUnchanged({ source, file, before }: Input): void {
   const after = file.statSync();
   const show = ({ size, mtime }: Deno.FileInfo) =>
     `${size} bytes of ${mtime?.toISOString() ?? "unknown time"}`;
@@ -407,7 +451,8 @@ function levelOf(text: string | undefined): number | undefined {
   return Number(text);
 }
 
-function isCompressed(path: string | undefined): boolean {
+/** Whether the name of a file says that it is compressed. */
+export function isCompressed(path: string | undefined): boolean {
   return path !== undefined && containerOfName(path) !== "plain";
 }
 

@@ -30,7 +30,16 @@ export interface KnownGeneration {
   seconds: number;
   /** Archives to restore it from, newest first; undefined if there is no way. */
   chain?: string[];
+  /** Where there is none: the same with archives that have faults, which may do no harm to this generation. */
+  doubtfulChain?: string[];
   /** Why there is none: archives with faults, or what is missing. */
+  reasons: string[];
+}
+
+/** A way to a generation. */
+interface Way {
+  chain: string[];
+  /** Why it is none; empty if it is one. */
   reasons: string[];
 }
 
@@ -43,45 +52,49 @@ export function generationsOf(
   archives: readonly KnownArchive[],
   others: readonly { time: string; seconds: number }[] = [],
 ): KnownGeneration[] {
-  const byTime = new Map<string, KnownGeneration>();
-  for (const { time, seconds } of [...archives, ...others]) byTime.set(time, { time, seconds, reasons: [] });
-  const generations = [...byTime.values()].sort((a, b) =>
-    b.seconds - a.seconds || (a.time < b.time ? 1 : -1)
-  );
+  const ways = new Map<string, Way | string>();
+  const times = new Map([...archives, ...others].map(({ time, seconds }) => [time, seconds]));
+  const sorted = [...times].sort(([timeA, a], [timeB, b]) => b - a || (timeA < timeB ? 1 : -1));
   // The newest first: what an rdiff begins at is decided before it.
-  for (const [i, generation] of generations.entries()) {
-    const leading = archives.filter(({ time }) => time === generation.time);
-    const dump = leading.find(({ full, fault }) => full && fault === undefined);
-    if (dump !== undefined) {
-      generation.chain = [dump.path];
-      continue;
+  for (const [i, [time]] of sorted.entries()) {
+    const found: (Way | string)[] = [];
+    for (const archive of archives) {
+      if (archive.time === time) found.push(wayBy(archive, ways, sorted[i - 1]?.[0]));
     }
-    for (const archive of leading) {
-      const way = wayBy(archive, { byTime, newer: generations[i - 1] });
-      if (typeof way === "string") generation.reasons.push(way);
-      else if (generation.chain === undefined || way.length < generation.chain.length) generation.chain = way;
-    }
-    if (generation.chain !== undefined) generation.reasons = [];
-    else if (leading.length === 0) generation.reasons.push("no dump and no rdiff leads to it");
+    ways.set(time, bestOf(found));
   }
-  return generations;
+  return sorted.map(([time, seconds]) => {
+    const way = ways.get(time)!;
+    if (typeof way === "string") return { time, seconds, reasons: [way] };
+    const { chain, reasons } = way;
+    return reasons.length === 0
+      ? { time, seconds, chain, reasons }
+      : { time, seconds, doubtfulChain: chain, reasons };
+  });
 }
 
-/** The archives of the way that ends with this one, or why there is none. */
+/** The shortest way without a fault, or else the one with the fewest. */
+function bestOf(found: readonly (Way | string)[]): Way | string {
+  const ways = found.filter((way) => typeof way !== "string");
+  ways.sort((a, b) => a.reasons.length - b.reasons.length || a.chain.length - b.chain.length);
+  return ways[0] ?? found[0] ?? "no dump and no rdiff leads to it";
+}
+
+/** The way that ends with this archive, or why there is none at all. */
 function wayBy(
-  { path, full, from, fault, seconds }: KnownArchive,
-  { byTime, newer }: { byTime: ReadonlyMap<string, KnownGeneration>; newer?: KnownGeneration },
-): string[] | string {
-  if (fault !== undefined) return `"${path}" is damaged`;
-  if (full) return [path];
+  { path, full, from, fault }: KnownArchive,
+  ways: ReadonlyMap<string, Way | string>,
+  newer: string | undefined,
+): Way | string {
+  const reasons = fault === undefined ? [] : [`"${path}" is damaged`];
+  if (full) return { chain: [path], reasons };
   // Without a seal, an rdiff is taken to begin at the generation that follows.
-  const begin = from === undefined ? newer : byTime.get(from);
-  if (begin === undefined) {
-    return from === undefined
-      ? `"${path}" leads to it, but there is no newer generation`
-      : `"${path}" leads to it from the generation of ${from}, of which nothing is there`;
+  const begin = from ?? newer;
+  if (begin === undefined) return `"${path}" leads to it, but no newer generation is there`;
+  const way = ways.get(begin);
+  if (way === undefined) {
+    return `"${path}" leads to it from the generation of ${begin}, of which nothing is there`;
   }
-  if (begin.seconds <= seconds) return `"${path}" leads to it from a generation that is not newer`;
-  if (begin.chain !== undefined) return [...begin.chain, path];
-  return `"${path}" leads to it from the generation of ${begin.time}, which cannot be restored`;
+  if (typeof way === "string") return `"${path}" leads to it from the generation of ${begin}: ${way}`;
+  return { chain: [...way.chain, path], reasons: [...way.reasons, ...reasons] };
 }

@@ -36,9 +36,9 @@ export interface SurveyOptions {
   expected?: ExpectedArchive;
   /**
    * Hears of blocks that are not among the records in order. The bytes hold until it returns. `block` is what a header
-   * says or where it stands; it proves nothing.
+   * says, if there is one; it proves nothing.
    */
-  onStray?: (content: Uint8Array, block: number | undefined) => void;
+  onStray?: (content: Uint8Array, block?: number) => void;
   /** Stops it and hears of its progress. */
   run?: RunOptions;
 }
@@ -71,6 +71,7 @@ export class Survey {
   readonly #onStray?: SurveyOptions["onStray"];
   readonly #checkpoint: Checkpoint;
   #strayBytes = 0;
+  #missedStrays = 0;
   #nextBlock = 0;
   #peekedBlock = 0;
   #ended = false;
@@ -303,8 +304,16 @@ export class Survey {
   #offer({ at, block }: Stray): void {
     if (this.#onStray === undefined) return;
     const { blockBytes } = this;
+    if (this.#strayBytes > STRAY_FACTOR * this.#window.offsetBytes + LEAST_STRAY_BYTES) {
+      if (this.#missedStrays++ === 0) {
+        this.#note(this.#window.offsetBytes + at, {
+          expected: "a record",
+          found: "so much that looks like one that not all of it is looked at",
+        });
+      }
+      return;
+    }
     this.#strayBytes += blockBytes;
-    if (this.#strayBytes > STRAY_FACTOR * this.#window.offsetBytes + LEAST_STRAY_BYTES) return;
     this.#onStray(this.#window.rest.subarray(at, at + blockBytes), block);
   }
 
@@ -312,8 +321,7 @@ export class Survey {
   #offerInFront(block: number, passedBytes: number): void {
     const content = this.#window.before(this.blockBytes);
     if (passedBytes < this.blockBytes || content === undefined || block === this.#nextBlock) return;
-    const isOnly = this.full || block === this.#nextBlock + 1;
-    this.#onStray?.(content, isOnly ? block - 1 : undefined);
+    this.#onStray?.(content);
   }
 
   #note(streamBytes: number, { expected, found }: { expected: string; found: string }): void {

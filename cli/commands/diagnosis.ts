@@ -1,0 +1,100 @@
+/** What `check` tells of archives that are wrong: which blocks, where in which file, and where else they are intact. */
+
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
+import type { DamagedFile } from "../archive/damaged_file.ts";
+import { FormatError } from "../errors.ts";
+import type { DigestInFile } from "../pipeline/lost_blocks.ts";
+import { isStream, type Session } from "./session.ts";
+
+/** Runs and faults that are told in the text; `--json` has more. */
+const SHOWN = 20;
+/** Names of archives in which intact blocks are looked for. */
+const ARCHIVE_NAME = /\.(dump|rdiff)(\.(gz|zst))?$/;
+
+/** The wrong archives, as they were given. */
+export interface Suspects {
+  /** Newest first. */
+  archives: readonly string[];
+  digestin: string;
+}
+
+/** What came of it. */
+export interface Explanation {
+  text: string[];
+  json: Record<string, unknown>;
+}
+
+/**
+ * Looks a second time at archives that are wrong; blocks that are lost in them are looked for in the other archives of their
+ * folders. Undefined where that cannot be done: for streams, and where the digest does not tell of what it is.
+ */
+export async function explain(session: Session, suspects: Suspects): Promise<Explanation | undefined> {
+  const { archives, digestin } = suspects;
+  if ([...archives, digestin].some(isStream)) return undefined;
+  const { core } = session;
+  // The first look is over.
+  core.release(session.memory);
+  const { diagnose } = await import("../pipeline/diagnose.ts");
+  const files = await open(session, archives);
+  const others = await open(session, othersOf(archives));
+  const digest = await openDigest(session, digestin);
+  if (digest === undefined) return undefined;
+  const diagnosis = await diagnose(core, { archives: files, digest, others }, session.run);
+  const { goodBlocks, wrongBlocks, intactElsewhere, runs, runCount, faults, faultCount } = diagnosis;
+  const text = [
+    `${goodBlocks} blocks are good, ${wrongBlocks} are not; ${intactElsewhere} of these are intact elsewhere`,
+  ];
+  for (const { start, end, state, path, offsetBytes, intactIn } of runs.slice(0, SHOWN)) {
+    const blocks = end - start === 1 ? `block ${start}` : `blocks ${start} to ${end - 1}`;
+    const place = offsetBytes === undefined ? "" : ` at byte ${offsetBytes}`;
+    const copy = intactIn === undefined ? "" : `; intact in "${intactIn}"`;
+    text.push(`  ${state}: ${blocks}: "${path}"${place}${copy}`);
+  }
+  if (runCount > SHOWN) text.push(`  ${runCount - SHOWN} more runs of blocks (--json has more of them)`);
+  for (const { path, offsetBytes, expected, found } of faults.slice(0, SHOWN)) {
+    text.push(`  damage: "${path}" at byte ${offsetBytes}: ${expected} is expected, ${found} is found`);
+  }
+  if (faultCount > SHOWN) text.push(`  damage: ${faultCount - SHOWN} more places`);
+  if (intactElsewhere > 0 || goodBlocks > 0) text.push("  salvage brings back what is intact anywhere");
+  return { text, json: { ...diagnosis } };
+}
+
+async function open(session: Session, paths: readonly string[]): Promise<DamagedFile[]> {
+  const files = [];
+  for (const path of paths) files.push(await session.damagedFile(path));
+  return files;
+}
+
+async function openDigest(session: Session, path: string): Promise<DigestInFile | undefined> {
+  const { surveyDigest } = await import("../pipeline/digest_survey.ts");
+  const file = await session.damagedFile(path);
+  try {
+    return { file, findings: await surveyDigest(session.core, file) };
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
+
+/** Files with the names of archives in the folders of these, but not these. */
+function othersOf(archives: readonly string[]): string[] {
+  const known = new Set(archives.map((path) => Deno.realPathSync(path)));
+  const found: string[] = [];
+  for (const folder of new Set(archives.map((path) => dirname(path)))) {
+    for (const { name, isFile } of readFolder(folder)) {
+      const path = join(folder, name);
+      if (isFile && ARCHIVE_NAME.test(name) && !known.has(Deno.realPathSync(path))) found.push(path);
+    }
+  }
+  return found.sort();
+}
+
+/** Entries of a folder; none if it may not be listed. */
+function readFolder(folder: string): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(folder)];
+  } catch {
+    return [];
+  }
+}

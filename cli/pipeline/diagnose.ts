@@ -1,0 +1,258 @@
+/**
+ * Archives that `check` has refused: which blocks are wrong, where that is in which file, and where else they are intact.
+ *
+ * One archive is read at a time, the one that decides first, so memory does not go with their number. The digest alone says
+ * what is right; what a survey finds wrong only explains.
+ */
+
+import { Bitmap } from "../archive/bitmap.ts";
+import type { DamagedFile } from "../archive/damaged_file.ts";
+import type { Core } from "../core.ts";
+import { searchBlocks } from "./block_search.ts";
+import type { Fault } from "./fault_log.ts";
+import {
+  type DigestInFile,
+  eachLost,
+  isUnknown,
+  isZeroDigest,
+  judgeArchive,
+  wantLost,
+} from "./lost_blocks.ts";
+import type { RunOptions } from "./run.ts";
+import type { Survey } from "./survey.ts";
+
+/** What is wrong with a block. */
+export type BlockState =
+  /** Its record holds something else. */
+  | "bad"
+  /** It has no record that could be found in its place. */
+  | "missing"
+  /** It is there, but not in its place. */
+  | "out of order"
+  /** The system could not read its record. */
+  | "unreadable"
+  /** The digest is damaged there: nothing can be said of it. */
+  | "unprovable";
+
+/** Blocks from `start` to before `end` that are wrong for the same reason. */
+export interface DiagnosedRun {
+  start: number;
+  end: number;
+  state: BlockState;
+  /** The file that should have had the first of them, or should have proved it. */
+  path: string;
+  /** Where in that file, as far as that is known; in a compressed one where the member or frame begins. */
+  offsetBytes?: number;
+  /** A file in which all of them are intact; the digest itself where it says that they are zero. */
+  intactIn?: string;
+}
+
+/** What became of the blocks of a generation. */
+export interface Diagnosis {
+  blocks: number;
+  /** As the digest has them. */
+  goodBlocks: number;
+  /** In a list without a dump: blocks without a record, where nothing says that there should be one. */
+  absentBlocks: number;
+  /** All others, and those of them that are intact somewhere. */
+  wrongBlocks: number;
+  intactElsewhere: number;
+  /** Ascending, the first {@linkcode MAX_RUNS}. */
+  runs: DiagnosedRun[];
+  runCount: number;
+  /** Of the digest, then of each archive. */
+  faults: Fault[];
+  faultCount: number;
+}
+
+/** Runs and faults that are told one by one. */
+export const MAX_RUNS = 1000;
+/** Reasons that are remembered for each archive. */
+const MAX_CAUSES = 100_000;
+
+type Cause = Omit<DiagnosedRun, "intactIn">;
+
+/**
+ * Says what is wrong with the archives of a generation.
+ *
+ * @param given `archives`: newest first, as a chain; `digest`: of the generation that they lead to; `others`: archives of
+ * whatever generation, in which intact blocks are looked for
+ */
+export async function diagnose(
+  core: Core,
+  { archives, digest, others = [] }: {
+    archives: readonly DamagedFile[];
+    digest: DigestInFile;
+    others?: readonly DamagedFile[];
+  },
+  options: RunOptions = {},
+): Promise<Diagnosis> {
+  const { blockCount, blockBytes } = digest.findings.header;
+  /** What is proved; what has a record in some archive, be it right or not; what should have one. */
+  const good = new Bitmap(blockCount);
+  const decided = new Bitmap(blockCount);
+  const causes = new CauseLists();
+  const faults: Fault[] = [...digest.findings.faults];
+  let faultCount = faults.length;
+  let isFull = false;
+
+  for (const file of archives.toReversed()) {
+    const survey = await judgeArchive(core, {
+      file,
+      digest,
+      onBatch: ({ batch, recorded, bad }, survey) => {
+        for (let i = 0; i < batch.count; i++) {
+          const block = batch.first + i;
+          if (batch.table[i] === core.ABSENT || decided.get(block)) continue;
+          decided.set(block);
+          if (bad[i] === 0) good.set(block);
+          else if (!isUnknown(recorded, i * core.DIGEST_SIZE)) {
+            causes.add(causeOf(file, survey, { block, place: survey.placeOf(batch, block)?.offsetBytes }));
+          }
+        }
+      },
+    }, options);
+    for (const fault of survey.faults) {
+      const { start, end, offsetBytes, path } = fault;
+      const state = isUnreadable(file, fault) ? "unreadable" : "missing";
+      if (end > start) causes.add({ start, end, state, path, offsetBytes });
+    }
+    causes.endArchive();
+    faults.push(...survey.faults.slice(0, MAX_RUNS - Math.min(MAX_RUNS, faults.length)));
+    faultCount += survey.faultCount;
+    isFull ||= survey.full;
+  }
+
+  const result: Diagnosis = {
+    blocks: blockCount,
+    goodBlocks: good.count(),
+    absentBlocks: 0,
+    wrongBlocks: 0,
+    intactElsewhere: 0,
+    runs: [],
+    runCount: 0,
+    faults,
+    faultCount,
+  };
+  const wrong = new Bitmap(blockCount);
+  for (let block = good.next(0, blockCount, false); block < blockCount;) {
+    if (isFull || decided.get(block) || causes.of(block) !== undefined) wrong.set(block);
+    else result.absentBlocks++;
+    block = good.next(block + 1, blockCount, false);
+  }
+  result.wrongBlocks = blockCount - result.goodBlocks - result.absentBlocks;
+  if (result.wrongBlocks === 0) return result;
+
+  const files = [...archives, ...others];
+  const wanted = await wantLost(core, digest, wrong);
+  /** Numbers that strays of the generation's own archives have. */
+  const claimed = new Bitmap(blockCount);
+  for (const [i, file] of files.entries()) {
+    if (wanted.count === 0) break;
+    await searchBlocks(core, file, {
+      wanted,
+      expected: { blockBytes, blockCount },
+      run: options,
+      onFound: ({ digest, block, isStray }) => {
+        if (wanted.placeOf(digest, 0) === undefined) wanted.place(digest, 0, i);
+        if (isStray && i < archives.length && block !== undefined && block < blockCount) claimed.set(block);
+      },
+    });
+  }
+  const runs = new DiagnosedRuns(result);
+  const fallback = archives[0]?.path ?? digest.file.path;
+  await eachLost(core, digest, wrong, (block, digests, at) => {
+    const cause = causes.of(block) ??
+      { start: block, end: block + 1, state: "missing" as const, path: fallback };
+    if (isUnknown(digests, at)) {
+      const { path, offsetBytes } = digest.findings.faults[0] ?? { path: digest.file.path };
+      runs.add(block, { ...cause, state: "unprovable", path, offsetBytes });
+      return;
+    }
+    const place = wanted.placeOf(digests, at);
+    const intactIn = isZeroDigest(digests, at)
+      ? digest.file.path
+      : place === undefined
+      ? undefined
+      : files[place].path;
+    if (intactIn !== undefined) result.intactElsewhere++;
+    const state = cause.state === "missing" && claimed.get(block) ? "out of order" : cause.state;
+    runs.add(block, { ...cause, state, intactIn });
+  });
+  return result;
+}
+
+function causeOf(
+  file: DamagedFile,
+  { blockBytes }: Survey,
+  { block, place }: { block: number; place?: number },
+): Cause {
+  let state: BlockState = "bad";
+  for (const { offsetBytes } of file.unreadable.values()) {
+    if (place !== undefined && offsetBytes + 4096 > place && offsetBytes < place + blockBytes) {
+      state = "unreadable";
+    }
+  }
+  return { start: block, end: block + 1, state, path: file.path, offsetBytes: place };
+}
+
+function isUnreadable(file: DamagedFile, { offsetBytes }: Fault): boolean {
+  return file.unreadable.has(offsetBytes - offsetBytes % 4096);
+}
+
+/** Why blocks are wrong: what the archive says that decides comes first. */
+class CauseLists {
+  /** For each archive, ascending and apart when the archive is done with. */
+  readonly #lists: Cause[][] = [[]];
+
+  add(cause: Cause): void {
+    const list = this.#lists[this.#lists.length - 1];
+    const last = list[list.length - 1];
+    if (last?.state === "bad" && cause.state === "bad" && last.end === cause.start) last.end = cause.end;
+    else if (list.length < MAX_CAUSES) list.push({ ...cause });
+  }
+
+  endArchive(): void {
+    const list = this.#lists.pop()!.sort((a, b) => a.start - b.start);
+    // Several faults can cost the same blocks: the first of them in the file is told.
+    this.#lists.push(list.filter(({ start }, i) => i === 0 || list[i - 1].start !== start), []);
+  }
+
+  of(block: number): Cause | undefined {
+    for (const list of this.#lists) {
+      let [low, high] = [0, list.length];
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (list[middle].start <= block) low = middle + 1;
+        else high = middle;
+      }
+      if (low > 0 && list[low - 1].end > block) return list[low - 1];
+    }
+    return undefined;
+  }
+}
+
+/** Joins ascending blocks to runs. */
+class DiagnosedRuns {
+  readonly #result: Diagnosis;
+  #last?: DiagnosedRun;
+
+  constructor(result: Diagnosis) {
+    this.#result = result;
+  }
+
+  add(block: number, { state, path, offsetBytes, intactIn }: Cause & { intactIn?: string }): void {
+    const last = this.#last;
+    if (
+      last?.end === block && last.state === state && last.path === path && last.intactIn === intactIn
+    ) {
+      last.end = block + 1;
+      return;
+    }
+    // The place is that of the first block of the reason.
+    const run: DiagnosedRun = { start: block, end: block + 1, state, path, offsetBytes, intactIn };
+    this.#last = run;
+    this.#result.runCount++;
+    if (this.#result.runs.length < MAX_RUNS) this.#result.runs.push(run);
+  }
+}

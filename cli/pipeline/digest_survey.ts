@@ -1,0 +1,287 @@
+/**
+ * What a damaged digest still proves.
+ *
+ * Its records have no numbers: the digest of a block is known by counting from the begin of the file. A wrong count would
+ * prove the wrong block, so beyond damage no digest is believed unless all numbers agree: a stretch that is as long as so
+ * many whole records, and as many records in the file as it must have.
+ *
+ *     header [21][21][21]??????????[21][21][21]  end of the file
+ *            known       m x 21    known, if 3 + m + 3 = number of blocks
+ */
+
+import type { DamagedFile } from "../archive/damaged_file.ts";
+import {
+  type DigestHeader,
+  digestHeaderBytes,
+  MAX_HEADER_BYTES,
+  type Parsed,
+  parseDigestHeader,
+} from "../archive/header.ts";
+import { explainDigestRecord } from "../archive/record.ts";
+import { likelyContainer, remainsOf, type Remnant } from "../archive/remains.ts";
+import type { Core, DigestCursor } from "../core.ts";
+import { FormatError, formatError } from "../errors.ts";
+import { type Fault, FaultLog } from "./fault_log.ts";
+
+const WINDOW_BYTES = 2 * MAX_HEADER_BYTES;
+/** Records that must stand in a row behind damage. */
+const PROOF_RECORDS = 8;
+/** Longest damage that is passed over: a sector of 4096 bytes and the records that it cuts. */
+const MAX_PASSED_RECORDS = 197;
+
+/** Blocks whose digests are known, from `start` to before `end`. */
+export interface KnownBlocks {
+  start: number;
+  end: number;
+}
+
+/** What was found out about a digest. */
+export interface DigestFindings {
+  header: DigestHeader;
+  /** Where the records begin in the stream. */
+  headerBytes: number;
+  /** Ascending; one range of all blocks if nothing is wrong. */
+  known: KnownBlocks[];
+  faults: readonly Fault[];
+}
+
+/**
+ * Reads a digest to its end, over damage.
+ *
+ * @param expected header of an archive of the generation: counts where the digest's own is damaged
+ * @throws {FormatError} if there is no header and none is expected
+ */
+export async function surveyDigest(
+  core: Core,
+  file: DamagedFile,
+  { expected }: { expected?: DigestHeader } = {},
+): Promise<DigestFindings> {
+  const mark = core.mark();
+  const log = new FaultLog(file.path);
+  const window = new DigestWindow(core, file, log);
+  await window.fill(MAX_HEADER_BYTES);
+  const { header, headerBytes } = headerOf(window.rest, { file, log, expected });
+  window.consume(headerBytes);
+
+  const { blockCount } = header;
+  const scratchPtr = core.alloc(WINDOW_BYTES);
+  const run = async (count: number) => await window.count(scratchPtr, Math.min(WINDOW_BYTES / 16, count));
+  const runAll = async (count: number) => {
+    let taken = 0;
+    for (let got = -1; taken < count && got !== 0; taken += got) got = await run(count - taken);
+    return taken;
+  };
+  const isWhole = async () => {
+    await window.fill(1);
+    return window.length === 0 && window.isFileEnd;
+  };
+
+  const first = await runAll(blockCount);
+  const known: KnownBlocks[] = [{ start: 0, end: first }];
+  const note = (found?: string) => {
+    const explained = explainDigestRecord(window.rest, first);
+    const offsetBytes = likelyContainer(file) === "plain" ? window.offsetBytes : window.pieceBytes;
+    log.note({ ...explained, ...found && { found }, inContainer: false, offsetBytes }, 0);
+  };
+  if (first === blockCount) {
+    if (!await isWhole()) note();
+  } else {
+    await window.fill(1);
+    const isEnd = window.length === 0;
+    note(isEnd ? `the end after ${first} of ${blockCount} records` : undefined);
+    // Records that are missing in a container without a trace may be missing anywhere.
+    if (isEnd && log.count === 1 && likelyContainer(file) !== "plain") known.length = 0;
+    const passed = isEnd ? undefined : await window.passDamage(scratchPtr, blockCount - first);
+    if (passed !== undefined) {
+      const rest = await runAll(blockCount - first - passed);
+      if (first + passed + rest === blockCount && await isWhole()) {
+        known.push({ start: first + passed, end: blockCount });
+      }
+    }
+  }
+  const unknownEnd = known[1]?.start ?? blockCount;
+  log.close({ start: known[0]?.end ?? 0, end: unknownEnd, toBytes: Infinity });
+  core.release(mark);
+  return { header, headerBytes, known: known.filter(({ start, end }) => end > start), faults: log.faults };
+}
+
+function headerOf(
+  bytes: Uint8Array,
+  { file, log, expected }: { file: DamagedFile; log: FaultLog; expected?: DigestHeader },
+): Parsed<DigestHeader> {
+  const wanted = expected === undefined ? undefined : {
+    header: expected,
+    headerBytes: digestHeaderBytes(expected).length,
+  };
+  let parsed: Parsed<DigestHeader>;
+  try {
+    parsed = parseDigestHeader(bytes, file.path);
+  } catch (error) {
+    if (!(error instanceof FormatError) || wanted === undefined) throw error;
+    const { offsetBytes = 0, expected = "a header", found = "something else" } = error.fault;
+    log.note({ offsetBytes, expected, found, inContainer: false }, 0);
+    return wanted;
+  }
+  return parsed;
+}
+
+/** Reads a digest again and again: what is known of it, and 16 bytes of 255, which no block has, for the rest. */
+export class KnownDigests {
+  readonly header: DigestHeader;
+  readonly #known: readonly KnownBlocks[];
+  readonly #core: Core;
+  readonly #window: DigestWindow;
+  #nextBlock = 0;
+  #headerBytes: number;
+
+  /** Takes memory for a window from `core`. */
+  constructor(core: Core, file: DamagedFile, { header, headerBytes, known }: DigestFindings) {
+    this.header = header;
+    this.#known = known;
+    this.#core = core;
+    this.#headerBytes = headerBytes;
+    this.#window = new DigestWindow(core, file, new FaultLog(file.path));
+  }
+
+  /**
+   * Takes the digests of the next `count` blocks to `digestsPtr`, 16 bytes each.
+   *
+   * @throws {FormatError} if the file is no longer what it was
+   */
+  async take(digestsPtr: number, count: number): Promise<void> {
+    await this.#pass(this.#headerBytes);
+    this.#headerBytes = 0;
+    for (let taken = 0; taken < count;) {
+      const block = this.#nextBlock;
+      const range = this.#known.find(({ end }) => end > block);
+      const ptr = digestsPtr + taken * 16;
+      let step = Math.min(count - taken, (range?.start ?? Infinity) - block);
+      if (step > 0) {
+        this.#core.bytes(ptr, step * 16).fill(0xff);
+        if (range !== undefined) await this.#pass(step * this.#core.DIGEST_RECORD_MAX);
+      } else {
+        step = await this.#window.count(ptr, Math.min(count - taken, range!.end - block));
+        if (step === 0) throw this.#changed();
+      }
+      taken += step;
+      this.#nextBlock += step;
+    }
+  }
+
+  async #pass(lenBytes: number): Promise<void> {
+    for (let left = lenBytes; left > 0;) {
+      await this.#window.fill(1);
+      const step = Math.min(left, this.#window.length);
+      if (step === 0) throw this.#changed();
+      this.#window.consume(step);
+      left -= step;
+    }
+  }
+
+  #changed(): FormatError {
+    return formatError("digest", {
+      path: this.#window.path,
+      offsetBytes: this.#window.offsetBytes,
+      expected: "what was there a moment before",
+      found: "something else",
+    });
+  }
+}
+
+/** The part of a digest that lies in the core's memory. */
+class DigestWindow {
+  readonly path: string;
+  /** Nothing follows without a gap; at the end of the file nothing at all. */
+  isEnd = false;
+  isFileEnd = false;
+  /** Where in the file the piece stands that was read last. */
+  pieceBytes = 0;
+  readonly #cursor: DigestCursor;
+  readonly #recordBytes: number;
+  readonly #remnants: AsyncGenerator<Remnant, void>;
+  readonly #log: FaultLog;
+  readonly #ptr: number;
+  readonly #bytes: Uint8Array;
+  #at = 0;
+  #end = 0;
+  #windowBytes = 0;
+  #rest: Uint8Array = new Uint8Array(0);
+
+  constructor(core: Core, file: DamagedFile, log: FaultLog) {
+    this.path = file.path;
+    this.#log = log;
+    this.#cursor = core.digestCursor();
+    this.#recordBytes = core.DIGEST_RECORD_MAX;
+    this.#remnants = remainsOf(file, {
+      onFault: (fault) => log.note({ ...fault, inContainer: true }, this.offsetBytes),
+    });
+    this.#ptr = core.alloc(WINDOW_BYTES);
+    this.#bytes = core.bytes(this.#ptr, WINDOW_BYTES);
+  }
+
+  get length(): number {
+    return this.#end - this.#at;
+  }
+
+  get rest(): Uint8Array {
+    return this.#bytes.subarray(this.#at, this.#end);
+  }
+
+  get offsetBytes(): number {
+    return this.#windowBytes + this.#at;
+  }
+
+  consume(lenBytes: number): void {
+    this.#at += lenBytes;
+  }
+
+  /** Reads on if there are less than `neededBytes`. */
+  async fill(neededBytes: number): Promise<void> {
+    if (this.isEnd || this.length >= neededBytes) return;
+    this.#bytes.copyWithin(0, this.#at, this.#end);
+    this.#windowBytes += this.#at;
+    this.#end -= this.#at;
+    this.#at = 0;
+    while (this.#end < WINDOW_BYTES) {
+      if (this.#rest.length === 0 && !await this.#nextRemnant()) return;
+      const part = this.#rest.subarray(0, WINDOW_BYTES - this.#end);
+      this.#bytes.set(part, this.#end);
+      this.#end += part.length;
+      this.#rest = this.#rest.subarray(part.length);
+    }
+  }
+
+  /** Takes up to `count` records to `digestsPtr`; returns how many stood in a row, as far as the window goes. */
+  async count(digestsPtr: number, count: number): Promise<number> {
+    await this.fill(WINDOW_BYTES / 2);
+    this.#cursor.take(digestsPtr, { ptr: this.#ptr + this.#at, length: this.length, count });
+    this.#at += this.#cursor.consumed;
+    return this.#cursor.records;
+  }
+
+  /** Goes on behind as many whole records as are damaged; returns their number, unless that is not clear. */
+  async passDamage(scratchPtr: number, recordsLeft: number): Promise<number | undefined> {
+    await this.fill(WINDOW_BYTES / 2);
+    for (let passed = 1; passed <= Math.min(MAX_PASSED_RECORDS, recordsLeft); passed++) {
+      const at = this.#at + passed * this.#recordBytes;
+      const count = Math.min(PROOF_RECORDS, recordsLeft - passed);
+      if (at > this.#end) return undefined;
+      this.#cursor.take(scratchPtr, { ptr: this.#ptr + at, length: this.#end - at, count });
+      if (this.#cursor.records < count) continue;
+      this.#at = at;
+      return passed;
+    }
+    return undefined;
+  }
+
+  async #nextRemnant(): Promise<boolean> {
+    const { value, done } = await this.#remnants.next();
+    this.isEnd = done === true || !value!.joined;
+    this.isFileEnd = done === true;
+    this.#log.goOn({ joined: !this.isEnd });
+    if (this.isEnd) return false;
+    this.#rest = value!.bytes;
+    this.pieceBytes = value!.fileOffsetBytes;
+    return true;
+  }
+}

@@ -1,0 +1,122 @@
+/** Which blocks of a generation its archives no longer prove, and the digests of those. */
+
+import type { Bitmap } from "../archive/bitmap.ts";
+import type { DamagedFile } from "../archive/damaged_file.ts";
+import type { Core } from "../core.ts";
+import { Batch } from "./batch.ts";
+import { type DigestFindings, KnownDigests } from "./digest_survey.ts";
+import { crewOf, type RunOptions } from "./run.ts";
+import { type ExpectedArchive, Survey } from "./survey.ts";
+import { WantedBlocks } from "./wanted_blocks.ts";
+
+/** A digest and the file that it is in. */
+export interface DigestInFile {
+  file: DamagedFile;
+  findings: DigestFindings;
+}
+
+/** The sizes that all archives of the generation must have. */
+export function sizesOfGeneration({ findings: { header } }: DigestInFile): ExpectedArchive {
+  return { blockBytes: header.blockBytes, blockCount: header.blockCount };
+}
+
+/** Memory for a batch and the digests that it should have. */
+export class JudgedRun {
+  readonly batch: Batch;
+  readonly recordedPtr: number;
+  readonly recorded: Uint8Array;
+  readonly badPtr: number;
+  readonly bad: Uint8Array;
+
+  constructor(core: Core, blockBytes: number) {
+    this.batch = new Batch(core, blockBytes);
+    const { capacity } = this.batch;
+    this.recordedPtr = core.alloc(capacity * core.DIGEST_SIZE);
+    this.recorded = core.bytes(this.recordedPtr, capacity * core.DIGEST_SIZE);
+    this.badPtr = core.alloc(capacity);
+    this.bad = core.bytes(this.badPtr, capacity);
+  }
+
+  /** Hashes the batch and compares what is there with what is recorded. */
+  async judge(core: Core, options: RunOptions): Promise<void> {
+    const { batch, recordedPtr, badPtr } = this;
+    await batch.hash(crewOf(core, options));
+    core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, badPtr, batch.tablePtr);
+  }
+}
+
+/** Compares the records of one archive with the digest, a batch at a time. Returns the finished survey. */
+export async function judgeArchive(
+  core: Core,
+  { file, digest, onBatch }: {
+    file: DamagedFile;
+    digest: DigestInFile;
+    onBatch: (run: JudgedRun, survey: Survey) => void;
+  },
+  options: RunOptions = {},
+): Promise<Survey> {
+  const mark = core.mark();
+  const { blockBytes, blockCount } = digest.findings.header;
+  const survey = await Survey.open(core, file, { expected: { blockBytes, blockCount }, run: options });
+  const digests = new KnownDigests(core, digest.file, digest.findings);
+  const run = new JudgedRun(core, blockBytes);
+  for (let first = 0; run.batch.start(first, blockCount); first = run.batch.end) {
+    await survey.take(run.batch);
+    await digests.take(run.recordedPtr, run.batch.count);
+    await run.judge(core, options);
+    onBatch(run, survey);
+  }
+  await survey.finish();
+  core.release(mark);
+  return survey;
+}
+
+/** The digests of the blocks in `lost`, as many as can be kept. Zero blocks and those without a digest are not wanted. */
+export async function wantLost(
+  core: Core,
+  digest: DigestInFile,
+  lost: Bitmap,
+): Promise<WantedBlocks> {
+  const wanted = new WantedBlocks();
+  await eachLost(core, digest, lost, (_block, digests, at) => {
+    if (!wanted.isFull && !isZeroDigest(digests, at) && !isUnknown(digests, at)) wanted.add(digests, at);
+  });
+  return wanted;
+}
+
+/** Calls `visit` with each block of `lost` that has a digest, ascending, and where that is. */
+export async function eachLost(
+  core: Core,
+  digest: DigestInFile,
+  lost: Bitmap,
+  visit: (block: number, digests: Uint8Array, at: number) => void,
+): Promise<void> {
+  const mark = core.mark();
+  const capacity = 4096;
+  const size = core.DIGEST_SIZE;
+  const digests = new KnownDigests(core, digest.file, digest.findings);
+  const ptr = core.alloc(capacity * size);
+  const bytes = core.bytes(ptr, capacity * size);
+  const { blockCount } = digest.findings.header;
+  for (let first = 0; first < blockCount; first += capacity) {
+    const count = Math.min(capacity, blockCount - first);
+    await digests.take(ptr, count);
+    for (let block = lost.next(first, first + count, true); block < first + count;) {
+      visit(block, bytes, (block - first) * size);
+      block = lost.next(block + 1, first + count, true);
+    }
+  }
+  core.release(mark);
+}
+
+/** Whether a digest says that all bytes of its block are zero. */
+export function isZeroDigest(digests: Uint8Array, at: number): boolean {
+  for (let i = at; i < at + 16; i++) if (digests[i] !== 0) return false;
+  return true;
+}
+
+/** Whether a digest says nothing: 16 bytes of 255, as {@linkcode KnownDigests} gives for blocks without one. */
+export function isUnknown(digests: Uint8Array, at: number): boolean {
+  for (let i = at; i < at + 16; i++) if (digests[i] !== 0xff) return false;
+  return true;
+}

@@ -1,0 +1,80 @@
+/** What is left of a list of archives whose digest is lost too: all that looks intact, and nothing is proved. */
+
+import { Bitmap } from "../archive/bitmap.ts";
+import type { ByteSink } from "../archive/bytes.ts";
+import type { DamagedFile } from "../archive/damaged_file.ts";
+import type { DumpHeader } from "../archive/header.ts";
+import type { Core } from "../core.ts";
+import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
+import { DumpWriter } from "./dump_writer.ts";
+import type { Fault } from "./fault_log.ts";
+import { Checkpoint, type RunOptions } from "./run.ts";
+import { Survey } from "./survey.ts";
+
+/** What was brought back. */
+export interface SalvagedUnproved {
+  blocks: number;
+  /** Blocks without a record; the dump has zeros in their place. */
+  lostBlocks: number;
+  lost: Bitmap;
+  /** Blocks that a damaged rdiff may have had, so that what was saved may be of a newer generation. */
+  doubtful: Bitmap;
+  faults: Fault[];
+  faultCount: number;
+}
+
+const MAX_SHOWN_FAULTS = 1000;
+
+/** Writes what a list of archives leads to, newest first: of each block the last record of the list that looks intact. */
+export async function salvageUnproved(
+  core: Core,
+  { archives, header, dumpOut }: {
+    archives: readonly DamagedFile[];
+    header: DumpHeader;
+    dumpOut: ByteSink;
+  },
+  options: RunOptions = {},
+): Promise<SalvagedUnproved> {
+  const { blockCount, blockBytes } = header;
+  const checkpoint = new Checkpoint(options);
+  const surveys: Survey[] = [];
+  for (const file of archives.toReversed()) {
+    surveys.push(await Survey.open(core, file, { expected: { blockBytes, blockCount }, run: options }));
+  }
+  const batch = new Batch(core, blockBytes, SMALL_BATCH_BYTES);
+  const writer = new DumpWriter(core, dumpOut, header);
+  const lost = new Bitmap(blockCount);
+  /** For each archive but the newest, the blocks that it has or that an older one has. */
+  const taken = surveys.map(() => new Bitmap(blockCount));
+  for (let first = 0; batch.start(first, blockCount); first = batch.end) {
+    for (const [i, survey] of surveys.entries()) {
+      await survey.take(batch);
+      for (let at = 0; at < batch.count; at++) {
+        if (batch.table[at] !== core.ABSENT) taken[i].set(batch.first + at);
+      }
+    }
+    for (let at = 0; at < batch.count; at++) {
+      if (batch.table[at] !== core.ABSENT) continue;
+      batch.table[at] = core.ZERO;
+      lost.set(batch.first + at);
+    }
+    await writer.write(batch);
+    await checkpoint.passBatch(batch, header);
+  }
+  await writer.finish();
+
+  const doubtful = new Bitmap(blockCount);
+  const faults: Fault[] = [];
+  let faultCount = 0;
+  for (const [i, survey] of surveys.entries()) {
+    await survey.finish();
+    faults.push(...survey.faults.slice(0, Math.max(0, MAX_SHOWN_FAULTS - faults.length)));
+    faultCount += survey.faultCount;
+    for (const { start, end } of i === surveys.length - 1 ? [] : survey.faults) {
+      for (let block = start; block < Math.min(end, blockCount); block++) {
+        if (!taken[i].get(block) && !lost.get(block)) doubtful.set(block);
+      }
+    }
+  }
+  return { blocks: blockCount, lostBlocks: lost.count(), lost, doubtful, faults, faultCount };
+}
