@@ -63,7 +63,7 @@ export interface Parsed<Header> {
  */
 export function parseDumpHeader(bytes: Uint8Array, path: string): Parsed<DumpHeader> {
   if (looksLikeDigest(bytes)) {
-    throw formatError("dump", { path, expected: "a dump or rdiff", found: "a digest" });
+    throw formatError("dump", { path, offsetBytes: 0, expected: "a dump or rdiff", found: "a digest" });
   }
   const fields = new FieldReader(bytes.subarray(0, MAX_HEADER_BYTES), "dump", path);
   const { blockCount, blockBytes } = readSizes(fields);
@@ -71,10 +71,8 @@ export function parseDumpHeader(bytes: Uint8Array, path: string): Parsed<DumpHea
   const full = fields.boolean("full flag");
   const seriesId = fields.byteArray("series id", SERIES_ID_BYTES);
   const time = readTimeStamp(fields);
-  const metadata = readMetadata(fields);
-  const capacityText = metadata.get(CAPACITY_KEY);
-  metadata.delete(CAPACITY_KEY);
-  const capacityBytes = parseCapacity(capacityText, { blockCount, blockBytes, path });
+  const { metadata, capacity } = readMetadata(fields);
+  const capacityBytes = parseCapacity(capacity, { blockCount, blockBytes, path });
   return {
     header: { blockCount, blockBytes, adapterType, full, seriesId, time, metadata, capacityBytes },
     headerBytes: fields.offset,
@@ -115,7 +113,7 @@ export function dumpHeaderBytes(header: DumpHeader): Uint8Array {
 /** Reads the header of a digest; parameters and errors as {@linkcode parseDumpHeader}. */
 export function parseDigestHeader(bytes: Uint8Array, path: string): Parsed<DigestHeader> {
   if (looksLikeDump(bytes)) {
-    throw formatError("digest", { path, expected: "a digest", found: "a dump or rdiff" });
+    throw formatError("digest", { path, offsetBytes: 0, expected: "a digest", found: "a dump or rdiff" });
   }
   const fields = new FieldReader(bytes.subarray(0, MAX_HEADER_BYTES), "digest", path);
   const { blockCount, blockBytes } = readSizes(fields);
@@ -167,27 +165,39 @@ function readSizes(fields: FieldReader): { blockCount: number; blockBytes: numbe
   return { blockCount, blockBytes };
 }
 
-function readMetadata(fields: FieldReader): Map<string, string> {
+/** The value of {@linkcode CAPACITY_KEY}, and where it stands. */
+interface CapacityField {
+  text: string;
+  offsetBytes: number;
+}
+
+function readMetadata(fields: FieldReader): { metadata: Map<string, string>; capacity?: CapacityField } {
   const pairs = fields.integer({ name: "number of metadata pairs", min: 0, max: MAX_METADATA_PAIRS });
   const metadata = new Map<string, string>();
+  let capacity: CapacityField | undefined;
   // A repeated key keeps its last value, as in the original.
   for (let i = 0; i < pairs; i++) {
     const key = fields.string("metadata key", MAX_HEADER_BYTES);
-    metadata.set(key, fields.string("metadata value", MAX_HEADER_BYTES));
+    const offsetBytes = fields.offset;
+    const text = fields.string("metadata value", MAX_HEADER_BYTES);
+    if (key === CAPACITY_KEY) capacity = { text, offsetBytes };
+    else metadata.set(key, text);
   }
-  return metadata;
+  return { metadata, capacity };
 }
 
 function parseCapacity(
-  text: string | undefined,
+  capacity: CapacityField | undefined,
   { blockCount, blockBytes, path }: { blockCount: number; blockBytes: number; path: string },
 ): number {
   const whole = blockCount * blockBytes;
-  if (text === undefined) return whole;
+  if (capacity === undefined) return whole;
+  const { text, offsetBytes } = capacity;
   const capacityBytes = /^[1-9][0-9]{0,15}$/.test(text) ? Number(text) : NaN;
   if (capacityBytes > whole - blockBytes && capacityBytes <= whole) return capacityBytes;
   throw formatError("dump", {
     path,
+    offsetBytes,
     expected: `a capacity from ${whole - blockBytes + 1} to ${whole} bytes`,
     found: quote(text),
   });

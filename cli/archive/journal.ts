@@ -36,12 +36,14 @@ export async function journalKey(headerBytes: Uint8Array, disk: string): Promise
 
 /** One journal, in a regular file. */
 export class Journal {
+  readonly #path: string;
   readonly #file: JournalFile;
   readonly #positioned: PositionedFile;
   #blocks: number;
 
-  /** Whatever `file` holds so far. `path` is for messages. */
+  /** Whatever `file` holds so far. `path`: of the dump, for messages */
   constructor(path: string, file: JournalFile) {
+    this.#path = path;
     this.#file = file;
     // What goes through at a time is small.
     this.#positioned = new PositionedFile(file, { path, write: true, bulk: false });
@@ -65,7 +67,7 @@ export class Journal {
   async begin(key: Uint8Array): Promise<void> {
     this.#file.truncateSync(0);
     this.#blocks = 0;
-    await this.#positioned.write([MAGIC, key], 0);
+    await this.#write([MAGIC, key], 0);
   }
 
   /** Forgets all blocks behind the first `blocks`. */
@@ -76,13 +78,23 @@ export class Journal {
 
   /** Records the next blocks, 16 bytes each. */
   async append(md5s: Uint8Array): Promise<void> {
-    await this.#positioned.write([md5s], HEADER_BYTES + this.#blocks * MD5_BYTES);
+    await this.#write([md5s], HEADER_BYTES + this.#blocks * MD5_BYTES);
     this.#blocks += md5s.length / MD5_BYTES;
   }
 
   /** Reads what is recorded from `block` on; `into` ends before `blocks` does. */
   read(into: Uint8Array, block: number): void {
     const got = this.#positioned.readSync(into, HEADER_BYTES + block * MD5_BYTES);
-    if (got < into.length) throw new Error("Cannot read the journal of the dump: it was cut meanwhile");
+    if (got < into.length) {
+      throw new Error(`Cannot read the journal of "${this.#path}": it was cut meanwhile`);
+    }
+  }
+
+  async #write(parts: readonly Uint8Array[], offsetBytes: number): Promise<void> {
+    try {
+      await this.#positioned.write(parts, offsetBytes);
+    } catch (cause) {
+      throw new Error(`Cannot write the journal of "${this.#path}": ${(cause as Error).message}`, { cause });
+    }
   }
 }

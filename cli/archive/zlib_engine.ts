@@ -30,6 +30,8 @@ interface Handle {
 
 /** A stream of `node:zlib`, as far as it concerns us. */
 interface ZlibStream {
+  /** Gives back what the handle holds. */
+  close(): void;
   _handle?: Handle;
   /** On Deno 2.9, what `writeSync` left: room, then input. */
   _writeState?: Uint32Array;
@@ -44,6 +46,7 @@ interface ZstdPart {
 const { Z_FINISH } = zlib.constants;
 
 // zstd.h; `zlib.constants` has no zstd on Deno 2.4.
+const ZSTD_E_CONTINUE = 0;
 const ZSTD_E_END = 2;
 const ZSTD_C_COMPRESSION_LEVEL = 100;
 const ZSTD_C_CHECKSUM_FLAG = 201;
@@ -75,6 +78,16 @@ class InPlace {
   run(input: Uint8Array, output: Uint8Array): void {
     this.#handle.reset();
     this.#write(input, output);
+  }
+
+  /** Takes more of the stream that `run` began. @throws {Error} with the reason */
+  goOn(input: Uint8Array, output: Uint8Array): void {
+    this.#write(input, output);
+  }
+
+  /** Gives back its memory. */
+  close(): void {
+    this.#stream.close();
   }
 
   /** Whether the stream that `run` began, and filled its output with, ends there. */
@@ -301,6 +314,37 @@ export function unzstdInto(frame: Uint8Array, into: Uint8Array): void {
   stream.run(frame, into);
   if (stream.roomLeft > 0) throw shortOf(into.length, stream.roomLeft);
   if (stream.inputLeft > 0) throw new Error(`${stream.inputLeft} bytes behind ${into.length} of content`);
+}
+
+/** Output of one call. */
+const STREAM_BYTES = 128 * 1024;
+
+/** Decompresses one zstd frame part by part; checksums are verified. Needs {@linkcode hasNativeZstd}. */
+export class ZstdStream implements Disposable {
+  readonly #stream = new InPlace(
+    (zlib as ZstdPart).createZstdDecompress!({ chunkSize: CHUNK_SIZE }),
+    ZSTD_E_CONTINUE,
+  );
+
+  /** Takes the next part, and gives what it makes of it. @throws {Error} with the reason */
+  push(part: Uint8Array): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    let input = part;
+    do {
+      const room = new Uint8Array(STREAM_BYTES);
+      this.#stream.goOn(input, room);
+      input = input.subarray(input.length - this.#stream.inputLeft);
+      if (this.#stream.roomLeft < room.length) {
+        pieces.push(room.subarray(0, room.length - this.#stream.roomLeft));
+      }
+      // A full room may have left something behind.
+    } while (input.length > 0 || this.#stream.roomLeft === 0);
+    return pieces;
+  }
+
+  [Symbol.dispose](): void {
+    this.#stream.close();
+  }
 }
 
 function shortOf(wantedBytes: number, missingBytes: number): Error {

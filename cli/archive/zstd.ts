@@ -4,8 +4,8 @@
  *
  * A frame can be walked without being decoded (header, blocks that tell their lengths, checksum), so where a file is cut or
  * goes on with something else is known to the byte, whatever a decoder would let pass. What was walked, libzstd decodes in
- * one call. A frame that is too long for that, or does not tell its content size, is decoded block by block by fzstd, which
- * leaves the checksum to its caller.
+ * one call. A frame that is too long for that, or does not tell its content size, is decoded block by block
+ * (`zstd_blocks.ts`), and its checksum verified here.
  */
 
 import { type FormatError, formatError, ThreadError } from "../errors.ts";
@@ -16,6 +16,7 @@ import { type Piece, PieceSource, showBytes, type SlotRing } from "./piece_sourc
 import type { PlainSink, PlainSource } from "./plain.ts";
 import { Room } from "./room.ts";
 import { hasNativeZstd } from "./zlib_engine.ts";
+import { createBlockDecoder } from "./zstd_blocks.ts";
 import {
   CHECKSUM_LEN,
   checksumOf,
@@ -57,7 +58,6 @@ const MAX_BLOCK_BYTES = 128 * 1024;
 const RLE_BLOCK = 1;
 const COMPRESSED_BLOCK = 2;
 const RESERVED_BLOCK = 3;
-const COMPRESSED_LITERALS = 2;
 
 /** Writes a stream as zstd frames, one for each write. */
 export class ZstdSink extends PieceSink {
@@ -369,36 +369,31 @@ export async function* decodeBlocks(
   if (frame.windowLen > MAX_WINDOW_BYTES) {
     throw unusable(file, `a window of at most ${MAX_WINDOW_BYTES} bytes`, `one of ${frame.windowLen}`);
   }
-  const pieces: Uint8Array[] = [];
-  // Here, since other frames do without it.
-  const { Decompress } = await import("fzstd");
-  const decoder = new Decompress((piece) => pieces.push(piece));
-  /** Gives the next bytes of the file to the decoder, in a copy since it keeps what it cannot use yet. */
-  const feed = async (lenBytes: number, isFinal: boolean) => {
+  using decoder = await createBlockDecoder();
+  /** Gives the next bytes of the file to the decoder, in a copy since it may keep what it cannot use yet. */
+  const feed = async (lenBytes: number, part: { isCompressed: boolean; isFinal: boolean }) => {
     const bytes = (await peekAll(file, lenBytes, frame.startBytes)).slice();
-    // The decoder would wait for a checksum only to drop it.
+    // The checksum is verified here.
     if (file.offsetBytes === frame.startBytes) bytes[DESCRIPTOR_AT] &= ~HAS_CHECKSUM;
-    attempt(file, () => decoder.push(bytes, isFinal));
+    const pieces = attempt(file, () => decoder.push(bytes, part));
     await file.skip(lenBytes);
+    return pieces;
   };
 
   hash.init();
   let contentLen = 0;
   let block: BlockHeader | undefined = await readBlockHeader(file, frame.headerLen, frame);
-  await feed(frame.headerLen + BLOCK_HEADER_LEN, false);
+  await feed(frame.headerLen + BLOCK_HEADER_LEN, { isCompressed: false, isFinal: false });
   while (block) {
     // With each block goes the header of the next one: fzstd 0.1.1 never frees a push that ends exactly with a block.
     const next: BlockHeader | undefined = block.isLast
       ? undefined
       : await readBlockHeader(file, block.storedLen, frame);
-    if (
-      block.type === COMPRESSED_BLOCK &&
-      hasEndlessWeights(await peekAll(file, block.storedLen, frame.startBytes))
-    ) {
-      throw damagedFrame(file, "Huffman weights of no bits");
-    }
-    await feed(block.storedLen + (next ? BLOCK_HEADER_LEN : 0), block.isLast);
-    for (const piece of pieces.splice(0)) {
+    const pieces = await feed(block.storedLen + (next ? BLOCK_HEADER_LEN : 0), {
+      isCompressed: block.type === COMPRESSED_BLOCK,
+      isFinal: block.isLast,
+    });
+    for (const piece of pieces) {
       hash.update(piece);
       contentLen += piece.length;
       yield piece;
@@ -414,31 +409,6 @@ export async function* decodeBlocks(
     if (checksum !== checksumOf(hash)) throw damagedFrame(file, "content of another checksum");
     await file.skip(CHECKSUM_LEN);
   }
-}
-
-/**
- * Whether the Huffman weights of a compressed block are coded with a single symbol, which takes no bits: fzstd 0.1.1 reads
- * such weights for ever. Damage makes them, no encoder does (facebook/zstd, pull request 3813).
- */
-function hasEndlessWeights(block: Uint8Array): boolean {
-  if ((block[0] & 0b11) !== COMPRESSED_LITERALS) return false;
-  const table = block.subarray([3, 3, 4, 5][(block[0] >> 2) & 0b11]);
-  if (table[0] >= 128) return false;
-  let bitAt = 8;
-  const bits = (count: number) => {
-    const at = bitAt >> 3;
-    return ((table[at] | (table[at + 1] << 8) | (table[at + 2] << 16)) >> (bitAt & 7)) & ((1 << count) - 1);
-  };
-  // RFC 8878, 4.1.1. While all of the probability is left, no probability is coded as 1 and all of it as ones in one bit more.
-  const accuracyLog = bits(4) + 5;
-  bitAt += 4;
-  while (bits(accuracyLog) === 1) {
-    bitAt += accuracyLog;
-    // Two bits tell how many symbols without probability follow; three of them go on.
-    while (bits(2) === 3) bitAt += 2;
-    bitAt += 2;
-  }
-  return bits(accuracyLog + 1) === (1 << (accuracyLog + 1)) - 1;
 }
 
 /** Up to eight bytes as a number; exact below 2^53, and no smaller than that above. */

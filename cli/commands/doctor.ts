@@ -52,7 +52,7 @@ export async function run(options: Options): Promise<number> {
   const exitCode = usable || !isNamed ? EXIT.done : EXIT.diskLibrary;
   return printReport(options, {
     text: [
-      `Disks in files (raw, VMDK): ${denied.includes("read") ? "not usable" : "usable"}`,
+      `Disks in files (raw, VMDK): ${denied.includes("read") ? "usable where Deno may read them" : "usable"}`,
       `  holes of sparse files: ${
         denied.includes("ffi") ? "not known, everything is read" : "known, not read"
       }`,
@@ -61,7 +61,9 @@ export async function run(options: Options): Promise<number> {
       ...(config === undefined
         ? []
         : [`  config: ${options.config}${config.problem ? `: ${config.problem}` : ""}`]),
-      `Permissions: ${denied.length === 0 ? "all are granted" : "not granted:"}`,
+      `Permissions: ${
+        denied.length === 0 ? "all are granted" : "not granted, or for a list of names alone:"
+      }`,
       ...denied.map((name) => `  --allow-${name}  ${PERMISSIONS[name]}`),
     ],
     json: {

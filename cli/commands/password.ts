@@ -1,6 +1,7 @@
 /** Where the password of a server comes from: an option, a file, the environment, or the user at the terminal. */
 
 import { UsageError } from "../errors.ts";
+import { variableOf } from "./environment.ts";
 import { askHidden, hasTerminal } from "./terminal.ts";
 
 /** As `--password`, but not in the process list. */
@@ -61,7 +62,7 @@ export async function readPassword(
   }
   if (passwordFile === STREAM) return firstLine(Deno.stdin, "standard input");
   if (passwordFile !== undefined) return await passwordOfFile(passwordFile, warn);
-  const variable = Deno.env.get(PASSWORD_VARIABLE);
+  const variable = variableOf(PASSWORD_VARIABLE);
   // Empty is what a failed command in a script leaves there: to ask for another one would stop the script.
   if (variable !== undefined) return usable(variable, PASSWORD_VARIABLE);
   if (hasTerminal()) return usable(await askHidden(question, { signal }), "the terminal");

@@ -94,14 +94,14 @@ async function openLeft({ session, path, file }: Unfinished): Promise<DumpReader
 
 /** What can be known of a disk without reading it, so that another one, or a later state of it, has other words. */
 export function stateOf(
-  disk: Pick<ReadableDisk, "path" | "files" | "format" | "cid">,
+  disk: Pick<ReadableDisk, "path" | "files" | "cid">,
   place: readonly (string | undefined)[],
 ): string {
   const files = disk.files.map((path) => {
     const { isFile, size, mtime } = Deno.statSync(path);
     return [basename(path), ...isFile ? [size, mtime?.getTime()] : []];
   });
-  return JSON.stringify([disk.format, disk.cid, files.length > 0 ? files : disk.path, place]);
+  return JSON.stringify([disk.cid, files.length > 0 ? files : disk.path, place]);
 }
 
 function refuseOther({ disk, path, header }: Unfinished, left: DumpHeader): void {

@@ -19,7 +19,8 @@ import { type OpenOptions, type OutputFile, Outputs, settleFile } from "../files
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain, type Named } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
-import { Crew } from "../workers/crew.ts";
+import { canHaveWorkers, Crew } from "../workers/crew.ts";
+import { variableOf } from "./environment.ts";
 import { hashStart } from "./file_hash.ts";
 import type { Command, Option, Options } from "./options.ts";
 import { ProgressLine } from "./progress.ts";
@@ -161,7 +162,7 @@ export class Session implements Disposable, AsyncDisposable {
     }
     for (const path of paths.inputs) if (path !== STREAM) await settleFile(path);
     const session = new Session(await Core.load(), options, paths);
-    if (Deno.env.has(THREADS_VARIABLE)) await session.#crew.start();
+    if (variableOf(THREADS_VARIABLE) !== undefined) await session.#crew.start();
     else if (hasMuchToCompress(paths)) session.#crew.expectWork();
     return session;
   }
@@ -389,6 +390,11 @@ export class Session implements Disposable, AsyncDisposable {
     return { ahead: this.#crew.ahead(), pack: (given) => this.#crew.run({ kind: "packGrains", given }) };
   }
 
+  /** Keeps other processes from writing a disk that is changed in place. */
+  hold(path: string): Promise<void> {
+    return this.#outputs.hold(path);
+  }
+
   /** Opens a file that becomes a disk: its mode is what the user gives new files, since a hypervisor is to read it. */
   openOutput(path: string): Promise<Deno.FsFile> {
     return this.#outputs.open(path, { mode: 0o666 });
@@ -499,10 +505,14 @@ function isOldDeno(): boolean {
 }
 
 function threadsOf(option: string | undefined): number {
-  const text = option ?? Deno.env.get(THREADS_VARIABLE);
-  if (text === undefined) return isOldDeno() ? 1 : Math.min(navigator.hardwareConcurrency, DEFAULT_THREADS);
+  const text = option ?? variableOf(THREADS_VARIABLE);
+  if (text === undefined) {
+    return isOldDeno() || !canHaveWorkers() ? 1 : Math.min(navigator.hardwareConcurrency, DEFAULT_THREADS);
+  }
   const threads = Number(text);
-  if (/^[0-9]{1,3}$/.test(text) && threads >= 1 && threads <= MAX_THREADS) return threads;
+  if (/^[0-9]{1,3}$/.test(text) && threads >= 1 && threads <= MAX_THREADS) {
+    return canHaveWorkers() ? threads : 1;
+  }
   const name = option === undefined ? THREADS_VARIABLE : "--threads";
   throw new UsageError(`Cannot use ${name} "${text}": a number from 1 to ${MAX_THREADS} is needed`);
 }

@@ -38,6 +38,14 @@ const ALONE_MS = { batches: 400, pieces: 10 };
 /** Memory that a worker's core has to itself; the MD5 kernel takes 3 KiB of it. */
 const SHARE_BYTES = 16 * 1024;
 
+const WORKER = import.meta.resolve("./worker.ts");
+
+/** Whether Deno may load the worker, which lies among the program's own files: reading is allowed there, or all is compiled in. */
+export function canHaveWorkers(): boolean {
+  if (Deno.build.standalone || !WORKER.startsWith("file:")) return true;
+  return Deno.permissions.querySync({ name: "read", path: new URL(WORKER) }).state === "granted";
+}
+
 interface Waiting {
   resolve(value: number): void;
   reject(error: unknown): void;
@@ -54,7 +62,7 @@ class Member {
 
   constructor(share: CoreShare, onFailure: (error: ThreadError) => void) {
     this.started = new Promise((resolve) => this.#onStarted = resolve);
-    this.worker = new Worker(import.meta.resolve("./worker.ts"), { type: "module" });
+    this.worker = new Worker(WORKER, { type: "module" });
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#hear(data);
     this.worker.onerror = (event) => {
       event.preventDefault();

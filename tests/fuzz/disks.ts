@@ -1,35 +1,27 @@
-/**
- * Mutations of good disks, by number: the same number makes the same files. A damaged disk is refused with an error of the
- * kinds that are for it, or gives bytes that do not depend on how they are read; either way soon.
- *
- *     deno task fuzz                # a minute
- *     deno task fuzz 600 1000000    # ten minutes, from mutation 1000000 on
- *     deno task fuzz 0 1234         # mutation 1234 alone; its files stay in the folder that is printed
- */
+/** Disks: a damaged one is refused with an error of the kinds that are for it, or gives bytes that do not depend on how they are read. */
 
 import { Buffer } from "node:buffer";
 import { openForReading } from "../../cli/disks/open.ts";
 import type { ReadableDisk } from "../../cli/disks/disk.ts";
 import { FormatError, UsageError } from "../../cli/errors.ts";
-import { Folder, noise, seeded } from "./helpers.ts";
-import { buildSparse, descriptorText } from "./vmdk_builder.ts";
-import { buildCowd, buildSeSparse } from "./vmdk_esx_builder.ts";
-import { buildStream } from "./vmdk_stream_builder.ts";
+import { Folder, noise } from "../disks/helpers.ts";
+import { buildSparse, descriptorText } from "../disks/vmdk_builder.ts";
+import { buildCowd, buildSeSparse } from "../disks/vmdk_esx_builder.ts";
+import { buildStream } from "../disks/vmdk_stream_builder.ts";
+import { damaged, type Range } from "./damage.ts";
+import { oneOf, type Outcome, type Random, randomOf, type Subject } from "./subject.ts";
 
 /** Files of a disk; the first is the one to open. */
 interface Sample {
   files: [name: string, bytes: Uint8Array][];
   /** Places in them where numbers stand. */
-  hot: [begin: number, end: number][][];
+  hot: Range[][];
 }
 
 const GRAIN = 65536;
-const LIMIT_MS = 2000;
 const READ_LIMIT_BYTES = 4 << 20;
 const EXTENT_LIMIT = 500;
-const HEADER: [number, number] = [0, 80];
-
-type Random = (limit: number) => number;
+const HEADER: Range = [0, 80];
 
 const text = (value: string) => new TextEncoder().encode(value);
 const withParent = (value: string, name: string) =>
@@ -47,13 +39,12 @@ function samples(): Sample[] {
   const se = buildSeSparse(small, { zeroed: [3] });
   const entries = (
     image: { directoryBytes: number; entryBytes(grain: number): number },
-  ): [number, number][] => [
+  ): Range[] => [
     HEADER,
     [image.directoryBytes, image.directoryBytes + 8],
     [image.entryBytes(0), image.entryBytes(0) + 32],
   ];
-  const markers = ({ places }: typeof footer): [number, number][] =>
-    [...places.values()].map((at) => [at, at + 24]);
+  const markers = ({ places }: typeof footer): Range[] => [...places.values()].map((at) => [at, at + 24]);
   const cowdText = descriptorText(['RW 40 VMFSSPARSE "x-delta.vmdk"']);
   const seText = descriptorText(['RW 40 SESPARSE "x-sesparse.vmdk"']);
   const chain = withParent(descriptorText(['RW 40 VMFSSPARSE "x-delta.vmdk"']), "base.vmdk");
@@ -97,7 +88,6 @@ function samples(): Sample[] {
   ];
 }
 
-const NUMBERS = [0n, 1n, 2n, 3n, 127n, 128n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
 const WORDS = [
   "RW",
   "0",
@@ -112,48 +102,7 @@ const WORDS = [
   "../x",
   "/dev/zero",
   "ZERO",
-];
-
-/** Damages a copy of `bytes` in one place. */
-function mutate(bytes: Uint8Array, hot: readonly [number, number][], random: Random): Uint8Array {
-  const copy = bytes.slice();
-  const [begin, end] = random(4) === 0 ? [0, copy.length] : hot[random(hot.length)];
-  const at = Math.min(begin + random(Math.max(1, end - begin)), Math.max(0, copy.length - 1));
-  const view = new DataView(copy.buffer);
-  switch (random(8)) {
-    case 0:
-      copy[at] ^= 1 << random(8);
-      return copy;
-    case 1:
-      copy[at] = random(256);
-      return copy;
-    case 2:
-    case 3: {
-      const number = NUMBERS[random(NUMBERS.length)];
-      const aligned = at - at % 4;
-      if (random(2) === 0 && aligned + 8 <= copy.length) view.setBigUint64(aligned, number, true);
-      else if (aligned + 4 <= copy.length) view.setUint32(aligned, Number(number & 0xffffffffn), true);
-      return copy;
-    }
-    case 4: {
-      const aligned = at - at % 4;
-      if (aligned + 4 > copy.length) return copy;
-      view.setUint32(aligned, view.getUint32(aligned, true) + random(400) - 200, true);
-      return copy;
-    }
-    case 5:
-      return copy.subarray(0, random(2) === 0 ? at : random(copy.length));
-    case 6: {
-      const length = Math.min(1 + random(64), copy.length - at);
-      copy.copyWithin(random(Math.max(1, copy.length - length)), at, at + length);
-      return copy;
-    }
-    default: {
-      const word = text(WORDS[random(WORDS.length)]);
-      return new Uint8Array(Buffer.concat([copy.subarray(0, at), word, copy.subarray(at + random(3))]));
-    }
-  }
-}
+].map(text);
 
 /** Reads a disk by its extents and in other pieces, within limits, and compares. */
 async function readTwice(disk: ReadableDisk, random: Random): Promise<void> {
@@ -176,54 +125,34 @@ async function readTwice(disk: ReadableDisk, random: Random): Promise<void> {
   }
 }
 
-/** Tries disks damaged in different ways; keeps their files in a folder. */
-export class Fuzzer implements Disposable {
-  readonly folder = new Folder();
+export class DiskSubject implements Subject {
+  readonly name = "disk";
+  readonly #folder = new Folder();
   readonly #samples = samples();
 
-  /** Makes mutation number `number` and reads it. @throws {Error} if that does not go as it should */
-  async run(number: number): Promise<"read" | "refused"> {
-    const random = seeded(Math.imul(number, 0x9e3779b1));
-    const { files, hot } = this.#samples[random(this.#samples.length)];
-    const damaged = new Map(files);
-    for (let i = 0, count = 1 + random(2); i < count; i++) {
+  async run(number: number): Promise<Outcome> {
+    const random = randomOf(number);
+    const { files, hot } = oneOf(random, this.#samples);
+    const all = new Map(files);
+    for (let left = 1 + random(2); left > 0; left--) {
       const which = random(files.length);
       const [name] = files[which];
-      damaged.set(name, mutate(damaged.get(name)!, hot[which], random));
+      const [, donor] = oneOf(random, oneOf(random, this.#samples).files);
+      all.set(name, damaged(all.get(name)!, random, { hot: hot[which], words: WORDS, donor }));
     }
-    for (const [name, bytes] of damaged) this.folder.file(name, bytes);
-    const began = performance.now();
-    const outcome = await this.#read(number, random);
-    const took = performance.now() - began;
-    if (took > LIMIT_MS) throw new Error(`Mutation ${number} took ${took} ms`);
-    return outcome;
-  }
-
-  async #read(number: number, random: Random): Promise<"read" | "refused"> {
+    for (const [name, bytes] of all) this.#folder.file(name, bytes);
     try {
-      using disk = await openForReading(this.folder.file("x.vmdk"));
+      using disk = await openForReading(this.#folder.file("x.vmdk"));
       await readTwice(disk, random);
-      return "read";
+      return "accepted";
     } catch (cause) {
       const isRefusal = cause instanceof FormatError || cause instanceof UsageError;
       if (isRefusal && /^Cannot (open|read) disk "/.test(cause.message)) return "refused";
-      throw new Error(`Mutation ${number}: ${(cause as Error).message}`, { cause });
+      throw cause;
     }
   }
 
   [Symbol.dispose](): void {
-    this.folder[Symbol.dispose]();
+    this.#folder[Symbol.dispose]();
   }
-}
-
-if (import.meta.main) {
-  const [seconds = 60, first = Math.floor(Math.random() * 1e9)] = Deno.args.map(Number);
-  const fuzzer = new Fuzzer();
-  const counts = { read: 0, refused: 0 };
-  const began = performance.now();
-  let number = first;
-  console.log(`From mutation ${first} on, in ${fuzzer.folder.path}`);
-  do counts[await fuzzer.run(number++)]++; while (performance.now() - began < seconds * 1000);
-  console.log(`${number - first} mutations: ${counts.refused} refused, ${counts.read} read`);
-  if (seconds > 0) fuzzer[Symbol.dispose]();
 }

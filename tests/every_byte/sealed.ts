@@ -1,0 +1,72 @@
+/** Changes of every byte of sealed archives, and of their seals, each checked by the command itself. */
+
+import { Folder } from "../disks/helpers.ts";
+import { callMain } from "../support/run_cli.ts";
+import { changeOf, CHANGES_PER_BYTE } from "./changes.ts";
+
+const GOLDEN = new URL("../golden/", import.meta.url).pathname;
+
+/** The files of each generation, as they are sealed. */
+const SEALED = [["0.dump", "0.digest"], ["1.dump", "1.digest", "0.rdiff"], ["padded.dump", "padded.digest"]];
+/** What is checked, the digest first, and which of the files are changed: each in one list. */
+const CHECKED: [list: string[], changed: string[]][] = [
+  [["0.digest", "0.dump"], ["0.digest", "0.dump", "0.seal.json"]],
+  [["0.digest", "1.dump", "0.rdiff"], ["1.dump", "0.rdiff", "1.seal.json"]],
+  [["padded.digest", "padded.dump"], ["padded.digest", "padded.dump", "padded.seal.json"]],
+];
+
+/** Changes of a byte: one of its bits flipped, each in its turn, and all that is no flip. */
+const KINDS = CHANGES_PER_BYTE - 8 + 1;
+
+/** What was tried. */
+export interface SealedTally {
+  changes: number;
+  /** Changes of a seal that a check passed, with a warning that it is damaged. */
+  warned: number;
+}
+
+/**
+ * Seals copies of the golden archives with a suffix and tries every `step`-th change of their bytes, and with `.gz` of the
+ * seals'.
+ *
+ * @throws {Error} if a check says that all is well, with the file, the byte and the change
+ */
+export async function trySealed(suffix: string, step: number): Promise<SealedTally> {
+  using folder = new Folder();
+  const pathOf = (name: string) => folder.file(name.endsWith(".json") ? name : `${name}${suffix}`);
+  for (const names of SEALED) {
+    for (const name of names) Deno.copyFileSync(`${GOLDEN}${name}${suffix}`, pathOf(name));
+    await done("seal", ...names.map(pathOf));
+  }
+  const tally: SealedTally = { changes: 0, warned: 0 };
+  // The seals are the same but for names and numbers: once is enough.
+  const hasSeals = suffix === ".gz";
+  let next = 0;
+  for (const [[digest, ...archives], changed] of CHECKED) {
+    const check = ["check", "--digestin", pathOf(digest), ...archives.map(pathOf)];
+    await done(...check);
+    for (const path of changed.filter((name) => hasSeals || !name.endsWith(".json")).map(pathOf)) {
+      const bytes = Deno.readFileSync(path);
+      for (; next < bytes.length * KINDS; next += step) {
+        const at = Math.floor(next / KINDS);
+        const kind = next % KINDS === 0 ? at % 8 : 7 + next % KINDS;
+        const change = changeOf(bytes, at * CHANGES_PER_BYTE + kind);
+        Deno.writeFileSync(path, change.bytes);
+        const { code, stdout, stderr } = await callMain(check);
+        tally.changes++;
+        if (code === 3 && stdout.endsWith("Check: WRONG\n")) continue;
+        // A seal that is damaged proves nothing; that is said, and the archives are checked as if there were none.
+        if (path.endsWith(".json") && stderr.includes(`Warning: Cannot read seal "${path}"`)) tally.warned++;
+        else throw new Error(`"${path}", byte ${at} ${change.what}: exit code ${code}\n${stdout}${stderr}`);
+      }
+      next -= bytes.length * KINDS;
+      Deno.writeFileSync(path, bytes);
+    }
+  }
+  return tally;
+}
+
+async function done(...args: string[]): Promise<void> {
+  const { code, stdout, stderr } = await callMain(args);
+  if (code !== 0) throw new Error(`vmdkbkp ${args.join(" ")}\n${stdout}${stderr}`);
+}
