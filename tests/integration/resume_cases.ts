@@ -105,7 +105,8 @@ export function testKills({ sizeBytes, kills: mostKills }: { sizeBytes: number; 
         let leftBytes = 0;
         let done: { resumedBlocks: number } | undefined;
         while (done === undefined) {
-          const untilBytes = leftBytes + random.below(2 * sizeBytes / mostKills);
+          // Not before a batch, of 24 MiB, is in the journal.
+          const untilBytes = Math.max(leftBytes, 25 * MIB) + random.below((sizeBytes - 25 * MIB) / mostKills);
           const ended = kills < mostKills
             ? await killedAt(args, { folder: folder.path, untilBytes })
             : await runCli(args);
