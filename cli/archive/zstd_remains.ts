@@ -8,6 +8,8 @@ import { decodeBlocks, type FrameHeader, MAX_WHOLE_BYTES, readFrameHeader, walkF
 import { createHash, unzstdFrame } from "./zstd_frame.ts";
 
 const SKIPPABLE_HEAD = 8;
+/** Compressors write one at the end, and perhaps one where they were told to write what they had. */
+const MOST_EMPTY_BLOCKS = 1000;
 
 /** All that remains of the stream in `file`. */
 export async function* zstdRemains(
@@ -59,7 +61,7 @@ export async function* zstdRemains(
     const source = file.from(atBytes);
     let contentBytes = 0;
     try {
-      for await (const part of decodeBlocks(source, { ...header, startBytes: 0 }, hash)) {
+      for await (const part of decodeBlocks(source, header, hash, { mostEmptyBlocks: MOST_EMPTY_BLOCKS })) {
         contentBytes += part.length;
         yield part;
       }
