@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import { extname } from "@std/path/posix/extname";
+import { ignoreErrors } from "../../cli/files/paths.ts";
 import { Folder, noise, type seeded } from "../disks/helpers.ts";
 import { callMain, type CliResult, denoArgs } from "../support/run_cli.ts";
 
@@ -191,7 +192,8 @@ export class KillWorld extends Folder {
       const until = performance.now() + (this.#random(1000) / 250) ** 2;
       while (performance.now() < until);
     }
-    if (!ended) child.kill("SIGKILL");
+    // It may end at this very moment.
+    if (!ended) ignoreErrors(() => child.kill("SIGKILL"));
     const { signal } = await status;
     if (signal === "SIGKILL") this.tally.kills++;
     else this.tally.tooLate++;
