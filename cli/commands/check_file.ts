@@ -9,7 +9,7 @@ import { check } from "../pipeline/check.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import { type RecordCounts, walkDigest, walkRecords } from "../pipeline/walk.ts";
 import { hashFile } from "./file_hash.ts";
-import { generationOf, type Sealed } from "./seals.ts";
+import type { Sealed } from "./seals.ts";
 import { isCompressed, type Session } from "./session.ts";
 
 /** What is wrong with a file, in words; undefined if nothing is. */
@@ -39,7 +39,7 @@ export async function digestFault(session: Session, digest: DigestReader, sealed
   return await faultIn(async () => {
     const root = await createSha256();
     const counts = await walkDigest(session.core, { digest, root }, session.run);
-    const wanted = sealed && generationOf(sealed).root;
+    const wanted = sealed?.generation.root;
     if (wanted && root.hex() !== wanted) {
       return `"${digest.path}" is not the digest of the blocks that "${sealed.sealPath}" was made of (another root)`;
     }
@@ -61,7 +61,7 @@ export async function blocksFault(
       return `${badBlocks} blocks of "${reader.path}" do not have the MD5 recorded in "${digest!.path}", ` +
         `block ${badRuns[0].start} is the first`;
     }
-    const wanted = reader.header.full && sealed && generationOf(sealed).root;
+    const wanted = reader.header.full && sealed?.generation.root;
     if (wanted && root.hex() !== wanted) {
       return `the blocks of "${reader.path}" are not those that "${sealed.sealPath}" was made of (another root)`;
     }

@@ -23,7 +23,7 @@ import {
   usingArchive,
 } from "./check_file.ts";
 import { explain, type Explanation } from "./diagnosis.ts";
-import { generationOf, readSeal, type Sealed } from "./seals.ts";
+import { readSeal, type Sealed } from "./seals.ts";
 import type { Session } from "./session.ts";
 import { blocksText } from "./summary.ts";
 
@@ -241,7 +241,7 @@ function rootOf(
 ): string | undefined {
   const sealed = [
     ...seals.map(({ seal }) => seal),
-    ...items.flatMap(({ sealed }) => sealed ? [generationOf(sealed)] : []),
+    ...items.flatMap(({ sealed }) => sealed ? [sealed.generation] : []),
   ];
   return sealed.find((generation) => generation.time === time && generation.root !== null)?.root ?? undefined;
 }

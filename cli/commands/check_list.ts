@@ -8,7 +8,7 @@ import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
 import { check, type CheckResult } from "../pipeline/check.ts";
 import type { Verdict } from "./check.ts";
 import { containerFault, digestFault, type Fault, hashFault, isPlain, recordsFault } from "./check_file.ts";
-import { generationOf, type Sealed } from "./seals.ts";
+import type { Sealed } from "./seals.ts";
 import type { Session } from "./session.ts";
 import { headerJson } from "./summary.ts";
 
@@ -88,7 +88,7 @@ async function open(session: Session, archives: readonly string[], digestin?: st
     if (entry === undefined) unsealed.push(reader.path);
     else sealed.push(entry);
     if (reader === chain.readers.at(-1) || reader === digest) {
-      root = entry && generationOf(entry).root || root;
+      root = entry?.generation.root || root;
     }
   }
   return { session, chain, digest, sealed, unsealed, root };

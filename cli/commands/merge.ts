@@ -8,7 +8,7 @@ import { formatSize } from "./progress.ts";
 import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, Session } from "./session.ts";
 import { Sealing } from "./sealing.ts";
-import { assertRoot, generationOf } from "./seals.ts";
+import { assertRoot } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
 export const command = newCommand("merge", {
@@ -60,7 +60,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
   const { zeroRecords, ...result } = await merge(core, { chain, out: sink, root: sha256 }, session.run);
   const root = header.full ? sha256.hex() : null;
   if (root !== null) assertRoot(last, root);
-  const to = { time: formatTimeStamp(header.time), root: last ? generationOf(last).root : null };
+  const to = { time: formatTimeStamp(header.time), root: last?.generation.root ?? null };
   await sealing.complete({
     root: root ?? to.root,
     mode: { asked: "merge", done: "merge" },

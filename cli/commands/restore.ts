@@ -18,7 +18,7 @@ import { LIBRARY_OPTIONS, passwordStreams } from "./library_options.ts";
 import type { ValuesOf } from "./options.ts";
 import { openTarget, refuseFormat, type RestoreTarget, TARGET_FORMATS } from "./restore_target.ts";
 import { isStream, newCommand, Session, STREAM } from "./session.ts";
-import { assertRoot, generationOf } from "./seals.ts";
+import { assertRoot } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 
@@ -77,7 +77,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
     throw new UsageError(`Cannot create a disk from rdiffs alone: "${archives[0]}" is not a dump`);
   }
   const sealed = header.full ? await session.sealed(chain.readers.at(-1)!) : undefined;
-  const root = sealed && generationOf(sealed).root !== null ? await createSha256() : undefined;
+  const root = sealed?.generation.root != null ? await createSha256() : undefined;
   const target = await openTarget(session, header, options);
   const { disk } = target;
   if (options.metadata && !disk.keepsMetadata) {

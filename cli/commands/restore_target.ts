@@ -5,7 +5,6 @@ import { createDisk, type NewDiskFormat } from "../disks/create.ts";
 import type { ReadableDisk, WritableDisk } from "../disks/disk.ts";
 import { openForReading, openForWriting } from "../disks/open.ts";
 import { UsageError } from "../errors.ts";
-import { settleFile } from "../files/outputs.ts";
 import { type LibraryOptions, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
 import type { Session } from "./session.ts";
 
@@ -69,7 +68,7 @@ async function fileTarget(
     allowOutside,
     ...session.diskHelp,
   };
-  if (!options.create) await settleFile(local);
+  if (!options.create) await session.hold(local);
   const disk = options.create
     ? await createDisk(
       local,

@@ -24,6 +24,8 @@ export interface Sealed {
   sealPath: string;
   seal: Seal;
   file: SealedFile;
+  /** What the file leads to; the root from whatever seal of the folder knows it. */
+  generation: SealedGeneration;
 }
 
 /** Reads seals, each once. */
@@ -35,13 +37,24 @@ export class Seals {
   /** The entry of `path` in a seal of its folder: in the one with its name, if that has it. */
   async of(path: string): Promise<Sealed | undefined> {
     const folder = dirname(path);
-    const name = basename(path);
-    const own = sealNameOf(name);
-    const sealed = await this.#entry(path, join(folder, own));
-    if (sealed !== undefined) return sealed;
-    for (const other of namesOf(folder)) {
-      if (other === own) continue;
-      const sealed = await this.#entry(path, join(folder, other));
+    const own = sealNameOf(basename(path));
+    const sealed = await this.#entry(path, join(folder, own)) ??
+      await this.#entryAmong(path, namesOf(folder));
+    if (sealed === undefined || sealed.generation.root !== null) return sealed;
+    const { series } = sealed.seal;
+    const { time } = sealed.generation;
+    for (const name of namesOf(folder)) {
+      const seal = await this.read(join(folder, name));
+      if (seal?.series === series && seal.time === time && seal.root !== null) {
+        return { ...sealed, generation: { time, root: seal.root } };
+      }
+    }
+    return sealed;
+  }
+
+  async #entryAmong(path: string, names: readonly string[]): Promise<Sealed | undefined> {
+    for (const name of names) {
+      const sealed = await this.#entry(path, join(dirname(path), name));
       if (sealed !== undefined) return sealed;
     }
   }
@@ -56,7 +69,8 @@ export class Seals {
   async #entry(path: string, sealPath: string): Promise<Sealed | undefined> {
     const seal = await this.read(sealPath);
     const file = seal?.files.find(({ name }) => name === basename(path));
-    return file && { path, sealPath, seal: seal!, file };
+    return file &&
+      { path, sealPath, seal: seal!, file, generation: file.to ?? { time: seal!.time, root: seal!.root } };
   }
 
   async #read(sealPath: string): Promise<Seal | undefined> {
@@ -100,7 +114,7 @@ function namesOf(folder: string): string[] {
  * @throws {MismatchError} if it is another file
  */
 export function assertSealed(
-  { path, sealPath, seal, file }: Sealed,
+  { path, sealPath, seal, file, generation }: Sealed,
   { header }: Named,
   storedBytes?: number,
 ): void {
@@ -115,15 +129,10 @@ export function assertSealed(
     if (wanted !== found) throw new MismatchError(wrong(what, wanted, found));
   };
   differs("the series", seal.series, formatSeriesId(header.seriesId));
-  differs("the time", (file.to ?? seal).time, formatTimeStamp(header.time));
+  differs("the time", generation.time, formatTimeStamp(header.time));
   differs("the number of blocks", seal.blockCount, header.blockCount);
   differs("the block size", seal.blockBytes, header.blockBytes);
   differs("the capacity", seal.capacityBytes, header.capacityBytes ?? seal.capacityBytes);
-}
-
-/** The generation that a sealed dump, digest or rdiff leads to. */
-export function generationOf({ seal, file }: Sealed): SealedGeneration {
-  return file.to ?? { time: seal.time, root: seal.root };
 }
 
 /**
@@ -138,9 +147,7 @@ export function assertLinked(
     const [newer, older] = [list[i - 1], list[i]];
     const from = older.sealed?.file.from;
     if (from === undefined || from === null) continue;
-    const reached = newer.sealed === undefined
-      ? { time: formatTimeStamp(newer.header.time), root: null }
-      : generationOf(newer.sealed);
+    const reached = newer.sealed?.generation ?? { time: formatTimeStamp(newer.header.time), root: null };
     if (from.time === reached.time && isSameRoot(from.root, reached.root)) continue;
     throw new MismatchError(
       `Cannot combine archives: "${older.path}" leads back from the generation of ${describe(from)}, ` +
@@ -153,11 +160,10 @@ export function assertLinked(
 
 /** @throws {MismatchError} if blocks that were read are not those of the generation that a seal tells of */
 export function assertRoot(sealed: Sealed | undefined, root: string): void {
-  const wanted = sealed && generationOf(sealed).root;
+  const wanted = sealed?.generation.root;
   if (!wanted || wanted === root) return;
   throw new MismatchError(
-    `Cannot use "${sealed.path}": "${sealed.sealPath}" says that the blocks of its generation have the root ` +
-      `${wanted}, ${root} is found`,
+    `Cannot use "${sealed.path}": the blocks of its generation were sealed with the root ${wanted}, ${root} is found`,
   );
 }
 

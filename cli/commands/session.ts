@@ -364,6 +364,11 @@ export class Session implements Disposable, AsyncDisposable {
     return { ahead: this.#crew.ahead(), pack: (given) => this.#crew.run({ kind: "packGrains", given }) };
   }
 
+  /** Keeps other processes from writing a disk that is changed in place. */
+  hold(path: string): Promise<void> {
+    return this.#outputs.hold(path);
+  }
+
   /** Opens a file that becomes a disk: its mode is what the user gives new files, since a hypervisor is to read it. */
   openOutput(path: string): Promise<Deno.FsFile> {
     return this.#outputs.open(path, { mode: 0o666 });

@@ -69,6 +69,8 @@ export class Outputs implements Disposable {
   readonly #options: OutputsOptions;
   readonly #inputs: string[];
   readonly #outputs: Output[] = [];
+  /** Of files that are no outputs but changed in place. */
+  readonly #held: OutputLock[] = [];
   #closed = false;
 
   constructor(options: OutputsOptions) {
@@ -109,6 +111,22 @@ export class Outputs implements Disposable {
     return file;
   }
 
+  /**
+   * Keeps other processes from writing `path`, a file that is changed in place, until commit or disposal. Devices have no
+   * lock, nor have files in folders in which none can be made.
+   * @throws {Error} if another process writes it
+   */
+  async hold(path: string): Promise<void> {
+    await settleFile(path);
+    if (!statIfThere(path)?.isFile) return;
+    try {
+      this.#held.push(await OutputLock.take(lockName(Deno.realPathSync(path))));
+    } catch (cause) {
+      if (cause instanceof HeldError) throw new Error(`Cannot write "${path}": ${cause.message}`, { cause });
+    }
+    if (this.#closed) this.#letGo();
+  }
+
   /** @throws {UsageError} if the command reads `path`, by whatever name */
   refuseInput(path: string): void {
     assertNoInput(path, this.#inputs);
@@ -132,6 +150,7 @@ export class Outputs implements Disposable {
     }
     this.#closed = true;
     for (const { lock } of complete) ignoreErrors(() => lock.release());
+    this.#letGo();
   }
 
   [Symbol.dispose](): void {
@@ -144,6 +163,11 @@ export class Outputs implements Disposable {
       if (!this.#options.keepPartial) ignoreErrors(() => Deno.removeSync(hidden.temporaryPath));
       ignoreErrors(() => hidden.lock.release());
     }
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    for (const lock of this.#held.splice(0)) ignoreErrors(() => lock.release());
   }
 
   /** Leaves everything to the next run. */

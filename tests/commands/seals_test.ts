@@ -1,0 +1,240 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { createHash } from "node:crypto";
+import { parseSeal, type Seal } from "../../cli/archive/seal.ts";
+import { callMain } from "../support/run_cli.ts";
+import { Archives } from "../refusals/refusal.ts";
+import { digest, dump, GENERATIONS } from "../refusals/material.ts";
+
+const DIFF = "dump --mode diff --local d2.raw --dumpin g1.dump --digestin g1.digest " +
+  "--dumpout new.dump --digestout new.digest --rdiffout old.rdiff";
+
+const sealOf = (archives: Archives, name: string): Promise<Seal> => parseSeal(archives.read(name), name);
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+/** The root as FORMAT.md says, by another way than the program's. */
+function rootOf({ blocks }: typeof GENERATIONS[number]): string {
+  const root = createHash("sha256");
+  for (const block of blocks) {
+    root.update(block ? createHash("md5").update(block).digest() : new Uint8Array(16));
+  }
+  return root.digest("hex");
+}
+
+Deno.test("dump seals what it writes: lengths, hashes, records and both generations", async () => {
+  for (const suffix of ["", ".gz", ".zst"]) {
+    using archives = new Archives();
+    await archives.done(
+      DIFF.replace("new.dump", `new.dump${suffix}`).replace("old.rdiff", `old.rdiff${suffix}`),
+    );
+    const seal = await sealOf(archives, "new.seal.json");
+    const { seriesId: _, ...size } = { seriesId: 0, capacityBytes: 3072, blockBytes: 512, blockCount: 6 };
+    assertEquals({ ...seal, ...size }, seal);
+    assertEquals(seal.mode, { asked: "diff", done: "diff" });
+    assertEquals(seal.source, { disk: archives.args("./d2.raw")[0], format: "raw" });
+    assertEquals(seal.root, rootOf(GENERATIONS[2]));
+    const from = { time: seal.time, root: rootOf(GENERATIONS[2]) };
+    const to = { time: "2010-11-25 12:00:02", root: rootOf(GENERATIONS[1]) };
+    assertMatch(seal.files[2].to!.time, /12:00:02/);
+    const expected = [
+      { role: "dump", name: `new.dump${suffix}`, dataRecords: 6, zeroRecords: 0 },
+      { role: "digest", name: "new.digest", dataRecords: 6, zeroRecords: 0 },
+      {
+        ...{ role: "rdiff", name: `old.rdiff${suffix}`, dataRecords: 1, zeroRecords: 2 },
+        ...{ from, to: { ...to, time: seal.files[2].to!.time } },
+      },
+    ].map((file) => {
+      const bytes = archives.read(file.name);
+      return { ...file, bytes: bytes.length, sha256: sha256(bytes) };
+    });
+    assertEquals(seal.files as unknown, expected);
+  }
+});
+
+Deno.test("an incr dump seals what the audit has shown, and the change id", async () => {
+  using archives = new Archives();
+  const incr = DIFF.replace("diff", "incr") + " --bmpin all.bmp --changeid 52:de/1";
+  await archives.done(incr.replace("52:de/1", "52-de-1"));
+  const seal = await sealOf(archives, "new.seal.json");
+  assertEquals(seal.mode, { asked: "incr", done: "incr" });
+  assertEquals(seal.source.changeId, "52-de-1");
+  assertEquals(seal.audit, { unchangedBlocks: 0, sampledBlocks: 0, differingBlocks: 0, result: "skipped" });
+});
+
+Deno.test("an output that is no regular file is left out of the seal, and - has none", async () => {
+  using archives = new Archives();
+  const words = "dump --mode full --blocksize 512 --local d0.raw --digestout new.digest --dumpout";
+  const args = [...archives.args(words), "/dev/null"];
+  assertEquals((await callMain(args)).code, 0);
+  const { files, root } = await sealOf(archives, "new.seal.json");
+  assertEquals(files.map(({ name }) => name), ["new.digest"]);
+  assertEquals(root, rootOf(GENERATIONS[0]));
+});
+
+Deno.test("outputs in several folders have a seal in each", async () => {
+  using archives = new Archives();
+  for (const folder of ["dumps", "rdiffs"]) Deno.mkdirSync(archives.file(folder));
+  await archives.done(DIFF.replace("new.dump", "dumps/new.dump").replace("old.rdiff", "rdiffs/old.rdiff"));
+  const names = async (seal: string) => (await sealOf(archives, seal)).files.map(({ name }) => name);
+  assertEquals(await names("dumps/new.seal.json"), ["new.dump"]);
+  assertEquals(await names("new.seal.json"), ["new.digest"]);
+  assertEquals(await names("rdiffs/old.seal.json"), ["old.rdiff"]);
+});
+
+Deno.test("seal makes the seal of archives that have none", async () => {
+  using archives = new Archives();
+  await archives.done("seal g2.dump g2.digest g1.rdiff g0.rdiff");
+  const seal = await sealOf(archives, "g2.seal.json");
+  assertEquals(seal.root, rootOf(GENERATIONS[2]));
+  assertEquals(seal.files.map(({ name, dataRecords, zeroRecords }) => [name, dataRecords, zeroRecords]), [
+    ["g2.dump", 6, 0],
+    ["g2.digest", 6, 0],
+    ["g1.rdiff", 1, 2],
+    ["g0.rdiff", 3, 1],
+  ]);
+  const [, , first, second] = seal.files;
+  assertEquals(first.from, { time: seal.time, root: seal.root });
+  assertEquals(second.from, first.to);
+  await archives.done("check g2.dump");
+  await archives.refused("seal g2.dump g1.digest", { code: 3, says: ["different generations"] });
+  await archives.refused("seal g1.dump g2.dump", { code: 2, says: ["g2.dump", "second dump"] });
+  await archives.refused("seal g2.dump g1.rdiff g1.rdiff", { code: 3, says: ["not older"] });
+  await archives.refused("seal g2.digest", { code: 2, says: ["its generation is needed"] });
+  await archives.refused("seal -", { code: 2, says: ["beside a file"] });
+});
+
+Deno.test("seal refuses a dump that does not have the MD5s of its digest", async () => {
+  const bad = { ...GENERATIONS[2], blocks: GENERATIONS[0].blocks };
+  using archives = new Archives({ "g2.dump": concat(dump(bad)) });
+  await archives.refused("seal g2.dump g2.digest", { code: 3, says: ["block 1", "g2.digest"] });
+});
+
+Deno.test("a plain rdiff that was cut between two records is found before anything is made of it", async () => {
+  using archives = new Archives();
+  await archives.done("seal g2.dump g2.digest g1.rdiff");
+  const rdiff = archives.read("g1.rdiff");
+  // Its last record is that of block 5: "5", 0, 512 and the block.
+  const cut = rdiff.subarray(0, rdiff.length - (2 + 2 + 4 + 512));
+  archives.file("g1.rdiff", cut);
+  const says = ["g1.rdiff", "g2.seal.json", `${rdiff.length} is expected, ${cut.length} is found`];
+  for (
+    const line of [
+      "restore --create --local new.raw g2.dump g1.rdiff",
+      "restore --local d2.raw g2.dump g1.rdiff",
+      "merge --dumpout new.dump g2.dump g1.rdiff",
+      "check g2.dump g1.rdiff",
+      "check --quick g2.dump g1.rdiff",
+    ]
+  ) await archives.refused(line, { code: 3, says });
+});
+
+Deno.test("archives that were exchanged, and a chain with one left out, are found", async () => {
+  using archives = new Archives();
+  for (const line of ["g2.dump g2.digest g1.rdiff", "g1.digest g0.rdiff"]) {
+    await archives.done(`seal ${line}`);
+  }
+  await archives.refused("restore --create --local new.raw g2.dump g0.rdiff", {
+    code: 3,
+    says: ["g0.rdiff", "leads back from the generation of", "12:00:02", "is missing"],
+  });
+  await archives.done("restore --create --local new.raw g2.dump g1.rdiff g0.rdiff");
+  assertEquals(archives.read("new.raw"), archives.read("d0.raw"));
+  // Another dump of the same length under its name.
+  archives.file("g2.dump", concat(dump({ ...GENERATIONS[1], second: 4, blocks: GENERATIONS[2].blocks })));
+  await archives.refused("restore --create --local x.raw g2.dump g1.rdiff", {
+    code: 3,
+    says: ["g2.dump", "the time", "12:00:03", "12:00:04"],
+  });
+});
+
+Deno.test("a block that changed in place is found by the root: nothing is restored, merged or digested", async () => {
+  using archives = new Archives();
+  await archives.done("seal g2.dump g2.digest g1.rdiff");
+  await archives.done("seal g1.digest g0.rdiff");
+  const rdiff = archives.read("g0.rdiff");
+  rdiff[rdiff.length - 1] ^= 1;
+  archives.file("g0.rdiff", rdiff);
+  await archives.done("seal g0.digest g0.dump");
+  Deno.removeSync(archives.file("g0.dump"));
+  // The seal of the rdiff does not know the root of the generation that it leads to; that of the generation does.
+  for (
+    const line of [
+      "restore --create --local new.raw g2.dump g1.rdiff g0.rdiff",
+      "restore --local d2.raw g2.dump g1.rdiff g0.rdiff",
+      "merge --dumpout new.dump g2.dump g1.rdiff g0.rdiff",
+    ]
+  ) await archives.refused(line, { code: 3, says: ["g0.rdiff", "the root", rootOf(GENERATIONS[0])] });
+  const dump2 = archives.read("g2.dump");
+  dump2[dump2.length - 1] ^= 1;
+  archives.file("g2.dump", dump2);
+  for (
+    const line of [
+      "restore --create --local x.raw g2.dump",
+      "restore --local d2.raw g2.dump",
+      "digest --dumpin g2.dump --digestout x.digest",
+      "check g2.dump",
+    ]
+  ) {
+    const { code, stdout, stderr } = await archives.run(line);
+    assertEquals(code, 3, line);
+    assertStringIncludes(stdout + stderr, "root", line);
+  }
+});
+
+Deno.test("a seal of the same generation takes in what is made again; others are not replaced", async () => {
+  using archives = new Archives();
+  await archives.done("seal g0.dump g0.digest");
+  const before = await sealOf(archives, "g0.seal.json");
+  Deno.removeSync(archives.file("g0.dump"));
+  await archives.done("merge --dumpout g0.dump g2.dump g1.rdiff g0.rdiff");
+  assertEquals(await sealOf(archives, "g0.seal.json"), before);
+  // Of another generation, whose digest is there: the seal takes the whole name.
+  await archives.done("rdiff g1.dump g2.dump --rdiffout g0.rdiff --force");
+  assertEquals((await sealOf(archives, "g0.rdiff.seal.json")).files.map(({ name }) => name), ["g0.rdiff"]);
+  assertEquals(await sealOf(archives, "g0.seal.json"), before);
+  // All of its files are gone: it may go, too.
+  for (const name of ["g0.dump", "g0.digest"]) Deno.removeSync(archives.file(name));
+  await archives.done("digest --dumpin g1.dump --digestout g0.digest");
+  assertEquals((await sealOf(archives, "g0.seal.json")).root, rootOf(GENERATIONS[1]));
+});
+
+Deno.test("a digest that is made again must be of the blocks that were sealed", async () => {
+  using archives = new Archives();
+  await archives.done("seal g0.dump");
+  Deno.removeSync(archives.file("g0.digest"));
+  const bad = { ...GENERATIONS[0], blocks: GENERATIONS[1].blocks };
+  archives.file("other.dump", concat(dump(bad)));
+  await archives.refused("digest --dumpin other.dump --digestout g0.digest", {
+    code: 3,
+    says: ["g0.digest", "g0.seal.json", "the root"],
+  });
+});
+
+Deno.test("a damaged seal is told, and in nobody's way but that of its own name", async () => {
+  using archives = new Archives();
+  await archives.done("seal g0.dump g0.digest");
+  const seal = archives.read("g0.seal.json");
+  seal[100] ^= 1;
+  archives.file("g0.seal.json", seal);
+  const { stderr } = await archives.done("check --digestin g0.digest g0.dump");
+  assertStringIncludes(stderr, `Warning: Cannot read seal "${archives.file("g0.seal.json")}"`);
+  await archives.refused("seal g0.dump g0.digest", { code: 3, says: ["g0.seal.json"] });
+  await archives.done("seal --force g0.dump g0.digest");
+  await archives.done("check g0.dump");
+});
+
+Deno.test("a digest of the same blocks but another series is not the one that was sealed", async () => {
+  using archives = new Archives();
+  await archives.done("seal g0.dump g0.digest");
+  archives.file("g0.digest", concat(digest({ ...GENERATIONS[0], series: 7 })));
+  await archives.refused("check --quick --digestin g0.digest g0.dump", { code: 3, says: ["g0.digest"] });
+});
+
+function concat(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
