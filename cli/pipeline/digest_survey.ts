@@ -39,6 +39,8 @@ export interface KnownBlocks {
 /** What was found out about a digest. */
 export interface DigestFindings {
   header: DigestHeader;
+  /** The digest's own header cannot be read: this is the one that was expected. */
+  isHeaderLost: boolean;
   /** Where the records begin in the stream. */
   headerBytes: number;
   /** Ascending; one range of all blocks if nothing is wrong. */
@@ -60,7 +62,7 @@ export async function surveyDigest(
   const mark = core.mark();
   const isPlain = likelyContainer(file) === "plain";
   const all = await countRecords(core, file, { expected });
-  const { header, headerBytes, log } = all;
+  const { header, headerBytes, isHeaderLost, log } = all;
   const { blockCount } = header;
   let known: KnownBlocks[];
   if (all.count === blockCount || isPlain) {
@@ -77,7 +79,7 @@ export async function surveyDigest(
   const start = known[0]?.start === 0 ? known[0].end : 0;
   log.close({ start, end: all.tail?.start ?? blockCount, toBytes: Infinity });
   core.release(mark);
-  return { header, headerBytes, known, faults: log.faults };
+  return { header, headerBytes, isHeaderLost, known, faults: log.faults };
 }
 
 /** Counts the records up to the first damage, and those behind it if that is clear. */
@@ -85,15 +87,15 @@ async function countRecords(
   core: Core,
   file: DamagedFile,
   { expected, onlyVerified = false }: { expected?: DigestHeader; onlyVerified?: boolean },
-): Promise<Parsed<DigestHeader> & { log: FaultLog; count: number; tail?: KnownBlocks }> {
+): Promise<FoundHeader & { log: FaultLog; count: number; tail?: KnownBlocks }> {
   const isPlain = likelyContainer(file) === "plain";
   const log = new FaultLog(file.path);
   const window = new DigestWindow(core, file, { log, onlyVerified });
   await window.fill(MAX_HEADER_BYTES);
-  const { header, headerBytes } = headerOf(window.rest, { file, log, expected });
-  window.consume(headerBytes);
+  const found = headerOf(window.rest, { file, log, expected });
+  window.consume(found.headerBytes);
 
-  const { blockCount } = header;
+  const { blockCount } = found.header;
   const scratchPtr = core.alloc(WINDOW_BYTES);
   const countUpTo = async (most: number) => {
     let taken = 0;
@@ -115,38 +117,34 @@ async function countRecords(
   const count = await countUpTo(blockCount);
   if (count === blockCount) {
     if (!await isAtEnd() || !window.isFileEnd) note(count);
-    return { header, headerBytes, log, count };
+    return { ...found, log, count };
   }
   if (await isAtEnd()) {
     note(count, `the end after ${count} of ${blockCount} records`);
-    return { header, headerBytes, log, count };
+    return { ...found, log, count };
   }
   note(count);
   const passed = isPlain ? await window.passDamage(scratchPtr, blockCount - count) : undefined;
-  if (passed === undefined) return { header, headerBytes, log, count };
+  if (passed === undefined) return { ...found, log, count };
   const start = count + passed;
   const isWhole = start + await countUpTo(blockCount - start) === blockCount && await isAtEnd();
-  return { header, headerBytes, log, count, ...isWhole && { tail: { start, end: blockCount } } };
+  return { ...found, log, count, ...isWhole && { tail: { start, end: blockCount } } };
 }
+
+type FoundHeader = Parsed<DigestHeader> & Pick<DigestFindings, "isHeaderLost">;
 
 function headerOf(
   bytes: Uint8Array,
   { file, log, expected }: { file: DamagedFile; log: FaultLog; expected?: DigestHeader },
-): Parsed<DigestHeader> {
-  const wanted = expected === undefined ? undefined : {
-    header: expected,
-    headerBytes: digestHeaderBytes(expected).length,
-  };
-  let parsed: Parsed<DigestHeader>;
+): FoundHeader {
   try {
-    parsed = parseDigestHeader(bytes, file.path);
+    return { ...parseDigestHeader(bytes, file.path), isHeaderLost: false };
   } catch (error) {
-    if (!(error instanceof FormatError) || wanted === undefined) throw error;
-    const { offsetBytes = 0, expected = "a header", found = "something else" } = error.fault;
-    log.note({ offsetBytes, expected, found, inContainer: false }, 0);
-    return wanted;
+    if (!(error instanceof FormatError) || expected === undefined) throw error;
+    const { offsetBytes = 0, expected: wanted = "a header", found = "something else" } = error.fault;
+    log.note({ offsetBytes, expected: wanted, found, inContainer: false }, 0);
+    return { header: expected, headerBytes: digestHeaderBytes(expected).length, isHeaderLost: true };
   }
-  return parsed;
 }
 
 /** Reads a digest again and again: what is known of it, and 16 bytes of 255, which no block has, for the rest. */

@@ -244,6 +244,11 @@ Deno.test("salvage() keeps to what a damaged digest still proves", async () => {
     const archive = damagedFile("dump", concat(...dump({ second: 1, blocks })));
     const { result, blocks: saved } = await salvaged({ second: 1, blocks }, [archive], { digestFile });
     assertEquals(result.lostBlocks, lostBlocks, name);
+    assertEquals(
+      (await surveyDigest(await Core.load(), digestFile, { expected: headerOf({ second: 1, blocks }) }))
+        .isHeaderLost,
+      name === "a header",
+    );
     for (const [i, block] of saved.entries()) if (!result.lost.get(i)) assertEquals(block, blocks[i], name);
   }
 });
