@@ -86,6 +86,11 @@ export async function run(options: Options, archives: string[]): Promise<number>
   } else {
     const digestFile = await session.damagedFile(digestin);
     const findings = await surveyDigest(session.core, digestFile, { expected: headers[0]?.header });
+    if (findings.isHeaderLost) {
+      session.warn(
+        `the header of "${digestin}" cannot be read: series and time are those of "${headers[0].path}"`,
+      );
+    }
     const chosen = headerFor(findings.header, headers);
     header = chosen.header;
     if (!chosen.isOfGeneration) session.warn(headerWarning(chosen.from));
