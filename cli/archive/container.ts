@@ -8,6 +8,7 @@ import { FormatError } from "../errors.ts";
 import type { ByteSink, ByteSource } from "./bytes.ts";
 import type { Codecs } from "./codecs.ts";
 import { isGzip, isZstd } from "./magic.ts";
+import type { Begun } from "./piece_sink.ts";
 import { type InputFile, type OutputFile, PlainSink, PlainSource, type StreamHash } from "./plain.ts";
 
 /** How the bytes of an archive are wrapped. */
@@ -85,7 +86,9 @@ export interface SinkOptions {
   level?: number;
   /** Who compresses, and how many pieces at a time; this thread if not given. */
   codecs?: Codecs;
-  /** Hears all bytes of the file, in order. */
+  /** What stands in front of the position of the file already, if the file is gone on with. */
+  begun?: Begun;
+  /** Hears all bytes that are written, in order. */
   hash?: StreamHash;
 }
 
@@ -94,7 +97,8 @@ export interface SinkOptions {
  * @throws {RangeError} if the container has no such level
  */
 export async function sinkFor(path: string, file: OutputFile, options: SinkOptions = {}): Promise<ByteSink> {
-  const plain = new PlainSink(path, file, options);
+  const { hash, begun } = options;
+  const plain = new PlainSink(path, file, { hash, doneBytes: begun?.storedBytes });
   switch (containerOfName(path)) {
     case "gzip":
       return new (await import("./gzip.ts")).GzipSink(plain, options);

@@ -25,7 +25,7 @@ import { type FormatError, formatError, ThreadError } from "../errors.ts";
 import { type Codecs, HERE } from "./codecs.ts";
 import { HEADER_LEN, isMemberOf, type OwnHeader, readOwnHeader, TRAILER_LEN } from "./gzip_member.ts";
 import { isGzip } from "./magic.ts";
-import { PieceSink } from "./piece_sink.ts";
+import { type Begun, PieceSink } from "./piece_sink.ts";
 import { type Piece, PieceSource, showBytes, type SlotRing } from "./piece_source.ts";
 import type { PlainSink, PlainSource } from "./plain.ts";
 
@@ -53,7 +53,7 @@ export class GzipSink extends PieceSink {
    * Writes to `file`. `level` is zlib's, 1 to 9; without it, members that were read from a gzip file are copied as they are.
    * @throws {RangeError} if there is no such level
    */
-  constructor(file: PlainSink, options: { level?: number; codecs?: Codecs } = {}) {
+  constructor(file: PlainSink, options: { level?: number; codecs?: Codecs; begun?: Begun } = {}) {
     const { level = DEFAULT_LEVEL, codecs = HERE } = options;
     if (!Number.isInteger(level) || level < 1 || level > 9) throw new RangeError(`No gzip level: ${level}`);
     super(file, {
@@ -66,7 +66,7 @@ export class GzipSink extends PieceSink {
         return own?.isLast === false && own.memberLen === stored.length &&
           own.contentLen === content.length && isMemberOf(stored, content);
       },
-    });
+    }, options.begun);
   }
 }
 

@@ -18,6 +18,14 @@ export interface PieceLengths {
   contentBytes: number;
 }
 
+/** What stands in a file already that is gone on with: whole pieces, none of them the last of its stream. */
+export interface Begun {
+  storedBytes: number;
+  contentBytes: number;
+  /** Empty for a plain file. */
+  pieces: readonly PieceLengths[];
+}
+
 /** How a {@linkcode PieceSink} stores. */
 export interface PieceForm {
   /** How many pieces may be under way. */
@@ -49,17 +57,19 @@ export class PieceSink implements ByteSink {
   readonly #free: Slot[];
   /** Pieces that wait for a slot, the oldest first. */
   readonly #waiting: ((slot: Slot) => void)[] = [];
-  readonly #stored: PieceLengths[] = [];
+  readonly #stored: PieceLengths[];
   /** Resolves when all pieces so far are stored. */
   #last: Promise<void> = Promise.resolve();
-  #offsetBytes = 0;
+  #offsetBytes: number;
   #finishing?: Promise<void>;
   #failure?: { error: unknown };
 
-  /** Writes to `file`, which is disposed with this. */
-  constructor(file: PlainSink, form: PieceForm) {
+  /** Writes to `file`, which is disposed with this; behind what is `begun`, if something is. */
+  constructor(file: PlainSink, form: PieceForm, begun?: Begun) {
     this.#file = file;
     this.#form = form;
+    this.#stored = [...begun?.pieces ?? []];
+    this.#offsetBytes = begun?.contentBytes ?? 0;
     this.#free = Array.from(
       { length: Math.max(1, form.ahead) },
       () => ({ stored: new Room(), content: new Room() }),

@@ -133,8 +133,13 @@ export class PieceSource implements ByteSource {
    * lately, if it is the last one of the stream, or if the file can be read only once.
    */
   storedPiece(offsetBytes: number, lenBytes: number): StoredPiece | undefined {
-    const piece = this.#remembered.get(offsetBytes);
+    const piece = this.pieceAt(offsetBytes);
     return piece?.contentBytes === lenBytes ? piece : undefined;
+  }
+
+  /** As `storedPiece`, whatever its length. */
+  pieceAt(offsetBytes: number): StoredPiece | undefined {
+    return this.#remembered.get(offsetBytes);
   }
 
   /** Fills `into` with what the file holds from an offset on; returns how many bytes there were. */

@@ -226,6 +226,12 @@ export interface StreamHash {
   update(bytes: Uint8Array): unknown;
 }
 
+/** How a {@linkcode PlainSink} begins. */
+export interface SinkState {
+  hash?: StreamHash;
+  doneBytes?: number;
+}
+
 /** Below, a copy by the system costs more than the bytes, which are in memory already. */
 const COPY_BYTES = 64 * 1024;
 
@@ -242,15 +248,19 @@ export class PlainSink implements ByteSink {
   #last: Promise<void> = Promise.resolve();
   readonly #hash?: StreamHash;
 
-  /** Writes to `file` from its current position. `path` is for messages; `hash` hears all that is written, in order. */
-  constructor(path: string, file: OutputFile, { hash }: { hash?: StreamHash } = {}) {
+  /**
+   * Writes to `file` from its current position; `doneBytes` stand in front of it already. `path` is for messages; `hash` hears
+   * all that is written, in order.
+   */
+  constructor(path: string, file: OutputFile, { hash, doneBytes = 0 }: SinkState = {}) {
     this.path = path;
     this.#file = file;
     this.#hash = hash;
+    this.#offsetBytes = doneBytes;
     const { statSync, seekSync } = file;
     if (statSync === undefined || seekSync === undefined || !file.statSync!().isFile) return;
     this.#positioned = new PositionedFile(file as Deno.FsFile, { path, write: true });
-    this.#beginBytes = file.seekSync!(0, Deno.SeekMode.Current);
+    this.#beginBytes = file.seekSync!(0, Deno.SeekMode.Current) - doneBytes;
   }
 
   get offsetBytes(): number {

@@ -11,7 +11,7 @@
 import { type FormatError, formatError, ThreadError } from "../errors.ts";
 import { type Codecs, HERE, storedBound } from "./codecs.ts";
 import { isSkippable, ZSTD_MAGIC, ZSTD_MAGIC_LEN } from "./magic.ts";
-import { PIECE_MAX_BYTES, type PieceLengths, PieceSink } from "./piece_sink.ts";
+import { type Begun, PIECE_MAX_BYTES, type PieceLengths, PieceSink } from "./piece_sink.ts";
 import { type Piece, PieceSource, showBytes, type SlotRing } from "./piece_source.ts";
 import type { PlainSink, PlainSource } from "./plain.ts";
 import { Room } from "./room.ts";
@@ -66,7 +66,7 @@ export class ZstdSink extends PieceSink {
    * The default is 1: on text it makes 31.1 % at 330 MiB/s, level 3 makes 30.7 % at 220 (gzip level 2: 34.2 % at 141).
    * @throws {RangeError} if there is no such level
    */
-  constructor(file: PlainSink, options: { level?: number; codecs?: Codecs } = {}) {
+  constructor(file: PlainSink, options: { level?: number; codecs?: Codecs; begun?: Begun } = {}) {
     const { level = 1, codecs = HERE } = options;
     if (!Number.isInteger(level) || level < 1 || level > 19) throw new RangeError(`No zstd level: ${level}`);
     super(file, {
@@ -76,7 +76,7 @@ export class ZstdSink extends PieceSink {
         { kin: (source) => source instanceof ZstdSource ? source : undefined },
       holds: isFollowedFrameOf,
       end: seekTable,
-    });
+    }, options.begun);
   }
 }
 

@@ -8,6 +8,7 @@ import { formatTimeStamp, laterStamp, timeStampOf } from "../archive/time_stamp.
 import type { ReadableDisk } from "../disks/disk.ts";
 import { openForReading } from "../disks/open.ts";
 import { UsageError } from "../errors.ts";
+import type { OutputFile } from "../files/outputs.ts";
 import { DigestReader, DumpReader } from "../pipeline/archive_reader.ts";
 import { assertFits, dumpChanged, dumpFull, type DumpResult } from "../pipeline/dump.ts";
 import { audit, AUDIT_OPTIONS, auditText, disbelief, parseAudit } from "./audit.ts";
@@ -16,7 +17,8 @@ import type { LibraryDisks } from "./library.ts";
 import { LIBRARY_OPTIONS, passwordStreams, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
 import { formatSize } from "./progress.ts";
 import { flagOf, type ValuesOf } from "./options.ts";
-import { LEVEL, newCommand, type Report, Session } from "./session.ts";
+import { begin, type Ready, resume } from "./resume.ts";
+import { LEVEL, newCommand, type Report, Session, STREAM } from "./session.ts";
 import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
 import { assertRoot } from "./seals.ts";
 import { blocksText, secondsSince, speedText } from "./summary.ts";
@@ -69,6 +71,11 @@ vmdkbkp dump --mode full --server vc1.example --username backup --thumbprint 12:
     digestout: { value: "file", help: "new digest" },
     rdiffout: { value: "file", help: "way back from the new dump to the previous one" },
     ...AUDIT_OPTIONS,
+    resume: {
+      help:
+        "go on with a full dump that was interrupted, of a disk that nobody writes to (a snapshot); keep what is " +
+        "there if this run is interrupted",
+    },
     changeid: {
       value: "text",
       help: "change id of the snapshot: kept in the seal, for the next query of changes",
@@ -99,6 +106,9 @@ export async function run(options: Options, args: string[]): Promise<number> {
     }
   }
   parseAudit(options.audit);
+  if (options.resume && options.mode !== "full") {
+    throw new UsageError(`Cannot dump with --mode ${options.mode}: --resume has no use there`);
+  }
   const start = performance.now();
   await using disks = await libraryDisks({ ...options, local: diskPath });
   await using session = await Session.start(options, {
@@ -150,15 +160,22 @@ interface Done {
 }
 
 async function full(session: Session, disk: ReadableDisk, options: Options): Promise<Done> {
-  const header = newHeader(disk, {
-    blockBytes: blockBytesOf(options.blocksize) ?? DEFAULT_BLOCK_BYTES,
-    seriesId: crypto.getRandomValues(new Uint8Array(SERIES_ID_BYTES)),
-  });
-  const dumpOut = await session.sink(options.dumpout!, options);
+  const path = options.dumpout!;
+  if (options.resume && path === STREAM) {
+    throw new UsageError('Cannot use --resume with --dumpout "-": it keeps nothing');
+  }
+  const file = path === STREAM
+    ? undefined
+    : await session.output(path, { resume: options.resume, journal: true });
   const digestOut = await session.sink(options.digestout!, options);
+  const ready = await readyFor(session, { disk, path, file }, options);
+  const { header, journal, begun } = ready;
+  const dumpOut = await session.sinkTo(path, file ?? Deno.stdout, { level: options.level, begun });
   const sealing = await Sealing.begin(session, header, sealedOutputs(options));
   const root = await createSha256();
-  const result = await dumpFull(session.core, { disk, header, dumpOut, digestOut, root }, session.run);
+  const job = { disk, header, dumpOut, digestOut, journal, root };
+  const work = () => dumpFull(session.core, job, session.run);
+  const result = await (options.resume ? keptOnFailure(session, work) : work());
   const mode: Mode = { asked: "full", done: "full" };
   const counts = countsOf(result);
   await sealing.complete({
@@ -174,6 +191,33 @@ async function full(session: Session, disk: ReadableDisk, options: Options): Pro
     storedBytes: { dump: dumpOut.storedBytes, digest: digestOut.storedBytes },
     seals: sealing.paths,
   };
+}
+
+/** The header of the dump, and what of it is there already. */
+async function readyFor(
+  session: Session,
+  { disk, path, file }: { disk: ReadableDisk; path: string; file?: OutputFile },
+  options: Options,
+): Promise<Ready> {
+  const header = newHeader(disk, {
+    blockBytes: blockBytesOf(options.blocksize) ?? DEFAULT_BLOCK_BYTES,
+    seriesId: crypto.getRandomValues(new Uint8Array(SERIES_ID_BYTES)),
+  });
+  if (file === undefined) return { header };
+  const unfinished = { session, disk, path, file, header, place: [options.vm, options.snapshot] };
+  return options.resume ? await resume(unfinished) : await begin(unfinished);
+}
+
+/** Says how to go on if the command is stopped or fails. */
+async function keptOnFailure<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  const line = "what was dumped so far is kept: run the same command again to go on";
+  using _warning = session.warnUnlessDone(line);
+  try {
+    return await work();
+  } catch (error) {
+    if (!session.run.signal?.aborted) session.warn(line);
+    throw error;
+  }
 }
 
 async function changed(session: Session, disk: ReadableDisk, options: Options): Promise<Done> {
@@ -307,7 +351,7 @@ function report(
   { header, result, mode, audit, storedBytes, seals }: Done,
   { disk, options, seconds }: { disk: ReadableDisk; options: Options; seconds: number },
 ): Report {
-  const { blocks, zeroBlocks, blocksRead, changedBlocks } = result;
+  const { blocks, zeroBlocks, blocksRead, changedBlocks, resumedBlocks = 0 } = result;
   const text = [
     `Dumped ${disk.path} (${disk.format}, ${formatSize(disk.capacityBytes)}): ${
       blocksText(blocks, header.blockBytes)
@@ -319,6 +363,7 @@ function report(
       `  ${kind.padEnd(6)} ${options[`${kind as "dump" | "digest" | "rdiff"}out`]}: ${formatSize(bytes)}`
     ),
     ...seals.map((path) => `  seal   ${path}`),
+    ...(options.resume ? [resumeText(resumedBlocks)] : []),
     ...(audit === undefined ? [] : [auditText(audit)]),
     ...(mode.reason === undefined ? [] : [`  mode: ${mode.done} instead of ${mode.asked}: ${mode.reason}`]),
     `  ${speedText(disk.capacityBytes, seconds)}`,
@@ -335,6 +380,7 @@ function report(
     blocksRead,
     zeroBlocks,
     ...(changedBlocks === undefined ? {} : { changedBlocks }),
+    ...(options.resume ? { resumedBlocks } : {}),
     ...(audit === undefined ? {} : { audit }),
     series: formatSeriesId(header.seriesId),
     time: formatTimeStamp(header.time),
@@ -343,4 +389,10 @@ function report(
     seconds,
   };
   return { text, json };
+}
+
+function resumeText(resumedBlocks: number): string {
+  return resumedBlocks === 0
+    ? "  resumed: nothing of use was left, the dump was begun anew"
+    : `  resumed: ${resumedBlocks} blocks were there and are intact`;
 }

@@ -1,5 +1,6 @@
 /** SHA-256 of a file as it lies there. */
 
+import type { StreamHash } from "../archive/plain.ts";
 import { createSha256 } from "../archive/sha256.ts";
 
 /** Bytes that are read at a time. */
@@ -24,5 +25,21 @@ export async function hashFile(path: string, { signal }: { signal?: AbortSignal 
     if (got === null) return { bytes, sha256: hash.hex() };
     hash.update(part.subarray(0, got));
     bytes += got;
+  }
+}
+
+/** Tells `hash` the first `lenBytes` bytes of an open file, which it leaves behind them. */
+export async function hashStart(
+  file: Pick<Deno.FsFile, "read" | "seekSync">,
+  { lenBytes, hash, signal }: { lenBytes: number; hash: StreamHash; signal?: AbortSignal },
+): Promise<void> {
+  file.seekSync(0, Deno.SeekMode.Start);
+  const part = new Uint8Array(PART_BYTES);
+  for (let done = 0; done < lenBytes;) {
+    signal?.throwIfAborted();
+    const got = await file.read(part.subarray(0, lenBytes - done));
+    if (got === null) throw new Error("Cannot go on with the dump: its file was cut meanwhile");
+    hash.update(part.subarray(0, got));
+    done += got;
   }
 }

@@ -7,19 +7,21 @@ import type { ByteSink, ByteSource } from "../archive/bytes.ts";
 import { type Codecs, STREAMED } from "../archive/codecs.ts";
 import { DamagedFile } from "../archive/damaged_file.ts";
 import { containerOfName, sinkFor, sourceFor } from "../archive/container.ts";
-import { PlainSink, PlainSource } from "../archive/plain.ts";
+import type { Begun } from "../archive/piece_sink.ts";
+import { type OutputFile as ArchiveFile, PlainSink, PlainSource } from "../archive/plain.ts";
 import { createSha256, type Sha256 } from "../archive/sha256.ts";
 import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
 import { EXIT, type FormatError, UsageError } from "../errors.ts";
 import { temporaryName } from "../files/hidden_names.ts";
-import { Outputs, settleFile } from "../files/outputs.ts";
+import { type OpenOptions, type OutputFile, Outputs, settleFile } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain, type Named } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import { canHaveWorkers, Crew } from "../workers/crew.ts";
 import { variableOf } from "./environment.ts";
+import { hashStart } from "./file_hash.ts";
 import type { Command, Option, Options } from "./options.ts";
 import { ProgressLine } from "./progress.ts";
 import { assertLinked, assertSealed, type Sealed, Seals } from "./seals.ts";
@@ -29,6 +31,7 @@ export interface CommonOptions {
   json?: true;
   quiet?: true;
   force?: true;
+  resume?: true;
   threads?: string;
   /** Set by `main.ts`: aborts when the program is asked to stop. */
   signal?: AbortSignal;
@@ -143,7 +146,7 @@ export class Session implements Disposable, AsyncDisposable {
     this.#usesStdout = (outputs ?? []).includes(STREAM);
     this.#json = options.json === true;
     this.isForced = options.force === true;
-    this.#outputs = new Outputs({ force: this.isForced, inputs });
+    this.#outputs = new Outputs({ force: this.isForced, inputs, keepPartial: options.resume });
     this.#progress = new ProgressLine({ shown: options.quiet !== true && Deno.stderr.isTerminal() });
     this.#signal = options.signal;
     // The command may be waiting for a pipe and never come to its own clean-up.
@@ -207,6 +210,11 @@ export class Session implements Disposable, AsyncDisposable {
     const input = this.#inputs.findIndex(({ source }) => source === resource);
     if (input >= 0) this.#inputs.splice(input, 1);
     resource[Symbol.dispose]();
+  }
+
+  /** Opens what an output holds so far, while it is still written under `systemPath`. */
+  async sourceOfOutput(path: string, systemPath: string): Promise<ByteSource> {
+    return this.using(await sourceFor(path, await openInput(systemPath), { codecs: this.#codecs }));
   }
 
   /** Opens an archive or a digest for reading. */
@@ -294,13 +302,31 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** Opens an archive or a digest for writing; complete with {@linkcode commit}. */
   async sink(path: string, options: { level?: string } = {}): Promise<ByteSink> {
-    const file = path === STREAM ? Deno.stdout : await this.#outputs.open(path);
+    const file = path === STREAM ? Deno.stdout : await this.output(path);
+    return await this.sinkTo(path, file, options);
+  }
+
+  /** Opens the file of an output, for {@linkcode sinkTo}. */
+  async output(path: string, options?: OpenOptions): Promise<OutputFile> {
+    return await this.#outputs.open(path, options);
+  }
+
+  /** Writes an archive to `file`, behind what is `begun`. */
+  async sinkTo(
+    path: string,
+    file: ArchiveFile,
+    options: { level?: string; begun?: Begun },
+  ): Promise<ByteSink> {
+    const { begun } = options;
     const hash = file !== Deno.stdout && (file as Deno.FsFile).statSync().isFile
       ? await createSha256()
       : undefined;
+    if (hash !== undefined && begun !== undefined) {
+      await hashStart(file as Deno.FsFile, { lenBytes: begun.storedBytes, hash, signal: this.#signal });
+    }
     try {
       const level = levelOf(options.level);
-      const sink = this.using(await sinkFor(path, file, { level, codecs: this.#codecs, hash }));
+      const sink = this.using(await sinkFor(path, file, { level, codecs: this.#codecs, hash, begun }));
       if (hash !== undefined) this.#written.set(path, { sink, hash });
       return sink;
     } catch (cause) {

@@ -4,6 +4,7 @@
  *
  * ```
  * .NAME.XXXXXXXX.vmdkbkp      the output itself until it is complete; X: a hex digit, never the same twice
+ * .NAME.XXXXXXXX.journal.vmdkbkp  what a later run must know to go on with the output
  * .NAME.XXXXXXXX.old.vmdkbkp  the file that the output replaces, until the replacement is complete
  * .NAME.lock.vmdkbkp          who writes the output, and what its commit is about to do
  * ```
@@ -27,20 +28,27 @@ export function asideName(finalPath: string): string {
   return hidden(finalPath, `${randomHex()}.old`);
 }
 
+/** Where the journal of a temporary file lies. */
+export function journalName(temporaryPath: string): string {
+  return `${temporaryPath.slice(0, -SUFFIX.length)}.journal${SUFFIX}`;
+}
+
 /** The file that is locked while the output is made. */
 export function lockName(finalPath: string): string {
   return hidden(finalPath, "lock");
 }
 
-/** What lies beside `finalPath`: temporary files, the newest first, and files aside. Links and folders are none. */
-export function leftoversOf(finalPath: string): { temporary: string[]; aside: string[] } {
+/** What lies beside `finalPath`: temporary files, the newest first, files aside, and journals. Links and folders are none. */
+export function leftoversOf(finalPath: string): { temporary: string[]; aside: string[]; journals: string[] } {
   const folder = dirname(finalPath);
   const start = `.${baseOf(finalPath)}.`;
-  const found = { temporary: [] as string[], aside: [] as string[] };
+  const found = { temporary: [] as string[], aside: [] as string[], journals: [] as string[] };
   for (const { name, isFile } of Deno.readDirSync(folder)) {
     if (!isFile || !name.startsWith(start)) continue;
-    const [isOurs, isAside] = /^[0-9a-f]{8}(\.old)?\.vmdkbkp$/.exec(name.slice(start.length)) ?? [];
-    if (isOurs) found[isAside ? "aside" : "temporary"].push(join(folder, name));
+    const [isOurs, kind] = /^[0-9a-f]{8}(\.old|\.journal)?\.vmdkbkp$/.exec(name.slice(start.length)) ?? [];
+    if (!isOurs) continue;
+    const list = kind === undefined ? found.temporary : kind === ".old" ? found.aside : found.journals;
+    list.push(join(folder, name));
   }
   const times = new Map(found.temporary.map((path) => [path, Deno.lstatSync(path).mtime?.getTime() ?? 0]));
   found.temporary.sort((a, b) => times.get(b)! - times.get(a)!);

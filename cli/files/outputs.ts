@@ -9,9 +9,9 @@ import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { UsageError } from "../errors.ts";
 import { renameAll, settle, UnfinishedError } from "./commit.ts";
-import { leftoversOf, lockName, temporaryName } from "./hidden_names.ts";
+import { journalName, leftoversOf, lockName, temporaryName } from "./hidden_names.ts";
 import { HeldError, noteIn, OutputLock } from "./output_lock.ts";
-import { ignoreErrors, isSameFile, lstatIfThere, statIfThere } from "./paths.ts";
+import { ignoreErrors, isSameFile, lstatIfThere, removeIfThere, statIfThere } from "./paths.ts";
 
 interface Output {
   /** The path as the user gave it, for messages. */
@@ -22,6 +22,8 @@ interface Output {
   replace: boolean;
   /** Undefined for a pipe or a character device, which is written directly. */
   hidden?: { temporaryPath: string; lock: OutputLock };
+  /** Goes when the output has its name. */
+  journal?: Deno.FsFile;
 }
 
 /** What may be done to files that are already there. */
@@ -40,6 +42,8 @@ export interface OpenOptions {
   replace?: boolean;
   /** Go on with the newest temporary file that a run left behind, if there is one. */
   resume?: boolean;
+  /** Open a journal with it: a file beside the temporary one, which stays with that and never gets a name. */
+  journal?: boolean;
   /** Mode of a new file, of which the user's mask is taken; a file that is replaced keeps its own. */
   mode?: number;
 }
@@ -50,6 +54,8 @@ export type OutputFile = Deno.FsFile & {
   readonly systemPath: string;
   /** Whether it is the temporary file of an earlier run, with what it holds. */
   readonly adopted: boolean;
+  /** Where one was asked for and the output is no pipe; of an adopted output with what it holds. */
+  readonly journal?: Deno.FsFile;
 };
 
 /** Archives hold whole disks: they are for their owner alone. */
@@ -138,9 +144,10 @@ export class Outputs implements Disposable {
   /** Syncs every output and gives all of them their final names; on failure none has one. */
   commit(): void {
     if (this.#closed) throw new TypeError("Cannot commit outputs: they are closed");
-    for (const { file, hidden } of this.#outputs) {
+    for (const { file, hidden, journal } of this.#outputs) {
       if (hidden !== undefined) file.syncSync();
       file.close();
+      journal?.close();
     }
     const complete = this.#outputs.flatMap(({ path, finalPath, replace, hidden }) =>
       hidden === undefined ? [] : [{ path, finalPath, replace, ...hidden }]
@@ -152,18 +159,26 @@ export class Outputs implements Disposable {
       throw error;
     }
     this.#closed = true;
-    for (const { lock } of complete) ignoreErrors(() => lock.release());
+    for (const { lock, temporaryPath } of complete) {
+      ignoreErrors(() => removeIfThere(journalName(temporaryPath)));
+      ignoreErrors(() => lock.release());
+    }
     this.#letGo();
   }
 
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const { file, hidden } of this.#outputs) {
-      if (this.#options.keepPartial && hidden !== undefined) ignoreErrors(() => file.syncSync());
-      ignoreErrors(() => file.close());
+    for (const { file, hidden, journal } of this.#outputs) {
+      for (const open of [file, journal]) {
+        if (this.#options.keepPartial && hidden !== undefined) ignoreErrors(() => open?.syncSync());
+        ignoreErrors(() => open?.close());
+      }
       if (hidden === undefined) continue;
-      if (!this.#options.keepPartial) ignoreErrors(() => Deno.removeSync(hidden.temporaryPath));
+      if (!this.#options.keepPartial) {
+        ignoreErrors(() => Deno.removeSync(hidden.temporaryPath));
+        ignoreErrors(() => removeIfThere(journalName(hidden.temporaryPath)));
+      }
       ignoreErrors(() => hidden.lock.release());
     }
     this.#letGo();
@@ -193,7 +208,7 @@ export class Outputs implements Disposable {
       lock: OutputLock;
       replace: boolean;
     },
-    { resume = false, mode = PRIVATE }: OpenOptions,
+    { resume = false, journal = false, mode = PRIVATE }: OpenOptions,
   ): OutputFile {
     if (this.#closed) throw new TypeError(`Cannot open "${path}": the outputs are closed`);
     const adopted = sweep({ finalPath, lock }, resume);
@@ -202,8 +217,17 @@ export class Outputs implements Disposable {
     const temporaryPath = adopted ?? temporaryName(finalPath);
     const how = adopted === undefined ? { createNew: true, mode } : {};
     const file = Deno.openSync(temporaryPath, { read: true, write: true, ...how });
-    this.#outputs.push({ path, finalPath, file, replace, hidden: { temporaryPath, lock } });
-    return Object.assign(file, { systemPath: temporaryPath, adopted: adopted !== undefined });
+    const output: Output = { path, finalPath, file, replace, hidden: { temporaryPath, lock } };
+    this.#outputs.push(output);
+    if (journal) {
+      const how = { read: true, write: true, create: true, mode: PRIVATE };
+      output.journal = Deno.openSync(journalName(temporaryPath), how);
+    }
+    return Object.assign(file, {
+      systemPath: temporaryPath,
+      adopted: adopted !== undefined,
+      journal: output.journal,
+    });
   }
 
   #refuse(
@@ -287,10 +311,11 @@ function sweep(
 ): string | undefined {
   // Where nobody is excluded they may be another process's.
   if (!lock.isExclusive && !kept) return undefined;
-  const { temporary, aside } = leftoversOf(finalPath);
+  const { temporary, aside, journals } = leftoversOf(finalPath);
   const newest = kept ? temporary.shift() : undefined;
   if (lock.isExclusive) {
-    for (const path of [...temporary, ...aside]) ignoreErrors(() => Deno.removeSync(path));
+    const others = newest === undefined ? journals : journals.filter((path) => path !== journalName(newest));
+    for (const path of [...temporary, ...aside, ...others]) ignoreErrors(() => Deno.removeSync(path));
   }
   return newest;
 }

@@ -1,6 +1,6 @@
 /**
- * Bitmap against disk: a sample of the blocks that it calls unchanged is read and compared with the digest of the generation
- * from which it counts. It comes before the dump, so that the dump's mode can still be chosen.
+ * A sample of a disk against a digest: of the blocks that a bitmap calls unchanged, before the dump, so that its mode can
+ * still be chosen; of those that an interrupted dump has, before it is gone on with.
  */
 
 import type { Bitmap } from "../archive/bitmap.ts";
@@ -10,13 +10,14 @@ import type { DigestReader } from "./archive_reader.ts";
 import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
 import { convey } from "./conveyor.ts";
 import { readDisk } from "./disk_reader.ts";
+import type { JournalDigests } from "./partial.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
 /** What is compared. Disk and digest have blocks of the same size, as many as `sample` has bits. */
 export interface Audit {
   disk: ReadableDisk;
-  /** Of the previous generation; read to its end. */
-  digestIn: DigestReader;
+  /** What the blocks were; read to its end. */
+  digestIn: Pick<DigestReader | JournalDigests, "header" | "take" | "finish">;
   /** The blocks to look at. */
   sample: Bitmap;
 }

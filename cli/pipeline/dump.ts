@@ -3,6 +3,7 @@
 import type { Bitmap } from "../archive/bitmap.ts";
 import type { ByteSink } from "../archive/bytes.ts";
 import type { DumpHeader } from "../archive/header.ts";
+import type { Journal } from "../archive/journal.ts";
 import type { StreamHash } from "../archive/plain.ts";
 import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
@@ -16,8 +17,8 @@ import { convey } from "./conveyor.ts";
 import { readDisk } from "./disk_reader.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
-/** What a full dump reads and writes. */
-export interface FullDump {
+/** What every dump reads and writes. */
+interface AnyDump {
   disk: ReadableDisk;
   /** Header of the new dump; the digest's follows from it. */
   header: DumpHeader;
@@ -27,8 +28,14 @@ export interface FullDump {
   root?: StreamHash;
 }
 
+/** What a full dump reads and writes. */
+export interface FullDump extends AnyDump {
+  /** Gets the digest of every block as soon as it is written. The blocks it has already are in `dumpOut`, too. */
+  journal?: Journal;
+}
+
 /** What a differential or incremental dump reads and writes. */
-export interface ChangedDump extends FullDump {
+export interface ChangedDump extends AnyDump {
   /** The previous generation. */
   dumpIn: DumpReader;
   digestIn: DigestReader;
@@ -50,19 +57,26 @@ export interface DumpResult {
   changedBlocks?: number;
   /** Of these, blocks that were zero: their records in the rdiff have no content. */
   changedFromZeroBlocks?: number;
+  /** Blocks that an earlier run had dumped; absent if it went on with none. */
+  resumedBlocks?: number;
 }
 
-/** Dumps the whole disk. */
+/** Dumps the whole disk, or goes on with it behind the blocks of the journal. */
 export async function dumpFull(core: Core, job: FullDump, options: RunOptions = {}): Promise<DumpResult> {
-  const { disk, header } = job;
+  const { disk, header, journal } = job;
   const { blockCount, blockBytes } = header;
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const dump = new DumpWriter(core, job.dumpOut, header);
   const digest = new DigestWriter(core, job.digestOut, header, job);
-  const result = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
+  const result: DumpResult = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
   const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Batch(core, blockBytes));
-  let first = 0;
+  let first = journal?.blocks ?? 0;
+  if (first > 0) {
+    result.resumedBlocks = first;
+    await copyDigests(journal!, { to: digest, batch: ring[0] });
+    result.zeroBlocks = digest.zeroRecords;
+  }
   const next = (batch: Batch) => {
     if (!batch.start(first, blockCount)) return false;
     first = batch.end;
@@ -76,6 +90,7 @@ export async function dumpFull(core: Core, job: FullDump, options: RunOptions = 
     result.zeroBlocks += batch.countZeros();
     await dump.write(batch);
     await digest.write(batch);
+    await journal?.append(batch.allDigests);
   };
   await convey(ring, next, [
     { together: disk.overlaps, each: read },
@@ -86,6 +101,25 @@ export async function dumpFull(core: Core, job: FullDump, options: RunOptions = 
   await dump.finish();
   await digest.finish();
   return result;
+}
+
+/** Writes the digests of all blocks of the journal; `batch` is free for that. */
+async function copyDigests(
+  journal: Journal,
+  { to, batch }: { to: DigestWriter; batch: Batch },
+): Promise<void> {
+  const { core, table } = batch;
+  for (let first = 0; batch.start(first, journal.blocks); first = batch.end) {
+    const digests = batch.allDigests;
+    journal.read(digests, first);
+    for (let i = 0; i < batch.count; i++) {
+      const isZero = digests.subarray(i * core.DIGEST_SIZE, (i + 1) * core.DIGEST_SIZE).every((byte) =>
+        byte === 0
+      );
+      if (isZero) table[i] = core.ZERO;
+    }
+    await to.write(batch);
+  }
 }
 
 /** A stretch of the disk in both generations. */

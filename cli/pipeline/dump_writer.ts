@@ -45,8 +45,9 @@ export class DumpWriter {
   readonly #core: Core;
   readonly #way: RecordSink;
 
+  /** Begins with the header, unless the sink goes on with a dump that has blocks already. */
   constructor(core: Core, sink: ByteSink, header: DumpHeader) {
-    const headerBytes = dumpHeaderBytes(header);
+    const headerBytes = sink.offsetBytes > 0 ? new Uint8Array(0) : dumpHeaderBytes(header);
     const { blockBytes } = header;
     this.#core = core;
     this.#way = blockBytes >= IN_PLACE_BYTES && sink.writeParts !== undefined

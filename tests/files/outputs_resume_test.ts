@@ -1,7 +1,7 @@
 /** Temporary files that stay for the next run, and what it does with them. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { temporaryName } from "../../cli/files/hidden_names.ts";
+import { journalName, temporaryName } from "../../cli/files/hidden_names.ts";
 import { Outputs } from "../../cli/files/outputs.ts";
 import { Folder } from "../disks/helpers.ts";
 import { filesIn, writeText } from "./folder_state.ts";
@@ -110,3 +110,46 @@ async function leave(folder: Folder, names: string[]): Promise<void> {
 function newOutputs({ keepPartial = false } = {}): Outputs {
   return new Outputs({ force: false, inputs: [], keepPartial });
 }
+
+Deno.test("a journal stays with its temporary file and goes when that gets its name, or is given up", async () => {
+  using folder = new Folder();
+  const path = folder.file("a");
+  const open = async (outputs: Outputs, resume: boolean) => {
+    const file = await outputs.open(path, { resume, journal: true });
+    return { file, text: new TextDecoder().decode(Deno.readFileSync(journalName(file.systemPath))) };
+  };
+  {
+    using outputs = newOutputs({ keepPartial: true });
+    const { file, text } = await open(outputs, true);
+    assertEquals(text, "");
+    writeText(file.journal!, "what is there");
+    assertEquals(Deno.statSync(journalName(file.systemPath)).mode! & 0o777, 0o600);
+  }
+  assertEquals(Object.values(filesIn(folder)).sort(), ["", "what is there"]);
+  // One whose temporary file is gone.
+  Deno.writeTextFileSync(journalName(temporaryName(path)), "another one");
+  {
+    using outputs = newOutputs({ keepPartial: true });
+    const { file, text } = await open(outputs, true);
+    assert(file.adopted);
+    assertEquals(text, "what is there");
+    assertEquals(Object.keys(filesIn(folder)).length, 3, "the file, its journal and its lock");
+  }
+  {
+    // Another command writes the output, which knows of no journal.
+    using outputs = newOutputs();
+    writeText(await outputs.open(path), "whole");
+    outputs.commit();
+  }
+  assertEquals(filesIn(folder), { a: "whole" });
+  Deno.removeSync(path);
+  for (const commits of [false, true]) {
+    using outputs = newOutputs();
+    const { file, text } = await open(outputs, false);
+    assertEquals(text, "");
+    writeText(file.journal!, "something");
+    if (commits) outputs.commit();
+    outputs[Symbol.dispose]();
+    assertEquals(filesIn(folder), commits ? { a: "" } : {});
+  }
+});

@@ -1,0 +1,160 @@
+/** `--resume`: goes on with a full dump that was interrupted, if what is left of it fits the disk. */
+
+import { basename } from "@std/path/posix/basename";
+import { Bitmap } from "../archive/bitmap.ts";
+import { type DumpHeader, dumpHeaderBytes } from "../archive/header.ts";
+import { Journal, journalKey } from "../archive/journal.ts";
+import type { Begun } from "../archive/piece_sink.ts";
+import type { ReadableDisk } from "../disks/disk.ts";
+import { FormatError, MismatchError, UsageError } from "../errors.ts";
+import type { OutputFile } from "../files/outputs.ts";
+import { DumpReader } from "../pipeline/archive_reader.ts";
+import { auditSample } from "../pipeline/audit.ts";
+import { JournalDigests, provePartial } from "../pipeline/partial.ts";
+import { defaultSampleBlocks, drawSample, SeededRandom } from "../pipeline/sample.ts";
+import type { Session } from "./session.ts";
+
+/** The unfinished dump and what it is to become. */
+export interface Unfinished {
+  session: Session;
+  disk: ReadableDisk;
+  /** The path that the dump is to have. */
+  path: string;
+  file: OutputFile;
+  /** As a new dump of the disk would have it. */
+  header: DumpHeader;
+  /** Names the disk beyond its files: machine and snapshot. */
+  place: readonly (string | undefined)[];
+}
+
+/** A dump that can be written, from its beginning or from where it was interrupted. */
+export interface Ready {
+  header: DumpHeader;
+  /** Records what is written; none for a pipe. */
+  journal?: Journal;
+  /** What is there already; absent if nothing is. */
+  begun?: Begun;
+}
+
+/** Begins a dump anew, whatever was left of another one. */
+export async function begin({ disk, path, file, header, place }: Unfinished): Promise<Ready> {
+  if (file.journal === undefined) return { header };
+  file.truncateSync(0);
+  file.seekSync(0, Deno.SeekMode.Start);
+  const journal = new Journal(path, file.journal);
+  await journal.begin(await journalKey(dumpHeaderBytes(header), stateOf(disk, place)));
+  return { header, journal };
+}
+
+/**
+ * Proves what is left of a dump, cuts it behind the last intact block and compares a sample with the disk.
+ *
+ * @throws {UsageError} if the output cannot hold anything from before
+ * @throws {MismatchError} if what is left is of another disk, or the disk has changed
+ */
+export async function resume(unfinished: Unfinished): Promise<Ready> {
+  const { session, path, file } = unfinished;
+  const { core } = session;
+  if (file.journal === undefined) {
+    throw new UsageError(`Cannot use --resume with --dumpout "${path}": a pipe keeps nothing`);
+  }
+  if (!file.adopted) return await begin(unfinished);
+  const journal = new Journal(path, file.journal);
+  const memory = core.mark();
+  const dumpIn = await openLeft(unfinished);
+  if (dumpIn === undefined) {
+    core.release(memory);
+    return await begin(unfinished);
+  }
+  const { header } = dumpIn;
+  refuseOther(unfinished, header);
+  await refuseChanged(unfinished, { header, journal });
+  const { blocks, begun } = await provePartial(core, { dumpIn, journal }, session.run);
+  session.close(dumpIn.source);
+  core.release(memory);
+  if (blocks === 0) return await begin(unfinished);
+  await refuseOtherContent(unfinished, { header, journal, blocks });
+  core.release(memory);
+  journal.cut(blocks);
+  file.truncateSync(begun.storedBytes);
+  file.seekSync(begun.storedBytes, Deno.SeekMode.Start);
+  return { header, journal, begun };
+}
+
+/** Undefined if not even the header is whole. */
+async function openLeft({ session, path, file }: Unfinished): Promise<DumpReader | undefined> {
+  try {
+    const source = await session.sourceOfOutput(path, file.systemPath);
+    return await DumpReader.open(session.core, source, { smallWindow: true });
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
+
+/** What can be known of a disk without reading it, so that another one, or a later state of it, has other words. */
+export function stateOf(
+  disk: Pick<ReadableDisk, "path" | "files" | "cid">,
+  place: readonly (string | undefined)[],
+): string {
+  const files = disk.files.map((path) => {
+    const { isFile, size, mtime } = Deno.statSync(path);
+    return [basename(path), ...isFile ? [size, mtime?.getTime()] : []];
+  });
+  return JSON.stringify([disk.cid, files.length > 0 ? files : disk.path, place]);
+}
+
+function refuseOther({ disk, path, header }: Unfinished, left: DumpHeader): void {
+  const metadata = (of: DumpHeader) => JSON.stringify([...of.metadata].sort());
+  const differences: [what: string, left: unknown, wanted: unknown][] = [
+    ["the capacity", left.capacityBytes, header.capacityBytes],
+    ["the block size", left.blockBytes, header.blockBytes],
+    ["the adapter type", left.adapterType, header.adapterType],
+    ["the full flag", left.full, header.full],
+    ["the metadata", metadata(left), metadata(header)],
+  ];
+  for (const [what, inLeft, wanted] of differences) {
+    if (inLeft === wanted) continue;
+    throw cannotGoOn(
+      path,
+      `${what} is ${inLeft} in what is left of it, and ${wanted} with disk "${disk.path}"`,
+    );
+  }
+}
+
+async function refuseChanged(
+  { disk, path, place }: Unfinished,
+  { header, journal }: { header: DumpHeader; journal: Journal },
+): Promise<void> {
+  const { key } = journal;
+  if (key === undefined) throw cannotGoOn(path, "it was not left by a full dump, or its journal is lost");
+  const wanted = await journalKey(dumpHeaderBytes(header), stateOf(disk, place));
+  if (wanted.every((byte, i) => byte === key[i])) return;
+  throw cannotGoOn(path, `disk "${disk.path}" is another one than it was made of, or was written since`);
+}
+
+/** What was dumped must still be what the disk holds: the rest is read now. */
+async function refuseOtherContent(
+  { session, disk, path }: Unfinished,
+  { header, journal, blocks }: { header: DumpHeader; journal: Journal; blocks: number },
+): Promise<void> {
+  const { blockBytes } = header;
+  const sample = drawSample(new Bitmap(blocks), {
+    sampleBlocks: defaultSampleBlocks(blocks, blockBytes),
+    random: await SeededRandom.of(crypto.randomUUID()),
+  });
+  const digestIn = new JournalDigests(session.core, journal, { blockCount: blocks, blockBytes });
+  const found = await auditSample(session.core, { disk, digestIn, sample }, session.run);
+  const { firstDifferingBlock: block, differingBlocks, sampledBlocks } = found;
+  if (block === undefined) return;
+  throw cannotGoOn(
+    path,
+    `block ${block} of disk "${disk.path}" is not what was dumped (${differingBlocks} of ${sampledBlocks} ` +
+      `sampled blocks differ): the disk was written since`,
+    { block },
+  );
+}
+
+function cannotGoOn(path: string, why: string, options?: { block: number }): MismatchError {
+  return new MismatchError(`Cannot go on with "${path}": ${why}; without --resume it is begun anew`, options);
+}

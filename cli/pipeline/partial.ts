@@ -1,0 +1,192 @@
+/** What an interrupted dump left: how much of it is proved by its journal, and where it can be gone on with. */
+
+import type { Journal } from "../archive/journal.ts";
+import type { Begun, PieceLengths } from "../archive/piece_sink.ts";
+import { PieceSource } from "../archive/piece_source.ts";
+import type { Core } from "../core.ts";
+import { FormatError } from "../errors.ts";
+import type { DumpReader } from "./archive_reader.ts";
+import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
+import { convey } from "./conveyor.ts";
+import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
+
+/** An unfinished dump. */
+export interface Partial {
+  /** Opened with a small window: damage costs no more than that. */
+  dumpIn: DumpReader;
+  journal: Journal;
+}
+
+/** What of it can be kept. */
+export interface Proved {
+  /** Blocks that are intact; none of the others is. */
+  blocks: number;
+  /** Where they end: in front of a record, and of a compressed file at the end of a piece. */
+  begun: Begun;
+}
+
+/** A place where the file can be gone on with. */
+interface Cut {
+  blocks: number;
+  storedBytes: number;
+  contentBytes: number;
+  /** Pieces in front of it. */
+  pieces: number;
+}
+
+/**
+ * Reads the dump up to the first block that is missing, damaged or not in the journal.
+ *
+ * A compressed dump is cut at the end of a piece, which is where the next one begins in an uninterrupted run as well: it
+ * holds the same bytes in the end.
+ */
+export async function provePartial(
+  core: Core,
+  { dumpIn, journal }: Partial,
+  options: RunOptions = {},
+): Promise<Proved> {
+  const { blockCount, blockBytes } = dumpIn.header;
+  const recordedBlocks = Math.min(journal.blocks, blockCount);
+  const crew = crewOf(core, options);
+  const checkpoint = new Checkpoint(options);
+  const ring = ringOf(
+    crew,
+    Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
+    () => new PartialBatch(core, blockBytes),
+  );
+  const pieces = new PieceEnds(dumpIn);
+  let first = 0;
+  let ended = false;
+  let cut: Cut = { blocks: 0, storedBytes: 0, contentBytes: 0, pieces: 0 };
+  const take = async (item: PartialBatch) => {
+    const { batch, recordedPtr } = item;
+    if (ended || !batch.start(first, recordedBlocks)) return false;
+    first = batch.end;
+    item.beginBytes = dumpIn.offsetBytes;
+    try {
+      await dumpIn.take(batch);
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      ended = true;
+      item.dropAbsent();
+      if (batch.count === 0) return false;
+    }
+    journal.read(core.bytes(recordedPtr, batch.count * core.DIGEST_SIZE), batch.first);
+    item.cuts = pieces.cutsIn(item);
+    return true;
+  };
+  const compare = async (item: PartialBatch) => {
+    const { batch, recordedPtr, badPtr } = item;
+    await batch.hash(crew);
+    const bad = core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, badPtr);
+    item.goodBlocks = bad === 0 ? batch.count : item.bad.indexOf(1);
+  };
+  let damaged = false;
+  const note = (item: PartialBatch) => {
+    if (damaged) return;
+    cut = item.lastCut() ?? cut;
+    damaged = item.goodBlocks < item.batch.count;
+    ended ||= damaged;
+  };
+  await convey(ring, take, [
+    { together: true, each: compare },
+    { each: note },
+    { each: ({ batch }) => checkpoint.passBatch(batch, dumpIn.header) },
+  ]);
+  const { blocks, storedBytes, contentBytes } = cut;
+  return { blocks, begun: { storedBytes, contentBytes, pieces: pieces.lengths.slice(0, cut.pieces) } };
+}
+
+/** A batch of the partial dump, and what the journal has for it. */
+class PartialBatch {
+  readonly batch: Batch;
+  readonly recordedPtr: number;
+  /** One byte a block: 1 where it is not what the journal says. */
+  readonly badPtr: number;
+  readonly bad: Uint8Array;
+  /** Blocks in front of the first bad one. */
+  goodBlocks = 0;
+  /** Where the record of the first block begins in the stream. */
+  beginBytes = 0;
+  /** Ends of pieces at records of the batch, ascending; undefined for a plain file, where every record will do. */
+  cuts?: Cut[];
+
+  constructor(core: Core, blockBytes: number) {
+    this.batch = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+    this.recordedPtr = core.alloc(this.batch.capacity * core.DIGEST_SIZE);
+    this.badPtr = core.alloc(this.batch.capacity);
+    this.bad = core.bytes(this.badPtr, this.batch.capacity);
+  }
+
+  /** After a failed `take`: only blocks are left whose record and the beginning of the next one are known. */
+  dropAbsent(): void {
+    const { batch } = this;
+    const absent = batch.table.subarray(0, batch.count).indexOf(batch.core.ABSENT);
+    batch.count = Math.max(0, absent - 1);
+  }
+
+  /** The last place behind good blocks only. */
+  lastCut(): Cut | undefined {
+    const { batch, cuts, goodBlocks, beginBytes } = this;
+    const blocks = batch.first + goodBlocks;
+    if (cuts !== undefined) return cuts.findLast((cut) => cut.blocks <= blocks);
+    if (goodBlocks === 0) return undefined;
+    const offsetBytes = beginBytes + batch.offsets[goodBlocks];
+    return { blocks, storedBytes: offsetBytes, contentBytes: offsetBytes, pieces: 0 };
+  }
+}
+
+/** The pieces of a compressed dump, as far as they were read. */
+class PieceEnds {
+  readonly lengths: PieceLengths[] = [];
+  readonly #source?: PieceSource;
+  #contentBytes = 0;
+
+  constructor({ source }: DumpReader) {
+    if (source instanceof PieceSource) this.#source = source;
+  }
+
+  /** Passes over the pieces that end in the batch; some end inside a record, those of blocks above 2 MiB. */
+  cutsIn({ batch, beginBytes }: PartialBatch): Cut[] | undefined {
+    if (this.#source === undefined) return undefined;
+    const cuts: Cut[] = [];
+    const endBytes = beginBytes + batch.offsets[batch.count];
+    for (let at = 0;;) {
+      const piece = this.#source.pieceAt(this.#contentBytes);
+      if (piece === undefined || this.#contentBytes + piece.contentBytes > endBytes) return cuts;
+      this.lengths.push(piece);
+      this.#contentBytes += piece.contentBytes;
+      while (beginBytes + batch.offsets[at] < this.#contentBytes) at++;
+      if (beginBytes + batch.offsets[at] > this.#contentBytes) continue;
+      cuts.push({
+        blocks: batch.first + at,
+        storedBytes: piece.fileOffsetBytes + piece.storedBytes,
+        contentBytes: this.#contentBytes,
+        pieces: this.lengths.length,
+      });
+    }
+  }
+}
+
+/** The digests of the first blocks of a journal, as a digest gives them. */
+export class JournalDigests {
+  readonly header: { blockCount: number; blockBytes: number };
+  readonly #core: Core;
+  readonly #journal: Journal;
+  #nextBlock = 0;
+
+  constructor(core: Core, journal: Journal, header: { blockCount: number; blockBytes: number }) {
+    this.#core = core;
+    this.#journal = journal;
+    this.header = header;
+  }
+
+  /** As `DigestReader.take`. */
+  take(digestsPtr: number, count: number): void {
+    this.#journal.read(this.#core.bytes(digestsPtr, count * this.#core.DIGEST_SIZE), this.#nextBlock);
+    this.#nextBlock += count;
+  }
+
+  /** There is nothing behind the last block. */
+  finish(): void {}
+}
