@@ -33,13 +33,12 @@ export class DamagedFile implements Disposable {
     this.sizeBytes = file.statSync().size;
   }
 
-  /** What lies from `offsetBytes` on; offsets in the source count from there. */
+  /**
+   * What lies from `offsetBytes` on; offsets in the source count from there. It is read as a stream: rubbish is walked in
+   * very small steps, each of which would be a call of the system otherwise.
+   */
   from(offsetBytes: number): PlainSource {
     let position = offsetBytes;
-    const seekSync = (offset: number | bigint, whence: Deno.SeekMode) => {
-      if (whence === Deno.SeekMode.Start) position = Number(offset);
-      return position;
-    };
     const readSync = (into: Uint8Array) => {
       const got = this.readSync(into, position);
       position += got;
@@ -48,10 +47,8 @@ export class DamagedFile implements Disposable {
     return new PlainSource(this.path, {
       readSync,
       read: (into) => Promise.resolve(readSync(into)),
-      seekSync,
-      statSync: () => this.#file.statSync(),
       close() {},
-    }, { bulk: false });
+    });
   }
 
   /** Fills `into` from `offsetBytes`; returns how many bytes came, fewer only at the end. What cannot be read is zeros. */

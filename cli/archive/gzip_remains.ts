@@ -4,7 +4,14 @@ import type { DamagedFile } from "./damaged_file.ts";
 import { believable, gunzipForeignMember } from "./gzip.ts";
 import { gunzipMember, HEADER_LEN, type OwnHeader, readOwnHeader } from "./gzip_member.ts";
 import { isGzip } from "./magic.ts";
-import { faultOf, type PieceEnd, piecesRemains, type RemainsOptions, type Remnant } from "./remains.ts";
+import {
+  faultOf,
+  type PieceEnd,
+  type PiecePart,
+  piecesRemains,
+  type RemainsOptions,
+  type Remnant,
+} from "./remains.ts";
 import { Room } from "./room.ts";
 
 const DEFLATE = 8;
@@ -18,14 +25,14 @@ export function gzipRemains(file: DamagedFile, options: RemainsOptions): AsyncGe
   /** In a file of ours only members of ours are searched: blocks of a disk may hold gzip files. */
   let isOurs = false;
 
-  async function* decode(atBytes: number): AsyncGenerator<Uint8Array, PieceEnd> {
+  async function* decode(atBytes: number): AsyncGenerator<PiecePart, PieceEnd> {
     const own = ownMemberAt(file, atBytes);
     if (own !== undefined) {
       const member = stored.ofLength(own.memberLen);
       const into = content.ofLength(own.contentLen);
       if (file.readSync(member, atBytes) === member.length && inflates(member, into)) {
         isOurs = true;
-        yield into;
+        yield { bytes: into, isVerified: true };
         const nextBytes = atBytes + own.memberLen;
         const fault = own.isLast || nextBytes < file.sizeBytes ? undefined : {
           offsetBytes: nextBytes,
@@ -68,7 +75,7 @@ function inflates(member: Uint8Array, into: Uint8Array): boolean {
 async function* inflateSome(
   file: DamagedFile,
   { atBytes, own }: { atBytes: number; own?: OwnHeader },
-): AsyncGenerator<Uint8Array, PieceEnd> {
+): AsyncGenerator<PiecePart, PieceEnd> {
   const source = file.from(atBytes);
   let contentBytes = 0;
   let fault: PieceEnd["fault"];
@@ -77,7 +84,7 @@ async function* inflateSome(
       // What goes on behind the length that is promised is not of this member.
       const wanted = own === undefined ? part : part.subarray(0, Math.max(0, own.contentLen - contentBytes));
       contentBytes += part.length;
-      yield wanted;
+      yield { bytes: wanted, isVerified: false };
       if (wanted.length < part.length) break;
     }
   } catch (error) {

@@ -22,6 +22,8 @@ export interface Remnant {
   fileOffsetBytes: number;
   /** Nothing is lost between the remnant before and this one. */
   joined: boolean;
+  /** A checksum has shown that they are what was written; of a plain file none could. */
+  isVerified: boolean;
 }
 
 /** Something of a container that is not as it must be; the offset is one of the file. */
@@ -72,16 +74,13 @@ function* plainRemains(file: DamagedFile): Generator<Remnant, void> {
   for (let fileOffsetBytes = 0;;) {
     const got = file.readSync(bytes, fileOffsetBytes);
     if (got === 0) return;
-    yield { bytes: bytes.subarray(0, got), fileOffsetBytes, joined: true };
+    yield { bytes: bytes.subarray(0, got), fileOffsetBytes, joined: true, isVerified: false };
     fileOffsetBytes += got;
   }
 }
 
-/** One piece of a container, or what is left of it. */
-export interface PieceRemains {
-  /** What came of it, in parts. */
-  parts: AsyncGenerator<Uint8Array, PieceEnd>;
-}
+/** A part of what came of a piece. */
+export type PiecePart = Pick<Remnant, "bytes" | "isVerified">;
 
 /** How a piece ended. */
 export interface PieceEnd {
@@ -105,7 +104,7 @@ export interface PieceForm {
   /** What a message calls it. */
   name: string;
   /** Hands on the content of the piece at an offset, as far as it can be had. */
-  decode(atBytes: number): AsyncGenerator<Uint8Array, PieceEnd>;
+  decode(atBytes: number): AsyncGenerator<PiecePart, PieceEnd>;
 }
 
 /**
@@ -137,8 +136,8 @@ export async function* piecesRemains(
     const parts = form.decode(atBytes);
     let part = await parts.next();
     for (; !part.done; part = await parts.next()) {
-      if (part.value.length === 0) continue;
-      yield { bytes: part.value, fileOffsetBytes: atBytes, joined };
+      if (part.value.bytes.length === 0) continue;
+      yield { ...part.value, fileOffsetBytes: atBytes, joined };
       joined = true;
     }
     const { nextBytes, whole, fault, effortBytes: spent } = part.value;

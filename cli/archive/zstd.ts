@@ -360,11 +360,15 @@ async function decodeWhole(
   };
 }
 
-/** Yields the content of the frame at the file's offset, block by block, and takes it off the file. */
+/**
+ * Yields the content of the frame at the file's offset, block by block, and takes it off the file. Zeros look like empty blocks
+ * without end: whoever reads damaged files takes so many for damage.
+ */
 export async function* decodeBlocks(
   file: PlainSource,
   frame: FrameHeader,
   hash: XxHash64,
+  { mostEmptyBlocks = Infinity } = {},
 ): AsyncGenerator<Uint8Array, void> {
   if (frame.windowLen > MAX_WINDOW_BYTES) {
     throw unusable(file, `a window of at most ${MAX_WINDOW_BYTES} bytes`, `one of ${frame.windowLen}`);
@@ -382,6 +386,7 @@ export async function* decodeBlocks(
 
   hash.init();
   let contentLen = 0;
+  let emptyBlocks = 0;
   let block: BlockHeader | undefined = await readBlockHeader(file, frame.headerLen, frame);
   await feed(frame.headerLen + BLOCK_HEADER_LEN, { isCompressed: false, isFinal: false });
   while (block) {
@@ -389,6 +394,9 @@ export async function* decodeBlocks(
     const next: BlockHeader | undefined = block.isLast
       ? undefined
       : await readBlockHeader(file, block.storedLen, frame);
+    if (block.storedLen === 0 && ++emptyBlocks > mostEmptyBlocks) {
+      throw damagedFrame(file, `more than ${mostEmptyBlocks} empty blocks`);
+    }
     const pieces = await feed(block.storedLen + (next ? BLOCK_HEADER_LEN : 0), {
       isCompressed: block.type === COMPRESSED_BLOCK,
       isFinal: block.isLast,

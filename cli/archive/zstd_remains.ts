@@ -2,12 +2,21 @@
 
 import type { DamagedFile } from "./damaged_file.ts";
 import { isSkippable, ZSTD_MAGIC, ZSTD_MAGIC_LEN } from "./magic.ts";
-import { faultOf, type PieceEnd, piecesRemains, type RemainsOptions, type Remnant } from "./remains.ts";
+import {
+  faultOf,
+  type PieceEnd,
+  type PiecePart,
+  piecesRemains,
+  type RemainsOptions,
+  type Remnant,
+} from "./remains.ts";
 import { Room } from "./room.ts";
 import { decodeBlocks, type FrameHeader, MAX_WHOLE_BYTES, readFrameHeader, walkFrame } from "./zstd.ts";
 import { createHash, unzstdFrame } from "./zstd_frame.ts";
 
 const SKIPPABLE_HEAD = 8;
+/** Compressors write one at the end, and perhaps one where they were told to write what they had. */
+const MOST_EMPTY_BLOCKS = 1000;
 
 /** All that remains of the stream in `file`. */
 export async function* zstdRemains(
@@ -18,7 +27,7 @@ export async function* zstdRemains(
   const content = new Room();
   const hash = await createHash();
 
-  async function* decode(atBytes: number): AsyncGenerator<Uint8Array, PieceEnd> {
+  async function* decode(atBytes: number): AsyncGenerator<PiecePart, PieceEnd> {
     const head = new Uint8Array(SKIPPABLE_HEAD);
     const fields = new DataView(head.buffer);
     const headLen = file.readSync(head, atBytes);
@@ -46,7 +55,7 @@ export async function* zstdRemains(
       const frame = stored.ofLength(frameLen);
       const into = content.ofLength(header.contentLen);
       if (file.readSync(frame, atBytes) === frameLen && await decompresses(frame, into)) {
-        yield into;
+        yield { bytes: into, isVerified: header.hasChecksum };
         const nextBytes = atBytes + frameLen;
         const isCut = header.hasSuccessor && nextBytes >= file.sizeBytes;
         fault = isCut
@@ -59,9 +68,9 @@ export async function* zstdRemains(
     const source = file.from(atBytes);
     let contentBytes = 0;
     try {
-      for await (const part of decodeBlocks(source, { ...header, startBytes: 0 }, hash)) {
+      for await (const part of decodeBlocks(source, header, hash, { mostEmptyBlocks: MOST_EMPTY_BLOCKS })) {
         contentBytes += part.length;
-        yield part;
+        yield { bytes: part, isVerified: false };
       }
     } catch (error) {
       fault ??= faultOf(error, atBytes);

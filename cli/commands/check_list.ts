@@ -43,6 +43,8 @@ export async function checkList(
     );
   }
   const faults: string[] = [];
+  // Any of them may be the one that is missing.
+  if (unsealed.length > 0) faults.push(...session.damagedSeals.map(({ message }) => message));
   const result = quick ? undefined : await checkBlocks(list, faults);
   if (quick) await checkStructure(list, faults);
   else for (const sealed of list.sealed) note(faults, await hashFault(sealed, session.run));

@@ -39,7 +39,12 @@ vmdkbkp salvage --unproved --dumpout saved.dump.zst tue.dump.zst mon.rdiff.zst`,
       help:
         "list of what is lost: a line for each run of blocks, with its first and last block, offset and length in bytes",
     },
-    bmpout: { value: "file", help: "bitmap of the lost blocks, to read them again with dump --mode incr" },
+    bmpout: {
+      value: "file",
+      help:
+        "bitmap of the lost blocks: with it and the digest of the new dump (made with the command digest), " +
+        "dump --mode incr reads them again",
+    },
     level: LEVEL,
     force: { help: "replace outputs that exist" },
   },
@@ -81,6 +86,11 @@ export async function run(options: Options, archives: string[]): Promise<number>
   } else {
     const digestFile = await session.damagedFile(digestin);
     const findings = await surveyDigest(session.core, digestFile, { expected: headers[0]?.header });
+    if (findings.isHeaderLost) {
+      session.warn(
+        `the header of "${digestin}" cannot be read: series and time are those of "${headers[0].path}"`,
+      );
+    }
     const chosen = headerFor(findings.header, headers);
     header = chosen.header;
     if (!chosen.isOfGeneration) session.warn(headerWarning(chosen.from));

@@ -13,7 +13,7 @@ import { createSha256, type Sha256 } from "../archive/sha256.ts";
 import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
-import { EXIT, UsageError } from "../errors.ts";
+import { EXIT, type FormatError, UsageError } from "../errors.ts";
 import { temporaryName } from "../files/hidden_names.ts";
 import { type OpenOptions, type OutputFile, Outputs, settleFile } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
@@ -267,9 +267,15 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** The entry of a file in a seal of its folder. */
   async sealOf(path: string): Promise<Sealed | undefined> {
+    const known = this.#seals.damaged.length;
     const sealed = await this.#seals.of(path);
-    for (const { message } of this.#seals.damaged.splice(0)) this.warn(message);
+    for (const { message } of this.#seals.damaged.slice(known)) this.warn(message);
     return sealed;
+  }
+
+  /** What is wrong with the seals that were met so far and could not be read. */
+  get damagedSeals(): readonly FormatError[] {
+    return this.#seals.damaged;
   }
 
   /** Opens a list of archives, newest first. @throws {MismatchError} if they are no chain, or not those that were sealed */

@@ -39,6 +39,9 @@ interface Note {
 /** Deno before 2.5 can only wait for a lock. One that nobody holds comes at once. */
 const WAIT_MS = 3000;
 
+/** Some paths for each output; more is no note of ours. */
+const MAX_NOTE_BYTES = 2 ** 20;
+
 /** Attempts to take a lock whose file another process removes at the same time. */
 const ATTEMPTS = 100;
 
@@ -77,12 +80,12 @@ export class OutputLock {
 
   /** Returns undefined if the holder gave the lock back, and with it the file, at this moment. */
   static async #tryToTake(path: string): Promise<OutputLock | undefined> {
-    const { file, isNew } = openLockFile(path);
+    const file = openLockFile(path);
     try {
       const locked = await lock(file);
       if (locked === false) throw heldByAnother(path, file);
       if (!isSameFile(file.statSync(), lstatIfThere(path))) return void file.close();
-      const unfinished = isNew ? undefined : readNote(file)?.commit;
+      const unfinished = readNote(file)?.commit;
       if (unfinished !== undefined) assertOwn(path, file);
       return new OutputLock(path, { file, isExclusive: locked === true, unfinished }).#sign();
     } catch (error) {
@@ -146,15 +149,15 @@ export function noteIn(path: string): CommitNote | undefined {
 }
 
 /** A symbolic link that somebody put in place would lead the writing elsewhere. */
-function openLockFile(path: string): { file: Deno.FsFile; isNew: boolean } {
+function openLockFile(path: string): Deno.FsFile {
   const mode = { read: true, write: true, mode: 0o600 };
   try {
-    return { file: Deno.openSync(path, { ...mode, createNew: true }), isNew: true };
+    return Deno.openSync(path, { ...mode, createNew: true });
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
   if (lstatIfThere(path)?.isFile === false) throw new Error(`its lock "${path}" is not a regular file`);
-  return { file: Deno.openSync(path, { ...mode, create: true }), isNew: false };
+  return Deno.openSync(path, { ...mode, create: true });
 }
 
 /** Whether the lock was taken; undefined if there are no locks on this file system. */
@@ -186,8 +189,10 @@ function heldByAnother(path: string, file: Deno.FsFile): HeldError {
 
 /** What the file says as a whole, undefined if it says nothing or not all of it. */
 function readNote(file: Deno.FsFile): Note | undefined {
+  const { size } = file.statSync();
+  if (size > MAX_NOTE_BYTES) return undefined;
   file.seekSync(0, Deno.SeekMode.Start);
-  const bytes = new Uint8Array(file.statSync().size);
+  const bytes = new Uint8Array(size);
   let len = 0;
   for (let got; len < bytes.length && (got = file.readSync(bytes.subarray(len))) !== null;) len += got;
   try {

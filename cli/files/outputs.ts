@@ -118,15 +118,18 @@ export class Outputs implements Disposable {
   }
 
   /**
-   * Keeps other processes from writing `path`, a file that is changed in place, until commit or disposal. Devices have no
-   * lock, nor have files in folders in which none can be made.
+   * Keeps other processes from writing `path`, a file that is changed in place, until commit or disposal, and removes what
+   * killed ones left beside it. Devices have no lock, nor have files in folders in which none can be made.
    * @throws {Error} if another process writes it
    */
   async hold(path: string): Promise<void> {
     await settleFile(path);
     if (!statIfThere(path)?.isFile) return;
     try {
-      this.#held.push(await OutputLock.take(lockName(Deno.realPathSync(path))));
+      const finalPath = Deno.realPathSync(path);
+      const lock = await OutputLock.take(lockName(finalPath));
+      this.#held.push(lock);
+      sweep({ finalPath, lock }, false);
     } catch (cause) {
       if (cause instanceof HeldError) throw new Error(`Cannot write "${path}": ${cause.message}`, { cause });
     }

@@ -2,8 +2,9 @@
  * What a damaged digest still proves.
  *
  * Its records have no numbers: the digest of a block is known by counting from the begin of the file. A wrong count would
- * prove the wrong block, so beyond damage no digest is believed unless all numbers agree: a stretch that is as long as so
- * many whole records, and as many records in the file as it must have.
+ * prove the wrong block, so beyond damage no digest is believed unless all numbers agree: in a plain file a stretch that is as
+ * long as so many whole records, and as many records in the file as it must have. In a compressed one, what stands in front
+ * of damage counts as far as a checksum shows that nothing is missing there.
  *
  *     header [21][21][21]??????????[21][21][21]  end of the file
  *            known       m x 21    known, if 3 + m + 3 = number of blocks
@@ -38,6 +39,8 @@ export interface KnownBlocks {
 /** What was found out about a digest. */
 export interface DigestFindings {
   header: DigestHeader;
+  /** The digest's own header cannot be read: this is the one that was expected. */
+  isHeaderLost: boolean;
   /** Where the records begin in the stream. */
   headerBytes: number;
   /** Ascending; one range of all blocks if nothing is wrong. */
@@ -57,72 +60,91 @@ export async function surveyDigest(
   { expected }: { expected?: DigestHeader } = {},
 ): Promise<DigestFindings> {
   const mark = core.mark();
-  const log = new FaultLog(file.path);
-  const window = new DigestWindow(core, file, log);
-  await window.fill(MAX_HEADER_BYTES);
-  const { header, headerBytes } = headerOf(window.rest, { file, log, expected });
-  window.consume(headerBytes);
-
+  const isPlain = likelyContainer(file) === "plain";
+  const all = await countRecords(core, file, { expected });
+  const { header, headerBytes, isHeaderLost, log } = all;
   const { blockCount } = header;
+  let known: KnownBlocks[];
+  if (all.count === blockCount || isPlain) {
+    known = [{ start: 0, end: all.count }];
+    if (all.tail !== undefined) known.push(all.tail);
+  } else if (log.count === 1) {
+    // Nothing but the number of records is wrong: those that are missing in a container may be missing anywhere.
+    known = [];
+  } else {
+    const verified = await countRecords(core, file, { expected, onlyVerified: true });
+    known = [{ start: 0, end: verified.count }];
+  }
+  known = known.filter(({ start, end }) => end > start);
+  const start = known[0]?.start === 0 ? known[0].end : 0;
+  log.close({ start, end: all.tail?.start ?? blockCount, toBytes: Infinity });
+  core.release(mark);
+  return { header, headerBytes, isHeaderLost, known, faults: log.faults };
+}
+
+/** Counts the records up to the first damage, and those behind it if that is clear. */
+async function countRecords(
+  core: Core,
+  file: DamagedFile,
+  { expected, onlyVerified = false }: { expected?: DigestHeader; onlyVerified?: boolean },
+): Promise<FoundHeader & { log: FaultLog; count: number; tail?: KnownBlocks }> {
+  const isPlain = likelyContainer(file) === "plain";
+  const log = new FaultLog(file.path);
+  const window = new DigestWindow(core, file, { log, onlyVerified });
+  await window.fill(MAX_HEADER_BYTES);
+  const found = headerOf(window.rest, { file, log, expected });
+  window.consume(found.headerBytes);
+
+  const { blockCount } = found.header;
   const scratchPtr = core.alloc(WINDOW_BYTES);
-  const run = async (count: number) => await window.count(scratchPtr, Math.min(WINDOW_BYTES / 16, count));
-  const runAll = async (count: number) => {
+  const countUpTo = async (most: number) => {
     let taken = 0;
-    for (let got = -1; taken < count && got !== 0; taken += got) got = await run(count - taken);
+    for (let got = -1; taken < most && got !== 0; taken += got) {
+      got = await window.count(scratchPtr, Math.min(WINDOW_BYTES / core.DIGEST_SIZE, most - taken));
+    }
     return taken;
   };
-  const isWhole = async () => {
+  const isAtEnd = async () => {
     await window.fill(1);
-    return window.length === 0 && window.isFileEnd;
+    return window.length === 0;
   };
-
-  const first = await runAll(blockCount);
-  const known: KnownBlocks[] = [{ start: 0, end: first }];
-  const note = (found?: string) => {
-    const explained = explainDigestRecord(window.rest, first);
-    const offsetBytes = likelyContainer(file) === "plain" ? window.offsetBytes : window.pieceBytes;
+  const note = (block: number, found?: string) => {
+    const explained = explainDigestRecord(window.rest, block);
+    const offsetBytes = isPlain ? window.offsetBytes : window.pieceBytes;
     log.note({ ...explained, ...found && { found }, inContainer: false, offsetBytes }, 0);
   };
-  if (first === blockCount) {
-    if (!await isWhole()) note();
-  } else {
-    await window.fill(1);
-    const isEnd = window.length === 0;
-    note(isEnd ? `the end after ${first} of ${blockCount} records` : undefined);
-    // Records that are missing in a container without a trace may be missing anywhere.
-    if (isEnd && log.count === 1 && likelyContainer(file) !== "plain") known.length = 0;
-    const passed = isEnd ? undefined : await window.passDamage(scratchPtr, blockCount - first);
-    if (passed !== undefined) {
-      const rest = await runAll(blockCount - first - passed);
-      if (first + passed + rest === blockCount && await isWhole()) {
-        known.push({ start: first + passed, end: blockCount });
-      }
-    }
+
+  const count = await countUpTo(blockCount);
+  if (count === blockCount) {
+    if (!await isAtEnd() || !window.isFileEnd) note(count);
+    return { ...found, log, count };
   }
-  const unknownEnd = known[1]?.start ?? blockCount;
-  log.close({ start: known[0]?.end ?? 0, end: unknownEnd, toBytes: Infinity });
-  core.release(mark);
-  return { header, headerBytes, known: known.filter(({ start, end }) => end > start), faults: log.faults };
+  if (await isAtEnd()) {
+    note(count, `the end after ${count} of ${blockCount} records`);
+    return { ...found, log, count };
+  }
+  note(count);
+  const passed = isPlain ? await window.passDamage(scratchPtr, blockCount - count) : undefined;
+  if (passed === undefined) return { ...found, log, count };
+  const start = count + passed;
+  const isWhole = start + await countUpTo(blockCount - start) === blockCount && await isAtEnd();
+  return { ...found, log, count, ...isWhole && { tail: { start, end: blockCount } } };
 }
+
+type FoundHeader = Parsed<DigestHeader> & Pick<DigestFindings, "isHeaderLost">;
 
 function headerOf(
   bytes: Uint8Array,
   { file, log, expected }: { file: DamagedFile; log: FaultLog; expected?: DigestHeader },
-): Parsed<DigestHeader> {
-  const wanted = expected === undefined ? undefined : {
-    header: expected,
-    headerBytes: digestHeaderBytes(expected).length,
-  };
-  let parsed: Parsed<DigestHeader>;
+): FoundHeader {
   try {
-    parsed = parseDigestHeader(bytes, file.path);
+    return { ...parseDigestHeader(bytes, file.path), isHeaderLost: false };
   } catch (error) {
-    if (!(error instanceof FormatError) || wanted === undefined) throw error;
-    const { offsetBytes = 0, expected = "a header", found = "something else" } = error.fault;
-    log.note({ offsetBytes, expected, found, inContainer: false }, 0);
-    return wanted;
+    if (!(error instanceof FormatError) || expected === undefined) throw error;
+    const { offsetBytes = 0, expected: wanted = "a header", found = "something else" } = error.fault;
+    log.note({ offsetBytes, expected: wanted, found, inContainer: false }, 0);
+    return { header: expected, headerBytes: digestHeaderBytes(expected).length, isHeaderLost: true };
   }
-  return parsed;
 }
 
 /** Reads a digest again and again: what is known of it, and 16 bytes of 255, which no block has, for the rest. */
@@ -140,7 +162,7 @@ export class KnownDigests {
     this.#known = known;
     this.#core = core;
     this.#headerBytes = headerBytes;
-    this.#window = new DigestWindow(core, file, new FaultLog(file.path));
+    this.#window = new DigestWindow(core, file, { log: new FaultLog(file.path) });
   }
 
   /**
@@ -200,6 +222,7 @@ class DigestWindow {
   readonly #recordBytes: number;
   readonly #remnants: AsyncGenerator<Remnant, void>;
   readonly #log: FaultLog;
+  readonly #onlyVerified: boolean;
   readonly #ptr: number;
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -207,9 +230,15 @@ class DigestWindow {
   #windowBytes = 0;
   #rest: Uint8Array = new Uint8Array(0);
 
-  constructor(core: Core, file: DamagedFile, log: FaultLog) {
+  /** `onlyVerified`: what no checksum vouches for is taken for lost. */
+  constructor(
+    core: Core,
+    file: DamagedFile,
+    { log, onlyVerified = false }: { log: FaultLog; onlyVerified?: boolean },
+  ) {
     this.path = file.path;
     this.#log = log;
+    this.#onlyVerified = onlyVerified;
     this.#cursor = core.digestCursor();
     this.#recordBytes = core.DIGEST_RECORD_MAX;
     this.#remnants = remainsOf(file, {
@@ -276,7 +305,7 @@ class DigestWindow {
 
   async #nextRemnant(): Promise<boolean> {
     const { value, done } = await this.#remnants.next();
-    this.isEnd = done === true || !value!.joined;
+    this.isEnd = done === true || !value!.joined || (this.#onlyVerified && !value!.isVerified);
     this.isFileEnd = done === true;
     this.#log.goOn({ joined: !this.isEnd });
     if (this.isEnd) return false;

@@ -88,6 +88,18 @@ Deno.test("parseDumpHeader() refuses a capacity that does not end in the last bl
   }
 });
 
+Deno.test("parseDumpHeader() says where a wrong capacity stands, and that another kind begins at once", () => {
+  const written = text(dumpHeaderBytes({ ...HEADER, capacityBytes: 12 * 65536 + 512 })).replace(
+    "786944",
+    "786432",
+  );
+  const at = written.indexOf("786432");
+  for (const [bytesOf, offsetBytes] of [[bytes(written), at], [digestHeaderBytes(HEADER), 0]] as const) {
+    const error = assertThrows(() => parseDumpHeader(bytesOf, "a"), FormatError);
+    assertEquals(error.fault.offsetBytes, offsetBytes);
+  }
+});
+
 Deno.test("a dump is not taken for a digest, nor a digest for a dump", () => {
   assertEquals(archiveKind(dumpHeaderBytes(HEADER)), "dump");
   assertEquals(archiveKind(digestHeaderBytes(HEADER)), "digest");

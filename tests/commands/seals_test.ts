@@ -209,14 +209,18 @@ Deno.test("a digest that is made again must be of the blocks that were sealed", 
   });
 });
 
-Deno.test("a damaged seal is told, and in nobody's way but that of its own name", async () => {
+Deno.test("a damaged seal is wrong to check, and in nobody's way but that of its own name", async () => {
   using archives = new Archives();
   await archives.done("seal g0.dump g0.digest");
   const seal = archives.read("g0.seal.json");
   seal[100] ^= 1;
   archives.file("g0.seal.json", seal);
-  const { stderr } = await archives.done("check --digestin g0.digest g0.dump");
-  assertStringIncludes(stderr, `Warning: Cannot read seal "${archives.file("g0.seal.json")}"`);
+  const said = `Cannot read seal "${archives.file("g0.seal.json")}"`;
+  const { code, stdout } = await archives.run("check --digestin g0.digest g0.dump");
+  assertEquals(code, 3);
+  assertStringIncludes(stdout, `wrong: ${said}`);
+  const { stderr } = await archives.done("restore --create --local new.raw g0.dump");
+  assertStringIncludes(stderr, `Warning: ${said}`);
   await archives.refused("seal g0.dump g0.digest", { code: 3, says: ["g0.seal.json"] });
   await archives.done("seal --force g0.dump g0.digest");
   await archives.done("check g0.dump");

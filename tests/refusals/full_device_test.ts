@@ -5,6 +5,7 @@ import { join } from "@std/path/posix/join";
 import { noise } from "../disks/helpers.ts";
 import { callMain, denoArgs } from "../support/run_cli.ts";
 import { testWith } from "../support/skip.ts";
+import { SmallFileSystem } from "../support/small_file_system.ts";
 import { MAKERS } from "./makers.ts";
 import { Archives, assertRefusal, EXIT } from "./refusal.ts";
 
@@ -68,7 +69,7 @@ Deno.test("an output that cannot grow leaves no output and no temporary file", a
   }
 });
 
-const tmpfs = canMount();
+const tmpfs = SmallFileSystem.canBeMade();
 
 const ROOM = "a file system without room leaves no output and no temporary file";
 
@@ -130,48 +131,5 @@ function exists(path: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-/** A megabyte of memory, mounted as a folder. */
-class SmallFileSystem implements Disposable {
-  readonly #path: string;
-
-  constructor(path: string) {
-    this.#path = path;
-    Deno.mkdirSync(path);
-    command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path);
-  }
-
-  /** Leaves no byte free; new names can still be given. */
-  fill(): void {
-    using file = Deno.createSync(join(this.#path, "filler"));
-    const page = new Uint8Array(4096);
-    try {
-      for (;;) file.writeSync(page);
-    } catch (error) {
-      if (!String(error).includes("No space left")) throw error;
-    }
-  }
-
-  [Symbol.dispose](): void {
-    command("umount", this.#path);
-  }
-}
-
-function command(name: string, ...args: string[]): void {
-  const { success, stderr } = new Deno.Command(name, { args }).outputSync();
-  if (!success) throw new Error(`${name} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
-}
-
-function canMount(): boolean {
-  const folder = Deno.makeTempDirSync({ prefix: "vmdkbkp-mount-" });
-  try {
-    new SmallFileSystem(join(folder, "small"))[Symbol.dispose]();
-    return true;
-  } catch {
-    return false;
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
   }
 }

@@ -5,7 +5,7 @@
 
 import zlib from "node:zlib";
 import { concat } from "../../refusals/material.ts";
-import { demand, NotAcceptable } from "./acceptable.ts";
+import { demand } from "./acceptable.ts";
 
 const FRAME = 0xfd2fb528;
 const INDEX = 0x184d2a5e;
@@ -16,7 +16,9 @@ const LARGEST_BLOCK = 128 * 1024;
 
 /** What a file holds. */
 export interface Unzstd {
-  content: Uint8Array;
+  content?: Uint8Array;
+  /** Nobody can tell what the program makes of it. */
+  isUnknown?: boolean;
   /** It has an index, a window that is longer than is promised, or perhaps one that is too short: it may be refused. */
   refusable: boolean;
 }
@@ -39,6 +41,10 @@ export function unzstd(bytes: Uint8Array): Unzstd {
     refusable ||= frame.windowBytes > LARGEST_WINDOW;
     isPromised = frame.isFollowed;
     const content = decompress(bytes.slice(at, frame.end));
+    if (content === undefined) {
+      demand(isLenient);
+      return { refusable: true, isUnknown: true };
+    }
     // libzstd does not look when the last block is empty.
     demand(frame.contentBytes === undefined || frame.contentBytes === content.length);
     // A block of more content than the window is none, but libzstd lets it pass where it has all of the frame.
@@ -102,11 +108,17 @@ function number(bytes: Uint8Array, at: number, length: number): number {
 const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (bytes: Uint8Array) => Uint8Array };
 const wasm = zstdDecompressSync === undefined ? await import("@bokuweb/zstd-wasm") : undefined;
 await wasm?.init();
+/**
+ * There the program decodes blocks by itself, and lets corrupt ones pass where no checksum tells (`cli/archive/zstd_blocks.ts`);
+ * and the WebAssembly module has room for a mebibyte, if the frame does not tell its content size.
+ */
+const isLenient = wasm !== undefined;
 
-function decompress(frame: Uint8Array): Uint8Array {
+/** Undefined if it is corrupt. */
+function decompress(frame: Uint8Array): Uint8Array | undefined {
   try {
     return zstdDecompressSync?.(frame) ?? wasm!.decompress(frame);
   } catch {
-    throw new NotAcceptable();
+    return undefined;
   }
 }
