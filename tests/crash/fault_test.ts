@@ -33,8 +33,8 @@ Deno.test("outputs are on stable storage before they have their names, and their
 
   const firstRename = at("rename", () => true);
   const lastRename = operations.findLastIndex(({ kind }) => kind === "rename");
-  assertEquals(lastRename - firstRename, 2, "three outputs, one after the other");
-  for (const name of ["n.dump", "n.digest", "n.rdiff"]) {
+  assertEquals(lastRename - firstRename, 3, "four outputs, one after the other");
+  for (const name of ["n.dump", "n.digest", "n.rdiff", "n.seal.json"]) {
     const isTemporary = (path: string) => path.includes(`/.${name}.`) && !path.includes(".lock.");
     const synced = at("sync", isTemporary);
     assert(synced > 0 && synced < firstRename, `${name} is synced first`);

@@ -1,8 +1,10 @@
 /** A folder with two generations of a disk, and commands on it that are killed. */
 
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { assert, assertEquals } from "@std/assert";
 import { extname } from "@std/path/posix/extname";
+import { parseSeal } from "../../cli/archive/seal.ts";
 import { ignoreErrors } from "../../cli/files/paths.ts";
 import { Folder, noise, type seeded } from "../disks/helpers.ts";
 import { callMain, type CliResult, denoArgs } from "../support/run_cli.ts";
@@ -31,24 +33,24 @@ const JOBS: Record<string, Job> = {
   ...each((to) => [`dump full "${to}"`, {
     line:
       `dump --mode full --blocksize ${BLOCK_BYTES} --local d0.raw --dumpout n.dump${to} --digestout n.digest`,
-    outputs: [`n.dump${to}`, "n.digest"],
+    outputs: [`n.dump${to}`, "n.digest", "n.seal.json"],
     generation: 0,
   }]),
   ...each((to) => [`dump diff "${to}"`, {
     line: `dump --mode diff --local d1.raw --dumpin g0.dump${to} --digestin g0${to}.digest ` +
       `--dumpout n.dump${to} --digestout n.digest --rdiffout n.rdiff${to}`,
-    outputs: [`n.dump${to}`, "n.digest", `n.rdiff${to}`],
+    outputs: [`n.dump${to}`, "n.digest", `n.rdiff${to}`, "n.seal.json"],
     generation: 1,
   }]),
   ...each((to) => [`dump incr "${to}"`, {
     line: `dump --mode incr --bmpin g1.bmp --local d1.raw --dumpin g0.dump${to} --digestin g0${to}.digest ` +
       `--dumpout n.dump${to} --digestout n.digest --rdiffout n.rdiff${to}`,
-    outputs: [`n.dump${to}`, "n.digest", `n.rdiff${to}`],
+    outputs: [`n.dump${to}`, "n.digest", `n.rdiff${to}`, "n.seal.json"],
     generation: 1,
   }]),
   ...each((to) => [`merge "${to}"`, {
     line: `merge --dumpout n.dump${to} g1.dump${to} g0.rdiff${to}`,
-    outputs: [`n.dump${to}`],
+    outputs: [`n.dump${to}`, "n.seal.json"],
     generation: 0,
   }]),
   "restore raw": {
@@ -252,6 +254,7 @@ export class KillWorld extends Folder {
       if (this.#readIfThere(name) !== undefined) Deno.copyFileSync(this.file(name), copies.file(name));
     }
     const copy = copies.file(output);
+    if (output.endsWith(".json")) return await assertSeals(copies, output, context);
     const digest = copies.file("copy.digest");
     const [kind] = /\.(dump|digest|rdiff|raw|vmdk)/.exec(output)!;
     const done = async (...args: string[]) => {
@@ -302,6 +305,16 @@ export class KillWorld extends Folder {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
+  }
+}
+
+/** The last one to get its name: the files that it tells of are there. */
+async function assertSeals(folder: Folder, name: string, context: string): Promise<void> {
+  const { files } = await parseSeal(Deno.readFileSync(folder.file(name)), name);
+  for (const { name, bytes, sha256 } of files) {
+    const file = Deno.readFileSync(folder.file(name));
+    const found = createHash("sha256").update(file).digest("hex");
+    assertEquals([file.length, found], [bytes, sha256], `${context}: ${name} is not as it was sealed`);
   }
 }
 
