@@ -103,9 +103,8 @@ export class KillWorld extends Folder {
   readonly tally: Tally = { kills: 0, tooLate: 0, whileWriting: 0, betweenRenames: 0, afterwards: 0 };
   readonly #random: Random;
   readonly #inputs = new Map<string, Uint8Array>();
-  /** How long the program takes to start, and a command to its end. */
-  #startMs = 0;
-  #durationMs = 0;
+  /** About how long a command writes. What is too long for this machine, as busy as it is, becomes shorter, and else longer. */
+  #workMs = 200;
 
   private constructor(random: Random) {
     super();
@@ -132,17 +131,13 @@ export class KillWorld extends Folder {
     for (const { name } of Deno.readDirSync(world.path)) {
       world.#inputs.set(name, Deno.readFileSync(world.file(name)));
     }
-    world.#startMs = await timeOf(() => world.#spawn(["--version"]).output());
-    const { line, outputs } = JOBS['dump diff ".gz"'];
-    world.#durationMs = await timeOf(() => world.#spawn(world.#args(line)).output());
-    for (const output of outputs) Deno.removeSync(world.file(output));
     return world;
   }
 
-  /** Kills one command after the other, `count` times in all, each at its own moment. */
+  /** Kills one command after the other, each at its own moment, until it has hit `count` that were still at work. */
   async kill(count: number): Promise<void> {
     const names = Object.keys(JOBS);
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; this.tally.kills < count; i++) {
       await this.#killJob(names[i % names.length], { force: this.#random(2) === 1 });
     }
   }
@@ -185,7 +180,7 @@ export class KillWorld extends Folder {
     if (moment === "at random") {
       // It takes its time to start, and the more the more there is to do for the machine.
       if (this.#random(4) > 0) { while (!ended && !this.#hasBegun()) await pause(); }
-      const ms = this.#random(Math.ceil(Math.max(50, this.#durationMs - this.#startMs)));
+      const ms = this.#random(Math.ceil(this.#workMs));
       await pause(ms);
       waited = ` after ${ms} ms`;
     } else {
@@ -197,8 +192,9 @@ export class KillWorld extends Folder {
     // It may end at this very moment.
     if (!ended) ignoreErrors(() => child.kill("SIGKILL"));
     const { signal } = await status;
-    if (signal === "SIGKILL") this.tally.kills++;
-    else this.tally.tooLate++;
+    const hit = signal === "SIGKILL";
+    this.tally[hit ? "kills" : "tooLate"]++;
+    if (moment === "at random") this.#workMs *= hit ? 1.1 : 0.7;
     return `${moment}${waited}`;
   }
 
@@ -320,10 +316,4 @@ async function assertSeals(folder: Folder, name: string, context: string): Promi
 
 function pause(ms = 0): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-async function timeOf(action: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await action();
-  return performance.now() - start;
 }
