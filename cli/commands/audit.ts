@@ -8,7 +8,8 @@ import { DigestReader } from "../pipeline/archive_reader.ts";
 import { auditSample } from "../pipeline/audit.ts";
 import { defaultSampleBlocks, drawSample, SeededRandom, shareCaught } from "../pipeline/sample.ts";
 import type { Command, Options, ValuesOf } from "./options.ts";
-import { isStream, type Session } from "./session.ts";
+import { isStream } from "./input_file.ts";
+import type { Session } from "./session.ts";
 
 /** Of `dump`. */
 export const AUDIT_OPTIONS = {

@@ -7,7 +7,8 @@ import { MismatchError, UsageError } from "../errors.ts";
 import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { blockBytesOf, DEFAULT_BLOCK_BYTES } from "./block_size.ts";
 import type { ValuesOf } from "./options.ts";
-import { newCommand, Session, STREAM } from "./session.ts";
+import { STREAM } from "./input_file.ts";
+import { newCommand, Session } from "./session.ts";
 
 export const command = newCommand("changed", {
   description:

@@ -6,7 +6,8 @@ import { checkList } from "./check_list.ts";
 import { explain, type Explanation } from "./diagnosis.ts";
 import { junitXml, type TestSuite } from "./junit.ts";
 import type { ValuesOf } from "./options.ts";
-import { newCommand, Session, STREAM } from "./session.ts";
+import { STREAM } from "./input_file.ts";
+import { newCommand, Session } from "./session.ts";
 import { secondsSince } from "./summary.ts";
 
 export const command = newCommand("check", {

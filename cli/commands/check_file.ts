@@ -10,7 +10,8 @@ import type { RunOptions } from "../pipeline/run.ts";
 import { type RecordCounts, walkDigest, walkRecords } from "../pipeline/walk.ts";
 import { hashFile } from "./file_hash.ts";
 import type { Sealed } from "./seals.ts";
-import { isCompressed, type Session } from "./session.ts";
+import { isCompressed } from "./input_file.ts";
+import type { Session } from "./session.ts";
 
 /** What is wrong with a file, in words; undefined if nothing is. */
 export type Fault = string | undefined;

@@ -5,7 +5,8 @@ import { join } from "@std/path/posix/join";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import { FormatError } from "../errors.ts";
 import type { DigestInFile } from "../pipeline/lost_blocks.ts";
-import { isStream, type Session } from "./session.ts";
+import { isStream } from "./input_file.ts";
+import type { Session } from "./session.ts";
 
 /** Runs and faults that are told in the text; `--json` has more. */
 const SHOWN = 20;

@@ -18,7 +18,8 @@ import { LIBRARY_OPTIONS, passwordStreams, refuseLibraryOptions, wantsLibrary } 
 import { formatSize } from "./progress.ts";
 import { flagOf, type ValuesOf } from "./options.ts";
 import { begin, type Ready, resume } from "./resume.ts";
-import { LEVEL, newCommand, type Report, Session, STREAM } from "./session.ts";
+import { STREAM } from "./input_file.ts";
+import { LEVEL, newCommand, type Report, Session } from "./session.ts";
 import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
 import { assertRoot } from "./seals.ts";
 import { blocksText, secondsSince, speedText } from "./summary.ts";

@@ -2,7 +2,8 @@
 
 import { readBitmap } from "../archive/bitmap.ts";
 import type { ValuesOf } from "./options.ts";
-import { newCommand, Session, STREAM } from "./session.ts";
+import { STREAM } from "./input_file.ts";
+import { newCommand, Session } from "./session.ts";
 
 const BITS_PER_LINE = 64;
 

@@ -5,7 +5,8 @@ import { MismatchError } from "../errors.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { markRecords } from "../pipeline/compare.ts";
 import type { ValuesOf } from "./options.ts";
-import { newCommand, Session, STREAM } from "./session.ts";
+import { STREAM } from "./input_file.ts";
+import { newCommand, Session } from "./session.ts";
 
 export const command = newCommand("rdiff2bmp", {
   description:

@@ -6,7 +6,7 @@
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
 import { type Codecs, STREAMED } from "../archive/codecs.ts";
 import { DamagedFile } from "../archive/damaged_file.ts";
-import { containerOfName, sinkFor, sourceFor } from "../archive/container.ts";
+import { sinkFor, sourceFor } from "../archive/container.ts";
 import type { Begun } from "../archive/piece_sink.ts";
 import { type OutputFile as ArchiveFile, PlainSink, PlainSource } from "../archive/plain.ts";
 import { createSha256, type Sha256 } from "../archive/sha256.ts";
@@ -19,11 +19,13 @@ import { type OpenOptions, type OutputFile, Outputs, settleFile } from "../files
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain, type Named } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
-import { canHaveWorkers, Crew } from "../workers/crew.ts";
+import { Crew } from "../workers/crew.ts";
 import { variableOf } from "./environment.ts";
 import { hashStart } from "./file_hash.ts";
+import { assertUnchanged, type Input, isCompressed, openInput, STREAM } from "./input_file.ts";
 import type { Command, Option, Options } from "./options.ts";
 import { ProgressLine } from "./progress.ts";
+import { DEFAULT_THREADS, hasMuchToCompress, MAX_THREADS, THREADS_VARIABLE, threadsOf } from "./threads.ts";
 import { assertLinked, assertSealed, type Sealed, Seals } from "./seals.ts";
 
 /** Options of every command. */
@@ -55,9 +57,6 @@ export function printReport({ json }: { json?: boolean }, report: Report, print 
   return exitCode;
 }
 
-/** Standard input or output instead of a file. */
-export const STREAM = "-";
-
 /** Archives of a list above which each gets a small window and is decoded in a stream: memory goes with their number. */
 const LONG_CHAIN = 6;
 
@@ -66,16 +65,6 @@ const LIST_PART_BYTES = 512 * 1024;
 
 /** Archives of a list: each takes a file descriptor and memory. */
 const MAX_CHAIN = 800;
-
-/** More threads than this are faster only where everything is compressed, and each takes some 20 MiB. */
-const DEFAULT_THREADS = 4;
-const MAX_THREADS = 64;
-
-/** A file of this size takes as long to compress as a worker takes to start. */
-const MUCH_BYTES = 32 * 1024 * 1024;
-
-/** As `--threads`, which overrides it; all threads are started at once, so that tests of short commands have them too. */
-const THREADS_VARIABLE = "VMDKBKP_THREADS";
 
 const COMMON = {
   json: { help: "print the result as one JSON object" },
@@ -105,13 +94,6 @@ export function newCommand<const Own extends Options>(
 export interface SessionPaths {
   inputs: string[];
   outputs?: (string | undefined)[];
-}
-
-/** A regular file that is read, and what it was like when it was opened. */
-interface Input {
-  source: Disposable & { readonly path: string };
-  file: Deno.FsFile;
-  before: Deno.FileInfo;
 }
 
 /** One run of a command: opens its files, cleans up on every way out. */
@@ -446,38 +428,6 @@ export class Session implements Disposable, AsyncDisposable {
   }
 }
 
-/** Standard input or a pipe, which can be read only once. */
-export function isStream(path: string): boolean {
-  try {
-    const info = path === STREAM ? undefined : Deno.statSync(path);
-    return info === undefined || info.isFifo === true || info.isCharDevice === true;
-  } catch {
-    return false;
-  }
-}
-
-/** Waits for the other end of a named pipe, while signals are heard (but not by Deno 2.4, which opens in one step). */
-async function openInput(path: string): Promise<Deno.FsFile> {
-  try {
-    return await Deno.open(path);
-  } catch (cause) {
-    // The system repeats the path.
-    const reason = (cause as Error).message.replace(/: open '.*'$/s, "");
-    throw new Error(`Cannot open "${path}": ${reason}`, { cause });
-  }
-}
-
-/** What is copied out of an archive must be what was verified of it a moment before. */
-function assertUnchanged({ source, file, before }: Input): void {
-  const after = file.statSync();
-  const show = ({ size, mtime }: Deno.FileInfo) =>
-    `${size} bytes of ${mtime?.toISOString() ?? "unknown time"}`;
-  if (show(before) === show(after)) return;
-  throw new Error(
-    `Cannot use "${source.path}": it changed while it was read, from ${show(before)} to ${show(after)}`,
-  );
-}
-
 function failOutput(cause: unknown): never {
   throw new Error(`Cannot write standard output: ${(cause as Error).message}`, { cause });
 }
@@ -486,39 +436,4 @@ function levelOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (!/^[0-9]{1,2}$/.test(text)) throw new UsageError(`Cannot use --level "${text}": it is not a number`);
   return Number(text);
-}
-
-/** Whether the name of a file says that it is compressed. */
-export function isCompressed(path: string | undefined): boolean {
-  return path !== undefined && containerOfName(path) !== "plain";
-}
-
-/** Whether the names and sizes of files promise work for more than a thread, long enough to start another one. */
-function hasMuchToCompress({ inputs, outputs = [] }: SessionPaths): boolean {
-  if (![...inputs, ...outputs].some(isCompressed)) return false;
-  try {
-    return inputs.some((path) => path !== STREAM && Deno.statSync(path).size >= MUCH_BYTES);
-  } catch {
-    // Whoever opens the file tells what is wrong with it.
-    return false;
-  }
-}
-
-/** Deno 2.4 takes 40 MiB more to begin with, and its zstd leaves memory behind: with two threads it comes to 265 MiB. */
-function isOldDeno(): boolean {
-  const [major, minor] = Deno.version.deno.split(".").map(Number);
-  return major === 2 && minor < 9;
-}
-
-function threadsOf(option: string | undefined): number {
-  const text = option ?? variableOf(THREADS_VARIABLE);
-  if (text === undefined) {
-    return isOldDeno() || !canHaveWorkers() ? 1 : Math.min(navigator.hardwareConcurrency, DEFAULT_THREADS);
-  }
-  const threads = Number(text);
-  if (/^[0-9]{1,3}$/.test(text) && threads >= 1 && threads <= MAX_THREADS) {
-    return canHaveWorkers() ? threads : 1;
-  }
-  const name = option === undefined ? THREADS_VARIABLE : "--threads";
-  throw new UsageError(`Cannot use ${name} "${text}": a number from 1 to ${MAX_THREADS} is needed`);
 }

@@ -1,0 +1,50 @@
+/** Files that a command reads, as it was given them. */
+
+import { containerOfName } from "../archive/container.ts";
+
+/** Standard input or output instead of a file. */
+export const STREAM = "-";
+
+/** A regular file that is read, and what it was like when it was opened. */
+export interface Input {
+  source: Disposable & { readonly path: string };
+  file: Deno.FsFile;
+  before: Deno.FileInfo;
+}
+
+/** Standard input or a pipe, which can be read only once. */
+export function isStream(path: string): boolean {
+  try {
+    const info = path === STREAM ? undefined : Deno.statSync(path);
+    return info === undefined || info.isFifo === true || info.isCharDevice === true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the name of a file says that it is compressed. */
+export function isCompressed(path: string | undefined): boolean {
+  return path !== undefined && containerOfName(path) !== "plain";
+}
+
+/** Waits for the other end of a named pipe, while signals are heard (but not by Deno 2.4, which opens in one step). */
+export async function openInput(path: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(path);
+  } catch (cause) {
+    // The system repeats the path.
+    const reason = (cause as Error).message.replace(/: open '.*'$/s, "");
+    throw new Error(`Cannot open "${path}": ${reason}`, { cause });
+  }
+}
+
+/** What is copied out of an archive must be what was verified of it a moment before. */
+export function assertUnchanged({ source, file, before }: Input): void {
+  const after = file.statSync();
+  const show = ({ size, mtime }: Deno.FileInfo) =>
+    `${size} bytes of ${mtime?.toISOString() ?? "unknown time"}`;
+  if (show(before) === show(after)) return;
+  throw new Error(
+    `Cannot use "${source.path}": it changed while it was read, from ${show(before)} to ${show(after)}`,
+  );
+}
