@@ -8,7 +8,7 @@ import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
 import { check, type CheckResult } from "../pipeline/check.ts";
 import type { Verdict } from "./check.ts";
 import { containerFault, digestFault, type Fault, hashFault, isPlain, recordsFault } from "./check_file.ts";
-import type { Sealed } from "./seals.ts";
+import { type Sealed, unsealedText } from "./seals.ts";
 import type { Session } from "./session.ts";
 import { headerJson } from "./summary.ts";
 
@@ -52,12 +52,7 @@ export async function checkList(
   const text = [
     result === undefined ? `${archives.length} archives: the blocks were not read` : findings(result),
     ...faults.map((fault) => `  wrong: ${fault}`),
-    ...(unsealed.length === 0 ? [] : [
-      `  no seal: ${
-        unsealed.join(", ")
-      }: changes of the metadata, and of rdiffs that were cut between two records, ` +
-      "are not seen",
-    ]),
+    ...unsealedText(unsealed),
   ];
   const name = formatTimeStamp(chain.header.time);
   const failure = ok ? {} : { failure: text.join("\n") };

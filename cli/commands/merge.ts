@@ -8,7 +8,7 @@ import { formatSize } from "./progress.ts";
 import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, Session } from "./session.ts";
 import { Sealing } from "./sealing.ts";
-import { assertRoot } from "./seals.ts";
+import { assertRoot, unsealedText } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
 export const command = newCommand("merge", {
@@ -78,6 +78,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
     text: [
       `Merged ${archives.length} archives to ${out}: ${blocksText(result.blocks, header.blockBytes)}, ` +
       `${result.records} records, ${formatSize(sink.storedBytes)}`,
+      ...unsealedText(session.unsealed),
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
     json: {
@@ -87,6 +88,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
       ...result,
       storedBytes: { [role]: sink.storedBytes },
       seals: sealing.paths,
+      unsealed: session.unsealed,
       seconds,
     },
   });

@@ -19,7 +19,7 @@ import type { ValuesOf } from "./options.ts";
 import { openTarget, refuseFormat, type RestoreTarget, TARGET_FORMATS } from "./restore_target.ts";
 import { isStream, STREAM } from "./input_file.ts";
 import { newCommand, Session } from "./session.ts";
-import { assertRoot } from "./seals.ts";
+import { assertRoot, unsealedText } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 
@@ -133,6 +133,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
         : []),
       ...(verifiedBlocks === undefined ? [] : ["  read back: every block is as it should be"]),
       ...said.text,
+      ...unsealedText(session.unsealed),
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
     json: {
@@ -143,6 +144,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
       ...result,
       ...(verifiedBlocks === undefined ? {} : { verifiedBlocks }),
       ...said.json,
+      unsealed: session.unsealed,
       seconds,
     },
   });

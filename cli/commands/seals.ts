@@ -96,6 +96,17 @@ export async function readSeal(path: string): Promise<Seal> {
   return await parseSeal(bytes.subarray(0, length), path);
 }
 
+/** What is said of archives without a seal: the line of a report, if there are such. */
+export function unsealedText(paths: readonly string[]): string[] {
+  if (paths.length === 0) return [];
+  return [
+    `  no seal: ${
+      paths.join(", ")
+    }: that their metadata changed, or that an rdiff was cut between two records, ` +
+    "cannot be seen",
+  ];
+}
+
 /** The seals of a folder, sorted; none if it cannot be listed. */
 function namesOf(folder: string): string[] {
   try {

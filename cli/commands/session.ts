@@ -115,6 +115,7 @@ export class Session implements Disposable, AsyncDisposable {
   /** Outputs may replace what is there. */
   readonly isForced: boolean;
   readonly #seals = new Seals();
+  #unsealed: readonly string[] = [];
   readonly #usesStdout: boolean;
   readonly #json: boolean;
 
@@ -255,6 +256,11 @@ export class Session implements Disposable, AsyncDisposable {
     return sealed;
   }
 
+  /** Archives of the last {@linkcode chain} that no seal tells of. */
+  get unsealed(): readonly string[] {
+    return this.#unsealed;
+  }
+
   /** What is wrong with the seals that were met so far and could not be read. */
   get damagedSeals(): readonly FormatError[] {
     return this.#seals.damaged;
@@ -279,6 +285,7 @@ export class Session implements Disposable, AsyncDisposable {
     }
     const chain = new Chain(readers);
     assertLinked(links);
+    this.#unsealed = links.filter(({ sealed }) => sealed === undefined).map(({ path }) => path);
     return chain;
   }
 

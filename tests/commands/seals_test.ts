@@ -242,3 +242,20 @@ function concat(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   }
   return bytes;
 }
+
+Deno.test("restore, merge and check say of archives without a seal what cannot be seen", async () => {
+  using archives = new Archives();
+  await archives.done("seal g1.dump");
+  const said = `no seal: ${archives.file("g0.rdiff")}`;
+  for (
+    const line of [
+      "restore --create --local new.raw g1.dump g0.rdiff",
+      "restore --local d2.raw g1.dump g0.rdiff",
+      "merge --dumpout new.dump g1.dump g0.rdiff",
+      "check --digestin g0.digest g1.dump g0.rdiff",
+    ]
+  ) assertStringIncludes((await archives.done(line)).stdout, said, line);
+  await archives.done("seal g2.dump g1.rdiff");
+  const { stdout } = await archives.done("restore --create --local x.raw g2.dump g1.rdiff");
+  assertEquals(stdout.includes("no seal"), false);
+});
