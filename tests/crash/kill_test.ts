@@ -4,7 +4,7 @@ import { assert } from "@std/assert";
 import { seeded } from "../disks/helpers.ts";
 import { KillWorld } from "./kill_world.ts";
 
-Deno.test("a command that is killed leaves what was there, and the next run succeeds", async () => {
+Deno.test("40 commands that are killed leave what was there, and the next runs succeed", async () => {
   using world = await KillWorld.make(seeded(20240203));
   await world.kill(40);
   console.log(world.tally);
