@@ -4,7 +4,7 @@ import { EXIT, FormatError, MismatchError, ReportedError, UsageError } from "../
 import { checkFolders } from "./check_folders.ts";
 import { checkList } from "./check_list.ts";
 import { explain, type Explanation } from "./diagnosis.ts";
-import { junitXml, type TestSuite } from "./junit.ts";
+import { isJunit, junitXml, type TestSuite } from "./junit.ts";
 import type { ValuesOf } from "./options.ts";
 import { STREAM } from "./input_file.ts";
 import { newCommand, Session } from "./session.ts";
@@ -61,12 +61,14 @@ export async function run(options: Options, paths: string[]): Promise<number> {
   if (folders.length > 0 && digestin !== undefined) {
     throw new UsageError("Cannot use --digestin with folders: digests are looked for there");
   }
+  if (junit === STREAM && options.json) throw new UsageError('Cannot use --junit "-" with --json');
   const inputs = folders.length > 0 ? [] : [...paths, ...digestin === undefined ? [] : [digestin]];
   await using session = await Session.start(options, { inputs, outputs: [junit] });
   const seconds = () => secondsSince(start);
   const writeJunit = async (suites: TestSuite[]) => {
     if (junit === undefined) return;
-    await session.writeReport(junit, new TextEncoder().encode(junitXml(suites, { seconds: seconds() })));
+    const bytes = new TextEncoder().encode(junitXml(suites, { seconds: seconds() }));
+    await session.writeReport(junit, bytes, { isReport: isJunit });
   };
   try {
     const verdict = folders.length > 0

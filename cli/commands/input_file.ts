@@ -48,3 +48,15 @@ export function assertUnchanged({ source, file, before }: Input): void {
     `Cannot use "${source.path}": it changed while it was read, from ${show(before)} to ${show(after)}`,
   );
 }
+
+/** The first bytes of a regular file, as text; nothing if there is none. */
+export function beginningOf(path: string): string {
+  try {
+    if (!Deno.statSync(path).isFile) return "";
+    using file = Deno.openSync(path);
+    const bytes = new Uint8Array(256);
+    return new TextDecoder().decode(bytes.subarray(0, file.readSync(bytes) ?? 0));
+  } catch {
+    return "";
+  }
+}

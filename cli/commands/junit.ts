@@ -17,6 +17,11 @@ export interface TestSuite {
   output?: string;
 }
 
+/** Whether a file that begins so was written here. */
+export function isJunit(beginning: string): boolean {
+  return /^<\?xml [^>]*>\s*<testsuites name="vmdkbkp check"/.test(beginning);
+}
+
 /** The file. Attributes as Jenkins and GitLab read them. */
 export function junitXml(suites: readonly TestSuite[], { seconds }: { seconds: number }): string {
   const all = suites.flatMap(({ cases }) => cases);

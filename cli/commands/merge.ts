@@ -53,6 +53,8 @@ export async function run(options: Options, archives: string[]): Promise<number>
   }
   const first = await session.sealed(chain.readers[0]);
   const last = await session.sealed(chain.readers.at(-1)!);
+  // An rdiff is a part of its generation: its blocks have no root.
+  if (!header.full || last === undefined || last.generation.root === null) await session.proveSealed();
   const sink = await session.sink(out, options);
   const role = header.full ? "dump" : "rdiff";
   const sealing = await Sealing.begin(session, header, [{ role, path: out }]);

@@ -7,6 +7,7 @@ import { formatSize } from "./progress.ts";
 import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, Session } from "./session.ts";
 import { Sealing } from "./sealing.ts";
+import { assertHash } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
 export const command = newCommand("rdiff", {
@@ -33,10 +34,14 @@ export async function run(options: Options, [olderPath, newerPath]: string[]): P
   const { core } = session;
   const older = await DumpReader.open(core, await session.source(olderPath));
   const newer = await DumpReader.open(core, await session.source(newerPath));
-  const [from, to] = await Promise.all([newer, older].map(async (dump) => {
+  const ends = [];
+  for (const dump of [newer, older]) {
     const sealed = await session.sealed(dump);
-    return { time: formatTimeStamp(dump.header.time), root: sealed?.seal.root ?? null };
-  }));
+    // What is damaged in a dump would be a difference, and vouched for.
+    if (sealed !== undefined) await assertHash(sealed, session.run);
+    ends.push({ time: formatTimeStamp(dump.header.time), root: sealed?.generation.root ?? null });
+  }
+  const [from, to] = ends;
   const sink = await session.sink(options.rdiffout, options);
   const sealing = await Sealing.begin(session, older.header, [{ role: "rdiff", path: options.rdiffout }]);
   const { zeroRecords, ...result } = await rdiffBetween(core, { older, newer, out: sink }, session.run);

@@ -19,7 +19,7 @@ import type { ValuesOf } from "./options.ts";
 import { openTarget, refuseFormat, type RestoreTarget, TARGET_FORMATS } from "./restore_target.ts";
 import { isStream, STREAM } from "./input_file.ts";
 import { newCommand, Session } from "./session.ts";
-import { assertRoot, unsealedText } from "./seals.ts";
+import { assertRoot, type Sealed, unsealedText } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 
@@ -79,6 +79,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
   }
   const sealed = header.full ? await session.sealed(chain.readers.at(-1)!) : undefined;
   const root = sealed?.generation.root != null ? await createSha256() : undefined;
+  if (root === undefined) await session.proveSealed();
   const target = await openTarget(session, header, options);
   const { disk } = target;
   if (options.metadata && !disk.keepsMetadata) {
@@ -104,7 +105,10 @@ export async function run(options: Options, archives: string[]): Promise<number>
   if (options.metadata) await disk.writeMetadata(header.metadata);
   const result = options.create
     ? await restore(core, { chain, disk, root }, session.run)
-    : await overwrite(session, { chain, disk }, { ...session.run, omitZeroBlocks: options.omitzeroblock });
+    : await overwrite(session, { chain, disk, sealed }, {
+      ...session.run,
+      omitZeroBlocks: options.omitzeroblock,
+    });
   if (options.create && root !== undefined) assertRoot(sealed, root.hex());
   await target.complete();
   const isRead = options.verify || target.isDoubtful;
@@ -202,13 +206,17 @@ async function verify(
 /** Restores in place: from the first write to the last the disk is neither what it was nor what it is to be. */
 async function overwrite(
   session: Session,
-  job: { chain: Chain; disk: WritableDisk },
+  { sealed, ...job }: { chain: Chain; disk: WritableDisk; sealed?: Sealed },
   options: RestoreOptions,
 ): Promise<RestoreResult> {
   const warning = `disk "${job.disk.path}" is partly written, it must be restored again`;
   using _warning = session.warnUnlessDone(warning);
   try {
-    return await restore(session.core, job, options);
+    const root = sealed?.generation.root != null ? await createSha256() : undefined;
+    const result = await restore(session.core, { ...job, root }, options);
+    // The archives were opened a second time.
+    if (root !== undefined) assertRoot(sealed, root.hex());
+    return result;
   } catch (error) {
     if (!options.signal?.aborted) session.warn(warning);
     throw error;

@@ -41,6 +41,7 @@ export async function run(options: Options, paths: string[]): Promise<number> {
   const files = {
     isForced: session.isForced,
     isFile: () => true,
+    finalPath: (path: string) => Deno.realPathSync(path),
     stored: (path: string) => hashes.get(path),
     openSeal: session.openSeal.bind(session),
   };
@@ -134,10 +135,23 @@ async function readBackup(
   let from: SealedGeneration | null = begin === undefined
     ? null
     : { time: formatTimeStamp(begin.header.time), root };
-  for (const rdiff of rdiffs) {
-    const to = { time: formatTimeStamp(rdiff.header.time), root: null };
+  for (const [i, rdiff] of rdiffs.entries()) {
+    const list = dump && [dump, ...rdiffs.slice(0, i + 1)].map(({ path }) => path);
+    const to = { time: formatTimeStamp(rdiff.header.time), root: list ? await rootOf(session, list) : null };
     written[rdiff.path] = { ...await walkRecords(core, rdiff, run), from, to };
     from = to;
   }
   return { root, written };
+}
+
+/** The root of the generation that a dump and rdiffs lead to. */
+async function rootOf(session: Session, paths: readonly string[]): Promise<string> {
+  const { core } = session;
+  const memory = core.mark();
+  const chain = await session.chain(paths);
+  const root = await createSha256();
+  await check(core, { chain, root }, session.run);
+  for (const { source } of chain.readers) session.close(source);
+  core.release(memory);
+  return root.hex();
 }

@@ -17,7 +17,7 @@ import {
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { FormatError, MismatchError, UsageError } from "../errors.ts";
 import { VERSION } from "../version.ts";
-import { readSeal } from "./seals.ts";
+import { existsAt, readSeal } from "./seals.ts";
 
 /** What a file that is written is, and where. */
 export interface SealedOutput {
@@ -48,15 +48,23 @@ export interface Outcome {
 interface Files {
   readonly isForced: boolean;
   isFile(path: string): boolean;
+  /** Where an output will lie, whatever links lead there. */
+  finalPath(path: string): string;
   /** Length and SHA-256 of an output that is a regular file and was written to its end. */
   stored(path: string): { bytes: number; sha256: string } | undefined;
   openSeal(path: string, options: { replace: boolean }): Promise<(bytes: Uint8Array) => void>;
 }
 
+/** A file that is written, and where. */
+interface Placed extends SealedOutput {
+  folder: string;
+  name: string;
+}
+
 /** A seal to be made. */
 interface Planned {
   path: string;
-  outputs: SealedOutput[];
+  outputs: Placed[];
   /** A seal of the same generation that lies there already: its other files stay in it. */
   present?: Seal;
   write: (bytes: Uint8Array) => void;
@@ -86,10 +94,13 @@ export class Sealing {
    */
   static async begin(files: Files, header: DumpHeader, outputs: readonly SealedOutput[]): Promise<Sealing> {
     const planned: Planned[] = [];
-    outputs = outputs.filter(({ path }) => files.isFile(path));
-    for (const folder of new Set(outputs.map(({ path }) => dirname(path)))) {
+    const placed = outputs.filter(({ path }) => files.isFile(path)).map((output) => {
+      const finalPath = files.finalPath(output.path);
+      return { ...output, folder: Deno.realPathSync(dirname(finalPath)), name: basename(finalPath) };
+    });
+    for (const folder of new Set(placed.map((output) => output.folder))) {
       const here = ORDER.flatMap((role) =>
-        outputs.filter((output) => output.role === role && dirname(output.path) === folder)
+        placed.filter((output) => output.role === role && output.folder === folder)
       );
       const { path, present, isThere } = await placeFor(here, { files, header });
       const write = await files.openSeal(path, { replace: isThere });
@@ -111,7 +122,7 @@ export class Sealing {
   async complete({ root, mode, source = {}, audit, written }: Outcome): Promise<void> {
     const { seriesId, time, capacityBytes, blockBytes, blockCount } = this.#header;
     for (const { path, outputs, present, write } of this.#planned) {
-      if (present?.root != null && root !== null && present.root !== root) {
+      if (present?.root != null && root !== null && present.root !== root && !this.#files.isForced) {
         throw new MismatchError(
           `Cannot seal "${
             outputs[0].path
@@ -120,7 +131,9 @@ export class Sealing {
         );
       }
       const files = outputs.map((output) => this.#file(output, written[output.path]));
-      const kept = (present?.files ?? []).filter(({ name }) => !files.some((file) => file.name === name));
+      const kept = (present?.files ?? []).filter(({ name }) =>
+        !files.some((file) => file.name === name) && existsAt(join(dirname(path), name))
+      );
       const seal: Seal = {
         program: `vmdkbkp ${VERSION}`,
         series: formatSeriesId(seriesId),
@@ -131,7 +144,7 @@ export class Sealing {
         blockCount,
         mode: present?.mode ?? mode,
         source: present?.source ?? source,
-        ...(audit === undefined ? {} : { audit }),
+        ...(audit ?? present?.audit ? { audit: audit ?? present?.audit } : {}),
         files: [...files, ...kept],
       };
       write(await sealBytes(seal));
@@ -139,11 +152,11 @@ export class Sealing {
   }
 
   #file(
-    { role, path }: SealedOutput,
+    { role, path, name }: Placed,
     { dataRecords, zeroRecords, from = null, to }: WrittenFile,
   ): SealedFile {
     const { bytes, sha256 } = this.#files.stored(path)!;
-    const file = { role, name: basename(path), bytes, sha256, dataRecords, zeroRecords };
+    const file = { role, name, bytes, sha256, dataRecords, zeroRecords };
     return role === "rdiff" ? { ...file, from, to } : file;
   }
 }
@@ -157,31 +170,68 @@ interface Place {
 }
 
 /**
- * The name of the generation, or, where the seal of another one has that name, the whole name of the file.
+ * The name of the generation, or, where the seal of another one has that name, the whole name of the file, or that with the
+ * time.
  *
  * @throws {UsageError} if that is in use as well
  */
 async function placeFor(
-  outputs: readonly SealedOutput[],
+  outputs: readonly Placed[],
   { files, header }: { files: Files; header: DumpHeader },
 ): Promise<Place> {
-  const [{ path: first }] = outputs;
-  const own = sealNameOf(basename(first));
+  const [{ folder, name: first, path: given }] = outputs;
+  const own = sealNameOf(first);
+  const time = formatTimeStamp(header.time).replaceAll(/[^0-9]/g, "");
   let inTheWay = "";
-  for (const name of new Set([own, basename(first) + SEAL_SUFFIX])) {
-    const path = join(dirname(first), name);
+  for (const name of new Set([own, first + SEAL_SUFFIX, `${first}.${time}${SEAL_SUFFIX}`])) {
+    const path = join(shown(folder, given), name);
     const present = await presentSeal(path, files);
     if (present === undefined) return { path, isThere: existsAt(path) };
-    const kept = present.files.find((file) =>
-      !outputs.some((output) => basename(output.path) === file.name) &&
-      existsAt(join(dirname(path), file.name))
-    );
-    // A seal may go when the files that it was made for are gone, or are those that are replaced.
-    if (kept === undefined) return { path, isThere: true };
     if (isOf(present, header)) return { path, isThere: true, present };
-    inTheWay ||= `"${path}" is the seal of "${kept.name}", which is of another generation`;
+    let used: SealedFile | undefined;
+    for (const file of present.files) {
+      if (await isInUse(file, { folder, sealName: name, outputs })) used ??= file;
+    }
+    // A seal may go when the files that it was made for are gone, or are those that are replaced.
+    if (used === undefined) return { path, isThere: true };
+    inTheWay ||= `"${path}" is the seal of "${used.name}", which is of another generation`;
   }
-  throw new UsageError(`Cannot seal "${first}": ${inTheWay}; choose another name for the output`);
+  throw new UsageError(`Cannot seal "${given}": ${inTheWay}; choose another name for the output`);
+}
+
+/** Whether a sealed file is still there, or was renamed: then a file has its length that no other seal tells of. */
+async function isInUse(
+  { name, bytes }: SealedFile,
+  { folder, sealName, outputs }: { folder: string; sealName: string; outputs: readonly Placed[] },
+): Promise<boolean> {
+  const isOutput = (name: string) => outputs.some((output) => output.name === name);
+  if (!isOutput(name) && existsAt(join(folder, name))) return true;
+  const files = [...Deno.readDirSync(folder)].filter((entry) => entry.isFile && !entry.name.startsWith("."));
+  const alike = files.filter((entry) =>
+    !isOutput(entry.name) && !entry.name.endsWith(SEAL_SUFFIX) && sizeOf(join(folder, entry.name)) === bytes
+  );
+  if (alike.length === 0) return false;
+  const told = new Set<string>();
+  for (const entry of files) {
+    if (!entry.name.endsWith(SEAL_SUFFIX) || entry.name === sealName) continue;
+    const seal = await readSeal(join(folder, entry.name)).catch(() => undefined);
+    for (const file of seal?.files ?? []) told.add(file.name);
+  }
+  return alike.some((entry) => !told.has(entry.name));
+}
+
+function sizeOf(path: string): number | undefined {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The folder as the user named it, unless a link led there. */
+function shown(folder: string, path: string): string {
+  const given = dirname(path);
+  return Deno.realPathSync(given) === folder ? given : folder;
 }
 
 /** A seal that can be read; one that cannot is in the way like any other file, unless it may be replaced. */
@@ -196,13 +246,4 @@ async function presentSeal(path: string, { isForced }: Files): Promise<Seal | un
 
 function isOf(seal: Seal, header: DumpHeader): boolean {
   return seal.series === formatSeriesId(header.seriesId) && seal.time === formatTimeStamp(header.time);
-}
-
-function existsAt(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

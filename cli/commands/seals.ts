@@ -7,6 +7,7 @@ import { formatSeriesId } from "../archive/header.ts";
 import {
   MAX_SEAL_BYTES,
   parseSeal,
+  type Role,
   type Seal,
   SEAL_SUFFIX,
   type SealedFile,
@@ -14,8 +15,9 @@ import {
   sealNameOf,
 } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
-import { FormatError, MismatchError } from "../errors.ts";
+import { FormatError, formatError, MismatchError } from "../errors.ts";
 import type { Named } from "../pipeline/chain.ts";
+import { hashFile } from "./file_hash.ts";
 
 /** A file, the seal that names it, and its place there. */
 export interface Sealed {
@@ -28,49 +30,70 @@ export interface Sealed {
   generation: SealedGeneration;
 }
 
+/** What the header of a file tells, whose entry is looked for. */
+export interface Known {
+  role: Role;
+  /** 32 hexadecimal digits. */
+  series: string;
+  time: string;
+  /** Length of the file, if it has one. */
+  bytes?: number;
+}
+
 /** Reads seals, each once. */
 export class Seals {
   /** Seals that could not be read: none of their files is known to have one. */
   readonly damaged: FormatError[] = [];
   readonly #seals = new Map<string, Promise<Seal | undefined>>();
+  /** The entries of all seals of a folder. */
+  readonly #folders = new Map<string, Promise<Sealed[]>>();
 
-  /** The entry of `path` in a seal of its folder: in the one with its name, if that has it. */
-  async of(path: string): Promise<Sealed | undefined> {
-    const folder = dirname(path);
-    const own = sealNameOf(basename(path));
-    const sealed = await this.#entry(path, join(folder, own)) ??
-      await this.#entryAmong(path, namesOf(folder));
-    if (sealed === undefined || sealed.generation.root !== null) return sealed;
-    const { series } = sealed.seal;
-    const { time } = sealed.generation;
-    for (const name of namesOf(folder)) {
-      const seal = await this.read(join(folder, name));
-      if (seal?.series === series && seal.time === time && seal.root !== null) {
-        return { ...sealed, generation: { time, root: seal.root } };
+  /**
+   * The entry of `path` in a seal of its folder. What is known of the file counts more than its name: it may have been renamed,
+   * and the name may be that of an earlier file. An entry with its name alone is that of a file which was exchanged.
+   */
+  async of(path: string, known?: Known): Promise<Sealed | undefined> {
+    const place = placeOf(path);
+    const folder = dirname(place);
+    const own = await this.#entriesIn(join(folder, sealNameOf(basename(place))));
+    const exact = own.find((entry) => basename(place) === entry.file.name && isOf(entry, known));
+    // Most often it lies in the seal with its name, and the others need not be read.
+    const found = exact ?? choose(await this.#entriesOf(folder), place, known);
+    return found && await this.#withRoot({ ...found, path });
+  }
+
+  /** The root from whatever seal of the folder knows it. */
+  async #withRoot(sealed: Sealed): Promise<Sealed> {
+    const { seal: { series }, generation: { time, root } } = sealed;
+    if (root !== null) return sealed;
+    for (const { seal, generation } of await this.#entriesOf(dirname(sealed.sealPath))) {
+      const other = [seal, generation].find((one) => one.time === time && one.root !== null);
+      if (seal.series === series && other !== undefined) {
+        return { ...sealed, generation: { time, root: other.root } };
       }
     }
     return sealed;
   }
 
-  async #entryAmong(path: string, names: readonly string[]): Promise<Sealed | undefined> {
-    for (const name of names) {
-      const sealed = await this.#entry(path, join(dirname(path), name));
-      if (sealed !== undefined) return sealed;
+  #entriesOf(folder: string): Promise<Sealed[]> {
+    let entries = this.#folders.get(folder);
+    if (entries === undefined) {
+      const paths = namesOf(folder).map((name) => join(folder, name));
+      entries = Promise.all(paths.map((path) => this.#entriesIn(path))).then((lists) => lists.flat());
+      this.#folders.set(folder, entries);
     }
+    return entries;
   }
 
-  /** The seal of a path; undefined if there is none, or it is damaged. */
-  read(sealPath: string): Promise<Seal | undefined> {
-    let seal = this.#seals.get(sealPath);
-    if (seal === undefined) this.#seals.set(sealPath, seal = this.#read(sealPath));
-    return seal;
-  }
-
-  async #entry(path: string, sealPath: string): Promise<Sealed | undefined> {
-    const seal = await this.read(sealPath);
-    const file = seal?.files.find(({ name }) => name === basename(path));
-    return file &&
-      { path, sealPath, seal: seal!, file, generation: file.to ?? { time: seal!.time, root: seal!.root } };
+  async #entriesIn(sealPath: string): Promise<Sealed[]> {
+    let read = this.#seals.get(sealPath);
+    if (read === undefined) this.#seals.set(sealPath, read = this.#read(sealPath));
+    const seal = await read;
+    if (seal === undefined) return [];
+    return seal.files.map((file) => {
+      const generation = file.to ?? { time: seal.time, root: seal.root };
+      return { path: join(dirname(sealPath), file.name), sealPath, seal, file, generation };
+    });
   }
 
   async #read(sealPath: string): Promise<Seal | undefined> {
@@ -83,15 +106,54 @@ export class Seals {
   }
 }
 
-/** Reads one seal. @throws {FormatError} if it is none or was damaged */
+/** Where a file lies whose name is a link: beside its seal. */
+function placeOf(path: string): string {
+  try {
+    return Deno.lstatSync(path).isSymlink ? Deno.realPathSync(path) : path;
+  } catch {
+    return path;
+  }
+}
+
+function choose(entries: readonly Sealed[], place: string, known?: Known): Sealed | undefined {
+  const named = entries.filter(({ file }) => file.name === basename(place));
+  if (known === undefined) return named[0];
+  const exact = named.filter((entry) => isOf(entry, known));
+  const alike = entries.filter((entry) => isOf(entry, known) && entry.file.bytes === known.bytes);
+  return exact.find(({ file }) => file.bytes === known.bytes) ?? exact[0] ??
+    alike.find(({ path }) => !existsAt(path)) ?? named[0] ?? alike[0];
+}
+
+function isOf({ seal, file, generation }: Sealed, known?: Known): boolean {
+  return known === undefined ||
+    (file.role === known.role && seal.series === known.series && generation.time === known.time);
+}
+
+/** Whether something has that name. */
+export function existsAt(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Reads one seal. @throws {FormatError} if it is none, cannot be read, or was damaged */
 export async function readSeal(path: string): Promise<Seal> {
-  using file = await Deno.open(path);
   const bytes = new Uint8Array(MAX_SEAL_BYTES + 1);
   let length = 0;
-  for (;;) {
-    const got = await file.read(bytes.subarray(length));
-    if (got === null || got === 0) break;
-    length += got;
+  try {
+    using file = await Deno.open(path);
+    for (;;) {
+      const got = await file.read(bytes.subarray(length));
+      if (got === null || got === 0) break;
+      length += got;
+    }
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) throw cause;
+    const found = `nothing that can be read (${(cause as Error).message})`;
+    throw formatError("seal", { path, expected: "a file", found }, { cause });
   }
   return await parseSeal(bytes.subarray(0, length), path);
 }
@@ -167,6 +229,24 @@ export function assertLinked(
         }; an archive between them is missing, or one is of another disk`,
     );
   }
+}
+
+/**
+ * Reads a sealed file to its end.
+ *
+ * @throws {FormatError} if it is not what was sealed, byte for byte
+ */
+export async function assertHash(
+  { path, sealPath, file }: Sealed,
+  run: { signal?: AbortSignal },
+): Promise<void> {
+  const { bytes, sha256 } = await hashFile(path, run);
+  if (bytes === file.bytes && sha256 === file.sha256) return;
+  throw new FormatError(
+    `Cannot use "${path}": it has the SHA-256 ${sha256} (${bytes} bytes), "${sealPath}" says ${file.sha256} ` +
+      `(${file.bytes} bytes)`,
+    { path, expected: file.sha256, found: sha256 },
+  );
 }
 
 /** @throws {MismatchError} if blocks that were read are not those of the generation that a seal tells of */

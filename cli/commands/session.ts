@@ -5,6 +5,8 @@
 
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
 import { type Codecs, STREAMED } from "../archive/codecs.ts";
+import { formatSeriesId } from "../archive/header.ts";
+import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { DamagedFile } from "../archive/damaged_file.ts";
 import { sinkFor, sourceFor } from "../archive/container.ts";
 import type { Begun } from "../archive/piece_sink.ts";
@@ -22,11 +24,11 @@ import type { RunOptions } from "../pipeline/run.ts";
 import { Crew } from "../workers/crew.ts";
 import { variableOf } from "./environment.ts";
 import { hashStart } from "./file_hash.ts";
-import { assertUnchanged, type Input, isCompressed, openInput, STREAM } from "./input_file.ts";
+import { assertUnchanged, beginningOf, type Input, isCompressed, openInput, STREAM } from "./input_file.ts";
 import type { Command, Option, Options } from "./options.ts";
 import { ProgressLine } from "./progress.ts";
 import { DEFAULT_THREADS, hasMuchToCompress, MAX_THREADS, THREADS_VARIABLE, threadsOf } from "./threads.ts";
-import { assertLinked, assertSealed, type Sealed, Seals } from "./seals.ts";
+import { assertHash, assertLinked, assertSealed, type Known, type Sealed, Seals } from "./seals.ts";
 
 /** Options of every command. */
 export interface CommonOptions {
@@ -116,6 +118,7 @@ export class Session implements Disposable, AsyncDisposable {
   readonly isForced: boolean;
   readonly #seals = new Seals();
   #unsealed: readonly string[] = [];
+  #sealed: readonly Sealed[] = [];
   readonly #usesStdout: boolean;
   readonly #json: boolean;
 
@@ -243,17 +246,32 @@ export class Session implements Disposable, AsyncDisposable {
    */
   async sealed(reader: Named): Promise<Sealed | undefined> {
     const input = this.#inputs.find(({ source }) => source.path === reader.path);
-    const sealed = input && await this.sealOf(reader.path);
-    if (sealed !== undefined) assertSealed(sealed, reader, input!.before.size);
+    if (input === undefined) return undefined;
+    const { path, header: { full, seriesId, time } } = reader;
+    const bytes = input.before.size;
+    const role = full === undefined ? "digest" : full ? "dump" : "rdiff";
+    const known = { role, series: formatSeriesId(seriesId), time: formatTimeStamp(time), bytes } as const;
+    const sealed = await this.sealOf(path, known);
+    if (sealed !== undefined) assertSealed(sealed, reader, bytes);
     return sealed;
   }
 
-  /** The entry of a file in a seal of its folder. */
-  async sealOf(path: string): Promise<Sealed | undefined> {
-    const known = this.#seals.damaged.length;
-    const sealed = await this.#seals.of(path);
-    for (const { message } of this.#seals.damaged.slice(known)) this.warn(message);
+  /** The entry of a file in a seal of its folder; without what is `known` of it, by its name alone. */
+  async sealOf(path: string, known?: Known): Promise<Sealed | undefined> {
+    const told = this.#seals.damaged.length;
+    const sealed = await this.#seals.of(path, known);
+    for (const { message } of this.#seals.damaged.slice(told)) this.warn(message);
     return sealed;
+  }
+
+  /**
+   * Reads the archives of the last {@linkcode chain} that have seals, to their ends: for what is made of them without knowing
+   * what its blocks must be.
+   *
+   * @throws {FormatError} if one is not what was sealed
+   */
+  async proveSealed(): Promise<void> {
+    for (const sealed of this.#sealed) await assertHash(sealed, { signal: this.#signal });
   }
 
   /** Archives of the last {@linkcode chain} that no seal tells of. */
@@ -286,6 +304,7 @@ export class Session implements Disposable, AsyncDisposable {
     const chain = new Chain(readers);
     assertLinked(links);
     this.#unsealed = links.filter(({ sealed }) => sealed === undefined).map(({ path }) => path);
+    this.#sealed = links.flatMap(({ sealed }) => sealed ?? []);
     return chain;
   }
 
@@ -333,6 +352,11 @@ export class Session implements Disposable, AsyncDisposable {
     return this.#written.has(path);
   }
 
+  /** Where an output will lie, whatever links lead there. */
+  finalPath(path: string): string {
+    return this.#outputs.finalPathOf(path);
+  }
+
   /** Length and SHA-256 of an output that is a regular file and was written to its end. To be asked once. */
   stored(path: string): { bytes: number; sha256: string } | undefined {
     const written = this.#written.get(path);
@@ -354,11 +378,17 @@ export class Session implements Disposable, AsyncDisposable {
     await sink.finish();
   }
 
-  /** As {@linkcode writeWhole}, for a report, which replaces an earlier one and is no secret. */
-  async writeReport(path: string, bytes: Uint8Array): Promise<void> {
-    const file = path === STREAM
-      ? Deno.stdout
-      : await this.#outputs.open(path, { replace: true, mode: 0o666 });
+  /**
+   * As {@linkcode writeWhole}, for a report, which is no secret. It replaces an earlier one: a file that begins as `isReport`
+   * says.
+   */
+  async writeReport(
+    path: string,
+    bytes: Uint8Array,
+    { isReport }: { isReport: (beginning: string) => boolean },
+  ): Promise<void> {
+    const replace = isReport(beginningOf(path));
+    const file = path === STREAM ? Deno.stdout : await this.#outputs.open(path, { replace, mode: 0o666 });
     using sink = new PlainSink(path, file);
     await sink.write(bytes);
     await sink.finish();

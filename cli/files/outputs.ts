@@ -136,6 +136,11 @@ export class Outputs implements Disposable {
     if (this.#closed) this.#letGo();
   }
 
+  /** Where the open output `path` will lie. */
+  finalPathOf(path: string): string {
+    return this.#outputs.find((output) => output.path === path)?.finalPath ?? path;
+  }
+
   /** @throws {UsageError} if the command reads `path`, by whatever name */
   refuseInput(path: string): void {
     assertNoInput(path, this.#inputs);

@@ -191,7 +191,8 @@ Deno.test("a seal of the same generation takes in what is made again; others are
   await archives.done("rdiff g1.dump g2.dump --rdiffout g0.rdiff --force");
   assertEquals((await sealOf(archives, "g0.rdiff.seal.json")).files.map(({ name }) => name), ["g0.rdiff"]);
   assertEquals(await sealOf(archives, "g0.seal.json"), before);
-  // All of its files are gone: it may go, too.
+  // All of its files are gone, and none was renamed: it may go, too.
+  await archives.done("seal g1.dump g1.digest");
   for (const name of ["g0.dump", "g0.digest"]) Deno.removeSync(archives.file(name));
   await archives.done("digest --dumpin g1.dump --digestout g0.digest");
   assertEquals((await sealOf(archives, "g0.seal.json")).root, rootOf(GENERATIONS[1]));
@@ -205,7 +206,7 @@ Deno.test("a digest that is made again must be of the blocks that were sealed", 
   archives.file("other.dump", concat(dump(bad)));
   await archives.refused("digest --dumpin other.dump --digestout g0.digest", {
     code: 3,
-    says: ["g0.digest", "g0.seal.json", "the root"],
+    says: ["other.dump", "sealed with the root"],
   });
 });
 
@@ -258,4 +259,119 @@ Deno.test("restore, merge and check say of archives without a seal what cannot b
   await archives.done("seal g2.dump g1.rdiff");
   const { stdout } = await archives.done("restore --create --local x.raw g2.dump g1.rdiff");
   assertEquals(stdout.includes("no seal"), false);
+});
+
+Deno.test("a seal of the same generation is not replaced by one of other blocks", async () => {
+  using archives = new Archives();
+  await archives.done("seal g1.dump g1.digest");
+  Deno.removeSync(archives.file("g1.digest"));
+  const bytes = archives.read("g1.dump");
+  bytes[bytes.length - 1] ^= 1;
+  archives.file("g1.dump", bytes);
+  await archives.refused("seal g1.dump", { code: 3, says: ["g1.seal.json", "the root"] });
+  assertEquals((await archives.run("check g1.dump")).code, 3);
+});
+
+Deno.test("files that take turns under the same names keep their seals", async () => {
+  using archives = new Archives();
+  const night = async (from: string, to: string, disk: number, rdiff: number) =>
+    await archives.done(
+      `dump --mode diff --force --local d${disk}.raw --dumpin ${from}.dump --digestin ${from}.digest ` +
+        `--dumpout ${to}.dump --digestout ${to}.digest --rdiffout r${rdiff}.rdiff`,
+    );
+  await archives.done(
+    "dump --mode full --blocksize 512 --local d0.raw --dumpout a.dump --digestout a.digest",
+  );
+  for (let n = 1; n < 7; n++) {
+    await night(n % 2 === 1 ? "./a" : "./b", n % 2 === 1 ? "./b" : "./a", n % 3, n);
+    const newest = n % 2 === 1 ? "b" : "a";
+    await archives.done(`check --digestin ${newest}.digest ${newest}.dump`);
+    await archives.done(`restore --create --local new${n}.raw ${newest}.dump`);
+  }
+});
+
+Deno.test("a nightly script that renames its files goes on for ever", async () => {
+  using archives = new Archives();
+  await archives.done(
+    "dump --mode full --blocksize 512 --local d0.raw --dumpout cur.dump --digestout cur.digest",
+  );
+  const rdiffs: string[] = [];
+  for (let n = 1; n < 6; n++) {
+    await archives.done(
+      `dump --mode diff --local d${n % 3}.raw --dumpin cur.dump --digestin cur.digest ` +
+        `--dumpout new.dump --digestout new.digest --rdiffout r${n}.rdiff`,
+    );
+    for (const kind of ["dump", "digest"]) {
+      Deno.renameSync(archives.file(`new.${kind}`), archives.file(`cur.${kind}`));
+    }
+    rdiffs.unshift(`r${n}.rdiff`);
+    const { stdout } = await archives.done(`check cur.dump ${rdiffs.join(" ")}`);
+    assertEquals(stdout.includes("no seal"), false, stdout);
+  }
+});
+
+Deno.test("outputs are sealed where they lie, whatever way leads there", async () => {
+  using archives = new Archives();
+  Deno.mkdirSync(archives.file("real"));
+  Deno.symlinkSync("real", archives.file("link"));
+  await archives.done(
+    "dump --mode full --blocksize 512 --local d0.raw --dumpout link/m.dump --digestout real/m.digest",
+  );
+  assertEquals((await sealOf(archives, "real/m.seal.json")).files.map(({ name }) => name), [
+    "m.dump",
+    "m.digest",
+  ]);
+  Deno.symlinkSync("real/m.dump", archives.file("cur.dump"));
+  await archives.done("check cur.dump");
+});
+
+Deno.test("a sealed rdiff that was damaged is found where no root is known", async () => {
+  using archives = new Archives();
+  await archives.done("seal g2.digest g1.rdiff");
+  await archives.done("seal g1.digest g0.rdiff");
+  const names = [...Deno.readDirSync(archives.path)].map(({ name }) => name);
+  // The roots are known from the seals of the digests: without those only the files are.
+  for (const name of ["g0.dump", "g1.dump", "g0.digest"]) Deno.removeSync(archives.file(name));
+  assertEquals(names.includes("g1.seal.json"), true);
+  await archives.done("seal g2.dump g2.digest g1.rdiff");
+  const rdiff = archives.read("g0.rdiff");
+  rdiff[rdiff.length - 1] ^= 1;
+  archives.file("g0.rdiff", rdiff);
+  const says = ["g0.rdiff", "SHA-256", "g1.seal.json"];
+  for (
+    const line of [
+      "restore --create --local new.raw g2.dump g1.rdiff g0.rdiff",
+      "restore --local d2.raw g2.dump g1.rdiff g0.rdiff",
+      "merge --dumpout new.dump g2.dump g1.rdiff g0.rdiff",
+      "merge --rdiffout new.rdiff g1.rdiff g0.rdiff",
+    ]
+  ) await archives.refused(line, { code: 3, says });
+  const { code, stdout } = await archives.run("check g2.dump g1.rdiff g0.rdiff");
+  assertEquals([code, stdout.endsWith("Check: WRONG\n")], [3, true]);
+});
+
+Deno.test("rdiff does not vouch for a sealed dump that was damaged", async () => {
+  using archives = new Archives();
+  await archives.done("seal g1.dump g1.digest");
+  const bytes = archives.read("g1.dump");
+  bytes[bytes.length - 1] ^= 1;
+  archives.file("g1.dump", bytes);
+  await archives.refused("rdiff g1.dump g2.dump --rdiffout new.rdiff", {
+    code: 3,
+    says: ["g1.dump", "SHA-256"],
+  });
+});
+
+Deno.test("check --junit replaces its own report and nothing else", async () => {
+  using archives = new Archives();
+  await archives.done("check --digestin g0.digest g0.dump --junit j.xml");
+  await archives.done("check --digestin g0.digest g0.dump --junit j.xml");
+  await archives.refused("check --digestin g0.digest g0.dump --junit d0.raw", {
+    code: 2,
+    says: ["d0.raw", "exists"],
+  });
+  await archives.refused("check --digestin g0.digest g0.dump --junit g1.digest", {
+    code: 2,
+    says: ["g1.digest"],
+  });
 });
