@@ -133,8 +133,8 @@ function sayIfPossible(text: string, argv: readonly string[]): void {
 /** Standard output holds the beginning of an archive: `--dumpout -` and the like; `rdiff2bmp` writes there unless told. */
 function writesToStdout(argv: readonly string[]): boolean {
   const outputs = argv.flatMap((arg, i) => {
-    const [, value] = /^--\w+out(?:=(.*))?$/s.exec(arg) ?? [];
-    return /^--\w+out(=|$)/.test(arg) ? [value ?? argv[i + 1]] : [];
+    const [, value] = /^--(?:\w+out|junit)(?:=(.*))?$/s.exec(arg) ?? [];
+    return /^--(?:\w+out|junit)(=|$)/.test(arg) ? [value ?? argv[i + 1]] : [];
   });
   return outputs.includes("-") || (argv[0] === "rdiff2bmp" && outputs.length === 0);
 }

@@ -43,21 +43,27 @@ export async function explain(session: Session, suspects: Suspects): Promise<Exp
   if (digest === undefined) return undefined;
   const diagnosis = await diagnose(core, { archives: files, digest, others }, session.run);
   const { goodBlocks, wrongBlocks, intactElsewhere, runs, runCount, faults, faultCount } = diagnosis;
-  const text = [
-    `${goodBlocks} blocks are good, ${wrongBlocks} are not; ${intactElsewhere} of these are intact elsewhere`,
-  ];
+  const text = wrongBlocks === 0
+    ? [`the digest has nothing against the ${blocksName(goodBlocks)} that are there`]
+    : [`${blocksName(goodBlocks)} good, ${wrongBlocks} not; ${intactElsewhere} of these intact elsewhere`];
   for (const { start, end, state, path, offsetBytes, intactIn } of runs.slice(0, SHOWN)) {
     const blocks = end - start === 1 ? `block ${start}` : `blocks ${start} to ${end - 1}`;
     const place = offsetBytes === undefined ? "" : ` at byte ${offsetBytes}`;
-    const copy = intactIn === undefined ? "" : `; intact in "${intactIn}"`;
+    const copy = intactIn === undefined
+      ? ""
+      : intactIn === digestin
+      ? "; zeros"
+      : `; intact in "${intactIn}"`;
     text.push(`  ${state}: ${blocks}: "${path}"${place}${copy}`);
   }
   if (runCount > SHOWN) text.push(`  ${runCount - SHOWN} more runs of blocks (--json has more of them)`);
   for (const { path, offsetBytes, expected, found } of faults.slice(0, SHOWN)) {
-    text.push(`  damage: "${path}" at byte ${offsetBytes}: ${expected} is expected, ${found} is found`);
+    text.push(
+      `  damage: "${path}" at byte ${offsetBytes}: ${expected} is expected, ${printable(found)} is found`,
+    );
   }
   if (faultCount > SHOWN) text.push(`  damage: ${faultCount - SHOWN} more places`);
-  if (intactElsewhere > 0 || goodBlocks > 0) text.push("  salvage brings back what is intact anywhere");
+  if (wrongBlocks > 0) text.push("  salvage brings back what is intact anywhere");
   return { text, json: { ...diagnosis } };
 }
 
@@ -98,4 +104,13 @@ function readFolder(folder: string): Deno.DirEntry[] {
   } catch {
     return [];
   }
+}
+
+function blocksName(count: number): string {
+  return count === 1 ? "1 block" : `${count} blocks`;
+}
+
+/** What was found may hold anything: nothing that a terminal obeys. */
+function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, "\ufffd");
 }
