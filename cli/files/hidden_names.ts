@@ -38,6 +38,11 @@ export function lockName(finalPath: string): string {
   return hidden(finalPath, "lock");
 }
 
+/** The output whose lock file has the name `name` (one of long name: another with the same lock); undefined for other files. */
+export function outputOfLock(name: string): string | undefined {
+  return /^\.(.+)\.lock\.vmdkbkp$/s.exec(name)?.[1];
+}
+
 /** What lies beside `finalPath`: temporary files, the newest first, files aside, and journals. Links and folders are none. */
 export function leftoversOf(finalPath: string): { temporary: string[]; aside: string[]; journals: string[] } {
   const folder = dirname(finalPath);
