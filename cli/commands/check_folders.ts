@@ -70,7 +70,7 @@ function seriesOf({ items, seals }: Inventory, { quick }: { quick: boolean }): [
 
 /** Looks at one file, and notes what is wrong with it. */
 async function examine(session: Session, item: Item, series: Series): Promise<void> {
-  const { path, sealed } = item;
+  const { sealed } = item;
   if (item.fault !== undefined) return;
   item.fault = await faultInFile(async () => {
     const roots = rootsOf(item, series);
