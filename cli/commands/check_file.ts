@@ -55,12 +55,13 @@ export async function examineDigest(
   digest: DigestReader,
   { sealed, roots = [] }: { sealed?: Sealed; roots?: readonly string[] },
 ): Promise<Finding> {
-  return await found(async () => {
+  return await findingFrom(async () => {
     const hash = await createSha256();
     const counts = await walkDigest(session.core, { digest, root: hash }, session.run);
     const root = hash.hex();
-    const fault = rootFault(root, { sealed, roots }) ?? countFault(counts, sealed);
-    return { root, fault: fault && `Cannot use digest "${digest.path}": ${fault}` };
+    const fault = rootFault(root, { sealed, roots });
+    const other = fault && `"${digest.path}" is the digest of other blocks: ${fault}`;
+    return { root, fault: other ?? countFault(counts, sealed) };
   }, !!sealed?.generation.root || roots.length > 0);
 }
 
@@ -72,7 +73,7 @@ export async function examineBlocks(
 ): Promise<Finding> {
   const { full } = reader.header;
   const isCompared = digest !== undefined || (full && (!!sealed?.generation.root || roots.length > 0));
-  return await found(async () => {
+  return await findingFrom(async () => {
     const hash = full ? await createSha256() : undefined;
     const chain = new Chain([reader]);
     const { badBlocks, badRuns } = await check(session.core, { chain, digest, root: hash }, session.run);
@@ -134,7 +135,7 @@ function rootFault(
   return `seals tell the root ${roots.join(" or ")} of its generation, ${root} is found`;
 }
 
-async function found(
+async function findingFrom(
   examine: () => Promise<{ fault: Fault; root: string | null }>,
   isCompared: boolean,
 ): Promise<Finding> {

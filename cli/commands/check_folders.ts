@@ -33,6 +33,8 @@ import type { Session } from "./session.ts";
 interface Series {
   items: readonly Item[];
   seals: readonly Seal[];
+  /** What seals tell of the generations of a second: their own roots, and those at both ends of rdiffs. */
+  roots: ReadonlyMap<number, readonly string[]>;
   quick: boolean;
 }
 
@@ -61,11 +63,26 @@ export async function checkFolders(
 
 function seriesOf({ items, seals }: Inventory, { quick }: { quick: boolean }): [string, Series][] {
   const names = [...items.map(({ series }) => series), ...seals.map(({ seal }) => seal.series)];
-  return [...new Set(names)].map((name) => [name, {
-    items: items.filter(({ series }) => series === name),
-    seals: seals.map(({ seal }) => seal).filter(({ series }) => series === name),
-    quick,
-  }]);
+  return [...new Set(names)].map((name) => {
+    const own = seals.map(({ seal }) => seal).filter(({ series }) => series === name);
+    return [name, {
+      items: items.filter(({ series }) => series === name),
+      seals: own,
+      roots: rootsBySecond(own),
+      quick,
+    }];
+  });
+}
+
+function rootsBySecond(seals: readonly Seal[]): Map<number, string[]> {
+  const ends = seals.flatMap(({ files }) => files.flatMap(({ from, to }) => [from ?? [], to ?? []])).flat();
+  const told = [...seals, ...ends].map(toldBy);
+  return new Map(
+    [...Map.groupBy(told, ({ seconds }) => seconds)].map(([seconds, all]) => [
+      seconds,
+      [...new Set(all.flatMap(({ root }) => root ?? []))],
+    ]),
+  );
 }
 
 /** Looks at one file, and notes what is wrong with it. */
@@ -73,8 +90,7 @@ async function examine(session: Session, item: Item, series: Series): Promise<vo
   const { sealed } = item;
   if (item.fault !== undefined) return;
   item.fault = await faultInFile(async () => {
-    const roots = rootsOf(item, series);
-    const { fault, root, isCompared } = await findingOf(session, item, { roots, series });
+    const { fault, root, isCompared } = await findingOf(session, item, series);
     item.root ??= root;
     item.isCompared = isCompared;
     return fault;
@@ -87,9 +103,11 @@ async function examine(session: Session, item: Item, series: Series): Promise<vo
 async function findingOf(
   session: Session,
   item: Item,
-  { roots, series: { items, quick } }: { roots: readonly string[]; series: Series },
+  series: Series,
 ): Promise<Finding> {
+  const { items, quick } = series;
   const { path, sealed } = item;
+  const roots = series.roots.get(item.seconds) ?? [];
   const open = (digest?: Item): Promise<Finding> =>
     usingArchive(session, path, async (reader) => {
       if (reader instanceof DigestReader) return await examineDigest(session, reader, { sealed, roots });
@@ -130,15 +148,6 @@ function digestsOf(generation: Pick<Told, "seconds" | "root">, items: readonly I
   return digests.filter(({ root }, i) => digests.findIndex((other) => other.root === root) === i);
 }
 
-/** What seals tell of the generations of a second: their own, and those at both ends of rdiffs. */
-function rootsOf({ seconds }: Pick<Told, "seconds">, { seals, items }: Series): string[] {
-  const all = [...seals, ...items.flatMap(({ sealed }) => sealed === undefined ? [] : [sealed.seal])];
-  const told = all.flatMap((seal) => [seal, ...seal.files.flatMap(({ from, to }) => [from ?? [], to ?? []])])
-    .flat().map(toldBy);
-  const roots = told.filter((one) => one.seconds === seconds).flatMap(({ root }) => root ?? []);
-  return [...new Set(roots)];
-}
-
 /** What can be restored of one series, and whether it is proved. */
 async function checkGenerations(session: Session, series: Series): Promise<CheckedGeneration[]> {
   const { items, seals, quick } = series;
@@ -175,7 +184,7 @@ interface Target {
 }
 
 function targetOf(generation: Told, series: Series): Target | undefined {
-  const root = rootsOf(generation, series).find((root) => root === generation.root);
+  const root = series.roots.get(generation.seconds)?.find((root) => root === generation.root);
   const digest = generation.root === null ? undefined : digestsOf(generation, series.items)[0]?.path;
   return root === undefined && digest === undefined ? undefined : { root, digest };
 }

@@ -38,7 +38,7 @@ export function lockName(finalPath: string): string {
   return hidden(finalPath, "lock");
 }
 
-/** The output whose lock file has the name `name` (one of long name: another with the same lock); undefined for other files. */
+/** What has the lock file `name` in the same folder: an output, or what stands for one of a long name; undefined for other files. */
 export function outputOfLock(name: string): string | undefined {
   return /^\.(.+)\.lock\.vmdkbkp$/s.exec(name)?.[1];
 }

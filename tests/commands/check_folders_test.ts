@@ -413,14 +413,16 @@ Deno.test("one file that cannot be read does not end the check of a folder", asy
   Deno.symlinkSync("nowhere", folder.file("x.dump"));
   Deno.symlinkSync("nowhere", folder.file("y.seal.json"));
   Deno.symlinkSync("z.rdiff.zst", folder.file("z.rdiff.zst"));
+  // A regular file of which the first byte cannot be read.
+  Deno.symlinkSync("/proc/self/mem", folder.file("w.dump"));
   const shell = ["-c", 'cp "$0/0.dump" "$0/$(printf "u\\377.dump")"', folder.path];
   assertEquals((await new Deno.Command("sh", { args: shell }).output()).code, 0);
   const { code, found, chains } = await folder.check("--junit", folder.file("junit.xml"));
   assertEquals([code, chains, found.skipped], [3, ["0.dump"], 1]);
   const unreadable = found.unreadable.map(({ path }: { path: string }) => basename(path));
-  assertEquals(unreadable, ["u\ufffd.dump", "x.dump", "y.seal.json", "z.rdiff.zst"]);
+  assertEquals(unreadable, ["u\ufffd.dump", "w.dump", "x.dump", "y.seal.json", "z.rdiff.zst"]);
   const xml = Deno.readTextFileSync(folder.file("junit.xml"));
-  assertStringIncludes(xml, '<testsuite name="files" tests="4" failures="4"');
+  assertStringIncludes(xml, '<testsuite name="files" tests="5" failures="5"');
 });
 
 Deno.test("the JUnit file names damaged files, and stands for a failure whatever happened", async () => {
