@@ -1,6 +1,6 @@
 /** `vmdkbkp check`: prove archives. */
 
-import { EXIT, FormatError, MismatchError, ReportedError, UsageError } from "../errors.ts";
+import { EXIT, FormatError, InterruptedError, MismatchError, ReportedError, UsageError } from "../errors.ts";
 import { checkFolders } from "./check_folders.ts";
 import { checkList } from "./check_list.ts";
 import { explain, type Explanation } from "./diagnosis.ts";
@@ -106,6 +106,15 @@ export async function run(options: Options, paths: string[]): Promise<number> {
           json: { command: "check", ok: false, error: fault, diagnosis: told.json },
         });
         throw new ReportedError(error);
+      }
+    } else if (!(error instanceof InterruptedError)) {
+      // What an earlier check found must not be taken for the result of this one.
+      const message = error instanceof Error ? error.message : String(error);
+      try {
+        await writeJunit([{ name: "archives", cases: [{ name: paths.join(" "), error: message }] }]);
+        session.commit();
+      } catch {
+        // The first error is the one to tell.
       }
     }
     throw error;

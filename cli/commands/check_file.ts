@@ -16,6 +16,15 @@ import type { Session } from "./session.ts";
 /** What is wrong with a file, in words; undefined if nothing is. */
 export type Fault = string | undefined;
 
+/** What a file turned out to be. */
+export interface Finding {
+  fault: Fault;
+  /** Of the blocks of its generation, if all of them were met and nothing was wrong. */
+  root: string | null;
+  /** Something told what the blocks must be. */
+  isCompared: boolean;
+}
+
 /** Whether a sealed file is still what it was, byte for byte. */
 export async function hashFault({ path, sealPath, file }: Sealed, run: RunOptions): Promise<Fault> {
   const { bytes, sha256 } = await hashFile(path, run);
@@ -37,36 +46,49 @@ export async function recordsFault(session: Session, reader: DumpReader, sealed?
 
 /** Whether a digest is whole, and is that of the generation that was sealed. */
 export async function digestFault(session: Session, digest: DigestReader, sealed?: Sealed): Promise<Fault> {
-  return await faultIn(async () => {
-    const root = await createSha256();
-    const counts = await walkDigest(session.core, { digest, root }, session.run);
-    const wanted = sealed?.generation.root;
-    if (wanted && root.hex() !== wanted) {
-      return `"${digest.path}" is not the digest of the blocks that "${sealed.sealPath}" was made of (another root)`;
-    }
-    return countFault(counts, sealed);
-  });
+  return (await examineDigest(session, digest, { sealed })).fault;
 }
 
-/** Whether the blocks of one dump or rdiff are those of the digest and of the seal. */
-export async function blocksFault(
+/** The same, and for one without an own root in its seal whether it is that of one of the generations with `roots`. */
+export async function examineDigest(
+  session: Session,
+  digest: DigestReader,
+  { sealed, roots = [] }: { sealed?: Sealed; roots?: readonly string[] },
+): Promise<Finding> {
+  return await findingFrom(async () => {
+    const hash = await createSha256();
+    const counts = await walkDigest(session.core, { digest, root: hash }, session.run);
+    const root = hash.hex();
+    const fault = rootFault(root, { sealed, roots });
+    const other = fault && `"${digest.path}" is the digest of other blocks: ${fault}`;
+    return { root, fault: other ?? countFault(counts, sealed) };
+  }, !!sealed?.generation.root || roots.length > 0);
+}
+
+/** Whether the blocks of one dump or rdiff are those of the digest, and those of a dump the ones that were sealed. */
+export async function examineBlocks(
   session: Session,
   reader: DumpReader,
-  { digest, sealed }: { digest?: DigestReader; sealed?: Sealed },
-): Promise<Fault> {
-  return await faultIn(async () => {
-    const root = await createSha256();
+  { digest, sealed, roots }: { digest?: DigestReader; sealed?: Sealed; roots: readonly string[] },
+): Promise<Finding> {
+  const { full } = reader.header;
+  const isCompared = digest !== undefined || (full && (!!sealed?.generation.root || roots.length > 0));
+  return await findingFrom(async () => {
+    const hash = full ? await createSha256() : undefined;
     const chain = new Chain([reader]);
-    const { badBlocks, badRuns } = await check(session.core, { chain, digest, root }, session.run);
+    const { badBlocks, badRuns } = await check(session.core, { chain, digest, root: hash }, session.run);
     if (badBlocks > 0) {
-      return `${badBlocks} blocks of "${reader.path}" do not have the MD5 recorded in "${digest!.path}", ` +
-        `block ${badRuns[0].start} is the first`;
+      const fault = badBlocks === 1
+        ? `block ${badRuns[0].start} of "${reader.path}" does not have the MD5 recorded in "${digest!.path}"`
+        : `${badBlocks} blocks of "${reader.path}" do not have the MD5 recorded in "${digest!.path}", ` +
+          `block ${badRuns[0].start} is the first`;
+      return { fault, root: null };
     }
-    const wanted = reader.header.full && sealed?.generation.root;
-    if (wanted && root.hex() !== wanted) {
-      return `the blocks of "${reader.path}" are not those that "${sealed.sealPath}" was made of (another root)`;
-    }
-  });
+    if (hash === undefined) return { fault: undefined, root: null };
+    const root = hash.hex();
+    const fault = rootFault(root, { sealed, roots });
+    return { root, fault: fault && `the blocks of "${reader.path}" are other ones: ${fault}` };
+  }, isCompared);
 }
 
 /** Opens one archive, and gives up all that it took when it was used. */
@@ -99,6 +121,33 @@ function countFault({ dataRecords, zeroRecords }: RecordCounts, sealed?: Sealed)
     `"${sealPath}" says ${file.dataRecords} and ${file.zeroRecords}`;
 }
 
+/** A root must be the one of the file's own seal, or else one of those that other seals tell of its second. */
+function rootFault(
+  root: string,
+  { sealed, roots }: { sealed?: Sealed; roots: readonly string[] },
+): Fault {
+  const wanted = sealed?.generation.root;
+  if (wanted) {
+    if (root === wanted) return undefined;
+    return `"${sealed.sealPath}" was made of blocks with the root ${wanted}, ${root} is found`;
+  }
+  if (roots.length === 0 || roots.includes(root)) return undefined;
+  return `seals tell the root ${roots.join(" or ")} of its generation, ${root} is found`;
+}
+
+async function findingFrom(
+  examine: () => Promise<{ fault: Fault; root: string | null }>,
+  isCompared: boolean,
+): Promise<Finding> {
+  let root: string | null = null;
+  const fault = await faultIn(async () => {
+    const { fault, root: seen } = await examine();
+    if (fault === undefined) root = seen;
+    return fault;
+  });
+  return { fault, root, isCompared };
+}
+
 /** Damage as a fault; what else goes wrong is no matter of the file. */
 export async function faultIn(examine: () => Promise<Fault>): Promise<Fault> {
   try {
@@ -107,4 +156,21 @@ export async function faultIn(examine: () => Promise<Fault>): Promise<Fault> {
     if (error instanceof FormatError || error instanceof MismatchError) return error.message;
     throw error;
   }
+}
+
+/** The same where one bad file must not keep the others from being checked: what the system refuses is a fault, too. */
+export async function faultInFile(examine: () => Promise<Fault>): Promise<Fault> {
+  try {
+    return await faultIn(examine);
+  } catch (error) {
+    if (isRefusal(error)) return error.message;
+    throw error;
+  }
+}
+
+/** Whether the system refused a file or could not read it; what it is short of is no matter of the file. */
+function isRefusal(error: unknown): error is Error {
+  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
+  if (typeof code !== "string") return cause !== undefined && isRefusal(cause) && error instanceof Error;
+  return /^E[A-Z0-9]+$/.test(code) && !["EMFILE", "ENFILE", "ENOMEM", "EINTR", "ENOSPC"].includes(code);
 }

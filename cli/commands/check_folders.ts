@@ -1,64 +1,42 @@
 /** Checks all archives of folders: which generations are there, and which of them can be restored. */
 
-import { basename } from "@std/path/posix/basename";
-import { join } from "@std/path/posix/join";
-import { type DumpHeader, formatSeriesId, type Generation } from "../archive/header.ts";
-import { type Role, type Seal, SEAL_SUFFIX } from "../archive/seal.ts";
+import type { Role, Seal } from "../archive/seal.ts";
 import { createSha256 } from "../archive/sha256.ts";
-import { comparableSeconds, formatTimeStamp, parseTimeStamp } from "../archive/time_stamp.ts";
-import { FormatError, MismatchError } from "../errors.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import { check } from "../pipeline/check.ts";
-import { generationsOf, type KnownGeneration } from "../pipeline/generations.ts";
+import {
+  generationsOf,
+  isSame,
+  type KnownGeneration,
+  type Prove,
+  type Told,
+} from "../pipeline/generations.ts";
 import type { Verdict } from "./check.ts";
 import {
-  blocksFault,
   containerFault,
-  digestFault,
+  examineBlocks,
+  examineDigest,
   type Fault,
-  faultIn,
+  faultInFile,
+  type Finding,
   hashFault,
   isPlain,
   recordsFault,
   usingArchive,
 } from "./check_file.ts";
 import { explain, type Explanation } from "./diagnosis.ts";
-import { readSeal, type Sealed } from "./seals.ts";
+import { type Inventory, type Item, takeInventory, toldBy } from "./folder_inventory.ts";
+import { type CheckedGeneration, reportFiles, reportSeries } from "./folder_report.ts";
 import type { Session } from "./session.ts";
-import { blocksText } from "./summary.ts";
 
-/** An archive of a folder, and what is known of it. */
-interface Item {
-  path: string;
-  role: Role;
-  /** 32 hexadecimal digits. */
-  series: string;
-  time: string;
-  seconds: number;
-  /** If the file can be read so far. */
-  header?: Generation & Partial<DumpHeader>;
-  sealed?: Sealed;
-  fault?: string;
-  /** Where in the file. */
-  explanation?: Explanation;
+/** All that the folders hold of one series. */
+interface Series {
+  items: readonly Item[];
+  seals: readonly Seal[];
+  /** What seals tell of the generations of a second: their own roots, and those at both ends of rdiffs. */
+  roots: ReadonlyMap<number, readonly string[]>;
+  quick: boolean;
 }
-
-/** All that lies in the folders. */
-interface Inventory {
-  items: Item[];
-  seals: { path: string; seal: Seal }[];
-  /** Files that should be archives or seals, and cannot be told to be of any series. */
-  unreadable: { path: string; fault: string }[];
-}
-
-/** A generation and how far it is proved. */
-interface CheckedGeneration extends KnownGeneration {
-  /** Nothing tells what its blocks must be. */
-  unproved: boolean;
-}
-
-/** Names that archives have, if nothing else tells what they are. */
-const ARCHIVE_NAME = /\.(dump|rdiff|digest)(\.(gz|zst))?$/;
 
 /** Checks every archive and reports every generation. */
 export async function checkFolders(
@@ -66,212 +44,177 @@ export async function checkFolders(
   folders: readonly string[],
   { quick }: { quick: boolean },
 ): Promise<Verdict> {
-  const { items, seals, unreadable } = await takeInventory(session, folders);
-  for (const item of byRole(items, "digest")) await examine(session, item, { items, quick });
-  for (const item of items) if (item.role !== "digest") await examine(session, item, { items, quick });
-  const verdict: Verdict = { ok: unreadable.length === 0, text: [], json: {}, suites: [] };
+  const inventory = await takeInventory(session, folders);
+  const verdict: Verdict = { ok: true, text: [], json: {}, suites: [] };
   const reports = [];
-  for (
-    const series of new Set([
-      ...items.map((item) => item.series),
-      ...seals.map(({ seal }) => seal.series),
-    ])
-  ) {
-    const own = items.filter((item) => item.series === series);
-    const ownSeals = seals.filter(({ seal }) => seal.series === series);
-    const generations = await checkGenerations(session, { items: own, seals: ownSeals, quick });
-    if (!quick) await explainFaults(session, own);
-    reports.push(reportOf(verdict, { series, items: own, seals: ownSeals, generations }));
+  for (const [name, series] of seriesOf(inventory, { quick })) {
+    const { items, seals } = series;
+    for (const item of byRole(items, "digest")) await examine(session, item, series);
+    for (const item of items) if (item.role !== "digest") await examine(session, item, series);
+    const generations = await checkGenerations(session, series);
+    const explanations = quick ? new Map() : await explainFaults(session, items);
+    reports.push(reportSeries(verdict, { name, items, seals, generations, explanations }));
   }
-  for (const { path, fault } of unreadable) verdict.text.push(`Not readable: ${path}: ${fault}`);
-  if (reports.length === 0) {
-    // Nothing is no good backup.
-    verdict.ok = false;
-    verdict.text.push(`No archives in ${folders.join(", ")}`);
-  }
-  verdict.json = { folders, series: reports, unreadable };
+  const { unreadable, skippedCount } = inventory;
+  reportFiles(verdict, { folders, inventory });
+  verdict.json = { folders, series: reports, unreadable, skipped: skippedCount };
   return verdict;
 }
 
-/** Reads the headers of all files, and the seals. */
-async function takeInventory(session: Session, folders: readonly string[]): Promise<Inventory> {
-  const inventory: Inventory = { items: [], seals: [], unreadable: [] };
-  const paths = folders.flatMap((folder) =>
-    [...Deno.readDirSync(folder)].filter(({ name, isDirectory }) => !isDirectory && !name.startsWith("."))
-      .map(({ name }) => join(folder, name)).sort()
+function seriesOf({ items, seals }: Inventory, { quick }: { quick: boolean }): [string, Series][] {
+  const names = [...items.map(({ series }) => series), ...seals.map(({ seal }) => seal.series)];
+  return [...new Set(names)].map((name) => {
+    const own = seals.map(({ seal }) => seal).filter(({ series }) => series === name);
+    return [name, {
+      items: items.filter(({ series }) => series === name),
+      seals: own,
+      roots: rootsBySecond(own),
+      quick,
+    }];
+  });
+}
+
+function rootsBySecond(seals: readonly Seal[]): Map<number, string[]> {
+  const ends = seals.flatMap(({ files }) => files.flatMap(({ from, to }) => [from ?? [], to ?? []])).flat();
+  const told = [...seals, ...ends].map(toldBy);
+  return new Map(
+    [...Map.groupBy(told, ({ seconds }) => seconds)].map(([seconds, all]) => [
+      seconds,
+      [...new Set(all.flatMap(({ root }) => root ?? []))],
+    ]),
   );
-  for (const path of paths.filter((path) => path.endsWith(SEAL_SUFFIX))) {
-    try {
-      inventory.seals.push({ path, seal: await readSeal(path) });
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      inventory.unreadable.push({ path, fault: error.message });
-    }
-  }
-  for (const path of paths) {
-    if (path.endsWith(SEAL_SUFFIX) || !Deno.statSync(path).isFile) continue;
-    const item = await identify(session, path);
-    if (item === undefined) continue;
-    if ("series" in item) inventory.items.push(item);
-    else inventory.unreadable.push(item);
-  }
-  return inventory;
-}
-
-/** What an archive is; undefined for a file that is none. */
-async function identify(
-  session: Session,
-  path: string,
-): Promise<Item | { path: string; fault: string } | undefined> {
-  const sealed = await session.sealOf(path);
-  try {
-    return await usingArchive(session, path, async (reader) => {
-      const { header } = reader;
-      const role = reader instanceof DigestReader ? "digest" : reader.header.full ? "dump" : "rdiff";
-      return {
-        path,
-        role,
-        series: formatSeriesId(header.seriesId),
-        time: formatTimeStamp(header.time),
-        seconds: comparableSeconds(header.time),
-        header,
-        sealed,
-        fault: await faultIn(async () => void await session.sealed(reader)),
-      };
-    });
-  } catch (error) {
-    if (!(error instanceof FormatError || error instanceof MismatchError)) throw error;
-    const fault = error.message;
-    if (sealed === undefined) return ARCHIVE_NAME.test(path) ? { path, fault } : undefined;
-    const { seal, file } = sealed;
-    const time = (file.to ?? seal).time;
-    return { path, role: file.role, series: seal.series, time, seconds: secondsOf(time), sealed, fault };
-  }
-}
-
-function secondsOf(time: string): number {
-  return comparableSeconds(parseTimeStamp(time));
 }
 
 /** Looks at one file, and notes what is wrong with it. */
-async function examine(
+async function examine(session: Session, item: Item, series: Series): Promise<void> {
+  const { sealed } = item;
+  if (item.fault !== undefined) return;
+  item.fault = await faultInFile(async () => {
+    const { fault, root, isCompared } = await findingOf(session, item, series);
+    item.root ??= root;
+    item.isCompared = isCompared;
+    return fault;
+  });
+  if (item.fault === undefined && sealed !== undefined && (!series.quick || item.role === "digest")) {
+    item.fault = await faultInFile(() => hashFault(sealed, session.run));
+  }
+}
+
+async function findingOf(
   session: Session,
   item: Item,
-  { items, quick }: { items: readonly Item[]; quick: boolean },
-): Promise<void> {
+  series: Series,
+): Promise<Finding> {
+  const { items, quick } = series;
   const { path, sealed } = item;
-  if (item.fault !== undefined) return;
-  item.fault = await faultIn(() =>
+  const roots = series.roots.get(item.seconds) ?? [];
+  const open = (digest?: Item): Promise<Finding> =>
     usingArchive(session, path, async (reader) => {
-      if (reader instanceof DigestReader) return await digestFault(session, reader, sealed);
+      if (reader instanceof DigestReader) return await examineDigest(session, reader, { sealed, roots });
       if (quick) {
-        return isPlain(path) ? await recordsFault(session, reader, sealed) : await containerFault(path);
+        const fault = isPlain(path)
+          ? await recordsFault(session, reader, sealed)
+          : await containerFault(path);
+        return { fault, root: null, isCompared: false };
       }
-      const digest = byRole(items, "digest").find((other) =>
-        other.fault === undefined && isSameGeneration(item, other)
+      if (digest === undefined) return await examineBlocks(session, reader, { sealed, roots });
+      return await usingArchive(
+        session,
+        digest.path,
+        async (other) =>
+          await examineBlocks(session, reader, { digest: other as DigestReader, sealed, roots }),
       );
-      if (digest === undefined) return await blocksFault(session, reader, { sealed });
-      return await usingArchive(session, digest.path, async (other) => {
-        return await blocksFault(session, reader, { digest: other as DigestReader, sealed });
-      });
-    })
-  );
-  if (item.fault === undefined && sealed !== undefined && (!quick || item.role === "digest")) {
-    item.fault = await hashFault(sealed, session.run);
+    });
+  const [first, ...others] = quick || item.role === "digest" ? [] : digestsOf(item, items);
+  let finding = await open(first);
+  // Of another generation of the same second, perhaps.
+  for (const digest of others) {
+    if (finding.fault === undefined) break;
+    const other = await open(digest);
+    if (other.fault === undefined) finding = other;
   }
+  return finding;
 }
 
 function byRole(items: readonly Item[], role: Role): Item[] {
   return items.filter((item) => item.role === role);
 }
 
-function isSameGeneration(a: Item, b: Item): boolean {
-  return a.series === b.series && a.seconds === b.seconds;
+/** Intact digests that may be those of a generation, one for each root. */
+function digestsOf(generation: Pick<Told, "seconds" | "root">, items: readonly Item[]): Item[] {
+  const digests = byRole(items, "digest").filter((digest) =>
+    digest.fault === undefined && isSame(digest, generation)
+  );
+  return digests.filter(({ root }, i) => digests.findIndex((other) => other.root === root) === i);
 }
 
 /** What can be restored of one series, and whether it is proved. */
-async function checkGenerations(
-  session: Session,
-  { items, seals, quick }: { items: readonly Item[]; seals: Inventory["seals"]; quick: boolean },
-): Promise<CheckedGeneration[]> {
-  const archives = items.filter(({ role }) => role !== "digest").map((
-    { path, role, time, seconds, sealed, fault },
-  ) => ({
-    path,
-    time,
-    seconds,
-    full: role === "dump",
-    from: sealed?.file.from?.time,
-    fault,
-  }));
-  const others = [
-    ...byRole(items, "digest"),
-    ...seals.map(({ seal: { time } }) => ({ time, seconds: secondsOf(time) })),
-  ];
-  const checked: CheckedGeneration[] = [];
-  for (const generation of generationsOf(archives, others)) {
-    const { chain, doubtfulChain, time } = generation;
-    const files = items.filter(({ path }) => (chain ?? doubtfulChain ?? []).includes(path));
-    const isSealed = files.every(({ sealed }) => sealed !== undefined);
-    const digest = byRole(items, "digest").find((item) => item.time === time && item.fault === undefined)
-      ?.path;
-    const root = rootOf(time, { items, seals });
-    const isProvable = digest !== undefined || root !== undefined;
-    const given = { ...generation, unproved: chain !== undefined && !isSealed && !isProvable };
-    checked.push(given);
-    if (quick || !isProvable) continue;
-    if (chain !== undefined && chain.length > 1 && !isSealed) {
-      // Files with seals are known to be whole and to belong together; of others only their blocks can tell.
-      const fault = await chainFault(session, chain, { digest, root });
-      if (fault !== undefined) Object.assign(given, { chain: undefined, reasons: [fault] });
-    } else if (
-      doubtfulChain !== undefined && await chainFault(session, doubtfulChain, { digest, root }) === undefined
-    ) {
-      // The bad blocks are such that an older archive replaces.
-      given.chain = doubtfulChain;
-    }
-  }
-  return checked;
+async function checkGenerations(session: Session, series: Series): Promise<CheckedGeneration[]> {
+  const { items, seals, quick } = series;
+  const archives = items.filter(({ role }) => role !== "digest").map((item) => {
+    const from = item.sealed?.file.from;
+    return { ...item, full: item.role === "dump", from: from ? toldBy(from) : undefined };
+  });
+  const others = [...byRole(items, "digest"), ...seals.map(toldBy)];
+  const byPath = new Map(items.map((item) => [item.path, item]));
+  const filesOf = (chain: readonly string[]) => chain.map((path) => byPath.get(path)!);
+  const isSealed = (chain: readonly string[]) => filesOf(chain).every(({ sealed }) => sealed !== undefined);
+  const prove: Prove = async (generation, { chain, isAssumed, reasons }) => {
+    if (quick) return { proved: false };
+    const isWhole = reasons.length === 0;
+    // Files with seals are known to be whole and to belong together; of others only their blocks can tell.
+    if (isWhole && !isAssumed && isSealed(chain)) return { proved: true };
+    const target = targetOf(generation, series);
+    if (target === undefined) return { proved: false };
+    if (isWhole && chain.length === 1 && filesOf(chain)[0].isCompared) return { proved: true };
+    const fault = await chainFault(session, chain, target);
+    return { proved: fault === undefined, fault };
+  };
+  const looksGood = ({ chain, isAssumed, ...generation }: KnownGeneration) =>
+    chain !== undefined &&
+    (isSealed(chain) && !isAssumed || targetOf(generation, series) !== undefined);
+  const known = await generationsOf(archives, { others, prove });
+  return known.map((generation) => ({ ...generation, looksGood: quick && looksGood(generation) }));
 }
 
-/** The root of a generation, if a seal tells it: its own, or that of an rdiff that leads to it. */
-function rootOf(
-  time: string,
-  { items, seals }: { items: readonly Item[]; seals: Inventory["seals"] },
-): string | undefined {
-  const sealed = [
-    ...seals.map(({ seal }) => seal),
-    ...items.flatMap(({ sealed }) => sealed ? [sealed.generation] : []),
-  ];
-  return sealed.find((generation) => generation.time === time && generation.root !== null)?.root ?? undefined;
+/** What the blocks of a generation can be compared with. */
+interface Target {
+  digest?: string;
+  root?: string;
+}
+
+function targetOf(generation: Told, series: Series): Target | undefined {
+  const root = series.roots.get(generation.seconds)?.find((root) => root === generation.root);
+  const digest = generation.root === null ? undefined : digestsOf(generation, series.items)[0]?.path;
+  return root === undefined && digest === undefined ? undefined : { root, digest };
 }
 
 /** Whether the blocks that a list of archives leads to are those of a generation. */
 async function chainFault(
   session: Session,
   paths: readonly string[],
-  { digest, root }: { digest?: string; root?: string },
+  { digest, root }: Target,
 ): Promise<Fault> {
   const { core } = session;
   const memory = core.mark();
-  const open = [];
+  const open: Disposable[] = [];
   try {
-    const source = digest === undefined ? undefined : await session.source(digest);
-    if (source !== undefined) open.push(source);
-    const reader = source && await DigestReader.open(core, source);
-    const chain = await session.chain(paths);
-    open.push(...chain.readers.map(({ source }) => source));
-    const sha256 = await createSha256();
-    const { badBlocks, badRuns } = await check(core, { chain, digest: reader, root: sha256 }, session.run);
-    if (badBlocks > 0) {
-      return `${badBlocks} blocks are not those of "${digest}", block ${badRuns[0].start} is the first`;
-    }
-    if (root !== undefined && sha256.hex() !== root) {
-      return "the blocks are not those that were sealed (another root)";
-    }
-  } catch (error) {
-    if (error instanceof FormatError || error instanceof MismatchError) return error.message;
-    throw error;
+    return await faultInFile(async () => {
+      const source = digest === undefined ? undefined : await session.source(digest);
+      if (source !== undefined) open.push(source);
+      const reader = source && await DigestReader.open(core, source);
+      const chain = await session.chain(paths);
+      open.push(...chain.readers.map(({ source }) => source));
+      const sha256 = await createSha256();
+      const { badBlocks, badRuns } = await check(core, { chain, digest: reader, root: sha256 }, session.run);
+      if (badBlocks === 1) return `block ${badRuns[0].start} is not that of "${digest}"`;
+      if (badBlocks > 1) {
+        return `${badBlocks} blocks are not those of "${digest}", block ${badRuns[0].start} is the first`;
+      }
+      if (root !== undefined && sha256.hex() !== root) {
+        return "the blocks are not those that were sealed (another root)";
+      }
+    });
   } finally {
     for (const source of open) session.close(source);
     core.release(memory);
@@ -279,63 +222,18 @@ async function chainFault(
 }
 
 /** Looks a second time at archives that are wrong. */
-async function explainFaults(session: Session, items: readonly Item[]): Promise<void> {
+async function explainFaults(session: Session, items: readonly Item[]): Promise<Map<string, Explanation>> {
+  const explanations = new Map<string, Explanation>();
   for (const item of items) {
     if (item.fault === undefined || item.role === "digest") continue;
-    const digest = byRole(items, "digest").find((other) =>
-      other.fault === undefined && isSameGeneration(item, other)
-    );
+    const [digest] = digestsOf(item, items);
     if (digest === undefined) continue;
-    item.explanation = await explain(session, { archives: [item.path], digestin: digest.path });
+    // Who cannot be read at all has no more to tell.
+    await faultInFile(async () => {
+      const explanation = await explain(session, { archives: [item.path], digestin: digest.path });
+      if (explanation !== undefined) explanations.set(item.path, explanation);
+      return undefined;
+    });
   }
-}
-
-/** Adds a series to the verdict; returns it for programs. */
-function reportOf(
-  verdict: Verdict,
-  { series, items, seals, generations }: {
-    series: string;
-    items: readonly Item[];
-    seals: Inventory["seals"];
-    generations: readonly CheckedGeneration[];
-  },
-): Record<string, unknown> {
-  const size = items.find(({ header }) => header !== undefined)?.header ?? seals[0]?.seal;
-  const damaged = items.filter(({ fault }) => fault !== undefined);
-  const lost = generations.filter(({ chain }) => chain === undefined);
-  verdict.ok &&= damaged.length === 0 && lost.length === 0;
-  const faults = damaged.map(({ path, fault }) => `${path}: ${fault}`);
-  verdict.text.push(
-    `Series ${series}${size === undefined ? "" : ` (${blocksText(size.blockCount, size.blockBytes)})`}: ` +
-      `${generations.length} generations, ${generations.length - lost.length} can be restored`,
-    ...generations.map(lineOf),
-    ...damaged.flatMap(({ path, fault, explanation }) => [
-      `  wrong: ${path}: ${fault}`,
-      ...(explanation?.text ?? []).map((line) => `    ${line}`),
-    ]),
-  );
-  verdict.suites.push({
-    name: series,
-    cases: generations.map(({ time, chain, reasons, unproved }) => ({
-      name: time,
-      ...(chain === undefined ? { failure: `it cannot be restored: ${reasons.join("; ")}` } : {}),
-      ...(unproved ? { skipped: "neither a digest nor a seal proves it" } : {}),
-    })),
-    output: faults.join("\n"),
-  });
-  return {
-    series,
-    generations: generations.map(({ time, chain, reasons, unproved }) => ({
-      time,
-      restorable: chain !== undefined,
-      ...(chain === undefined ? { reasons } : { archives: chain, proved: !unproved }),
-    })),
-    faults: damaged.map(({ path, fault, explanation }) => ({ path, fault, diagnosis: explanation?.json })),
-    unsealed: items.filter(({ sealed }) => sealed === undefined).map(({ path }) => path),
-  };
-}
-
-function lineOf({ time, chain, reasons, unproved }: CheckedGeneration): string {
-  if (chain === undefined) return `  ${time}  LOST: ${reasons.join("; ")}`;
-  return `  ${time}  ${unproved ? "not proved" : "good"}: ${chain.map((path) => basename(path)).join(" ")}`;
+  return explanations;
 }

@@ -5,6 +5,8 @@ export interface TestCase {
   name: string;
   /** Why it failed. */
   failure?: string;
+  /** Why it could not be ended. */
+  error?: string;
   /** Why it could not be tested. */
   skipped?: string;
 }
@@ -13,8 +15,6 @@ export interface TestCase {
 export interface TestSuite {
   name: string;
   cases: readonly TestCase[];
-  /** More to know, for people. */
-  output?: string;
 }
 
 /** Whether a file that begins so was written here. */
@@ -28,16 +28,16 @@ export function junitXml(suites: readonly TestSuite[], { seconds }: { seconds: n
   const counts = countsOf(all);
   const lines = ['<?xml version="1.0" encoding="UTF-8"?>'];
   lines.push(`<testsuites name="vmdkbkp check"${counts} time="${seconds.toFixed(3)}">`);
-  for (const { name, cases, output } of suites) {
+  for (const { name, cases } of suites) {
     lines.push(`  <testsuite name="${escape(name)}"${countsOf(cases)}>`);
-    for (const { name: caseName, failure, skipped } of cases) {
+    for (const { name: caseName, failure, error, skipped } of cases) {
       const open = `    <testcase classname="${escape(name)}" name="${escape(caseName)}"`;
       if (failure !== undefined) lines.push(`${open}><failure message="${escape(failure)}"/></testcase>`);
+      else if (error !== undefined) lines.push(`${open}><error message="${escape(error)}"/></testcase>`);
       else if (skipped !== undefined) {
         lines.push(`${open}><skipped message="${escape(skipped)}"/></testcase>`);
       } else lines.push(`${open}/>`);
     }
-    if (output) lines.push(`    <system-out>${escape(output)}</system-out>`);
     lines.push("  </testsuite>");
   }
   lines.push("</testsuites>", "");
@@ -45,10 +45,10 @@ export function junitXml(suites: readonly TestSuite[], { seconds }: { seconds: n
 }
 
 function countsOf(cases: readonly TestCase[]): string {
-  const failures = cases.filter(({ failure }) => failure !== undefined).length;
-  const skipped =
-    cases.filter(({ failure, skipped }) => failure === undefined && skipped !== undefined).length;
-  return ` tests="${cases.length}" failures="${failures}" errors="0" skipped="${skipped}"`;
+  const count = (what: "failure" | "error" | "skipped") =>
+    cases.filter((one) => what === (["failure", "error", "skipped"] as const).find((key) => one[key])).length;
+  return ` tests="${cases.length}" failures="${count("failure")}" errors="${count("error")}" ` +
+    `skipped="${count("skipped")}"`;
 }
 
 const ENTITIES: Record<string, string> = {

@@ -38,6 +38,11 @@ export function lockName(finalPath: string): string {
   return hidden(finalPath, "lock");
 }
 
+/** What has the lock file `name` in the same folder: an output, or what stands for one of a long name; undefined for other files. */
+export function outputOfLock(name: string): string | undefined {
+  return /^\.(.+)\.lock\.vmdkbkp$/s.exec(name)?.[1];
+}
+
 /** What lies beside `finalPath`: temporary files, the newest first, files aside, and journals. Links and folders are none. */
 export function leftoversOf(finalPath: string): { temporary: string[]; aside: string[]; journals: string[] } {
   const folder = dirname(finalPath);

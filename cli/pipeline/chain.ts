@@ -13,6 +13,9 @@ export interface Named {
   readonly header: Generation & { capacityBytes?: number; full?: boolean };
 }
 
+/** Archives that are read at a time: each takes a file descriptor and memory. */
+export const MAX_CHAIN = 800;
+
 /** Archives that belong together. */
 export class Chain {
   readonly readers: readonly DumpReader[];

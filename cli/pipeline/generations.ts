@@ -6,95 +6,222 @@
  *     gen. 5          gen. 4          gen. 3          gen. 2
  *
  * A generation can be restored if an intact dump of it is there, or an intact rdiff that leads to it from a generation that
- * can be restored. Nothing is read here: it is all said of the files already.
+ * can be restored. Nothing is read here: what the files are is said already, and whoever can read them is asked for a proof.
+ *
+ * Two generations of one second are told apart by their roots. A root that is not known is that of any generation of its
+ * second.
  */
 
-/** A dump or an rdiff, as its header and its seal tell. */
-export interface KnownArchive {
-  path: string;
-  /** The generation that it leads to. */
+import { MAX_CHAIN } from "./chain.ts";
+
+/** Something that tells of a generation. */
+export interface Told {
   time: string;
   /** That time, to be compared. */
   seconds: number;
+  /** Of all blocks; `null` if it is not known. */
+  root: string | null;
+}
+
+/** A dump or an rdiff, as its header and its seal tell, with the generation that it leads to. */
+export interface KnownArchive extends Told {
+  path: string;
   /** A dump. */
   full: boolean;
-  /** Of an rdiff: the time of the generation that it begins at, if a seal tells it. */
-  from?: string;
-  /** What is wrong with the file; an archive with a fault leads nowhere. */
+  /** Of an rdiff: the generation that it begins at, if a seal tells it. */
+  from?: Told;
+  /** What is wrong with the file; by an archive with a fault only a proof leads anywhere. */
   fault?: string;
 }
 
-/** A generation, and how it is brought back. */
-export interface KnownGeneration {
-  time: string;
-  seconds: number;
-  /** Archives to restore it from, newest first; undefined if there is no way. */
-  chain?: string[];
-  /** Where there is none: the same with archives that have faults, which may do no harm to this generation. */
-  doubtfulChain?: string[];
-  /** Why there is none: archives with faults, or what is missing. */
-  reasons: string[];
+/** Archives that may bring a generation back. */
+export interface Way {
+  /** Newest first. */
+  chain: string[];
+  /** Not every rdiff is known to begin where the archive in front of it leads to. */
+  isAssumed: boolean;
+  /** Why it should bring nothing back; empty if nothing is known to be wrong. */
+  reasons: readonly string[];
 }
 
-/** A way to a generation. */
-interface Way {
-  chain: string[];
-  /** Why it is none; empty if it is one. */
-  reasons: string[];
+/** A generation, and how it is brought back. */
+export interface KnownGeneration extends Told {
+  /** What brings it back; undefined if nothing does. */
+  chain?: string[];
+  /** Of `chain`, as in {@linkcode Way}. */
+  isAssumed: boolean;
+  /** `chain` was proved. */
+  proved: boolean;
+  /** Why there is no chain: archives with faults, or what is missing. */
+  reasons: readonly string[];
+}
+
+/** Whether a way brings a generation back; neither `proved` nor a `fault` where nothing can tell. */
+export type Prove = (generation: Told, way: Way) => Promise<{ proved: boolean; fault?: string }>;
+
+/** Ways to one generation that are kept, and newer generations that an rdiff without a seal is tried from. */
+const MAX_WAYS = 16;
+
+/** A way while it is looked for: ways to older generations share the archives in front. */
+interface Path extends Omit<Way, "chain"> {
+  last: string;
+  front?: Path;
+  length: number;
+  /** Generations that rdiffs without seals pass over. */
+  skips: number;
+}
+
+/** A generation to which the ways are known. */
+interface Reached {
+  generation: Told;
+  paths: readonly Path[];
 }
 
 /**
  * @param archives of one series
- * @param others times of generations of the series of which something else tells: digests, seals
+ * @param others of the series: digests, seals
+ * @param prove asked for each way, the likeliest first, until one is proved
  * @returns all generations, the newest first
  */
-export function generationsOf(
+export async function generationsOf(
   archives: readonly KnownArchive[],
-  others: readonly { time: string; seconds: number }[] = [],
-): KnownGeneration[] {
-  const ways = new Map<string, Way | string>();
-  const times = new Map([...archives, ...others].map(({ time, seconds }) => [time, seconds]));
-  const sorted = [...times].sort(([timeA, a], [timeB, b]) => b - a || (timeA < timeB ? 1 : -1));
+  { others = [], prove = () => Promise.resolve({ proved: false }) }: {
+    others?: readonly Told[];
+    prove?: Prove;
+  } = {},
+): Promise<KnownGeneration[]> {
+  const generations = distinct(archives, others);
+  const seconds = [...new Set(generations.map(({ seconds }) => seconds))];
+  const reached: Reached[] = [];
+  const known: KnownGeneration[] = [];
   // The newest first: what an rdiff begins at is decided before it.
-  for (const [i, [time]] of sorted.entries()) {
-    const found: (Way | string)[] = [];
-    for (const archive of archives) {
-      if (archive.time === time) found.push(wayBy(archive, ways, sorted[i - 1]?.[0]));
+  for (const generation of generations) {
+    const isAmbiguous = ({ seconds, root }: Told) =>
+      root === null && generations.filter((other) => other.seconds === seconds).length > 1;
+    const finder = { generation, reached, seconds, isAmbiguous };
+    const found = archives.filter((archive) => isSame(archive, generation)).map((archive) =>
+      pathsBy(archive, finder)
+    );
+    const missing = found.filter((paths) => typeof paths === "string");
+    const likeliest = likeliestOf(found.filter((paths) => typeof paths !== "string").flat());
+    const { paths, proved } = await proveOne(generation, likeliest, prove);
+    reached.push({ generation, paths });
+    const [path] = proved ? paths : paths.filter(({ reasons, skips }) => reasons.length === 0 && skips === 0);
+    if (path !== undefined) {
+      known.push({ ...generation, chain: chainOf(path), isAssumed: path.isAssumed, proved, reasons: [] });
+    } else known.push({ ...generation, isAssumed: false, proved: false, reasons: whyLost(paths, missing) });
+  }
+  return known;
+}
+
+/** Whether two may tell of one generation. */
+export function isSame(a: Pick<Told, "seconds" | "root">, b: Pick<Told, "seconds" | "root">): boolean {
+  return a.seconds === b.seconds && (a.root === null || b.root === null || a.root === b.root);
+}
+
+/** The generations, the newest first; of those of one second the ones with a dump first, since rdiffs may begin there. */
+function distinct(archives: readonly KnownArchive[], others: readonly Told[]): Told[] {
+  const generations: Told[] = [];
+  for (const [seconds, told] of Map.groupBy([...archives, ...others], ({ seconds }) => seconds)) {
+    const withRoot = told.filter(({ root }) => root !== null);
+    for (const root of new Set((withRoot.length > 0 ? withRoot : told).map(({ root }) => root))) {
+      const { time } = told.find((one) => one.root === root)!;
+      generations.push({ time, seconds, root });
     }
-    ways.set(time, bestOf(found));
   }
-  return sorted.map(([time, seconds]) => {
-    const way = ways.get(time)!;
-    if (typeof way === "string") return { time, seconds, reasons: [way] };
-    const { chain, reasons } = way;
-    return reasons.length === 0
-      ? { time, seconds, chain, reasons }
-      : { time, seconds, doubtfulChain: chain, reasons };
-  });
+  const hasDump = (generation: Told) =>
+    archives.some(({ full, seconds, root }) =>
+      full && seconds === generation.seconds && root === generation.root
+    );
+  return generations.sort((a, b) => b.seconds - a.seconds || Number(hasDump(b)) - Number(hasDump(a)));
 }
 
-/** The shortest way without a fault, or else the one with the fewest. */
-function bestOf(found: readonly (Way | string)[]): Way | string {
-  const ways = found.filter((way) => typeof way !== "string");
-  ways.sort((a, b) => a.reasons.length - b.reasons.length || a.chain.length - b.chain.length);
-  return ways[0] ?? found[0] ?? "no dump and no rdiff leads to it";
+/** The ways that end with an archive, for each generation that it may begin at; or why there is none at all. */
+function pathsBy(
+  archive: KnownArchive,
+  { generation, reached, seconds, isAmbiguous }: {
+    generation: Told;
+    reached: readonly Reached[];
+    seconds: readonly number[];
+    isAmbiguous: (told: Told) => boolean;
+  },
+): Path[][] | string {
+  const { path: last, full, from, fault } = archive;
+  const reasons = fault === undefined ? [] : [`"${last}" is damaged`];
+  const isUnclear = isAmbiguous(archive);
+  if (full) return [[{ last, length: 1, skips: 0, isAssumed: isUnclear, reasons }]];
+  // Without a seal, an rdiff is taken to begin at the generation that follows, or else at one further on. One of the same
+  // second comes last: the original gave a dump the time of its parent when both were made within one second.
+  const newer = reached.filter((one) => one.generation.seconds !== generation.seconds).toReversed();
+  const twins = reached.filter((one) => one.generation.seconds === generation.seconds);
+  const begins = from === undefined
+    ? [...newer.slice(0, MAX_WAYS), ...twins]
+    : reached.filter((one) => isSame(one.generation, from));
+  if (begins.length === 0) {
+    return from === undefined
+      ? `"${last}" leads to it, but no newer generation is there`
+      : `"${last}" leads to it from the generation of ${from.time}, of which nothing is there`;
+  }
+  const isAssumed = isUnclear || from === undefined || isAmbiguous(from);
+  const passed = (begin: Told) =>
+    from === undefined
+      ? Math.max(0, seconds.indexOf(generation.seconds) - seconds.indexOf(begin.seconds) - 1)
+      : 0;
+  const ways = begins.map(({ generation: begin, paths }) =>
+    paths.map((front) => ({
+      last,
+      front,
+      length: front.length + 1,
+      skips: front.skips + passed(begin),
+      isAssumed: isAssumed || front.isAssumed,
+      reasons: [...front.reasons, ...reasons],
+    }))
+  );
+  return ways.some((paths) => paths.length > 0)
+    ? ways
+    : `"${last}" leads to it from the generation of ${begins[0].generation.time}, to which nothing leads`;
 }
 
-/** The way that ends with this archive, or why there is none at all. */
-function wayBy(
-  { path, full, from, fault }: KnownArchive,
-  ways: ReadonlyMap<string, Way | string>,
-  newer: string | undefined,
-): Way | string {
-  const reasons = fault === undefined ? [] : [`"${path}" is damaged`];
-  if (full) return { chain: [path], reasons };
-  // Without a seal, an rdiff is taken to begin at the generation that follows.
-  const begin = from ?? newer;
-  if (begin === undefined) return `"${path}" leads to it, but no newer generation is there`;
-  const way = ways.get(begin);
-  if (way === undefined) {
-    return `"${path}" leads to it from the generation of ${begin}, of which nothing is there`;
+/** Of lists of ways, each with the likeliest first, the likeliest of all: those without faults, and some of every list. */
+function likeliestOf(lists: readonly Path[][]): Path[] {
+  return lists.flatMap((paths) => paths.map((path, rank) => ({ path, rank })))
+    .sort(({ path: a, rank: rankA }, { path: b, rank: rankB }) =>
+      a.reasons.length - b.reasons.length || Number(a.isAssumed) - Number(b.isAssumed) || rankA - rankB ||
+      a.skips - b.skips || a.length - b.length
+    ).map(({ path }) => path).slice(0, MAX_WAYS);
+}
+
+/** The way that is proved, alone; or all, those at the end that are refuted. */
+async function proveOne(
+  generation: Told,
+  paths: readonly Path[],
+  prove: Prove,
+): Promise<{ paths: Path[]; proved: boolean }> {
+  const left: Path[] = [];
+  for (const path of paths) {
+    const { isAssumed, reasons, length } = path;
+    if (length > MAX_CHAIN) {
+      const reason = `it takes ${length} archives, at most ${MAX_CHAIN} can be read at a time: ` +
+        "merge some of them first";
+      left.push({ ...path, reasons: [reason] });
+      continue;
+    }
+    const { proved, fault } = await prove(generation, { chain: chainOf(path), isAssumed, reasons });
+    // All blocks are right, whatever is wrong with the files: the ways to older generations can begin here.
+    if (proved) return { paths: [{ ...path, skips: 0, isAssumed: false, reasons: [] }], proved };
+    left.push(fault === undefined || reasons.length > 0 ? path : { ...path, reasons: [fault] });
   }
-  if (typeof way === "string") return `"${path}" leads to it from the generation of ${begin}: ${way}`;
-  return { chain: [...way.chain, path], reasons: [...way.reasons, ...reasons] };
+  return { paths: left.sort((a, b) => a.reasons.length - b.reasons.length), proved: false };
+}
+
+function whyLost([path]: readonly Path[], missing: readonly string[]): readonly string[] {
+  if (path === undefined) return missing.length > 0 ? missing : ["no dump and no rdiff leads to it"];
+  if (path.reasons.length > 0) return path.reasons;
+  return [`nothing proves that "${path.last}" and those before it lead to it past the generations between`];
+}
+
+function chainOf(path: Path): string[] {
+  const chain: string[] = [];
+  for (let at: Path | undefined = path; at !== undefined; at = at.front) chain.push(at.last);
+  return chain.reverse();
 }

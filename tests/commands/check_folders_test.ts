@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { basename } from "@std/path/posix/basename";
 import { join } from "@std/path/posix/join";
 import { Folder, noise } from "../disks/helpers.ts";
 import { callMain } from "../support/run_cli.ts";
@@ -68,7 +69,8 @@ class Series extends Folder {
       if (!restorable) lost.push(GENERATIONS - 1 - i);
     });
     const times = generations.map(({ time }: { time: string }) => time);
-    const failed = [...Deno.readTextFileSync(junit).matchAll(/name="([^"]*)"><failure/g)].map(([, time]) =>
+    const [, suite] = /<testsuite name="[0-9a-f]{32}"(.*?)<\/testsuite>/s.exec(Deno.readTextFileSync(junit))!;
+    const failed = [...suite.matchAll(/name="([^"]*)"><failure/g)].map(([, time]) =>
       GENERATIONS - 1 - times.indexOf(time)
     );
     assertEquals(failed, lost);
@@ -217,4 +219,284 @@ Deno.test("check takes several folders, leaves other files alone, and finds noth
   const mixed = await callMain(["check", a.path, b.dump(9)]);
   assertEquals(mixed.code, 2);
   assertStringIncludes(mixed.stderr, "folders and files at once");
+});
+
+/** Disks of four blocks in a folder, and commands on them that must succeed. */
+class Small extends Folder {
+  /** A disk whose blocks are noise of these seeds, or zeros. */
+  disk(name: string, seeds: number[]): string {
+    const bytes = new Uint8Array(seeds.length * BLOCK);
+    seeds.forEach((seed, i) => {
+      if (seed !== 0) bytes.set(noise(BLOCK, seed), i * BLOCK);
+    });
+    const folder = join(this.path, "disks");
+    Deno.mkdirSync(folder, { recursive: true });
+    const path = join(folder, name);
+    Deno.writeFileSync(path, bytes);
+    return path;
+  }
+
+  async run(line: string): Promise<string> {
+    const args = line.split(" ").map((word) => /\.(dump|digest|rdiff)$/.test(word) ? this.file(word) : word);
+    const { code, stdout, stderr } = await callMain(args);
+    assertEquals(code, 0, `${line}\n${stdout}${stderr}`);
+    return stdout;
+  }
+
+  /** The first generation. */
+  async full(name: string, seeds: number[]): Promise<void> {
+    const local = this.disk(name, seeds);
+    await this.run(
+      `dump --local ${local} --mode full --blocksize ${BLOCK} --dumpout ${name}.dump --digestout ${name}.digest`,
+    );
+  }
+
+  /** A generation after `parent`. */
+  async diff(name: string, parent: string, seeds: number[]): Promise<void> {
+    const local = this.disk(name, seeds);
+    await this.run(
+      `dump --local ${local} --mode diff --dumpin ${parent}.dump --digestin ${parent}.digest ` +
+        `--dumpout ${name}.dump --digestout ${name}.digest --rdiffout ${name}-${parent}.rdiff`,
+    );
+  }
+
+  remove(...names: string[]): void {
+    for (const name of names) Deno.removeSync(this.file(name));
+  }
+
+  unseal(): void {
+    for (const { name } of Deno.readDirSync(this.path)) if (name.endsWith(".seal.json")) this.remove(name);
+  }
+
+  async check(...more: string[]) {
+    const { code, stdout, stderr } = await callMain(["check", this.path, "--json", ...more]);
+    const found = JSON.parse(stdout);
+    const generations: { archives?: string[]; reasons?: string[]; proved?: boolean }[] =
+      found.series[0]?.generations ?? [];
+    const chains = generations.map(({ archives, proved }) =>
+      archives === undefined
+        ? "LOST"
+        : `${proved ? "" : "not proved: "}${archives.map((path) => basename(path)).join(" ")}`
+    );
+    return { code, stderr, found, generations, chains };
+  }
+
+  async text(...more: string[]): Promise<string> {
+    return (await callMain(["check", this.path, ...more])).stdout;
+  }
+}
+
+/** Runs with a clock that stands still, so many seconds from now. */
+async function atOneMoment(run: () => Promise<void>, fromNow = 0): Promise<void> {
+  const RealDate = globalThis.Date;
+  const now = RealDate.now() + fromNow * 1000;
+  globalThis.Date = class extends RealDate {
+    constructor(...args: unknown[]) {
+      super(...(args.length === 0 ? [now] : args) as [number]);
+    }
+  } as DateConstructor;
+  try {
+    await run();
+  } finally {
+    globalThis.Date = RealDate;
+  }
+}
+
+async function twins(folder: Small): Promise<void> {
+  await atOneMoment(async () => {
+    await folder.full("0", [1, 2, 3, 4]);
+    await folder.diff("a", "0", [1, 2, 3, 5]);
+    await folder.diff("b", "0", [1, 2, 6, 4]);
+  });
+  folder.remove("0.dump");
+}
+
+Deno.test("two dumps of one second and of different blocks are two generations of check", async () => {
+  using folder = new Small();
+  await twins(folder);
+  const { code, chains, generations } = await folder.check();
+  assertEquals([code, generations.length], [0, 3]);
+  assertEquals(chains.slice(0, 2).sort(), ["a.dump", "b.dump"]);
+  assertMatch(await folder.text(), /\(root [0-9a-f]{12}\) {2}good: a\.dump\n/);
+  // Either brings generation 0 back, by its own rdiff.
+  folder.remove("a.dump");
+  const { chains: left } = await folder.check();
+  assertEquals(left.slice().sort(), ["LOST", "b.dump", "b.dump b-0.rdiff"]);
+  folder.remove("b-0.rdiff");
+  assertEquals((await folder.check()).chains.sort(), ["LOST", "LOST", "b.dump"]);
+});
+
+Deno.test("two dumps of one second without seals are told apart by their digests", async () => {
+  using folder = new Small();
+  await twins(folder);
+  folder.unseal();
+  assertEquals((await folder.check()).chains.slice(0, 2).sort(), ["a.dump", "b.dump"]);
+});
+
+Deno.test("a dump without a seal must have the root that a seal tells of its generation, whatever its digest says", async () => {
+  using folder = new Small();
+  await atOneMoment(async () => {
+    await folder.full("0", [1, 2, 3, 4]);
+    await folder.diff("a", "0", [1, 2, 3, 5]);
+    // Zero blocks make it shorter: it is not the file that the seal of the other tells of.
+    await folder.diff("b", "0", [0, 0, 3, 4]);
+  });
+  folder.remove("b.seal.json", "a.dump", "a.digest", "b-0.rdiff");
+  const { code, found } = await folder.check();
+  const faults: { path: string; fault: string }[] = found.series[0].faults;
+  assertEquals(code, 3);
+  assertEquals(faults.map(({ path }) => basename(path)), ["b.digest", "b.dump"]);
+  for (const { fault } of faults) assertMatch(fault, /seals tell the root [0-9a-f]{64} of its generation/);
+  assertEquals(/good: b\.dump/.test(await folder.text()), false);
+});
+
+Deno.test("a dump with its digest is proved, and one that nothing was compared with is not", async () => {
+  using folder = new Small();
+  await folder.full("0", [1, 2, 3, 4]);
+  folder.unseal();
+  assertEquals((await folder.check()).chains, ["0.dump"]);
+  assertEquals((await folder.check("--quick")).chains, ["not proved: 0.dump"]);
+  folder.remove("0.digest");
+  for (const options of [[], ["--quick"]]) {
+    assertEquals((await folder.check(...options)).chains, ["not proved: 0.dump"]);
+    assertStringIncludes(await folder.text(...options), "  not proved: 0.dump\n");
+  }
+});
+
+Deno.test("a dump with a bad block brings back the generations whose rdiffs replace it", async () => {
+  using folder = new Small();
+  await folder.full("0", [1, 2, 3, 4]);
+  await folder.diff("1", "0", [1, 2, 3, 5]);
+  await folder.diff("2", "1", [1, 2, 6, 5]);
+  folder.remove("0.dump", "1.dump");
+  const whole = Deno.readFileSync(folder.file("2.dump"));
+  // Block 2, the last but one.
+  damage(folder.file("2.dump"), (bytes) => {
+    bytes[bytes.length - BLOCK - 100] ^= 1;
+    return bytes;
+  });
+  const { code, chains } = await folder.check();
+  assertEquals([code, chains], [3, ["LOST", "2.dump 2-1.rdiff", "2.dump 2-1.rdiff 1-0.rdiff"]]);
+  folder.file("2.dump", whole);
+  assertEquals((await folder.check()).code, 0);
+});
+
+Deno.test("a damaged file does no harm where an intact copy lies beside it", async () => {
+  using folder = new Small();
+  await folder.full("0", [1, 2, 3, 4]);
+  await folder.diff("1", "0", [1, 2, 3, 5]);
+  folder.remove("0.dump");
+  Deno.copyFileSync(folder.file("1-0.rdiff"), folder.file("copy.rdiff"));
+  damage(folder.file("1-0.rdiff"), flipAt(0.9));
+  const { code, chains } = await folder.check();
+  assertEquals([code, chains], [3, ["1.dump", "1.dump copy.rdiff"]]);
+});
+
+Deno.test("an rdiff without a seal is tried from further generations, if its own can be proved", async () => {
+  using folder = new Small();
+  await folder.full("0", [1, 2, 3, 4]);
+  await atOneMoment(() => folder.diff("a", "0", [7, 2, 3, 4]), 10);
+  await atOneMoment(() => folder.diff("b", "0", [1, 2, 3, 5]), 20);
+  folder.remove("0.dump", "a-0.rdiff");
+  folder.unseal();
+  assertEquals((await folder.check()).chains, ["b.dump", "a.dump", "b.dump b-0.rdiff"]);
+  folder.remove("0.digest");
+  assertEquals((await folder.check()).chains[2], "not proved: a.dump b-0.rdiff");
+});
+
+Deno.test("one file that cannot be read does not end the check of a folder", async () => {
+  using folder = new Small();
+  await folder.full("0", [1, 2, 3, 4]);
+  assertEquals((await folder.check()).code, 0);
+  Deno.symlinkSync("nowhere", folder.file("notes"));
+  assertEquals((await folder.check()).code, 0);
+  Deno.symlinkSync("nowhere", folder.file("x.dump"));
+  Deno.symlinkSync("nowhere", folder.file("y.seal.json"));
+  Deno.symlinkSync("z.rdiff.zst", folder.file("z.rdiff.zst"));
+  // A regular file of which the first byte cannot be read.
+  Deno.symlinkSync("/proc/self/mem", folder.file("w.dump"));
+  const shell = ["-c", 'cp "$0/0.dump" "$0/$(printf "u\\377.dump")"', folder.path];
+  assertEquals((await new Deno.Command("sh", { args: shell }).output()).code, 0);
+  const { code, found, chains } = await folder.check("--junit", folder.file("junit.xml"));
+  assertEquals([code, chains, found.skipped], [3, ["0.dump"], 1]);
+  const unreadable = found.unreadable.map(({ path }: { path: string }) => basename(path));
+  assertEquals(unreadable, ["u\ufffd.dump", "w.dump", "x.dump", "y.seal.json", "z.rdiff.zst"]);
+  const xml = Deno.readTextFileSync(folder.file("junit.xml"));
+  assertStringIncludes(xml, '<testsuite name="files" tests="5" failures="5"');
+});
+
+Deno.test("the JUnit file names damaged files, and stands for a failure whatever happened", async () => {
+  using folder = new Small();
+  using reports = new Folder();
+  const path = reports.file("junit.xml");
+  const xml = async (...args: string[]) => {
+    const { code } = await callMain(["check", ...args, "--junit", path]);
+    return { code, xml: Deno.readTextFileSync(path) };
+  };
+  const empty = await xml(folder.path);
+  assertEquals(empty.code, 3);
+  assertMatch(empty.xml, /tests="1" failures="1"[^]*name="archives"><failure message="No archives in /);
+  await folder.full("0", [1, 2, 3, 4]);
+  await folder.diff("1", "0", [1, 2, 3, 5]);
+  const good = await xml(folder.path);
+  assertEquals([good.code, good.xml.includes("files")], [0, false]);
+  assertMatch(good.xml, /tests="2" failures="0" errors="0" skipped="0"/);
+  // No generation needs it.
+  damage(folder.file("1-0.rdiff"), flipAt(0.9));
+  const damaged = await xml(folder.path);
+  assertEquals(damaged.code, 3);
+  assertMatch(damaged.xml, /<testsuite name="[0-9a-f]{32}" tests="2" failures="0"/);
+  assertMatch(damaged.xml, /name="files" tests="1" failures="1"[^]*1-0\.rdiff"><failure/);
+  const missing = await xml(folder.file("missing.dump"), "--digestin", folder.file("1.digest"));
+  assertEquals(missing.code, 1);
+  assertMatch(missing.xml, /tests="1" failures="0" errors="1"[^]*<error message="Cannot open /);
+});
+
+Deno.test("the JUnit file is none of the archives", async () => {
+  using folder = new Small();
+  await folder.full("0", [1, 2, 3, 4]);
+  const { code, stderr } = await callMain(["check", folder.path, "--junit", folder.file("0.dump")]);
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "it is also an input");
+  assertEquals((await folder.check()).code, 0);
+});
+
+Deno.test("check of a folder says which archives have no seal, what it only looked at, and how much it skipped", async () => {
+  using folder = new Small();
+  await folder.full("0", [1]);
+  assertMatch(
+    await folder.text(),
+    /\(1 block of 4 KiB\): 1 generation, 1 can be restored\n.* {2}good: 0\.dump\n/,
+  );
+  assertEquals(/Skipped|no seal/.test(await folder.text()), false);
+  assertStringIncludes(await folder.text("--quick"), "  looks good: 0.dump\n");
+  folder.unseal();
+  folder.file("notes.txt", "no archive");
+  const text = await folder.text("--quick");
+  assertStringIncludes(text, "  looks good: 0.dump\n");
+  assertStringIncludes(text, `  no seal: ${folder.file("0.digest")}, ${folder.file("0.dump")}: `);
+  assertStringIncludes(text, "Skipped: 1 file of other kinds\n");
+});
+
+Deno.test("what a killed run left half done in a folder is undone before the check, or told", async () => {
+  using folder = new Small();
+  await folder.full("0", [1, 2, 3, 4]);
+  const real = Deno.realPathSync(folder.path);
+  const leave = (finalPath: string) => {
+    const asidePath = join(real, ".0.dump.12345678.old.vmdkbkp");
+    Deno.renameSync(folder.file("0.dump"), asidePath);
+    folder.file("0.dump", "half done");
+    const decidedBy = join(real, ".0.dump.lock.vmdkbkp");
+    const temporaryPath = join(real, ".0.dump.12345678.vmdkbkp");
+    const renames = [{ temporaryPath, finalPath, asidePath, sizeBytes: 9, changedMs: 0 }];
+    Deno.writeTextFileSync(decidedBy, JSON.stringify({ pid: 1, commit: { id: "a", decidedBy, renames } }));
+  };
+  leave(join(real, "0.dump"));
+  assertEquals((await folder.check()).code, 0);
+  assertEquals([...Deno.readDirSync(real)].filter(({ name }) => name.startsWith(".")), []);
+  // It cannot take the name of a folder.
+  leave(join(real, "disks"));
+  const { code, stderr } = await folder.check();
+  assertEquals(code, 3);
+  assertMatch(stderr, /Warning: Cannot use ".*0\.dump", which a killed run left half done: /);
 });

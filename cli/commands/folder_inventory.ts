@@ -1,0 +1,120 @@
+/** What lies in folders of archives, before anything of it is checked. */
+
+import { join } from "@std/path/posix/join";
+import { type DumpHeader, formatSeriesId, type Generation } from "../archive/header.ts";
+import { type Role, type Seal, SEAL_SUFFIX } from "../archive/seal.ts";
+import { comparableSeconds, formatTimeStamp, parseTimeStamp } from "../archive/time_stamp.ts";
+import { outputOfLock } from "../files/hidden_names.ts";
+import { settleFile } from "../files/outputs.ts";
+import { DigestReader } from "../pipeline/archive_reader.ts";
+import type { Told } from "../pipeline/generations.ts";
+import { type Fault, faultIn, faultInFile, usingArchive } from "./check_file.ts";
+import { readSeal, type Sealed } from "./seals.ts";
+import type { Session } from "./session.ts";
+
+/** An archive of a folder, and the generation that it leads to. */
+export interface Item extends Told {
+  path: string;
+  role: Role;
+  /** 32 hexadecimal digits. */
+  series: string;
+  /** If the file can be read so far. */
+  header?: Generation & Partial<DumpHeader>;
+  sealed?: Sealed;
+  fault?: string;
+  /** Something told what its blocks must be, and they are. */
+  isCompared?: boolean;
+}
+
+/** A file and what is wrong with it. */
+export interface BadFile {
+  path: string;
+  fault: string;
+}
+
+/** All that lies in the folders. */
+export interface Inventory {
+  items: Item[];
+  seals: { path: string; seal: Seal }[];
+  /** Files that should be archives or seals, and cannot be told to be of any series. */
+  unreadable: BadFile[];
+  /** Files that are something else. */
+  skippedCount: number;
+}
+
+/** Names that archives have, if nothing else tells what they are. */
+const ARCHIVE_NAME = /\.(dump|rdiff|digest)(\.(gz|zst))?$/;
+
+/** Reads the headers of all files, and the seals. One bad file does not keep the others from being seen. */
+export async function takeInventory(session: Session, folders: readonly string[]): Promise<Inventory> {
+  const inventory: Inventory = { items: [], seals: [], unreadable: [], skippedCount: 0 };
+  for (const folder of folders) await settleFolder(session, folder);
+  const paths = folders.flatMap((folder) =>
+    [...Deno.readDirSync(folder)].filter(({ name, isDirectory }) => !isDirectory && !name.startsWith("."))
+      .map(({ name }) => join(folder, name)).sort()
+  );
+  for (const path of paths) {
+    const fault = await faultInFile(async () => {
+      const info = await Deno.stat(path);
+      // A link to a folder is looked into no more than the folder.
+      if (info.isDirectory) return undefined;
+      // Nobody may be at the other end of a pipe.
+      if (!info.isFile) inventory.skippedCount++;
+      else if (path.endsWith(SEAL_SUFFIX)) inventory.seals.push({ path, seal: await readSeal(path) });
+      else return await identify(session, { path, inventory });
+    });
+    if (fault === undefined) continue;
+    if (ARCHIVE_NAME.test(path) || path.endsWith(SEAL_SUFFIX)) inventory.unreadable.push({ path, fault });
+    else inventory.skippedCount++;
+  }
+  session.addInputs(
+    [...inventory.items, ...inventory.seals, ...inventory.unreadable].map(({ path }) => path),
+  );
+  return inventory;
+}
+
+/** Undoes what killed runs left half done: half of their files would not belong to the others. */
+async function settleFolder(session: Session, folder: string): Promise<void> {
+  for (const { name } of [...Deno.readDirSync(folder)]) {
+    const output = outputOfLock(name);
+    if (output === undefined) continue;
+    try {
+      await settleFile(join(folder, output));
+    } catch (error) {
+      session.warn((error as Error).message);
+    }
+  }
+}
+
+/** Takes an archive up; returns why it cannot be told what it is. */
+async function identify(
+  session: Session,
+  { path, inventory: { items } }: { path: string; inventory: Inventory },
+): Promise<Fault> {
+  const sealed = await session.sealOf(path);
+  const fault = await faultInFile(() =>
+    usingArchive(session, path, async (reader) => {
+      const { header } = reader;
+      items.push({
+        path,
+        role: reader instanceof DigestReader ? "digest" : reader.header.full ? "dump" : "rdiff",
+        series: formatSeriesId(header.seriesId),
+        time: formatTimeStamp(header.time),
+        seconds: comparableSeconds(header.time),
+        root: sealed?.generation.root ?? null,
+        header,
+        sealed,
+        fault: await faultIn(async () => void await session.sealed(reader)),
+      });
+      return undefined;
+    })
+  );
+  if (fault === undefined || sealed === undefined) return fault;
+  const { seal, file, generation } = sealed;
+  items.push({ path, role: file.role, series: seal.series, ...toldBy(generation), sealed, fault });
+}
+
+/** What a seal tells of a generation. */
+export function toldBy({ time, root }: { time: string; root: string | null }): Told {
+  return { time, seconds: comparableSeconds(parseTimeStamp(time)), root };
+}
