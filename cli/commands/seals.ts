@@ -121,7 +121,7 @@ function choose(entries: readonly Sealed[], place: string, known?: Known): Seale
   const exact = named.filter((entry) => isOf(entry, known));
   const alike = entries.filter((entry) => isOf(entry, known) && entry.file.bytes === known.bytes);
   return exact.find(({ file }) => file.bytes === known.bytes) ?? exact[0] ??
-    alike.find(({ path }) => !existsAt(path)) ?? named[0] ?? alike[0];
+    alike.find(({ path }) => !existsAt(path)) ?? named[0];
 }
 
 function isOf({ seal, file, generation }: Sealed, known?: Known): boolean {

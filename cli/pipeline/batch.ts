@@ -90,7 +90,15 @@ export class Batch {
 
   /** Finds the zero blocks and computes the digests of the others. */
   async hash(crew: Crew): Promise<void> {
+    // Disks have long stretches of nothing: no thread need be asked for them.
+    if (!this.#hasData()) return void this.allDigests.fill(0);
     await crew.run({ kind: "hash", run: this.run, digestsPtr: this.digestsPtr });
+  }
+
+  #hasData(): boolean {
+    const { table, count, core } = this;
+    for (let i = 0; i < count; i++) if (table[i] !== core.ZERO && table[i] !== core.ABSENT) return true;
+    return false;
   }
 
   /** How many blocks are zero, as far as that is known; of those only whose byte in `selected` is not 0. */

@@ -206,7 +206,7 @@ Deno.test("a digest that is made again must be of the blocks that were sealed", 
   archives.file("other.dump", concat(dump(bad)));
   await archives.refused("digest --dumpin other.dump --digestout g0.digest", {
     code: 3,
-    says: ["other.dump", "sealed with the root"],
+    says: ["g0.digest", "g0.seal.json", "the root"],
   });
 });
 
