@@ -417,12 +417,17 @@ Deno.test("one file that cannot be read does not end the check of a folder", asy
   Deno.symlinkSync("/proc/self/mem", folder.file("w.dump"));
   const shell = ["-c", 'cp "$0/0.dump" "$0/$(printf "u\\377.dump")"', folder.path];
   assertEquals((await new Deno.Command("sh", { args: shell }).output()).code, 0);
+  // Older Denos do not list names that are no UTF-8.
+  const unspeakable = [...Deno.readDirSync(folder.path)].map(({ name }) => name).filter((name) =>
+    /^u/.test(name)
+  );
   const { code, found, chains } = await folder.check("--junit", folder.file("junit.xml"));
   assertEquals([code, chains, found.skipped], [3, ["0.dump"], 1]);
   const unreadable = found.unreadable.map(({ path }: { path: string }) => basename(path));
-  assertEquals(unreadable, ["u\ufffd.dump", "w.dump", "x.dump", "y.seal.json", "z.rdiff.zst"]);
+  assertEquals(unreadable, [...unspeakable, "w.dump", "x.dump", "y.seal.json", "z.rdiff.zst"]);
   const xml = Deno.readTextFileSync(folder.file("junit.xml"));
-  assertStringIncludes(xml, '<testsuite name="files" tests="5" failures="5"');
+  const count = unreadable.length;
+  assertStringIncludes(xml, `<testsuite name="files" tests="${count}" failures="${count}"`);
 });
 
 Deno.test("the JUnit file names damaged files, and stands for a failure whatever happened", async () => {

@@ -74,6 +74,17 @@ Deno.test("a root that is not known is the only one of its second, or any of sev
   assertEquals(known.map(({ isAssumed }) => isAssumed), [true, true, true]);
 });
 
+Deno.test("what a seal does not tell is said to be assumed", async () => {
+  const twins = [dump("dA", [6, "A"]), dump("dB", [6, "B"])];
+  const assumed = async (...more: KnownArchive[]) =>
+    (await generationsOf([...twins, ...more], { others: [told([5, "C"]), told([5, "D"])] }))
+      .slice(2).map(({ isAssumed }) => isAssumed);
+  // Where it begins, where it leads to, or neither may be one of two.
+  assertEquals(await assumed(rdiff("r", [5, "C"], { from: [6] })), [true, false]);
+  assertEquals(await assumed(rdiff("r", [5], { from: [6, "A"] })), [true, true]);
+  assertEquals(await assumed(rdiff("r", [5, "C"], { from: [6, "A"] })), [false, false]);
+});
+
 Deno.test("a dump that took the time of its parent, as the original made them, is what the rdiff begins at", async () => {
   const archives = [rdiff("r", [6, "B"]), dump("d", [6, "A"])];
   assertEquals(await chains(archives), ["t6A: d", "t6B: d r"]);
@@ -112,11 +123,31 @@ Deno.test("without a proof, neither damaged archives nor skipped generations are
 });
 
 Deno.test("an rdiff without a seal is tried from newer generations than the next, the nearest first", async () => {
-  const archives = [dump("d", [9]), ...[8, 7, 6].map((n) => rdiff(`r${n}`, [n])), rdiff("r1", [1])];
-  const prove = only("d", "d r8", "d r8 r7", "d r8 r7 r6", "d r8 r1");
-  const found = await chains(archives, { prove });
-  assertEquals(found.at(-1), "t1: d r8 r1");
-  assertEquals((await chains(archives)).at(-1), "t1: d r8 r7 r6 r1");
+  const dumps = Array.from({ length: 20 }, (_, i) => dump(`d${20 - i}`, [20 - i]));
+  const tried: string[] = [];
+  const prove: Prove = ({ time }, { chain }) => {
+    if (time !== "t0") return Promise.resolve({ proved: false });
+    tried.push(chain.join(" "));
+    return Promise.resolve({ proved: false, fault: "other blocks" });
+  };
+  assertEquals((await chains([...dumps, rdiff("r", [0])], { prove })).at(-1), "t0: LOST");
+  assertEquals(tried, Array.from({ length: 16 }, (_, i) => `d${i + 1} r`));
+  assertEquals((await chains([...dumps, rdiff("r", [0])])).at(-1), "t0: d1 r");
+});
+
+Deno.test("what is proved past other generations leads on to older ones", async () => {
+  const archives = [
+    dump("d9", [9]),
+    dump("d8", [8]),
+    rdiff("r7", [7, "A"]),
+    rdiff("r6", [6], { from: [7, "A"] }),
+  ];
+  const prove: Prove = ({ time }, { chain }) =>
+    Promise.resolve({
+      proved: chain.join(" ") === "d9 r7",
+      fault: time === "t7" && chain[0] === "d8" ? "other blocks" : undefined,
+    });
+  assertEquals(await chains(archives, { prove }), ["t9: d9", "t8: d8", "t7A: d9 r7", "t6: d9 r7 r6"]);
 });
 
 Deno.test("so many ways are not all tried", async () => {
