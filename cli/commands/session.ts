@@ -19,7 +19,7 @@ import { EXIT, type FormatError, UsageError } from "../errors.ts";
 import { temporaryName } from "../files/hidden_names.ts";
 import { type OpenOptions, type OutputFile, Outputs, settleFile } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
-import { Chain, type Named } from "../pipeline/chain.ts";
+import { Chain, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import { Crew } from "../workers/crew.ts";
 import { variableOf } from "./environment.ts";
@@ -64,9 +64,6 @@ const LONG_CHAIN = 6;
 
 /** Bytes of each archive of a list that are read ahead. */
 const LIST_PART_BYTES = 512 * 1024;
-
-/** Archives of a list: each takes a file descriptor and memory. */
-const MAX_CHAIN = 800;
 
 const COMMON = {
   json: { help: "print the result as one JSON object" },
