@@ -10,14 +10,8 @@ import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
 import { searchBlocks } from "./block_search.ts";
 import type { Fault } from "./fault_log.ts";
-import {
-  type DigestInFile,
-  eachLost,
-  isUnknown,
-  isZeroDigest,
-  judgeArchive,
-  wantLost,
-} from "./lost_blocks.ts";
+import { isUnknown, isZeroDigest } from "./digest_survey.ts";
+import { type DigestInFile, eachLost, judgeArchive, wantLost } from "./lost_blocks.ts";
 import type { RunOptions } from "./run.ts";
 import type { Survey } from "./survey.ts";
 

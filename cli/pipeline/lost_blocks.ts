@@ -4,7 +4,7 @@ import type { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
 import { Batch } from "./batch.ts";
-import { type DigestFindings, KnownDigests } from "./digest_survey.ts";
+import { type DigestFindings, isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
 import { crewOf, type RunOptions } from "./run.ts";
 import { type ExpectedArchive, Survey } from "./survey.ts";
 import { WantedBlocks } from "./wanted_blocks.ts";
@@ -107,16 +107,4 @@ export async function eachLost(
     }
   }
   core.release(mark);
-}
-
-/** Whether a digest says that all bytes of its block are zero. */
-export function isZeroDigest(digests: Uint8Array, at: number): boolean {
-  for (let i = at; i < at + 16; i++) if (digests[i] !== 0) return false;
-  return true;
-}
-
-/** Whether a digest says nothing: 16 bytes of 255, as {@linkcode KnownDigests} gives for blocks without one. */
-export function isUnknown(digests: Uint8Array, at: number): boolean {
-  for (let i = at; i < at + 16; i++) if (digests[i] !== 0xff) return false;
-  return true;
 }
