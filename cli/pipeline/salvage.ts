@@ -263,11 +263,16 @@ async function decide(
   const { bitCount } = doubtful;
   const [unprovedBlocks, doubtfulBlocks] = [unproved.count(), doubtful.count()];
   for (const block of setBits(doubtful)) asIs.set(block);
-  if (unprovedBlocks + doubtfulBlocks === 0) return;
+  // The digest of a block that was not found may be what is wrong.
+  const lostBlocks = isOwn ? lost.count() : 0;
+  if (unprovedBlocks + doubtfulBlocks + lostBlocks === 0) return;
   if (root !== null) {
-    // Bit n of a trial: the n-th contradiction is decided for zeros; the last bit counts for all that follow.
+    // Bit n of a trial: the n-th contradiction is decided for zeros; the last bit counts for all that follow. Behind these
+    // bits: blocks that were not found are as the archive has them.
     const bits = doubtfulBlocks > MAX_TRIED ? 1 : doubtfulBlocks;
-    const hashes = await Promise.all(Array.from({ length: 2 ** bits }, createSha256));
+    const hashes = await Promise.all(
+      Array.from({ length: 2 ** (bits + (lostBlocks > 0 ? 1 : 0)) }, createSha256),
+    );
     const absent = new Bitmap(bitCount);
     const zero = new Uint8Array(core.DIGEST_SIZE);
     let contradiction = 0;
@@ -283,10 +288,11 @@ async function decide(
           const isContradicted = doubtful.get(block);
           const bit = Math.min(contradiction, bits - 1);
           if (isContradicted) contradiction++;
-          if (unproved.get(block) && !isThere) absent.set(block);
+          if (!isThere) absent.set(block);
           const believed = recorded.subarray(at, at + core.DIGEST_SIZE);
           for (const [trial, hash] of hashes.entries()) {
-            if (!isContradicted) hash.update(unproved.get(block) ? own : believed);
+            if (unproved.get(block) || (lost.get(block) && (trial >> bits) & 1)) hash.update(own);
+            else if (!isContradicted) hash.update(believed);
             else hash.update((trial >> bit) & 1 ? zero : kept.digestOf(block) ?? own);
           }
         }
@@ -295,9 +301,15 @@ async function decide(
     const trial = hashes.findIndex((hash) => hash.hex() === root);
     if (trial >= 0) {
       result.decidedBlocks = unprovedBlocks + doubtfulBlocks;
-      for (const block of setBits(unproved)) {
+      const settle = (block: number) => {
         asIs.set(block);
         if (absent.get(block)) result.zeroBlocks++;
+      };
+      for (const block of setBits(unproved)) settle(block);
+      for (const block of (trial >> bits) & 1 ? setBits(lost) : []) {
+        lost.clear(block);
+        result.decidedBlocks++;
+        settle(block);
       }
       let n = 0;
       for (const block of setBits(doubtful)) {

@@ -68,6 +68,9 @@ function sizesOf({ blockBytes, blockCount }: DigestHeader): Pick<DigestHeader, "
   return { blockBytes, blockCount };
 }
 
+/** Loading it takes longer than to salvage a small archive. */
+const shared = Core.load();
+
 /** Brings back `generation` with its intact digest. */
 export async function salvaged(
   generation: Archive,
@@ -78,7 +81,8 @@ export async function salvaged(
     sealed?: SealedDigest;
   } = {},
 ): Promise<{ result: Salvaged; blocks: Block[]; file: MemoryFile }> {
-  const core = await Core.load();
+  const core = await shared;
+  const mark = core.mark();
   const expected = headerOf(generation);
   const findings = await surveyDigest(core, digestFile, { expected });
   // As the command does where the seal says of which generation the digest is.
@@ -94,5 +98,8 @@ export async function salvaged(
     scratch: memoryScratch,
     sealed,
   });
-  return { result, blocks: await blocksOf(await Core.load(), file), file };
+  core.release(mark);
+  const blocks = await blocksOf(core, file);
+  core.release(mark);
+  return { result, blocks, file };
 }
