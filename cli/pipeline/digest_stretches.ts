@@ -49,10 +49,10 @@ export function numberStretches(
 ): KnownBlocks[] {
   const lenient = trimmed(stretches, { endBytes, data: false });
   const exact = numbersOf(lenient, { blockCount, endBytes });
-  if (exact !== undefined) return known(lenient, exact, blockCount);
+  if (exact !== undefined) return known(stretches, { cut: lenient, numbers: exact, blockCount });
   // Bytes were put in or left out: the MD5 in front of that may be shifted.
   const strict = trimmed(stretches, { endBytes, data: true });
-  return known(strict, guesses(strict, { blockCount, endBytes }), blockCount);
+  return known(stretches, { cut: strict, numbers: guesses(strict, { blockCount, endBytes }), blockCount });
 }
 
 /** The number of a stretch's first record. */
@@ -162,18 +162,30 @@ function shiftOf(lenBytes: number, records: number): number {
   return least;
 }
 
+/** What is left of the stretches is as certain as its number; what was cut away from them is not. */
 function known(
   stretches: readonly Stretch[],
-  numbers: readonly Numbered[],
-  blockCount: number,
+  { cut, numbers, blockCount }: {
+    cut: readonly Stretch[];
+    numbers: readonly Numbered[];
+    blockCount: number;
+  },
 ): KnownBlocks[] {
   const ranges: KnownBlocks[] = [];
-  for (const [i, { records, startBytes }] of stretches.entries()) {
-    const { start, isCertain } = numbers[i];
-    const end = Math.min(blockCount, start + records);
+  const add = (range: KnownBlocks, records: number) => {
+    const { start } = range;
+    range.end = Math.min(blockCount, start + records);
     // Guesses may contradict each other.
-    if (start < (ranges.at(-1)?.end ?? 0) || end <= start) continue;
-    ranges.push({ start, end, streamBytes: startBytes, isCertain });
+    if (start >= (ranges.at(-1)?.end ?? 0) && range.end > start) ranges.push(range);
+  };
+  for (const [i, whole] of stretches.entries()) {
+    const { startBytes, endBytes, records } = cut[i];
+    const { start, isCertain } = numbers[i];
+    const before = startBytes > whole.startBytes ? 1 : 0;
+    add({ start: start - before, end: 0, streamBytes: whole.startBytes, isCertain: false }, before);
+    add({ start, end: 0, streamBytes: startBytes, isCertain }, records);
+    const behind = whole.records - records - before;
+    add({ start: start + records, end: 0, streamBytes: endBytes, isCertain: false }, behind);
   }
   return ranges;
 }

@@ -1,6 +1,6 @@
 /** Which blocks of a generation its archives no longer prove, and the digests of those. */
 
-import type { Bitmap } from "../archive/bitmap.ts";
+import { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
 import { Batch } from "./batch.ts";
@@ -18,6 +18,15 @@ export interface DigestInFile {
 /** The sizes that all archives of the generation must have. */
 export function sizesOfGeneration({ findings: { header } }: DigestInFile): ExpectedArchive {
   return { blockBytes: header.blockBytes, blockCount: header.blockCount };
+}
+
+/** Blocks whose digest holds only in their place. */
+export function uncertainOf({ findings: { header, known } }: DigestInFile): Bitmap {
+  const uncertain = new Bitmap(header.blockCount);
+  for (const { start, end, isCertain } of known) {
+    for (let block = start; block < end && !isCertain; block++) uncertain.set(block);
+  }
+  return uncertain;
 }
 
 /** Memory for a batch and the digests that it should have. */

@@ -27,6 +27,7 @@ import {
   judgeArchive,
   JudgedRun,
   sizesOfGeneration,
+  uncertainOf,
   wantLost,
 } from "./lost_blocks.ts";
 import { isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
@@ -221,15 +222,6 @@ async function orderOf(
   }
   const first = dump ?? archives.toSorted((a, b) => b.sizeBytes - a.sizeBytes)[0];
   return { first, isOwn: own.includes(first), ownRdiffs: own.filter((file) => file !== first) };
-}
-
-/** Blocks whose digest holds only in their place. */
-function uncertainOf({ findings: { header, known } }: DigestInFile): Bitmap {
-  const uncertain = new Bitmap(header.blockCount);
-  for (const { start, end, isCertain } of known) {
-    for (let block = start; block < end && !isCertain; block++) uncertain.set(block);
-  }
-  return uncertain;
 }
 
 /** What is written for blocks that the digest does not prove. */
