@@ -31,6 +31,10 @@ export class Bitmap {
     this.#bytes[block >>> 3] |= 0x80 >>> (block & 7);
   }
 
+  clear(block: number): void {
+    this.#bytes[block >>> 3] &= ~(0x80 >>> (block & 7));
+  }
+
   /** The first block at or after `from`, below `end`, whose bit is `value`; `end` if there is none. */
   next(from: number, end: number, value: boolean): number {
     const skipByte = value ? 0x00 : 0xff;

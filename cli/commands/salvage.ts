@@ -2,14 +2,16 @@
 
 import type { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
-import { type DumpHeader, MAX_HEADER_BYTES, parseDumpHeader } from "../archive/header.ts";
-import { remainsOf } from "../archive/remains.ts";
+import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
+import type { Seal, SealedGeneration } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { EXIT, FormatError, UsageError } from "../errors.ts";
-import { surveyDigest } from "../pipeline/digest_survey.ts";
+import { type Generation, readHeader } from "../pipeline/archive_headers.ts";
+import { type DigestFindings, surveyDigest } from "../pipeline/digest_survey.ts";
 import type { Fault } from "../pipeline/fault_log.ts";
-import { headerFor, salvage, type Salvaged } from "../pipeline/salvage.ts";
+import { headerFor, salvage, type Salvaged, type SealedDigest } from "../pipeline/salvage.ts";
 import { type SalvagedUnproved, salvageUnproved } from "../pipeline/salvage_unproved.ts";
+import { hashFile } from "./file_hash.ts";
 import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, type Report, Session } from "./session.ts";
 import { headerJson, secondsSince } from "./summary.ts";
@@ -85,23 +87,25 @@ export async function run(options: Options, archives: string[]): Promise<number>
     outcome = unprovedOutcome(result);
   } else {
     const digestFile = await session.damagedFile(digestin);
-    const findings = await surveyDigest(session.core, digestFile, { expected: headers[0]?.header });
-    if (findings.isHeaderLost) {
-      session.warn(
-        `the header of "${digestin}" cannot be read: series and time are those of "${headers[0].path}"`,
-      );
-    }
-    const chosen = headerFor(findings.header, headers);
+    const named = await sealOfDigest(session, digestin);
+    const findings = await findingsOf(session, digestFile, { sealed: named, headers });
+    const sealed = named ?? await sealOfArchives(session, archives, findings.header);
+    const chosen = headerFor(findings.header, headers, { capacityBytes: sealed?.seal.capacityBytes });
     header = chosen.header;
-    if (!chosen.isOfGeneration) session.warn(headerWarning(chosen.from));
+    if (!chosen.isOfGeneration) session.warn(headerWarning(chosen.from, sealed?.sealPath));
     const result = await salvage(session.core, {
       archives: files,
       digest: { file: digestFile, findings },
       header,
       dumpOut: sink,
       scratch: () => session.scratch(dumpout),
+      sealed,
     }, session.run);
-    outcome = provedOutcome(result);
+    outcome = provedOutcome(result, {
+      digestin,
+      sealPath: named?.sealPath,
+      isChanged: named?.isIntact === false,
+    });
   }
 
   const { lost } = outcome;
@@ -116,7 +120,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
       `Salvaged ${formatTimeStamp(header.time)} to ${dumpout}: ${outcome.summary}`,
       ...outcome.text,
       ...faultLines(outcome.faults, outcome.faultCount),
-      ...lostLines(lost, lostRuns),
+      ...lostLines(lost, { runs: lostRuns, doubt: outcome.doubt }),
     ],
     json: {
       command: "salvage",
@@ -144,27 +148,58 @@ interface Outcome {
   faultCount: number;
   /** Nothing is lost or in doubt. */
   isWhole: boolean;
+  /** Why it may not be whole although nothing is lost. */
+  doubt?: string;
 }
 
-function provedOutcome(result: Salvaged): Outcome {
-  const { lost, faults, faultCount, foundIn, isPartial, ...counts } = result;
+function provedOutcome(
+  result: Salvaged,
+  { digestin, sealPath, isChanged }: { digestin: string; sealPath?: string; isChanged: boolean },
+): Outcome {
+  const { lost, doubtful, faults, faultCount, foundIn, isPartial, hasRoot, ...counts } = result;
   const { blocks, zeroBlocks, intactBlocks, foundBlocks, lostBlocks, unprovableBlocks } = counts;
+  const { doubtfulBlocks, decidedBlocks } = counts;
   const text = foundIn.map(({ path, blocks }) => `  ${blocks} missing contents found in ${path}`);
   if (unprovableBlocks > 0) {
     text.push(`  ${unprovableBlocks} blocks lost because the digest is damaged there`);
   }
+  if (isChanged) text.push(`  ${digestin} is not what "${sealPath}" was made for: the digest is damaged`);
+  if (decidedBlocks > 0) {
+    text.push(`  ${decidedBlocks} blocks that the digest did not prove are proved by the root in the seal`);
+  }
+  if (doubtfulBlocks > 0) {
+    text.push(
+      `  ${doubtfulBlocks} blocks are zero in the digest and data in an archive of the generation: data are saved`,
+    );
+    for (const { start, end } of runsOf(doubtful, SHOWN)) text.push(`  in doubt: ${blocksName(start, end)}`);
+  }
   if (isPartial) {
     text.push("  More is lost than one run looks for: run again with the new dump as another archive");
   }
+  const doubt = doubtfulBlocks > 0
+    ? `${doubtfulBlocks} BLOCKS IN DOUBT`
+    : lostBlocks === 0 && hasRoot === false
+    ? "IN DOUBT, the blocks are not those that the seal tells of"
+    : isChanged && hasRoot === undefined
+    ? "IN DOUBT, the digest is not the sealed one and the seal has no root"
+    : undefined;
   return {
     summary: `${blocks} blocks: ${intactBlocks} intact, ${foundBlocks} found elsewhere, ` +
       `${zeroBlocks} zero, ${lostBlocks} lost`,
     text,
-    json: { ...counts, isPartial, foundIn },
+    json: {
+      ...counts,
+      isPartial,
+      foundIn,
+      doubtfulRuns: [...runsOf(doubtful, JSON_RUNS)],
+      isDigestChanged: isChanged,
+      ...hasRoot !== undefined && { hasRoot },
+    },
     lost,
     faults,
     faultCount,
-    isWhole: lostBlocks === 0,
+    isWhole: lostBlocks === 0 && doubt === undefined,
+    doubt,
   };
 }
 
@@ -199,27 +234,70 @@ interface NamedHeader {
 async function readHeaders(files: readonly DamagedFile[]): Promise<NamedHeader[]> {
   const headers: NamedHeader[] = [];
   for (const file of files) {
-    const bytes = await firstBytes(file);
-    try {
-      headers.push({ path: file.path, header: parseDumpHeader(bytes, file.path).header });
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-    }
+    const header = await readHeader(file);
+    if (header !== undefined) headers.push({ path: file.path, header });
   }
   return headers;
 }
 
-async function firstBytes(file: DamagedFile): Promise<Uint8Array> {
-  const first = new Uint8Array(MAX_HEADER_BYTES);
-  let filled = 0;
-  for await (const { bytes, joined } of remainsOf(file, { onFault() {} })) {
-    if (!joined) break;
-    const part = bytes.subarray(0, first.length - filled);
-    first.set(part, filled);
-    filled += part.length;
-    if (filled === first.length) break;
+/** What a seal says of the generation of a digest. */
+interface SealOfDigest extends SealedDigest {
+  sealPath: string;
+  seal: Seal;
+  generation: SealedGeneration;
+}
+
+/** From the seal that names the digest. */
+async function sealOfDigest(session: Session, digestin: string): Promise<SealOfDigest | undefined> {
+  const sealed = await session.sealOf(digestin);
+  if (sealed === undefined) return undefined;
+  const { sealPath, seal, generation, file } = sealed;
+  const { bytes, sha256 } = await hashFile(digestin, { signal: session.run.signal });
+  const isIntact = bytes === file.bytes && sha256 === file.sha256;
+  return { sealPath, seal, generation, root: generation.root, isIntact };
+}
+
+/** From the seal of an archive, for a digest that no seal names. */
+async function sealOfArchives(
+  session: Session,
+  archives: readonly string[],
+  generation: Generation,
+): Promise<SealOfDigest | undefined> {
+  for (const path of archives) {
+    const sealed = await session.sealOf(path);
+    if (sealed === undefined || !isSealedGeneration(sealed, generation)) continue;
+    const { sealPath, seal } = sealed;
+    return { sealPath, seal, generation: sealed.generation, root: sealed.generation.root, isIntact: false };
   }
-  return first.subarray(0, filled);
+}
+
+function isSealedGeneration(
+  { seal, generation }: Pick<SealOfDigest, "seal" | "generation">,
+  { seriesId, time }: Generation,
+): boolean {
+  return seal.series === formatSeriesId(seriesId) && generation.time === formatTimeStamp(time);
+}
+
+/** Reads what is left of the digest; where its header contradicts the seal, one of an archive counts. */
+async function findingsOf(
+  session: Session,
+  file: DamagedFile,
+  { sealed, headers }: { sealed?: SealOfDigest; headers: readonly NamedHeader[] },
+): Promise<DigestFindings> {
+  const own = sealed && headers.find(({ header }) => isSealedGeneration(sealed, header));
+  const best = own ?? headers[0];
+  const { blockBytes, blockCount } = sealed?.seal ?? best?.header ?? {};
+  const expected = best && { ...best.header, blockBytes: blockBytes!, blockCount: blockCount! };
+  const findings = await surveyDigest(session.core, file, { expected });
+  if (findings.isHeaderLost) {
+    session.warn(`the header of "${file.path}" cannot be read: series and time are those of "${best.path}"`);
+  }
+  if (own === undefined || isSealedGeneration(sealed!, findings.header)) return findings;
+  session.warn(
+    `the header of "${file.path}" is not the sealed one: series and time are those of "${own.path}"`,
+  );
+  const { seriesId, time } = own.header;
+  return { ...findings, header: { ...findings.header, seriesId, time } };
 }
 
 /** Of the last archive that has one, as for a restore. @throws {UsageError} if the list cannot become a dump */
@@ -240,11 +318,15 @@ function unprovedHeader(files: readonly DamagedFile[], headers: readonly NamedHe
   return { ...last.header, full: true };
 }
 
-function headerWarning(from: string | undefined): string {
-  return from === undefined
-    ? "no archive of the series has a header that can be read: the dump has no metadata, and the capacity " +
-      "is a whole number of blocks"
-    : `no archive of the generation has a header that can be read: metadata and capacity are those of "${from}"`;
+function headerWarning(from: string | undefined, sealPath: string | undefined): string {
+  const lacking = `no archive of the ${
+    from === undefined ? "series" : "generation"
+  } has a header that can be read`;
+  const capacityFrom = sealPath ?? from;
+  const metadata = from === undefined ? "the dump has no metadata" : `metadata are those of "${from}"`;
+  return `${lacking}: ${metadata}, and the capacity is ${
+    capacityFrom === undefined ? "a whole number of blocks" : `that of "${capacityFrom}"`
+  }`;
 }
 
 /** At most `limit` runs of set bits. */
@@ -267,11 +349,16 @@ function lostList(lost: Bitmap, { blockBytes, capacityBytes }: DumpHeader): stri
   return text;
 }
 
-function lostLines(lost: Bitmap, runs: readonly { start: number; end: number }[]): Report["text"] {
+function lostLines(
+  lost: Bitmap,
+  { runs, doubt }: { runs: readonly { start: number; end: number }[]; doubt?: string },
+): Report["text"] {
   const lines = runs.slice(0, SHOWN).map(({ start, end }) => `  lost: ${blocksName(start, end)}`);
   if (runs.length > SHOWN) lines.push("  lost: more (--lostout writes the whole list)");
   const blocks = lost.count();
-  lines.push(blocks === 0 ? "Salvage: COMPLETE" : `Salvage: ${blocks} BLOCKS LOST, zeros are in their place`);
+  if (blocks > 0) lines.push(`Salvage: ${blocks} BLOCKS LOST, zeros are in their place`);
+  if (doubt !== undefined) lines.push(`Salvage: ${doubt}`);
+  else if (blocks === 0) lines.push("Salvage: COMPLETE");
   return lines;
 }
 

@@ -10,14 +10,8 @@ import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
 import { searchBlocks } from "./block_search.ts";
 import type { Fault } from "./fault_log.ts";
-import {
-  type DigestInFile,
-  eachLost,
-  isUnknown,
-  isZeroDigest,
-  judgeArchive,
-  wantLost,
-} from "./lost_blocks.ts";
+import { isUnknown, isZeroDigest } from "./digest_survey.ts";
+import { type DigestInFile, eachLost, judgeArchive, uncertainOf, wantLost } from "./lost_blocks.ts";
 import type { RunOptions } from "./run.ts";
 import type { Survey } from "./survey.ts";
 
@@ -91,6 +85,7 @@ export async function diagnose(
   /** What is proved; what has a record in some archive, be it right or not; what should have one. */
   const good = new Bitmap(blockCount);
   const decided = new Bitmap(blockCount);
+  const uncertain = uncertainOf(digest);
   const causes = new CauseLists();
   const faults: Fault[] = [...digest.findings.faults];
   let faultCount = faults.length;
@@ -106,7 +101,7 @@ export async function diagnose(
           if (batch.table[i] === core.ABSENT || decided.get(block)) continue;
           decided.set(block);
           if (bad[i] === 0) good.set(block);
-          else if (!isUnknown(recorded, i * core.DIGEST_SIZE)) {
+          else if (!isUnknown(recorded, i * core.DIGEST_SIZE) && !uncertain.get(block)) {
             causes.add(causeOf(file, survey, { block, place: survey.placeOf(batch, block)?.offsetBytes }));
           }
         }
@@ -164,7 +159,7 @@ export async function diagnose(
   await eachLost(core, digest, wrong, (block, digests, at) => {
     const cause = causes.of(block) ??
       { start: block, end: block + 1, state: "missing" as const, path: fallback };
-    if (isUnknown(digests, at)) {
+    if (isUnknown(digests, at) || uncertain.get(block)) {
       const { path, offsetBytes } = digest.findings.faults[0] ?? { path: digest.file.path };
       runs.add(block, { ...cause, state: "unprovable", path, offsetBytes });
       return;

@@ -1,13 +1,9 @@
 /**
  * What a damaged digest still proves.
  *
- * Its records have no numbers: the digest of a block is known by counting from the begin of the file. A wrong count would
- * prove the wrong block, so beyond damage no digest is believed unless all numbers agree: in a plain file a stretch that is as
- * long as so many whole records, and as many records in the file as it must have. In a compressed one, what stands in front
- * of damage counts as far as a checksum shows that nothing is missing there.
- *
- *     header [21][21][21]??????????[21][21][21]  end of the file
- *            known       m x 21    known, if 3 + m + 3 = number of blocks
+ * Its records have no numbers: the digest of a block is known by counting from the begin of the file, or back from its end.
+ * Where the count is not certain, a digest still holds for a block that an archive has in the very place that it is counted to.
+ * In a compressed digest, what stands in front of damage counts as far as a checksum shows that nothing is missing there.
  */
 
 import type { DamagedFile } from "../archive/damaged_file.ts";
@@ -19,30 +15,32 @@ import {
   parseDigestHeader,
 } from "../archive/header.ts";
 import { explainDigestRecord } from "../archive/record.ts";
-import { likelyContainer, remainsOf, type Remnant } from "../archive/remains.ts";
-import type { Core, DigestCursor } from "../core.ts";
+import { likelyContainer } from "../archive/remains.ts";
+import { formatTimeStamp } from "../archive/time_stamp.ts";
+import type { Core } from "../core.ts";
 import { FormatError, formatError } from "../errors.ts";
+import { isSameGeneration, isSameSeries } from "./archive_headers.ts";
+import { type KnownBlocks, numberStretches, type Stretch } from "./digest_stretches.ts";
+import { DigestWindow, WINDOW_BYTES } from "./digest_window.ts";
 import { type Fault, FaultLog } from "./fault_log.ts";
 
-const WINDOW_BYTES = 2 * MAX_HEADER_BYTES;
-/** Records that must stand in a row behind damage. */
+/** Records in a row behind damage that are no chance even if they are all of zero blocks; one with an MD5 is none by itself. */
 const PROOF_RECORDS = 8;
-/** Longest damage that is passed over: a sector of 4096 bytes and the records that it cuts. */
-const MAX_PASSED_RECORDS = 197;
-
-/** Blocks whose digests are known, from `start` to before `end`. */
-export interface KnownBlocks {
-  start: number;
-  end: number;
-}
+const PROOF_BYTES = PROOF_RECORDS * 21;
+/** Stretches between damage that are told apart: what follows is lost. */
+const MAX_STRETCHES = 10_000;
+/** Bytes of damage that are kept to be explained. */
+const GAP_SHOWN_BYTES = 64;
+const FLAG_ZERO = 0x31;
+const FLAG_DATA = 0x30;
+/** In {@linkcode KnownBlocks.streamBytes}: right behind the range before. */
+const FOLLOWS = -1;
 
 /** What was found out about a digest. */
 export interface DigestFindings {
   header: DigestHeader;
-  /** The digest's own header cannot be read: this is the one that was expected. */
+  /** The digest's own header cannot be read or contradicts its records: this is the one that was expected. */
   isHeaderLost: boolean;
-  /** Where the records begin in the stream. */
-  headerBytes: number;
   /** Ascending; one range of all blocks if nothing is wrong. */
   known: KnownBlocks[];
   faults: readonly Fault[];
@@ -61,90 +59,219 @@ export async function surveyDigest(
 ): Promise<DigestFindings> {
   const mark = core.mark();
   const isPlain = likelyContainer(file) === "plain";
-  const all = await countRecords(core, file, { expected });
-  const { header, headerBytes, isHeaderLost, log } = all;
-  const { blockCount } = header;
-  let known: KnownBlocks[];
-  if (all.count === blockCount || isPlain) {
-    known = [{ start: 0, end: all.count }];
-    if (all.tail !== undefined) known.push(all.tail);
-  } else if (log.count === 1) {
-    // Nothing but the number of records is wrong: those that are missing in a container may be missing anywhere.
-    known = [];
-  } else {
-    const verified = await countRecords(core, file, { expected, onlyVerified: true });
-    known = [{ start: 0, end: verified.count }];
-  }
-  known = known.filter(({ start, end }) => end > start);
-  const start = known[0]?.start === 0 ? known[0].end : 0;
-  log.close({ start, end: all.tail?.start ?? blockCount, toBytes: Infinity });
+  const survey = async (given: Given) => {
+    core.release(mark);
+    return isPlain ? await surveyPlain(core, file, given) : await surveyPacked(core, file, given);
+  };
+  const findings = await survey({ expected, doubtsHeader: false });
+  const others = expected === undefined || findings.isHeaderLost || isSameHeader(findings.header, expected)
+    ? undefined
+    : await survey({ expected, doubtsHeader: true });
   core.release(mark);
-  return { header, headerBytes, isHeaderLost, known, faults: log.faults };
+  return others !== undefined && isBetter(others, findings) ? others : findings;
 }
 
-/** Counts the records up to the first damage, and those behind it if that is clear. */
+/** Whether what comes out with the expected header is more likely than with the digest's own, which differs. */
+function isBetter(others: DigestFindings, findings: DigestFindings): boolean {
+  const [wanted, { header, faults }] = [others.header, findings];
+  if (faults.length === 0) {
+    // Of a disk with other blocks no archive would be of use.
+    return header.blockBytes !== wanted.blockBytes && isSameSeries(header, wanted);
+  }
+  const certain = certainBlocks(others);
+  if (header.blockCount !== wanted.blockCount) return certain > certainBlocks(findings);
+  // Another generation has another time by right: only if nothing at all is wrong with the records then.
+  return certain === wanted.blockCount && certainBlocks(findings) < certain;
+}
+
+function isSameHeader(a: DigestHeader, b: DigestHeader): boolean {
+  return a.blockCount === b.blockCount && a.blockBytes === b.blockBytes && isSameGeneration(a, b);
+}
+
+function certainBlocks({ known }: DigestFindings): number {
+  return known.reduce((sum, { start, end, isCertain }) => sum + (isCertain ? end - start : 0), 0);
+}
+
+interface Given {
+  expected?: DigestHeader;
+  /** The expected header counts even if there is another one. */
+  doubtsHeader: boolean;
+}
+
+/** A digest without checksums, whose length says how many records damage has taken. */
+async function surveyPlain(core: Core, file: DamagedFile, given: Given): Promise<DigestFindings> {
+  const log = new FaultLog(file.path);
+  const window = new DigestWindow(core, file, { log });
+  const { header, headerBytes, isHeaderLost } = await headerOf(window, { file, log, ...given });
+  const { blockCount } = header;
+  window.consume(Math.min(headerBytes, window.length));
+  const scratchPtr = core.alloc(WINDOW_BYTES);
+  const stretches: Stretch[] = [];
+  const gaps: Uint8Array[] = [];
+  do {
+    const stretch = await readStretch(core, window, scratchPtr);
+    stretches.push(stretch);
+    await window.fill(GAP_SHOWN_BYTES);
+    gaps.push(window.rest.slice(0, GAP_SHOWN_BYTES));
+  } while (stretches.length < MAX_STRETCHES && await findStretch(window, scratchPtr));
+
+  const endBytes = Math.max(file.sizeBytes, stretches.at(-1)!.endBytes);
+  const known = numberStretches(stretches, { blockCount, endBytes });
+  let records = 0;
+  for (const [i, { endBytes: offsetBytes, records: more }] of stretches.entries()) {
+    const next = stretches[i + 1];
+    records += more;
+    const isComplete = next === undefined && records === blockCount && offsetBytes === endBytes;
+    if (isComplete) continue;
+    if (next === undefined && offsetBytes === endBytes && stretches.length > 1) continue;
+    // What is known before and behind the gap.
+    const start = known.findLast(({ streamBytes }) => streamBytes < offsetBytes)?.end ?? 0;
+    const end = known.find(({ streamBytes }) => streamBytes >= offsetBytes)?.start ?? blockCount;
+    const isEnd = offsetBytes === endBytes;
+    const explained = isEnd
+      ? { expected: `${blockCount} records`, found: `the end after ${records} of ${blockCount} records` }
+      : explainDigestRecord(gaps[i], start);
+    log.note({ ...explained, inContainer: false, offsetBytes }, 0);
+    log.close({ start, end, toBytes: Infinity });
+  }
+  return { header, isHeaderLost, known, faults: log.faults };
+}
+
+/** Reads records as far as they stand in a row. */
+async function readStretch(core: Core, window: DigestWindow, scratchPtr: number): Promise<Stretch> {
+  const scratch = core.bytes(scratchPtr, WINDOW_BYTES);
+  const stretch: Stretch = {
+    startBytes: window.offsetBytes,
+    endBytes: window.offsetBytes,
+    records: 0,
+    beginsZero: false,
+    endsZero: false,
+  };
+  for (;;) {
+    const count = await window.count(scratchPtr, WINDOW_BYTES / core.DIGEST_SIZE);
+    if (count === 0) break;
+    if (stretch.records === 0) stretch.beginsZero = isZeroDigest(scratch, 0);
+    stretch.endsZero = isZeroDigest(scratch, (count - 1) * core.DIGEST_SIZE);
+    stretch.records += count;
+  }
+  stretch.endBytes = window.offsetBytes;
+  return stretch;
+}
+
+/** Goes on to where records stand that are no chance; false if there are none. */
+async function findStretch(window: DigestWindow, scratchPtr: number): Promise<boolean> {
+  for (;;) {
+    await window.fill(PROOF_BYTES);
+    const { rest } = window;
+    if (rest.length === 0) return false;
+    const isEnd = rest.length < PROOF_BYTES;
+    const candidates = isEnd ? rest.length : rest.length - PROOF_BYTES + 1;
+    for (let at = 0; at < candidates; at++) {
+      if (rest[at + 1] !== 0 || (rest[at] !== FLAG_DATA && rest[at] !== FLAG_ZERO)) continue;
+      const { records, lenBytes } = window.peek(scratchPtr, at, PROOF_RECORDS);
+      const hasData = lenBytes > 2 * records;
+      const isLast = records > 0 && isEnd && at + lenBytes === rest.length;
+      if (records < PROOF_RECORDS && !hasData && !isLast) continue;
+      window.consume(at);
+      return true;
+    }
+    window.consume(candidates);
+  }
+}
+
+/** A digest in pieces with checksums, which damage makes longer or shorter by whole records as well. */
+async function surveyPacked(core: Core, file: DamagedFile, given: Given): Promise<DigestFindings> {
+  const mark = core.mark();
+  const all = await countRecords(core, file, { ...given, onlyVerified: false });
+  const { header, headerBytes, isHeaderLost, log, count, isWhole } = all;
+  const { blockCount } = header;
+  let certain = count;
+  if (log.count > (isHeaderLost ? 1 : 0)) {
+    core.release(mark);
+    // If nothing but the number of records is wrong, those that are missing may be missing anywhere.
+    const isDamaged = all.isContainerDamaged;
+    certain = isDamaged ? (await countRecords(core, file, { ...given, onlyVerified: true })).count : 0;
+  } else if (!isWhole) certain = 0;
+  certain = Math.min(certain, count);
+  const range = (start: number, end: number, isCertain: boolean): KnownBlocks => (
+    { start, end, streamBytes: start === 0 ? headerBytes : FOLLOWS, isCertain }
+  );
+  const known = [range(0, certain, true), range(certain, count, false)].filter(({ start, end }) =>
+    end > start
+  );
+  log.close({ start: certain, end: blockCount, toBytes: Infinity });
+  return { header, isHeaderLost, known, faults: log.faults };
+}
+
+interface Counted extends FoundHeader {
+  log: FaultLog;
+  /** Records up to the first damage that a record shows, at most one for each block. */
+  count: number;
+  isWhole: boolean;
+  isContainerDamaged: boolean;
+}
+
 async function countRecords(
   core: Core,
   file: DamagedFile,
-  { expected, onlyVerified = false }: { expected?: DigestHeader; onlyVerified?: boolean },
-): Promise<FoundHeader & { log: FaultLog; count: number; tail?: KnownBlocks }> {
-  const isPlain = likelyContainer(file) === "plain";
+  { onlyVerified, ...given }: Given & { onlyVerified: boolean },
+): Promise<Counted> {
   const log = new FaultLog(file.path);
   const window = new DigestWindow(core, file, { log, onlyVerified });
-  await window.fill(MAX_HEADER_BYTES);
-  const found = headerOf(window.rest, { file, log, expected });
-  window.consume(found.headerBytes);
-
+  const found = await headerOf(window, { file, log, ...given });
+  window.consume(Math.min(found.headerBytes, window.length));
   const { blockCount } = found.header;
   const scratchPtr = core.alloc(WINDOW_BYTES);
-  const countUpTo = async (most: number) => {
-    let taken = 0;
-    for (let got = -1; taken < most && got !== 0; taken += got) {
-      got = await window.count(scratchPtr, Math.min(WINDOW_BYTES / core.DIGEST_SIZE, most - taken));
-    }
-    return taken;
-  };
-  const isAtEnd = async () => {
-    await window.fill(1);
-    return window.length === 0;
-  };
-  const note = (block: number, found?: string) => {
-    const explained = explainDigestRecord(window.rest, block);
-    const offsetBytes = isPlain ? window.offsetBytes : window.pieceBytes;
-    log.note({ ...explained, ...found && { found }, inContainer: false, offsetBytes }, 0);
-  };
-
-  const count = await countUpTo(blockCount);
-  if (count === blockCount) {
-    if (!await isAtEnd() || !window.isFileEnd) note(count);
-    return { ...found, log, count };
+  let count = 0;
+  for (let got = -1; count < blockCount && got !== 0; count += got) {
+    got = await window.count(scratchPtr, Math.min(WINDOW_BYTES / core.DIGEST_SIZE, blockCount - count));
   }
-  if (await isAtEnd()) {
-    note(count, `the end after ${count} of ${blockCount} records`);
-    return { ...found, log, count };
+  await window.fill(1);
+  const isContainerDamaged = log.faults.some(({ inContainer }) => inContainer);
+  const isWhole = count === blockCount && window.length === 0 && window.isFileEnd;
+  if (!isWhole) {
+    const explained = explainDigestRecord(window.rest, count);
+    const end = `the end after ${count} of ${blockCount} records`;
+    const isEnd = window.length === 0 && count < blockCount;
+    log.note({
+      ...explained,
+      ...isEnd && { found: end },
+      inContainer: false,
+      offsetBytes: window.pieceBytes,
+    }, 0);
   }
-  note(count);
-  const passed = isPlain ? await window.passDamage(scratchPtr, blockCount - count) : undefined;
-  if (passed === undefined) return { ...found, log, count };
-  const start = count + passed;
-  const isWhole = start + await countUpTo(blockCount - start) === blockCount && await isAtEnd();
-  return { ...found, log, count, ...isWhole && { tail: { start, end: blockCount } } };
+  return { ...found, log, count, isWhole, isContainerDamaged };
 }
 
 type FoundHeader = Parsed<DigestHeader> & Pick<DigestFindings, "isHeaderLost">;
 
-function headerOf(
-  bytes: Uint8Array,
-  { file, log, expected }: { file: DamagedFile; log: FaultLog; expected?: DigestHeader },
-): FoundHeader {
+async function headerOf(
+  window: DigestWindow,
+  { file, log, expected, doubtsHeader }: Given & { file: DamagedFile; log: FaultLog },
+): Promise<FoundHeader> {
+  await window.fill(MAX_HEADER_BYTES);
   try {
-    return { ...parseDigestHeader(bytes, file.path), isHeaderLost: false };
+    const parsed = parseDigestHeader(window.rest, file.path);
+    if (!doubtsHeader || expected === undefined) return { ...parsed, isHeaderLost: false };
+    const hasSameEnd = isSameGeneration(parsed.header, expected);
+    log.note({
+      offsetBytes: 0,
+      expected: headerName(expected),
+      found: headerName(parsed.header),
+      inContainer: false,
+    }, 0);
+    const headerBytes = hasSameEnd ? parsed.headerBytes : digestHeaderBytes(expected).length;
+    return { header: expected, headerBytes, isHeaderLost: true };
   } catch (error) {
     if (!(error instanceof FormatError) || expected === undefined) throw error;
     const { offsetBytes = 0, expected: wanted = "a header", found = "something else" } = error.fault;
     log.note({ offsetBytes, expected: wanted, found, inContainer: false }, 0);
     return { header: expected, headerBytes: digestHeaderBytes(expected).length, isHeaderLost: true };
   }
+}
+
+function headerName({ blockCount, blockBytes, time }: DigestHeader): string {
+  return `a header of ${formatTimeStamp(time)} with ${blockCount} blocks of ${blockBytes} bytes`;
 }
 
 /** Reads a digest again and again: what is known of it, and 16 bytes of 255, which no block has, for the rest. */
@@ -154,14 +281,12 @@ export class KnownDigests {
   readonly #core: Core;
   readonly #window: DigestWindow;
   #nextBlock = 0;
-  #headerBytes: number;
 
   /** Takes memory for a window from `core`. */
-  constructor(core: Core, file: DamagedFile, { header, headerBytes, known }: DigestFindings) {
+  constructor(core: Core, file: DamagedFile, { header, known }: DigestFindings) {
     this.header = header;
     this.#known = known;
     this.#core = core;
-    this.#headerBytes = headerBytes;
     this.#window = new DigestWindow(core, file, { log: new FaultLog(file.path) });
   }
 
@@ -171,8 +296,6 @@ export class KnownDigests {
    * @throws {FormatError} if the file is no longer what it was
    */
   async take(digestsPtr: number, count: number): Promise<void> {
-    await this.#pass(this.#headerBytes);
-    this.#headerBytes = 0;
     for (let taken = 0; taken < count;) {
       const block = this.#nextBlock;
       const range = this.#known.find(({ end }) => end > block);
@@ -180,8 +303,10 @@ export class KnownDigests {
       let step = Math.min(count - taken, (range?.start ?? Infinity) - block);
       if (step > 0) {
         this.#core.bytes(ptr, step * 16).fill(0xff);
-        if (range !== undefined) await this.#pass(step * this.#core.DIGEST_RECORD_MAX);
       } else {
+        if (block === range!.start && range!.streamBytes !== FOLLOWS) {
+          await this.#pass(range!.streamBytes - this.#window.offsetBytes);
+        }
         step = await this.#window.count(ptr, Math.min(count - taken, range!.end - block));
         if (step === 0) throw this.#changed();
       }
@@ -210,107 +335,14 @@ export class KnownDigests {
   }
 }
 
-/** The part of a digest that lies in the core's memory. */
-class DigestWindow {
-  readonly path: string;
-  /** Nothing follows without a gap; at the end of the file nothing at all. */
-  isEnd = false;
-  isFileEnd = false;
-  /** Where in the file the piece stands that was read last. */
-  pieceBytes = 0;
-  readonly #cursor: DigestCursor;
-  readonly #recordBytes: number;
-  readonly #remnants: AsyncGenerator<Remnant, void>;
-  readonly #log: FaultLog;
-  readonly #onlyVerified: boolean;
-  readonly #ptr: number;
-  readonly #bytes: Uint8Array;
-  #at = 0;
-  #end = 0;
-  #windowBytes = 0;
-  #rest: Uint8Array = new Uint8Array(0);
+/** Whether a digest says that all bytes of its block are zero. */
+export function isZeroDigest(digests: Uint8Array, at: number): boolean {
+  for (let i = at; i < at + 16; i++) if (digests[i] !== 0) return false;
+  return true;
+}
 
-  /** `onlyVerified`: what no checksum vouches for is taken for lost. */
-  constructor(
-    core: Core,
-    file: DamagedFile,
-    { log, onlyVerified = false }: { log: FaultLog; onlyVerified?: boolean },
-  ) {
-    this.path = file.path;
-    this.#log = log;
-    this.#onlyVerified = onlyVerified;
-    this.#cursor = core.digestCursor();
-    this.#recordBytes = core.DIGEST_RECORD_MAX;
-    this.#remnants = remainsOf(file, {
-      onFault: (fault) => log.note({ ...fault, inContainer: true }, this.offsetBytes),
-    });
-    this.#ptr = core.alloc(WINDOW_BYTES);
-    this.#bytes = core.bytes(this.#ptr, WINDOW_BYTES);
-  }
-
-  get length(): number {
-    return this.#end - this.#at;
-  }
-
-  get rest(): Uint8Array {
-    return this.#bytes.subarray(this.#at, this.#end);
-  }
-
-  get offsetBytes(): number {
-    return this.#windowBytes + this.#at;
-  }
-
-  consume(lenBytes: number): void {
-    this.#at += lenBytes;
-  }
-
-  /** Reads on if there are less than `neededBytes`. */
-  async fill(neededBytes: number): Promise<void> {
-    if (this.isEnd || this.length >= neededBytes) return;
-    this.#bytes.copyWithin(0, this.#at, this.#end);
-    this.#windowBytes += this.#at;
-    this.#end -= this.#at;
-    this.#at = 0;
-    while (this.#end < WINDOW_BYTES) {
-      if (this.#rest.length === 0 && !await this.#nextRemnant()) return;
-      const part = this.#rest.subarray(0, WINDOW_BYTES - this.#end);
-      this.#bytes.set(part, this.#end);
-      this.#end += part.length;
-      this.#rest = this.#rest.subarray(part.length);
-    }
-  }
-
-  /** Takes up to `count` records to `digestsPtr`; returns how many stood in a row, as far as the window goes. */
-  async count(digestsPtr: number, count: number): Promise<number> {
-    await this.fill(WINDOW_BYTES / 2);
-    this.#cursor.take(digestsPtr, { ptr: this.#ptr + this.#at, length: this.length, count });
-    this.#at += this.#cursor.consumed;
-    return this.#cursor.records;
-  }
-
-  /** Goes on behind as many whole records as are damaged; returns their number, unless that is not clear. */
-  async passDamage(scratchPtr: number, recordsLeft: number): Promise<number | undefined> {
-    await this.fill(WINDOW_BYTES / 2);
-    for (let passed = 1; passed <= Math.min(MAX_PASSED_RECORDS, recordsLeft); passed++) {
-      const at = this.#at + passed * this.#recordBytes;
-      const count = Math.min(PROOF_RECORDS, recordsLeft - passed);
-      if (at > this.#end) return undefined;
-      this.#cursor.take(scratchPtr, { ptr: this.#ptr + at, length: this.#end - at, count });
-      if (this.#cursor.records < count) continue;
-      this.#at = at;
-      return passed;
-    }
-    return undefined;
-  }
-
-  async #nextRemnant(): Promise<boolean> {
-    const { value, done } = await this.#remnants.next();
-    this.isEnd = done === true || !value!.joined || (this.#onlyVerified && !value!.isVerified);
-    this.isFileEnd = done === true;
-    this.#log.goOn({ joined: !this.isEnd });
-    if (this.isEnd) return false;
-    this.#rest = value!.bytes;
-    this.pieceBytes = value!.fileOffsetBytes;
-    return true;
-  }
+/** Whether a digest says nothing: 16 bytes of 255, as {@linkcode KnownDigests} gives for blocks without one. */
+export function isUnknown(digests: Uint8Array, at: number): boolean {
+  for (let i = at; i < at + 16; i++) if (digests[i] !== 0xff) return false;
+  return true;
 }

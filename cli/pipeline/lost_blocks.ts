@@ -1,10 +1,10 @@
 /** Which blocks of a generation its archives no longer prove, and the digests of those. */
 
-import type { Bitmap } from "../archive/bitmap.ts";
+import { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
 import { Batch } from "./batch.ts";
-import { type DigestFindings, KnownDigests } from "./digest_survey.ts";
+import { type DigestFindings, isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
 import { crewOf, type RunOptions } from "./run.ts";
 import { type ExpectedArchive, Survey } from "./survey.ts";
 import { WantedBlocks } from "./wanted_blocks.ts";
@@ -18,6 +18,15 @@ export interface DigestInFile {
 /** The sizes that all archives of the generation must have. */
 export function sizesOfGeneration({ findings: { header } }: DigestInFile): ExpectedArchive {
   return { blockBytes: header.blockBytes, blockCount: header.blockCount };
+}
+
+/** Blocks whose digest holds only in their place. */
+export function uncertainOf({ findings: { header, known } }: DigestInFile): Bitmap {
+  const uncertain = new Bitmap(header.blockCount);
+  for (const { start, end, isCertain } of known) {
+    for (let block = start; block < end && !isCertain; block++) uncertain.set(block);
+  }
+  return uncertain;
 }
 
 /** Memory for a batch and the digests that it should have. */
@@ -107,16 +116,4 @@ export async function eachLost(
     }
   }
   core.release(mark);
-}
-
-/** Whether a digest says that all bytes of its block are zero. */
-export function isZeroDigest(digests: Uint8Array, at: number): boolean {
-  for (let i = at; i < at + 16; i++) if (digests[i] !== 0) return false;
-  return true;
-}
-
-/** Whether a digest says nothing: 16 bytes of 255, as {@linkcode KnownDigests} gives for blocks without one. */
-export function isUnknown(digests: Uint8Array, at: number): boolean {
-  for (let i = at; i < at + 16; i++) if (digests[i] !== 0xff) return false;
-  return true;
 }

@@ -5,29 +5,32 @@
  *     all archives    ──► blocks that it lacks, proved by their MD5 ──► scratch ┴─► dump
  *
  * A record's number, its place and the generation that it was made for do not matter: a block is what has its MD5.
+ *
+ * The digest may be damaged too. Where it says what an archive of the generation contradicts, or where it says nothing, only
+ * the root of the generation's seal can decide. Without one, data are saved rather than zeros, and are called doubtful.
  */
 
 import { Bitmap } from "../archive/bitmap.ts";
 import type { ByteSink } from "../archive/bytes.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { DumpHeader } from "../archive/header.ts";
-import { comparableSeconds } from "../archive/time_stamp.ts";
 import type { Core } from "../core.ts";
 import { FormatError } from "../errors.ts";
+import { isSameGeneration, isSameSeries, readHeader } from "./archive_headers.ts";
 import { searchBlocks } from "./block_search.ts";
+import { createSha256 } from "../archive/sha256.ts";
 import { DumpWriter } from "./dump_writer.ts";
 import type { Fault } from "./fault_log.ts";
 import {
   type DigestInFile,
   eachLost,
-  isUnknown,
-  isZeroDigest,
   judgeArchive,
   JudgedRun,
   sizesOfGeneration,
+  uncertainOf,
   wantLost,
 } from "./lost_blocks.ts";
-import { KnownDigests } from "./digest_survey.ts";
+import { isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
 import { Checkpoint, type RunOptions } from "./run.ts";
 import { Survey } from "./survey.ts";
 import type { WantedBlocks } from "./wanted_blocks.ts";
@@ -48,6 +51,13 @@ export interface Salvaged {
   /** Those of them whose digest is lost, so that they could not be proved. */
   unprovableBlocks: number;
   lost: Bitmap;
+  /** Blocks that the digest calls zero while an archive of the generation has data, which were saved: nothing decides. */
+  doubtful: Bitmap;
+  doubtfulBlocks: number;
+  /** Blocks that digest and archives did not prove, or not without contradiction, and that the root did. */
+  decidedBlocks: number;
+  /** Whether what was saved has the root that it must have; undefined if none is known. */
+  hasRoot?: boolean;
   /** More is lost than one run can look for: another run with this dump in front brings back more. */
   isPartial: boolean;
   /** How many blocks that were missing came from each archive. */
@@ -59,25 +69,34 @@ export interface Salvaged {
 
 const MAX_SHOWN_FAULTS = 1000;
 
+/** What the seal of the generation says. */
+export interface SealedDigest {
+  /** SHA-256 over the MD5s of all blocks, in hexadecimal digits; null if it is not known. */
+  root: string | null;
+  /** The digest is, byte for byte, what was sealed. */
+  isIntact: boolean;
+}
+
 /**
  * Writes the dump of a generation with all of its blocks that exist anywhere in the archives.
  *
- * @param given `header`: of the dump; `scratch` opens the file for blocks, if any are needed
+ * @param given `header`: of the dump; `scratch` opens the file for blocks, if any are needed; `sealed`: if there is a seal
  * @throws {FormatError} if the archives hold none of the blocks
  */
 export async function salvage(
   core: Core,
-  { archives, digest, header, dumpOut, scratch }: {
+  { archives, digest, header, dumpOut, scratch, sealed = { root: null, isIntact: false } }: {
     archives: readonly DamagedFile[];
     digest: DigestInFile;
     header: DumpHeader;
     dumpOut: ByteSink;
     scratch: () => Scratch;
+    sealed?: SealedDigest;
   },
   options: RunOptions = {},
 ): Promise<Salvaged> {
   const { blockBytes, blockCount } = header;
-  const largest = archives.toSorted((a, b) => b.sizeBytes - a.sizeBytes)[0];
+  const { first, isOwn, ownRdiffs } = await orderOf(archives, digest);
   const result: Salvaged = {
     blocks: blockCount,
     zeroBlocks: 0,
@@ -86,6 +105,9 @@ export async function salvage(
     lostBlocks: 0,
     unprovableBlocks: 0,
     lost: new Bitmap(blockCount),
+    doubtful: new Bitmap(blockCount),
+    doubtfulBlocks: 0,
+    decidedBlocks: 0,
     isPartial: false,
     foundIn: [],
     faults: [...digest.findings.faults],
@@ -96,22 +118,63 @@ export async function salvage(
     result.faultCount += faultCount;
   };
 
+  const { doubtful } = result;
+  const uncertain = uncertainOf(digest);
   const missing = new Bitmap(blockCount);
-  const first = await judgeArchive(core, {
-    file: largest,
+  /** Blocks without a digest that holds. */
+  const unproved = new Bitmap(blockCount);
+  const store = new BlockStore(scratch, blockBytes);
+  const survey = await judgeArchive(core, {
+    file: first,
     digest,
     onBatch: ({ batch, recorded, bad }) => {
       for (let i = 0; i < batch.count; i++) {
-        if (isZeroDigest(recorded, i * core.DIGEST_SIZE)) result.zeroBlocks++;
-        else if (batch.table[i] === core.ABSENT || bad[i] !== 0) missing.set(batch.first + i);
+        const block = batch.first + i;
+        const at = i * core.DIGEST_SIZE;
+        const entry = batch.table[i];
+        const isZero = isZeroDigest(recorded, at);
+        if (isUnknown(recorded, at)) unproved.set(block);
+        else if (isZero && isOwn && entry === core.ZERO) result.zeroBlocks++;
+        else if (!isZero && entry !== core.ABSENT && bad[i] === 0) continue;
+        else if (uncertain.get(block)) unproved.set(block);
+        else if (!isZero) missing.set(block);
+        else if (isOwn && entry !== core.ABSENT && !sealed.isIntact) doubtful.set(block);
+        else result.zeroBlocks++;
       }
     },
   }, options);
+  /** Blocks that stand in an rdiff of the generation. */
+  const kept = new KeptBlocks(store);
+  for (const file of sealed.isIntact ? [] : ownRdiffs) {
+    await judgeArchive(core, {
+      file,
+      digest,
+      onBatch: ({ batch, recorded, bad }) => {
+        for (let i = 0; i < batch.count; i++) {
+          const block = batch.first + i;
+          const at = i * core.DIGEST_SIZE;
+          if (batch.table[i] === core.ABSENT || batch.table[i] === core.ZERO || kept.has(block)) continue;
+          const keep = () =>
+            kept.keep(block, {
+              content: batch.slots(block, block + 1),
+              digest: batch.digests.slice(at, at + core.DIGEST_SIZE),
+            });
+          if (unproved.get(block) && bad[i] === 0) {
+            if (!keep()) continue;
+            unproved.clear(block);
+            result.foundBlocks++;
+          } else if (isZeroDigest(recorded, at) && !unproved.get(block) && !doubtful.get(block) && keep()) {
+            doubtful.set(block);
+            result.zeroBlocks--;
+          }
+        }
+      },
+    }, options);
+  }
+
   const wanted = await wantLost(core, digest, missing);
   result.isPartial = wanted.isFull;
-
-  const store = new BlockStore(scratch, blockBytes);
-  if (wanted.count === 0) hear(first);
+  if (wanted.count === 0) hear(survey);
   for (const file of wanted.count === 0 ? [] : archives) {
     const before = wanted.foundCount;
     const survey = await searchBlocks(core, file, {
@@ -126,24 +189,149 @@ export async function salvage(
     const blocks = wanted.foundCount - before;
     if (blocks > 0) result.foundIn.push({ path: file.path, blocks });
   }
-
   await eachLost(core, digest, missing, (block, digests, at) => {
-    if (isUnknown(digests, at)) result.unprovableBlocks++;
     if (wanted.placeOf(digests, at) === undefined) result.lost.set(block);
     else result.foundBlocks++;
   });
+
+  const plan: Plan = { unproved, doubtful, kept, lost: result.lost, asIs: new Bitmap(blockCount) };
+  await decide(core, { first, isOwn, digest, plan, root: sealed.root, result }, options);
+  result.doubtfulBlocks = doubtful.count();
   result.lostBlocks = result.lost.count();
-  result.intactBlocks = blockCount - result.zeroBlocks - result.foundBlocks - result.lostBlocks;
+  result.intactBlocks = blockCount - result.zeroBlocks - result.foundBlocks - result.lostBlocks -
+    result.doubtfulBlocks;
   assertWorthIt(result, { archives, digest });
-  await write(core, { first: largest, digest, header, dumpOut, wanted, store, lost: result.lost }, options);
+  const root = await write(core, { first, digest, header, dumpOut, wanted, store, plan }, options);
+  if (sealed.root !== null) result.hasRoot = root === sealed.root;
   return result;
 }
 
+/** The archive that is read first, and the rdiffs of the generation besides it. */
+async function orderOf(
+  archives: readonly DamagedFile[],
+  { findings }: DigestInFile,
+): Promise<{ first: DamagedFile; isOwn: boolean; ownRdiffs: DamagedFile[] }> {
+  const own: DamagedFile[] = [];
+  let dump: DamagedFile | undefined;
+  for (const file of archives) {
+    const header = await readHeader(file);
+    if (header === undefined || !isSameGeneration(header, findings.header)) continue;
+    if (header.blockBytes !== findings.header.blockBytes) continue;
+    own.push(file);
+    if (header.full && (dump === undefined || file.sizeBytes > dump.sizeBytes)) dump = file;
+  }
+  const first = dump ?? archives.toSorted((a, b) => b.sizeBytes - a.sizeBytes)[0];
+  return { first, isOwn: own.includes(first), ownRdiffs: own.filter((file) => file !== first) };
+}
+
+/** What is written for blocks that the digest does not prove. */
+interface Plan {
+  unproved: Bitmap;
+  doubtful: Bitmap;
+  kept: KeptBlocks;
+  /** Written as zeros. */
+  lost: Bitmap;
+  /** Written as they are in `kept` or else in the first archive. */
+  asIs: Bitmap;
+}
+
+/** Contradictions that are tried each by itself; if there are more, all of them one way and all the other. */
+const MAX_TRIED = 4;
+
+/** Finds out with the root what is right; without it, or if it does not tell, unproved blocks are lost. */
+async function decide(
+  core: Core,
+  { first, isOwn, digest, plan, root, result }: {
+    first: DamagedFile;
+    isOwn: boolean;
+    digest: DigestInFile;
+    plan: Plan;
+    root: string | null;
+    result: Salvaged;
+  },
+  options: RunOptions,
+): Promise<void> {
+  const { unproved, doubtful, kept, lost, asIs } = plan;
+  const { bitCount } = doubtful;
+  const [unprovedBlocks, doubtfulBlocks] = [unproved.count(), doubtful.count()];
+  for (const block of setBits(doubtful)) asIs.set(block);
+  // The digest of a block that was not found may be what is wrong.
+  const lostBlocks = isOwn ? lost.count() : 0;
+  if (unprovedBlocks + doubtfulBlocks + lostBlocks === 0) return;
+  if (root !== null) {
+    // Bit n of a trial: the n-th contradiction is decided for zeros; the last bit counts for all that follow. Behind these
+    // bits: blocks that were not found are as the archive has them.
+    const bits = doubtfulBlocks > MAX_TRIED ? 1 : doubtfulBlocks;
+    const hashes = await Promise.all(
+      Array.from({ length: 2 ** (bits + (lostBlocks > 0 ? 1 : 0)) }, createSha256),
+    );
+    const absent = new Bitmap(bitCount);
+    const zero = new Uint8Array(core.DIGEST_SIZE);
+    let contradiction = 0;
+    await judgeArchive(core, {
+      file: first,
+      digest,
+      onBatch: ({ batch, recorded }) => {
+        for (let i = 0; i < batch.count; i++) {
+          const block = batch.first + i;
+          const at = i * core.DIGEST_SIZE;
+          const isThere = isOwn && batch.table[i] > core.ABSENT;
+          const own = isThere ? batch.digests.subarray(at, at + core.DIGEST_SIZE) : zero;
+          const isContradicted = doubtful.get(block);
+          const bit = Math.min(contradiction, bits - 1);
+          if (isContradicted) contradiction++;
+          if (!isThere) absent.set(block);
+          const believed = recorded.subarray(at, at + core.DIGEST_SIZE);
+          for (const [trial, hash] of hashes.entries()) {
+            if (unproved.get(block) || (lost.get(block) && (trial >> bits) & 1)) hash.update(own);
+            else if (!isContradicted) hash.update(believed);
+            else hash.update((trial >> bit) & 1 ? zero : kept.digestOf(block) ?? own);
+          }
+        }
+      },
+    }, options);
+    const trial = hashes.findIndex((hash) => hash.hex() === root);
+    if (trial >= 0) {
+      result.decidedBlocks = unprovedBlocks + doubtfulBlocks;
+      const settle = (block: number) => {
+        asIs.set(block);
+        if (absent.get(block)) result.zeroBlocks++;
+      };
+      for (const block of setBits(unproved)) settle(block);
+      for (const block of (trial >> bits) & 1 ? setBits(lost) : []) {
+        lost.clear(block);
+        result.decidedBlocks++;
+        settle(block);
+      }
+      let n = 0;
+      for (const block of setBits(doubtful)) {
+        const isZero = (trial >> Math.min(n++, bits - 1)) & 1;
+        doubtful.clear(block);
+        if (!isZero) continue;
+        asIs.clear(block);
+        result.zeroBlocks++;
+      }
+      return;
+    }
+  }
+  for (const block of setBits(unproved)) lost.set(block);
+  result.unprovableBlocks = unprovedBlocks;
+}
+
+/** Ascending; the one at hand may be cleared. */
+function* setBits(bitmap: Bitmap): Generator<number, void> {
+  const { bitCount } = bitmap;
+  for (let block = bitmap.next(0, bitCount, true); block < bitCount;) {
+    yield block;
+    block = bitmap.next(block + 1, bitCount, true);
+  }
+}
+
 function assertWorthIt(
-  { blocks, zeroBlocks, lostBlocks }: Salvaged,
+  { blocks, zeroBlocks, doubtfulBlocks, lostBlocks }: Salvaged,
   { archives, digest }: { archives: readonly DamagedFile[]; digest: DigestInFile },
 ): void {
-  if (lostBlocks === 0 || lostBlocks < blocks - zeroBlocks) return;
+  if (lostBlocks === 0 || lostBlocks < blocks - zeroBlocks - doubtfulBlocks) return;
   const names = archives.map(({ path }) => `"${path}"`).join(", ");
   throw new FormatError(
     `Cannot salvage: none of the ${lostBlocks} blocks of data that digest "${digest.file.path}" names is in ${names}`,
@@ -151,20 +339,25 @@ function assertWorthIt(
   );
 }
 
-/** Reads the first archive again, fills in what was found, and proves each block once more before it is written. */
+/**
+ * Reads the first archive again, fills in what was found, and proves each block once more before it is written. Returns the
+ * root of what was written.
+ */
 async function write(
   core: Core,
-  { first, digest, header, dumpOut, wanted, store, lost }: {
+  { first, digest, header, dumpOut, wanted, store, plan }: {
     first: DamagedFile;
     digest: DigestInFile;
     header: DumpHeader;
     dumpOut: ByteSink;
     wanted: WantedBlocks;
     store: BlockStore;
-    lost: Bitmap;
+    plan: Plan;
   },
   options: RunOptions,
-): Promise<void> {
+): Promise<string> {
+  const { kept, lost, asIs } = plan;
+  const root = await createSha256();
   const { blockBytes, blockCount } = header;
   const checkpoint = new Checkpoint(options);
   const survey = await Survey.open(core, first, { expected: sizesOfGeneration(digest), run: options });
@@ -179,7 +372,13 @@ async function write(
     for (let i = 0; i < batch.count; i++) {
       const block = batch.first + i;
       const at = i * core.DIGEST_SIZE;
-      if (isZeroDigest(recorded, at) || lost.get(block)) {
+      const keptPlace = kept.placeOf(block);
+      if (keptPlace !== undefined && (asIs.get(block) || !isZeroDigest(recorded, at))) {
+        store.load(keptPlace, batch.slots(block, block + 1));
+        batch.table[i] = batch.slotPtr(block);
+      } else if (asIs.get(block)) {
+        if (batch.table[i] === core.ABSENT) batch.table[i] = core.ZERO;
+      } else if (isZeroDigest(recorded, at) || lost.get(block)) {
         batch.table[i] = core.ZERO;
       } else if (batch.table[i] === core.ABSENT || bad[i] !== 0) {
         const place = wanted.placeOf(recorded, at);
@@ -190,12 +389,15 @@ async function write(
     }
     await run.judge(core, options);
     for (let i = 0; i < batch.count; i++) {
-      if (bad[i] !== 0 && !lost.get(batch.first + i)) throw changed(first);
+      const block = batch.first + i;
+      if (bad[i] !== 0 && !lost.get(block) && !asIs.get(block)) throw changed(first);
     }
+    root.update(batch.allDigests);
     await writer.write(batch);
     await checkpoint.passBatch(batch, header);
   }
   await writer.finish();
+  return root.hex();
 }
 
 function changed({ path }: DamagedFile): Error {
@@ -233,22 +435,54 @@ class BlockStore {
   }
 }
 
+/** Blocks of a store by their numbers, as many as fit into memory with their digests. */
+class KeptBlocks {
+  readonly #store: BlockStore;
+  readonly #kept = new Map<number, { place: number; digest: Uint8Array }>();
+
+  constructor(store: BlockStore) {
+    this.#store = store;
+  }
+
+  has(block: number): boolean {
+    return this.#kept.has(block);
+  }
+
+  /** False if there are too many already. */
+  keep(block: number, { content, digest }: { content: Uint8Array; digest: Uint8Array }): boolean {
+    if (this.#kept.size >= MAX_KEPT) return false;
+    this.#kept.set(block, { place: this.#store.keep(content), digest });
+    return true;
+  }
+
+  placeOf(block: number): number | undefined {
+    return this.#kept.get(block)?.place;
+  }
+
+  digestOf(block: number): Uint8Array | undefined {
+    return this.#kept.get(block)?.digest;
+  }
+}
+
+const MAX_KEPT = 2 ** 18;
+
 /**
  * The header that the dump gets: what the digest says of the generation, and what the digest does not hold from the archive
  * that fits best: one of the generation itself, or else of the series. Without one there are no metadata.
  *
  * @param headers of the archives, as far as they can be read, with their files
+ * @param sealed what a seal says of the generation; it counts more than headers
  */
 export function headerFor(
   generation: Pick<DumpHeader, "blockBytes" | "blockCount" | "seriesId" | "time">,
   headers: readonly { path: string; header: DumpHeader }[],
+  { capacityBytes }: { capacityBytes?: number } = {},
 ): { header: DumpHeader; from?: string; isOfGeneration: boolean } {
   const { blockBytes, blockCount, seriesId, time } = generation;
   const ofSeries = headers.filter(({ header }) =>
-    header.blockBytes === blockBytes && header.blockCount === blockCount &&
-    header.seriesId.every((byte, i) => byte === seriesId[i])
+    header.blockBytes === blockBytes && header.blockCount === blockCount && isSameSeries(header, generation)
   );
-  const exact = ofSeries.find(({ header }) => comparableSeconds(header.time) === comparableSeconds(time));
+  const exact = ofSeries.find(({ header }) => isSameGeneration(header, generation));
   const best = exact ?? ofSeries[0];
   return {
     header: {
@@ -259,7 +493,7 @@ export function headerFor(
       time,
       adapterType: best?.header.adapterType ?? UNKNOWN_ADAPTER,
       metadata: best?.header.metadata ?? new Map(),
-      capacityBytes: best?.header.capacityBytes ?? blockBytes * blockCount,
+      capacityBytes: capacityBytes ?? best?.header.capacityBytes ?? blockBytes * blockCount,
     },
     from: best?.path,
     isOfGeneration: exact !== undefined,

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { assertSameBytes, Folder } from "../disks/helpers.ts";
-import { seriesFiles } from "../refusals/material.ts";
+import { assertSameBytes, Folder, noise } from "../disks/helpers.ts";
+import { concat, digest, digestRecord, GENERATIONS, seriesFiles } from "../refusals/material.ts";
 import { Archives, EXIT } from "../refusals/refusal.ts";
 import { callMain } from "../support/run_cli.ts";
 
@@ -107,6 +107,74 @@ Deno.test("salvage of archives that hold nothing of the generation leaves no dum
     assertStringIncludes(stderr, "none of the 4 blocks of data");
   }
   assertEquals([...Deno.readDirSync(archives.path)].filter(({ name }) => /saved/.test(name)), []);
+});
+
+/** The digest of generation 0, with a zero record for block 1, which has data. */
+function falseZero(): Uint8Array {
+  const parts = digest(GENERATIONS[0]);
+  parts[2] = digestRecord(undefined);
+  return concat(...parts);
+}
+
+Deno.test("salvage is not complete where a digest without seal calls data zero: the data are saved, in doubt", async () => {
+  using archives = new Archives({ "g0.digest": falseZero() });
+  const line = "salvage --digestin g0.digest --dumpout saved.dump g0.dump";
+  const { code, stdout } = await archives.run(line);
+  assertEquals(code, EXIT.corrupt, stdout);
+  assertStringIncludes(stdout, "in doubt: block 1");
+  assertStringIncludes(stdout, "Salvage: 1 BLOCKS IN DOUBT");
+  assertSameBytes(archives.read("saved.dump"), archives.read("g0.dump"), "saved.dump");
+  const { stdout: json } = await archives.run(line.replace("salvage", "salvage --json --force"));
+  const { ok, doubtfulBlocks, doubtfulRuns, lostBlocks } = JSON.parse(json);
+  assertEquals({ ok, doubtfulBlocks, doubtfulRuns, lostBlocks }, {
+    ok: false,
+    doubtfulBlocks: 1,
+    doubtfulRuns: [{ start: 1, end: 2 }],
+    lostBlocks: 0,
+  });
+});
+
+Deno.test("salvage lists the one block whose flag was flipped in the digest", async () => {
+  const parts = digest(GENERATIONS[0]);
+  const bytes = concat(...parts);
+  bytes[parts[0].length + parts[1].length] ^= 1;
+  using archives = new Archives({ "g0.digest": bytes });
+  const { code, stdout } = await archives.run("salvage --digestin g0.digest --dumpout saved.dump g0.dump");
+  assertEquals(code, EXIT.corrupt);
+  assertStringIncludes(stdout, "lost: block 1\nSalvage: 1 BLOCKS LOST");
+});
+
+Deno.test("salvage decides with the sealed root what a damaged digest and the dump contradict each other in", async () => {
+  using archives = new Archives();
+  await archives.done("seal g0.dump g0.digest");
+  archives.file("g0.digest", falseZero() as Uint8Array<ArrayBuffer>);
+  const line = "salvage --digestin g0.digest --dumpout saved.dump g0.dump";
+  const { stdout } = await archives.done(line);
+  assertStringIncludes(stdout, "the digest is damaged");
+  assertStringIncludes(stdout, "1 blocks that the digest did not prove are proved by the root");
+  assertStringIncludes(stdout, "Salvage: COMPLETE");
+  assertSameBytes(archives.read("saved.dump"), archives.read("g0.dump"), "saved.dump");
+
+  // Where the dump has lost the block too, nothing shows that the zeros are false but the root.
+  const dump = archives.read("g0.dump");
+  archives.file(
+    "g0.dump",
+    dump.fill(0x55, dump.length - 2 * (512 + 8) - 8 - 512, dump.length - 2 * (512 + 8)),
+  );
+  const { code, stdout: told } = await archives.run(line + " --force");
+  assertEquals(code, EXIT.corrupt, told);
+  assertEquals(told.includes("COMPLETE"), false, told);
+});
+
+Deno.test("salvage takes the capacity from the seal where no header can be read", async () => {
+  using archives = new Archives({ "odd.raw": noise(1500, 1) });
+  await archives.done("dump --mode full --local odd.raw --dumpout odd.dump --digestout odd.digest");
+  const dump = archives.read("odd.dump");
+  archives.file("odd.dump", dump.fill(0xff, 0, 2));
+  const { stderr } = await archives.done("salvage --digestin odd.digest --dumpout saved.dump odd.dump");
+  assertStringIncludes(stderr, "odd.seal.json");
+  await archives.done("restore --create --local restored.raw saved.dump");
+  assertSameBytes(archives.read("restored.raw"), archives.read("odd.raw"), "restored.raw");
 });
 
 Deno.test("salvage brings back golden archives of each kind from which a piece is missing", async () => {

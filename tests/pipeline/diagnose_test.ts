@@ -145,6 +145,19 @@ Deno.test("diagnose() says which blocks a damaged digest cannot prove", async ()
   }]);
 });
 
+Deno.test("diagnose() calls no block bad for a zero record that a flipped flag has made", async () => {
+  const parts = digest(NEW);
+  const bytes = concat(...parts);
+  bytes[startOf(parts, 3)] ^= 1;
+  const { runs, goodBlocks } = await diagnosed(NEW, [file("new.dump", ...dump(NEW))], {
+    digestFile: damagedFile("digest", bytes),
+  });
+  assertEquals(runs.map(({ start, end, state }) => ({ start, end, state })), [
+    { start: 2, end: 3, state: "unprovable" },
+  ]);
+  assertEquals(goodBlocks, 11);
+});
+
 Deno.test("diagnose() gives the place of the member or frame in a compressed file", async () => {
   for (const suffix of [".gz", ".zst"]) {
     const blocks = Array.from({ length: 40 }, (_, i) => noise(512, i));

@@ -1,86 +1,18 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import type { DamagedFile } from "../../cli/archive/damaged_file.ts";
-import { type DumpHeader, parseDumpHeader } from "../../cli/archive/header.ts";
+import type { DumpHeader } from "../../cli/archive/header.ts";
 import { Core } from "../../cli/core.ts";
 import { FormatError } from "../../cli/errors.ts";
-import { Batch } from "../../cli/pipeline/batch.ts";
 import { surveyDigest } from "../../cli/pipeline/digest_survey.ts";
-import { headerFor, salvage, type Salvaged, type Scratch } from "../../cli/pipeline/salvage.ts";
+import { headerFor, type Salvaged } from "../../cli/pipeline/salvage.ts";
 import { type SalvagedUnproved, salvageUnproved } from "../../cli/pipeline/salvage_unproved.ts";
 import { noise, seeded } from "../disks/helpers.ts";
 import { type Archive, type Block, concat, digest, dump, rdiff } from "../refusals/material.ts";
 import { damagedFile, inContainer } from "./damaged.ts";
 import { DAMAGE_KINDS, drawDamage, type Touched } from "./damaged_cases.ts";
-import { openDump } from "./drawn_archives.ts";
 import { MemoryFile } from "./memory_file.ts";
-
-/** A file in memory, for blocks. */
-function memoryScratch(): Scratch {
-  let bytes = new Uint8Array(1024);
-  let [at, end] = [0, 0];
-  return {
-    seekSync: (offset) => at = Number(offset),
-    writeSync(part) {
-      if (at + part.length > bytes.length) {
-        const more = new Uint8Array(2 * (at + part.length));
-        more.set(bytes);
-        bytes = more;
-      }
-      bytes.set(part, at);
-      at += part.length;
-      end = Math.max(end, at);
-      return part.length;
-    },
-    readSync(into) {
-      const part = bytes.subarray(at, Math.min(end, at + into.length));
-      into.set(part);
-      at += part.length;
-      return part.length || null;
-    },
-  };
-}
-
-function headerOf({ blocks, ...archive }: Archive): DumpHeader {
-  return parseDumpHeader(concat(...dump({ blocks, ...archive })), "intact").header;
-}
-
-/** Every block of a dump; undefined for zeros. */
-async function blocksOf(core: Core, file: MemoryFile): Promise<Block[]> {
-  const reader = await openDump(core, file);
-  const { blockBytes, blockCount } = reader.header;
-  const batch = new Batch(core, blockBytes);
-  const blocks: Block[] = [];
-  for (let first = 0; batch.start(first, blockCount); first = batch.end) {
-    await reader.take(batch);
-    for (let i = 0; i < batch.count; i++) {
-      blocks.push(batch.table[i] === core.ZERO ? undefined : batch.slots(first + i, first + i + 1).slice());
-    }
-  }
-  await reader.finish();
-  return blocks;
-}
-
-/** Brings back `generation` with its intact digest. */
-async function salvaged(
-  generation: Archive,
-  archives: DamagedFile[],
-  { out = "saved.dump", digestFile = damagedFile("digest", concat(...digest(generation))) } = {},
-): Promise<{ result: Salvaged; blocks: Block[]; file: MemoryFile }> {
-  const core = await Core.load();
-  const header = headerOf(generation);
-  const findings = await surveyDigest(core, digestFile, { expected: header });
-  const file = new MemoryFile(out);
-  using dumpOut = await file.sink();
-  const result = await salvage(core, {
-    archives,
-    digest: { file: digestFile, findings },
-    header,
-    dumpOut,
-    scratch: memoryScratch,
-  });
-  return { result, blocks: await blocksOf(await Core.load(), file), file };
-}
+import { blocksOf, headerOf, salvaged } from "./salvaged.ts";
 
 const nameOf = (block: Uint8Array) => createHash("md5").update(block).digest("hex");
 
@@ -236,7 +168,7 @@ Deno.test("salvage() keeps to what a damaged digest still proves", async () => {
     ["three records", whole.slice().fill(0, at + 1, at + 50), 3],
     ["cut", whole.slice(0, at), 30],
     ["a header", whole.slice().fill(0xff, 0, 2), 0],
-    ["a byte more", concat(whole.subarray(0, at), [1], whole.subarray(at)), 30],
+    ["a byte more", concat(whole.subarray(0, at), [1], whole.subarray(at)), 0],
     ["a record more", concat(whole, records[0]), 0],
   ];
   for (const [name, bytes, lostBlocks] of cases) {
@@ -307,7 +239,7 @@ Deno.test("salvageUnproved() restores a chain as far as it looks intact, and tel
   assert(result.doubtful.get(wrong[0]), "the block that is of a newer generation is in doubt");
 });
 
-Deno.test("salvage() trusts a compressed digest as far as its checksums go, and not at all if a piece is gone", async () => {
+Deno.test("salvage() trusts a compressed digest as far as its checksums go, and no further if a piece is gone", async () => {
   const blocks = Array.from({ length: 100 }, (_, i) => noise(512, i));
   const intact = concat(...digest({ second: 1, blocks }));
   const dumpFile = () => damagedFile("dump", concat(...dump({ second: 1, blocks })));
@@ -343,7 +275,7 @@ Deno.test("salvage() trusts a compressed digest as far as its checksums go, and 
     }
     const [afterFlip, afterGone, afterCut] = lost;
     assert(afterFlip < 80, `${suffix}: ${afterFlip} lost`);
-    assertEquals(afterGone, 100, suffix);
+    assert(afterGone > 70 && afterGone < 80, `${suffix}: ${afterGone} lost`);
     assert(afterCut >= 45 && afterCut < 60, `${suffix}: ${afterCut} lost`);
   }
 });
