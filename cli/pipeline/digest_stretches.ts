@@ -130,8 +130,8 @@ function leastRecords(lenBytes: number): number | undefined {
 }
 
 /**
- * Numbers where no count fits the lengths. One place where bytes were put in or left out explains itself, and so does an end
- * that is cut; else a record may be missing anywhere, without a trace.
+ * Numbers where no count fits the lengths. One place where bytes were put in or left out explains itself; else, as where
+ * the end is cut, a record may be missing anywhere without a trace.
  */
 function guesses(
   stretches: readonly Stretch[],
@@ -140,14 +140,13 @@ function guesses(
   const gaps = gapsOf(stretches, endBytes);
   const missing = missingOf(stretches, blockCount);
   const last = stretches.length - 1;
-  const isCut = last === 0 && gaps[0] > 0;
   const isOneShift = last === 1 && gaps[1] === 0 && missing >= 0 && missing <= MAX_SHIFTED_RECORDS &&
     shiftOf(gaps[0], missing) <= MAX_SHIFT_BYTES;
   let start = 0;
   return stretches.map(({ records }, i) => {
     const numbered = i === last && last > 0 && gaps[last] === 0
       ? { start: blockCount - records, isCertain: isOneShift }
-      : { start, isCertain: i === 0 && (isCut || isOneShift) };
+      : { start, isCertain: i === 0 && isOneShift };
     start += records + Math.round(gaps[i] / DATA_BYTES);
     return numbered;
   });

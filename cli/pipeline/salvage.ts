@@ -1,7 +1,7 @@
 /**
  * What is left of a generation, as a dump: each block from wherever it is intact.
  *
- *     largest archive ──► its blocks, proved by the digest ─────────────────────┐
+ *     its own dump    ──► its blocks, proved by the digest ─────────────────────┐
  *     all archives    ──► blocks that it lacks, proved by their MD5 ──► scratch ┴─► dump
  *
  * A record's number, its place and the generation that it was made for do not matter: a block is what has its MD5.
@@ -14,11 +14,13 @@ import { Bitmap } from "../archive/bitmap.ts";
 import type { ByteSink } from "../archive/bytes.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { DumpHeader } from "../archive/header.ts";
+import { createSha256 } from "../archive/sha256.ts";
 import type { Core } from "../core.ts";
 import { FormatError } from "../errors.ts";
 import { isSameGeneration, isSameSeries, readHeader } from "./archive_headers.ts";
 import { searchBlocks } from "./block_search.ts";
-import { createSha256 } from "../archive/sha256.ts";
+import { BlockStore, KeptBlocks, type Scratch } from "./block_store.ts";
+import { isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
 import { DumpWriter } from "./dump_writer.ts";
 import type { Fault } from "./fault_log.ts";
 import {
@@ -30,13 +32,10 @@ import {
   uncertainOf,
   wantLost,
 } from "./lost_blocks.ts";
-import { isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
 import { Checkpoint, type RunOptions } from "./run.ts";
+import { decide, type Plan } from "./salvage_decide.ts";
 import { Survey } from "./survey.ts";
 import type { WantedBlocks } from "./wanted_blocks.ts";
-
-/** A file for blocks until they are written, in no order that anybody else knows. */
-export type Scratch = Pick<Deno.FsFile, "readSync" | "writeSync" | "seekSync">;
 
 /** What was brought back. */
 export interface Salvaged {
@@ -96,7 +95,7 @@ export async function salvage(
   options: RunOptions = {},
 ): Promise<Salvaged> {
   const { blockBytes, blockCount } = header;
-  const { first, isOwn, ownRdiffs } = await orderOf(archives, digest);
+  const { first, isOwn, ownOthers } = await orderOf(archives, digest);
   const result: Salvaged = {
     blocks: blockCount,
     zeroBlocks: 0,
@@ -143,9 +142,9 @@ export async function salvage(
       }
     },
   }, options);
-  /** Blocks that stand in an rdiff of the generation. */
+  /** Blocks that stand in other archives of the generation. */
   const kept = new KeptBlocks(store);
-  for (const file of sealed.isIntact ? [] : ownRdiffs) {
+  for (const file of sealed.isIntact ? [] : ownOthers) {
     await judgeArchive(core, {
       file,
       digest,
@@ -206,11 +205,11 @@ export async function salvage(
   return result;
 }
 
-/** The archive that is read first, and the rdiffs of the generation besides it. */
+/** The archive that is read first, the dump of the generation or else the largest; and what else is of the generation. */
 async function orderOf(
   archives: readonly DamagedFile[],
   { findings }: DigestInFile,
-): Promise<{ first: DamagedFile; isOwn: boolean; ownRdiffs: DamagedFile[] }> {
+): Promise<{ first: DamagedFile; isOwn: boolean; ownOthers: DamagedFile[] }> {
   const own: DamagedFile[] = [];
   let dump: DamagedFile | undefined;
   for (const file of archives) {
@@ -221,110 +220,7 @@ async function orderOf(
     if (header.full && (dump === undefined || file.sizeBytes > dump.sizeBytes)) dump = file;
   }
   const first = dump ?? archives.toSorted((a, b) => b.sizeBytes - a.sizeBytes)[0];
-  return { first, isOwn: own.includes(first), ownRdiffs: own.filter((file) => file !== first) };
-}
-
-/** What is written for blocks that the digest does not prove. */
-interface Plan {
-  unproved: Bitmap;
-  doubtful: Bitmap;
-  kept: KeptBlocks;
-  /** Written as zeros. */
-  lost: Bitmap;
-  /** Written as they are in `kept` or else in the first archive. */
-  asIs: Bitmap;
-}
-
-/** Contradictions that are tried each by itself; if there are more, all of them one way and all the other. */
-const MAX_TRIED = 4;
-
-/** Finds out with the root what is right; without it, or if it does not tell, unproved blocks are lost. */
-async function decide(
-  core: Core,
-  { first, isOwn, digest, plan, root, result }: {
-    first: DamagedFile;
-    isOwn: boolean;
-    digest: DigestInFile;
-    plan: Plan;
-    root: string | null;
-    result: Salvaged;
-  },
-  options: RunOptions,
-): Promise<void> {
-  const { unproved, doubtful, kept, lost, asIs } = plan;
-  const { bitCount } = doubtful;
-  const [unprovedBlocks, doubtfulBlocks] = [unproved.count(), doubtful.count()];
-  for (const block of setBits(doubtful)) asIs.set(block);
-  // The digest of a block that was not found may be what is wrong.
-  const lostBlocks = isOwn ? lost.count() : 0;
-  if (unprovedBlocks + doubtfulBlocks + lostBlocks === 0) return;
-  if (root !== null) {
-    // Bit n of a trial: the n-th contradiction is decided for zeros; the last bit counts for all that follow. Behind these
-    // bits: blocks that were not found are as the archive has them.
-    const bits = doubtfulBlocks > MAX_TRIED ? 1 : doubtfulBlocks;
-    const hashes = await Promise.all(
-      Array.from({ length: 2 ** (bits + (lostBlocks > 0 ? 1 : 0)) }, createSha256),
-    );
-    const absent = new Bitmap(bitCount);
-    const zero = new Uint8Array(core.DIGEST_SIZE);
-    let contradiction = 0;
-    await judgeArchive(core, {
-      file: first,
-      digest,
-      onBatch: ({ batch, recorded }) => {
-        for (let i = 0; i < batch.count; i++) {
-          const block = batch.first + i;
-          const at = i * core.DIGEST_SIZE;
-          const isThere = isOwn && batch.table[i] > core.ABSENT;
-          const own = isThere ? batch.digests.subarray(at, at + core.DIGEST_SIZE) : zero;
-          const isContradicted = doubtful.get(block);
-          const bit = Math.min(contradiction, bits - 1);
-          if (isContradicted) contradiction++;
-          if (!isThere) absent.set(block);
-          const believed = recorded.subarray(at, at + core.DIGEST_SIZE);
-          for (const [trial, hash] of hashes.entries()) {
-            if (unproved.get(block) || (lost.get(block) && (trial >> bits) & 1)) hash.update(own);
-            else if (!isContradicted) hash.update(believed);
-            else hash.update((trial >> bit) & 1 ? zero : kept.digestOf(block) ?? own);
-          }
-        }
-      },
-    }, options);
-    const trial = hashes.findIndex((hash) => hash.hex() === root);
-    if (trial >= 0) {
-      result.decidedBlocks = unprovedBlocks + doubtfulBlocks;
-      const settle = (block: number) => {
-        asIs.set(block);
-        if (absent.get(block)) result.zeroBlocks++;
-      };
-      for (const block of setBits(unproved)) settle(block);
-      for (const block of (trial >> bits) & 1 ? setBits(lost) : []) {
-        lost.clear(block);
-        result.decidedBlocks++;
-        settle(block);
-      }
-      let n = 0;
-      for (const block of setBits(doubtful)) {
-        const isZero = (trial >> Math.min(n++, bits - 1)) & 1;
-        doubtful.clear(block);
-        if (!isZero) continue;
-        asIs.clear(block);
-        result.zeroBlocks++;
-      }
-      return;
-    }
-  }
-  for (const block of setBits(unproved)) lost.set(block);
-  result.unprovableBlocks = unprovedBlocks;
-}
-
-/** Ascending; the one at hand may be cleared. */
-function* setBits(bitmap: Bitmap): Generator<number, void> {
-  const { bitCount } = bitmap;
-  for (let block = bitmap.next(0, bitCount, true); block < bitCount;) {
-    yield block;
-    block = bitmap.next(block + 1, bitCount, true);
-  }
+  return { first, isOwn: own.includes(first), ownOthers: own.filter((file) => file !== first) };
 }
 
 function assertWorthIt(
@@ -403,68 +299,6 @@ async function write(
 function changed({ path }: DamagedFile): Error {
   return new Error(`Cannot salvage: "${path}" or what was found changed while it was read`);
 }
-
-/** Blocks in a file. */
-class BlockStore {
-  readonly #open: () => Scratch;
-  readonly #blockBytes: number;
-  #file?: Scratch;
-  #count = 0;
-
-  constructor(open: () => Scratch, blockBytes: number) {
-    this.#open = open;
-    this.#blockBytes = blockBytes;
-  }
-
-  /** Writes a block behind the others; returns its place. */
-  keep(content: Uint8Array): number {
-    const file = this.#file ??= this.#open();
-    file.seekSync(this.#count * this.#blockBytes, Deno.SeekMode.Start);
-    for (let done = 0; done < content.length;) done += file.writeSync(content.subarray(done));
-    return this.#count++;
-  }
-
-  load(place: number, into: Uint8Array): void {
-    const file = this.#file!;
-    file.seekSync(place * this.#blockBytes, Deno.SeekMode.Start);
-    for (let done = 0; done < into.length;) {
-      const got = file.readSync(into.subarray(done));
-      if (got === null) throw new Error("Cannot salvage: the file for blocks that were found became shorter");
-      done += got;
-    }
-  }
-}
-
-/** Blocks of a store by their numbers, as many as fit into memory with their digests. */
-class KeptBlocks {
-  readonly #store: BlockStore;
-  readonly #kept = new Map<number, { place: number; digest: Uint8Array }>();
-
-  constructor(store: BlockStore) {
-    this.#store = store;
-  }
-
-  has(block: number): boolean {
-    return this.#kept.has(block);
-  }
-
-  /** False if there are too many already. */
-  keep(block: number, { content, digest }: { content: Uint8Array; digest: Uint8Array }): boolean {
-    if (this.#kept.size >= MAX_KEPT) return false;
-    this.#kept.set(block, { place: this.#store.keep(content), digest });
-    return true;
-  }
-
-  placeOf(block: number): number | undefined {
-    return this.#kept.get(block)?.place;
-  }
-
-  digestOf(block: number): Uint8Array | undefined {
-    return this.#kept.get(block)?.digest;
-  }
-}
-
-const MAX_KEPT = 2 ** 18;
 
 /**
  * The header that the dump gets: what the digest says of the generation, and what the digest does not hold from the archive

@@ -4,14 +4,9 @@ import type { DamagedFile } from "../../cli/archive/damaged_file.ts";
 import { type DigestHeader, type DumpHeader, parseDumpHeader } from "../../cli/archive/header.ts";
 import { Core } from "../../cli/core.ts";
 import { Batch } from "../../cli/pipeline/batch.ts";
+import type { Scratch } from "../../cli/pipeline/block_store.ts";
 import { surveyDigest } from "../../cli/pipeline/digest_survey.ts";
-import {
-  headerFor,
-  salvage,
-  type Salvaged,
-  type Scratch,
-  type SealedDigest,
-} from "../../cli/pipeline/salvage.ts";
+import { headerFor, salvage, type Salvaged, type SealedDigest } from "../../cli/pipeline/salvage.ts";
 import { type Archive, type Block, concat, digest, dump } from "../refusals/material.ts";
 import { damagedFile } from "./damaged.ts";
 import { openDump } from "./drawn_archives.ts";
