@@ -1,4 +1,4 @@
-/** A disk of 4 TiB, nearly all hole: offsets beyond 2^32 bytes and 2^32 sectors, in time and space of its data. */
+/** A disk of 3 TiB, nearly all hole: offsets beyond 2^32 bytes and 2^32 sectors, in time and space of its data. */
 
 import { assert, assertEquals } from "@std/assert";
 import { openHoleMap } from "../../ffi/hole_map.ts";
@@ -7,7 +7,7 @@ import { runCli } from "../support/run_cli.ts";
 import { testWith } from "../support/skip.ts";
 
 const MIB = 1024 * 1024;
-const CAPACITY_BYTES = 2 ** 42;
+const CAPACITY_BYTES = 3 * 2 ** 40;
 const BLOCKS = CAPACITY_BYTES / MIB;
 
 /** Where data lie; the marks around 2^32 bytes and 2^32 sectors reach from one block into the next. */
@@ -25,7 +25,7 @@ const MARKED_BLOCKS = new Set(MARKS.flatMap((mark) => [blockOf(mark), blockOf(ma
 
 testWith(
   { missing: whatIsMissing() },
-  "A sparse disk of 4 TiB is dumped, checked, changed and restored",
+  "A sparse disk of 3 TiB is dumped, checked, changed and restored",
   async () => {
     using folder = new Folder();
     const disk = folder.file("disk.raw", "");
@@ -65,7 +65,7 @@ function whatIsMissing(): string | undefined {
   try {
     Deno.truncateSync(path, CAPACITY_BYTES);
   } catch {
-    return "the file system holds no file of 4 TiB";
+    return "the file system holds no file of 3 TiB";
   }
   using file = Deno.openSync(path);
   using holes = openHoleMap(path, file);

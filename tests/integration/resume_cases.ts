@@ -80,15 +80,17 @@ export function testLeftovers({ scale, cuts }: { scale: number; cuts: number }):
   }
 }
 
-/** Dumps and digests in every container, on one thread and on four, killed up to `kills` times each. */
-export function testKills({ sizeBytes, kills: mostKills }: { sizeBytes: number; kills: number }): void {
+/** Dumps and digests in every container, killed up to `kills` times each. */
+export function testKills(
+  { sizeBytes, kills: mostKills, threadCounts }: { sizeBytes: number; kills: number; threadCounts: number[] },
+): void {
   for (
     const [dumpZ, digestZ] of [["", ""], ["", ".gz"], [".gz", ""], [".gz", ".gz"], [".zst", ""], [
       ".zst",
       ".zst",
     ]]
   ) {
-    for (const threads of [1, 4]) {
+    for (const threads of threadCounts) {
       const seed = threads + dumpZ.length * 10 + digestZ.length * 100;
       Deno.test(`a dump "${dumpZ}" with a digest "${digestZ}" on ${threads} threads is killed until it is done (seed ${seed})`, async () => {
         const random = new Random(seed);
