@@ -8,8 +8,7 @@ import { Chain } from "../pipeline/chain.ts";
 import { check } from "../pipeline/check.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import { type RecordCounts, walkDigest, walkRecords } from "../pipeline/walk.ts";
-import { hashFile } from "./file_hash.ts";
-import type { Sealed } from "./seals.ts";
+import { assertHash, type Sealed } from "./seals.ts";
 import { isCompressed } from "./input_file.ts";
 import type { Session } from "./session.ts";
 
@@ -26,10 +25,8 @@ export interface Finding {
 }
 
 /** Whether a sealed file is still what it was, byte for byte. */
-export async function hashFault({ path, sealPath, file }: Sealed, run: RunOptions): Promise<Fault> {
-  const { bytes, sha256 } = await hashFile(path, run);
-  if (bytes === file.bytes && sha256 === file.sha256) return undefined;
-  return `"${path}" has the SHA-256 ${sha256} (${bytes} bytes), "${sealPath}" says ${file.sha256} (${file.bytes} bytes)`;
+export async function hashFault(sealed: Sealed, run: RunOptions): Promise<Fault> {
+  return await faultIn(async () => void await assertHash(sealed, run));
 }
 
 /** Whether a container is whole, as far as that can be seen without decompressing it. */

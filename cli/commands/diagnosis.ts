@@ -5,13 +5,11 @@ import { join } from "@std/path/posix/join";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import { FormatError } from "../errors.ts";
 import type { DigestInFile } from "../pipeline/lost_blocks.ts";
-import { isStream } from "./input_file.ts";
+import { HOLDS_BLOCKS, isStream } from "./input_file.ts";
 import type { Session } from "./session.ts";
 
 /** Runs and faults that are told in the text; `--json` has more. */
 const SHOWN = 20;
-/** Names of archives in which intact blocks are looked for. */
-const ARCHIVE_NAME = /\.(dump|rdiff)(\.(gz|zst))?$/;
 
 /** The wrong archives, as they were given. */
 export interface Suspects {
@@ -84,14 +82,14 @@ async function openDigest(session: Session, path: string): Promise<DigestInFile 
   }
 }
 
-/** Files with the names of archives in the folders of these, but not these. */
+/** Files with the names of dumps and rdiffs in the folders of these, but not these. */
 function othersOf(archives: readonly string[]): string[] {
   const known = new Set(archives.map((path) => Deno.realPathSync(path)));
   const found: string[] = [];
   for (const folder of new Set(archives.map((path) => dirname(path)))) {
     for (const { name, isFile } of readFolder(folder)) {
       const path = join(folder, name);
-      if (isFile && ARCHIVE_NAME.test(name) && !known.has(Deno.realPathSync(path))) found.push(path);
+      if (isFile && HOLDS_BLOCKS.test(name) && !known.has(Deno.realPathSync(path))) found.push(path);
     }
   }
   return found.sort();

@@ -9,6 +9,7 @@ import { settleFile } from "../files/outputs.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import type { Told } from "../pipeline/generations.ts";
 import { type Fault, faultIn, faultInFile, usingArchive } from "./check_file.ts";
+import { HOLDS_BLOCKS, HOLDS_DIGESTS } from "./input_file.ts";
 import { readSeal, type Sealed } from "./seals.ts";
 import type { Session } from "./session.ts";
 
@@ -42,9 +43,6 @@ export interface Inventory {
   skippedCount: number;
 }
 
-/** Names that archives have, if nothing else tells what they are. */
-const ARCHIVE_NAME = /\.(dump|rdiff|digest)(\.(gz|zst))?$/;
-
 /** Reads the headers of all files, and the seals. One bad file does not keep the others from being seen. */
 export async function takeInventory(session: Session, folders: readonly string[]): Promise<Inventory> {
   const inventory: Inventory = { items: [], seals: [], unreadable: [], skippedCount: 0 };
@@ -64,8 +62,9 @@ export async function takeInventory(session: Session, folders: readonly string[]
       else return await identify(session, { path, inventory });
     });
     if (fault === undefined) continue;
-    if (ARCHIVE_NAME.test(path) || path.endsWith(SEAL_SUFFIX)) inventory.unreadable.push({ path, fault });
-    else inventory.skippedCount++;
+    if (HOLDS_BLOCKS.test(path) || HOLDS_DIGESTS.test(path) || path.endsWith(SEAL_SUFFIX)) {
+      inventory.unreadable.push({ path, fault });
+    } else inventory.skippedCount++;
   }
   session.addInputs(
     [...inventory.items, ...inventory.seals, ...inventory.unreadable].map(({ path }) => path),

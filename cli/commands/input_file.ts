@@ -22,6 +22,10 @@ export function isStream(path: string): boolean {
   }
 }
 
+/** Names that archives have, if nothing else tells what they are: dumps and rdiffs, and digests. */
+export const HOLDS_BLOCKS: RegExp = /\.(dump|rdiff)(\.(gz|zst))?$/;
+export const HOLDS_DIGESTS: RegExp = /\.digest(\.(gz|zst))?$/;
+
 /** Whether the name of a file says that it is compressed. */
 export function isCompressed(path: string | undefined): boolean {
   return path !== undefined && containerOfName(path) !== "plain";

@@ -188,10 +188,7 @@ async function placeFor(
     const present = await presentSeal(path, files);
     if (present === undefined) return { path, isThere: existsAt(path) };
     if (isOf(present, header)) return { path, isThere: true, present };
-    let used: SealedFile | undefined;
-    for (const file of present.files) {
-      if (await isInUse(file, { folder, sealName: name, outputs })) used ??= file;
-    }
+    const used = await fileInUse(present.files, { folder, sealName: name, outputs });
     // A seal may go when the files that it was made for are gone, or are those that are replaced.
     if (used === undefined) return { path, isThere: true };
     inTheWay ||= `"${path}" is the seal of "${used.name}", which is of another generation`;
@@ -199,25 +196,25 @@ async function placeFor(
   throw new UsageError(`Cannot seal "${given}": ${inTheWay}; choose another name for the output`);
 }
 
-/** Whether a sealed file is still there, or was renamed: then a file has its length that no other seal tells of. */
-async function isInUse(
-  { name, bytes }: SealedFile,
+/** A sealed file that is still there, or was renamed: then a file has its length that no other seal tells of. */
+async function fileInUse(
+  sealed: readonly SealedFile[],
   { folder, sealName, outputs }: { folder: string; sealName: string; outputs: readonly Placed[] },
-): Promise<boolean> {
+): Promise<SealedFile | undefined> {
   const isOutput = (name: string) => outputs.some((output) => output.name === name);
-  if (!isOutput(name) && existsAt(join(folder, name))) return true;
-  const files = [...Deno.readDirSync(folder)].filter((entry) => entry.isFile && !entry.name.startsWith("."));
-  const alike = files.filter((entry) =>
-    !isOutput(entry.name) && !entry.name.endsWith(SEAL_SUFFIX) && sizeOf(join(folder, entry.name)) === bytes
-  );
-  if (alike.length === 0) return false;
+  const there = sealed.find(({ name }) => !isOutput(name) && existsAt(join(folder, name)));
+  if (there !== undefined) return there;
+  const names = [...Deno.readDirSync(folder)].filter(({ name, isFile }) => isFile && !name.startsWith("."))
+    .map(({ name }) => name);
   const told = new Set<string>();
-  for (const entry of files) {
-    if (!entry.name.endsWith(SEAL_SUFFIX) || entry.name === sealName) continue;
-    const seal = await readSeal(join(folder, entry.name)).catch(() => undefined);
+  for (const name of names) {
+    if (!name.endsWith(SEAL_SUFFIX) || name === sealName) continue;
+    const seal = await readSeal(join(folder, name)).catch(() => undefined);
     for (const file of seal?.files ?? []) told.add(file.name);
   }
-  return alike.some((entry) => !told.has(entry.name));
+  const others = names.filter((name) => !isOutput(name) && !name.endsWith(SEAL_SUFFIX) && !told.has(name));
+  const sizes = new Set(others.map((name) => sizeOf(join(folder, name))));
+  return sealed.find(({ bytes }) => sizes.has(bytes));
 }
 
 function sizeOf(path: string): number | undefined {
