@@ -169,7 +169,8 @@ function provedOutcome(
   }
   if (doubtfulBlocks > 0) {
     text.push(
-      `  ${doubtfulBlocks} blocks are zero in the digest and data in an archive of the generation: data are saved`,
+      `  ${doubtfulBlocks} blocks were saved in doubt: an archive of the generation contradicts the digest, or the ` +
+        "digest is damaged and no archive has them in their place",
     );
     for (const { start, end } of runsOf(doubtful, SHOWN)) text.push(`  in doubt: ${blocksName(start, end)}`);
   }

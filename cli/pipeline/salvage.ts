@@ -50,7 +50,10 @@ export interface Salvaged {
   /** Those of them whose digest is lost, so that they could not be proved. */
   unprovableBlocks: number;
   lost: Bitmap;
-  /** Blocks that the digest calls zero while an archive of the generation has data, which were saved: nothing decides. */
+  /**
+   * Blocks that were saved and are in doubt: those that the digest calls zero while an archive of the generation has data, and,
+   * where a digest is damaged and nothing else proves the whole, those that no archive has in their place.
+   */
   doubtful: Bitmap;
   doubtfulBlocks: number;
   /** Blocks that digest and archives did not prove, or not without contradiction, and that the root did. */
@@ -119,6 +122,9 @@ export async function salvage(
 
   const { doubtful } = result;
   const uncertain = uncertainOf(digest);
+  // Records that are gone without a trace shift all that follow: only what stands in its place says that none are.
+  const isVouched = sealed.root !== null || digest.findings.faults.length === 0;
+  const displaced = new Bitmap(blockCount);
   const missing = new Bitmap(blockCount);
   /** Blocks without a digest that holds. */
   const unproved = new Bitmap(blockCount);
@@ -138,7 +144,10 @@ export async function salvage(
         else if (uncertain.get(block)) unproved.set(block);
         else if (!isZero) missing.set(block);
         else if (isOwn && entry !== core.ABSENT && !sealed.isIntact) doubtful.set(block);
-        else result.zeroBlocks++;
+        else {
+          result.zeroBlocks++;
+          if (!isVouched) displaced.set(block);
+        }
       }
     },
   }, options);
@@ -190,11 +199,20 @@ export async function salvage(
   }
   await eachLost(core, digest, missing, (block, digests, at) => {
     if (wanted.placeOf(digests, at) === undefined) result.lost.set(block);
-    else result.foundBlocks++;
+    else {
+      result.foundBlocks++;
+      if (!isVouched) displaced.set(block);
+    }
   });
 
   const plan: Plan = { unproved, doubtful, kept, lost: result.lost, asIs: new Bitmap(blockCount) };
   await decide(core, { first, isOwn, digest, plan, root: sealed.root, result }, options);
+  for (let block = displaced.next(0, blockCount, true); block < blockCount;) {
+    if (missing.get(block)) result.foundBlocks--;
+    else if (!doubtful.get(block)) result.zeroBlocks--;
+    doubtful.set(block);
+    block = displaced.next(block + 1, blockCount, true);
+  }
   result.doubtfulBlocks = doubtful.count();
   result.lostBlocks = result.lost.count();
   result.intactBlocks = blockCount - result.zeroBlocks - result.foundBlocks - result.lostBlocks -
