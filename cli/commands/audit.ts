@@ -16,7 +16,7 @@ export const AUDIT_OPTIONS = {
   audit: {
     value: "percent",
     help: "of the blocks that the bitmap calls unchanged, read and compare so many, 5% for example " +
-      "(default: 459 blocks, up to 512 MiB; 0: none, the bitmap is believed)",
+      "(default: 5%, but 90 to 459 blocks and at most 512 MiB; 0: none, the bitmap is believed)",
   },
   auditSeed: { value: "text", help: "draw the sample that an earlier run reported with this seed" },
   onMismatch: {

@@ -7,7 +7,7 @@ import type { Bitmap } from "../archive/bitmap.ts";
 import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import type { DigestReader } from "./archive_reader.ts";
-import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
+import { Batch } from "./batch.ts";
 import { convey } from "./conveyor.ts";
 import { readDisk } from "./disk_reader.ts";
 import type { JournalDigests } from "./partial.ts";
@@ -45,68 +45,119 @@ export async function auditSample(
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const result: AuditResult = { sampledBlocks: 0, differingBlocks: 0 };
-  const ring = ringOf(
-    crew,
-    Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
-    () => new AuditedBatch(core, blockBytes),
-  );
-  let first = 0;
-  const next = async ({ batch, recordedPtr }: AuditedBatch) => {
-    do {
-      if (!batch.start(first, blockCount)) return false;
-      first = batch.end;
-      await digestIn.take(recordedPtr, batch.count);
-    } while (sample.next(batch.first, first, true) === first);
-    return true;
-  };
-  const read = async ({ batch }: AuditedBatch) => {
-    for (let start = batch.first, end: number;; start = end) {
-      start = sample.next(start, batch.end, true);
-      if (start === batch.end) return;
-      end = sample.next(start, batch.end, false);
-      await readDisk(disk, batch, { start, end });
+  const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Gathered(core, blockBytes));
+  /** The digest was read up to this block. */
+  let reached = 0;
+  const passTo = async (block: number, { scratchPtr, capacity }: Gathered) => {
+    while (reached < block) {
+      const count = Math.min(capacity, block - reached);
+      await digestIn.take(scratchPtr, count);
+      reached += count;
     }
   };
-  const compare = async (item: AuditedBatch) => {
-    const { batch, recordedPtr, differsPtr } = item;
-    await batch.hash(crew);
-    item.differing = core.diffDigests(
-      batch.digestsPtr,
-      recordedPtr,
-      batch.count,
-      differsPtr,
-      batch.tablePtr,
-    );
+  const next = async (gathered: Gathered) => {
+    gathered.clear();
+    while (gathered.room > 0) {
+      const start = sample.next(reached, blockCount, true);
+      await passTo(start, gathered);
+      if (start === blockCount) break;
+      const end = Math.min(sample.next(start, blockCount, false), start + gathered.room);
+      await digestIn.take(gathered.add({ start, end }), end - start);
+      reached = end;
+    }
+    return gathered.count > 0;
   };
-  const count = ({ batch, differing, differs }: AuditedBatch) => {
-    for (let i = 0; i < batch.count; i++) if (batch.table[i] !== core.ABSENT) result.sampledBlocks++;
+  const compare = async (gathered: Gathered) => {
+    const { batch, recordedPtr, differsPtr } = gathered;
+    await batch.hash(crew);
+    gathered.differing = core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, differsPtr);
+  };
+  const count = ({ count, differing, firstDiffering }: Gathered) => {
+    result.sampledBlocks += count;
     if (differing === 0) return;
     result.differingBlocks += differing;
-    result.firstDifferingBlock ??= batch.first + differs.subarray(0, batch.count).indexOf(1);
+    result.firstDifferingBlock ??= firstDiffering;
   };
   await convey(ring, next, [
-    { together: disk.overlaps, each: read },
+    { together: disk.overlaps, each: (gathered) => gathered.read(disk) },
     { together: true, each: compare },
     { each: count },
-    { each: ({ batch }) => checkpoint.passBatch(batch, digestIn.header) },
+    { each: ({ end }) => checkpoint.passBatch({ end }, digestIn.header) },
   ]);
   await digestIn.finish();
   return result;
 }
 
-/** A batch of which only the blocks of the sample are there, and what the digest has for it. */
-class AuditedBatch {
+/** Blocks of the sample, which lie apart on the disk, side by side: as many as it takes to keep the core at work. */
+class Gathered {
   readonly batch: Batch;
+  /** What the digest has for them. */
   readonly recordedPtr: number;
+  /** Room for digests of other blocks. */
+  readonly scratchPtr: number;
   /** One byte a block: 1 where it is not what the digest says. */
   readonly differsPtr: number;
-  readonly differs: Uint8Array;
   differing = 0;
+  #runs: { start: number; end: number }[] = [];
+  readonly #core: Core;
 
   constructor(core: Core, blockBytes: number) {
-    this.batch = new Batch(core, blockBytes, HALF_BATCH_BYTES);
-    this.recordedPtr = core.alloc(this.batch.capacity * core.DIGEST_SIZE);
-    this.differsPtr = core.alloc(this.batch.capacity);
-    this.differs = core.bytes(this.differsPtr, this.batch.capacity);
+    this.#core = core;
+    this.batch = new Batch(core, blockBytes);
+    this.recordedPtr = core.alloc(this.capacity * core.DIGEST_SIZE);
+    this.scratchPtr = core.alloc(this.capacity * core.DIGEST_SIZE);
+    this.differsPtr = core.alloc(this.capacity);
+  }
+
+  get capacity(): number {
+    return this.batch.capacity;
+  }
+
+  get count(): number {
+    return this.batch.count;
+  }
+
+  /** How many more blocks fit. */
+  get room(): number {
+    return this.capacity - this.count;
+  }
+
+  /** First block of the disk behind those that were gathered. */
+  get end(): number {
+    return this.#runs.at(-1)!.end;
+  }
+
+  clear(): void {
+    this.#runs = [];
+    this.batch.start(0, this.capacity);
+    this.batch.count = 0;
+  }
+
+  /** Takes in a run of the disk; returns where its digests belong. */
+  add(run: { start: number; end: number }): number {
+    const digestsPtr = this.recordedPtr + this.count * this.#core.DIGEST_SIZE;
+    this.#runs.push(run);
+    this.batch.count += run.end - run.start;
+    return digestsPtr;
+  }
+
+  async read(disk: ReadableDisk): Promise<void> {
+    let place = 0;
+    for (const { start, end } of this.#runs) {
+      // Block `start` has the slot of `place`, whatever run it would be for the batch.
+      this.batch.first = start - place;
+      await readDisk(disk, this.batch, { start, end });
+      place += end - start;
+    }
+  }
+
+  /** The first block of the disk that differs. */
+  get firstDiffering(): number {
+    let place = this.#core.bytes(this.differsPtr, this.count).indexOf(1);
+    for (const { start, end } of this.#runs) {
+      if (place < end - start) return start + place;
+      place -= end - start;
+    }
+    throw new RangeError("No block differs");
   }
 }

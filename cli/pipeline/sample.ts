@@ -10,16 +10,25 @@
 
 import { Bitmap } from "../archive/bitmap.ts";
 
-/** The default sample misses this share of differing blocks with this probability: 459 blocks. */
-const CAUGHT_SHARE = 0.01;
+/** The probability with which a sample may miss the share of differing blocks that it was made for. */
 const MISS_PROBABILITY = 0.01;
-const DEFAULT_BLOCKS = Math.ceil(Math.log(MISS_PROBABILITY) / Math.log(1 - CAUGHT_SHARE));
+/** 1 % of differing blocks is what the default sample of a large disk is made for, 5 % that of a small one. */
+const DEFAULT_BLOCKS = blocksToCatch(0.01);
+const FEWEST_BLOCKS = blocksToCatch(0.05);
+/** Between the two the sample is this share of the blocks: an audit costs little beside a full read. */
+const DEFAULT_SHARE = 0.05;
 /** What the default sample reads at most: five seconds of a network of 100 MiB/s. Blocks above 1.1 MiB get a smaller sample. */
 const DEFAULT_BYTES = 512 * 1024 * 1024;
 
-/** Blocks of the sample that is drawn where nobody asks for another one. */
+/** Blocks of the sample that is drawn where nobody asks for another one: 5 %, but 90 to 459 blocks, and no more than 512 MiB. */
 export function defaultSampleBlocks(blocks: number, blockBytes: number): number {
-  return Math.min(blocks, DEFAULT_BLOCKS, Math.floor(DEFAULT_BYTES / blockBytes));
+  const wanted = Math.max(FEWEST_BLOCKS, Math.ceil(blocks * DEFAULT_SHARE));
+  return Math.min(blocks, wanted, DEFAULT_BLOCKS, Math.floor(DEFAULT_BYTES / blockBytes));
+}
+
+/** The smallest sample that misses a share of differing blocks with a probability of at most 1 %, however many blocks there are. */
+function blocksToCatch(share: number): number {
+  return Math.ceil(Math.log(MISS_PROBABILITY) / Math.log(1 - share));
 }
 
 /**

@@ -88,9 +88,16 @@ Deno.test("a sample misses hidden blocks as often as the formula says", async ()
 Deno.test("the default sample catches 1 % with 99 %, and reads 512 MiB at most", () => {
   assertEquals(defaultSampleBlocks(1_000_000, MIB), 459);
   assertEquals(defaultSampleBlocks(1_000_000, 512), 459);
-  assertEquals(defaultSampleBlocks(100, 64 * KIB), 100);
+  assertEquals(defaultSampleBlocks(9180, MIB), 459);
+  assertEquals(defaultSampleBlocks(9160, MIB), 458);
+  assertEquals(defaultSampleBlocks(1801, MIB), 91);
+  assertEquals(defaultSampleBlocks(1024, MIB), 90);
+  assertEquals(defaultSampleBlocks(90, 64 * KIB), 90);
+  assertEquals(defaultSampleBlocks(50, 64 * KIB), 50);
+  assertEquals(defaultSampleBlocks(1, 64 * KIB), 1);
   assertEquals(defaultSampleBlocks(1_000_000, 16 * MIB), 32);
   assert(0.99 ** 459 <= 0.01 && 0.99 ** 458 > 0.01);
+  assert(0.95 ** 90 <= 0.01 && 0.95 ** 89 > 0.01);
   assertAlmostEquals(shareCaught(459), 0.01, 1e-4);
   assertAlmostEquals((1 - shareCaught(32)) ** 32, 0.01, 1e-9);
 });
