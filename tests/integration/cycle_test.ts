@@ -13,8 +13,8 @@ const SUFFIXES = { plain: "", gzip: ".gz", zstd: ".zst" };
 /** Small blocks on small disks; two of the disks are no whole number of blocks. */
 const DISKS = [
   { blockBytes: 512, sizeBytes: 4 * MIB },
-  { blockBytes: 64 * 1024, sizeBytes: 16 * MIB + 3 * 512 },
-  { blockBytes: MIB, sizeBytes: 26 * MIB + 512 },
+  { blockBytes: 64 * 1024, sizeBytes: 8 * MIB + 3 * 512 },
+  { blockBytes: MIB, sizeBytes: 12 * MIB + 512 },
 ];
 
 for (const { blockBytes, sizeBytes } of DISKS) {
