@@ -16,7 +16,14 @@ const ARROWS: Record<string, string[]> = {
     "ffi",
   ],
   "cli/files": ["cli/files", "ffi"],
-  "cli/workers": ["cli/workers", "cli/archive/codecs.ts", "cli/core.ts", "cli/disks/vmdk_grain_pack.ts"],
+  "cli/workers": [
+    "cli/workers",
+    "cli/archive/bytes.ts",
+    "cli/archive/codecs.ts",
+    "cli/archive/sha256.ts",
+    "cli/core.ts",
+    "cli/disks/vmdk_grain_pack.ts",
+  ],
   "cli/pipeline": ["cli/pipeline", "cli/workers", "cli/archive", "cli/disks/disk.ts", "cli/core.ts"],
   "cli/commands": [
     "cli/commands",

@@ -74,7 +74,7 @@ export class Bitmap {
  * @throws {FormatError} if it is cut, goes on after its last bit, or has padding bits set: the original took missing
  * bits for "unchanged" and so lost changes without a word
  */
-export async function readBitmap(source: ByteSource): Promise<Bitmap> {
+export async function readBitmap(source: Pick<ByteSource, "path" | "read">): Promise<Bitmap> {
   const start = new Uint8Array(HEADER_BYTES);
   const startLen = await source.read(start);
   const fields = new FieldReader(start.subarray(0, startLen), "bitmap", source.path);

@@ -9,15 +9,29 @@ export interface ByteSource extends Disposable {
   /**
    * Fills `into` from its start and returns how many bytes came: fewer than asked only at the end of the stream, 0 after it.
    * The end is reported only when the container has been verified to its last byte.
-   * `into` may lie in shared memory.
+   * `into` may lie in shared memory. With `keeps`, only this source writes there: a hash that is told of the file may hear
+   * it later, but before the next read into the same memory.
    * @throws {FormatError} if the container is cut or damaged, or followed by something else
    */
-  read(into: Uint8Array): number | Promise<number>;
+  read(into: Uint8Array, options?: { keeps?: boolean }): number | Promise<number>;
   /**
    * Passes over `lenBytes` bytes; a plain file seeks. Returns how many bytes there were: fewer than asked only at the end.
    * @throws {FormatError} as `read`
    */
   skip(lenBytes: number): number | Promise<number>;
+  /** Has `hash` hear the whole file as it lies there, in order, what was read before as well. For a regular file, once. */
+  tell(hash: PassingHash): void;
+  /** Reads what is left of the file, so that the hash has heard it all; returns the file's length. */
+  finishFile(): Promise<number>;
+}
+
+/** A hash that is computed while bytes pass by, by whatever thread. */
+export interface PassingHash {
+  /**
+   * Hears the next bytes, which stay as they are until it resolves. Calls may overlap; they are heard in their order. Who never
+   * waits has memory pile up.
+   */
+  update(parts: readonly Uint8Array[]): Promise<void>;
 }
 
 /** Where bytes that are written were read before, as they are: a sink may copy what the file holds for them. */

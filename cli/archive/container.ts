@@ -5,11 +5,11 @@
  */
 
 import { FormatError } from "../errors.ts";
-import type { ByteSink, ByteSource } from "./bytes.ts";
+import type { ByteSink, ByteSource, PassingHash } from "./bytes.ts";
 import type { Codecs } from "./codecs.ts";
 import { isGzip, isZstd } from "./magic.ts";
 import type { Begun } from "./piece_sink.ts";
-import { type InputFile, type OutputFile, PlainSink, PlainSource, type StreamHash } from "./plain.ts";
+import { type InputFile, type OutputFile, PlainSink, PlainSource } from "./plain.ts";
 
 /** How the bytes of an archive are wrapped. */
 export type Container = "plain" | "gzip" | "zstd";
@@ -89,7 +89,7 @@ export interface SinkOptions {
   /** What stands in front of the position of the file already, if the file is gone on with. */
   begun?: Begun;
   /** Hears all bytes that are written, in order. */
-  hash?: StreamHash;
+  hash?: PassingHash;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What gzip and zstd share in reading: a file in pieces that are decompressed by themselves, several at a time. */
 
-import type { ByteSource } from "./bytes.ts";
+import type { ByteSource, PassingHash } from "./bytes.ts";
 import type { PlainSource } from "./plain.ts";
 import { Room } from "./room.ts";
 
@@ -145,6 +145,14 @@ export class PieceSource implements ByteSource {
   /** Fills `into` with what the file holds from an offset on; returns how many bytes there were. */
   async readStored(into: Uint8Array, fileOffsetBytes: number): Promise<number> {
     return await this.#file.readAt(into, fileOffsetBytes);
+  }
+
+  tell(hash: PassingHash): void {
+    this.#file.tell(hash);
+  }
+
+  finishFile(): Promise<number> {
+    return this.#file.finishFile();
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,7 @@
 /** Bytes as they lie in a file: regular files, pipes, devices, standard input and output. */
 
 import { behind, PositionedFile } from "../files/positioned.ts";
-import type { ByteSink, ByteSource, Origin } from "./bytes.ts";
+import type { ByteSink, ByteSource, Origin, PassingHash } from "./bytes.ts";
 
 /**
  * What is read: an open file or `Deno.stdin`. A regular file is read at offsets, everything else with `read`: it may keep
@@ -20,6 +20,12 @@ export type OutputFile =
 /** Small reads are served from a buffer of this size; larger ones go past it, straight to the caller's memory. */
 const READ_AHEAD_BYTES = 256 * 1024;
 
+/** Bytes that are read at a time for a hash alone. */
+const HASHED_BYTES = 1024 * 1024;
+
+/** Parts that a hash may be behind. */
+const MAX_UNHEARD = 8;
+
 /** Reads a file from its current position to its end. */
 export class PlainSource implements ByteSource {
   readonly path: string;
@@ -31,6 +37,12 @@ export class PlainSource implements ByteSource {
   #positionBytes = 0;
   #offsetBytes = 0;
   #ended = false;
+  #hash?: PassingHash;
+  /** Settles when the hash has heard what was read before it came. */
+  #again?: Promise<void>;
+  /** What the hash has not heard yet, the oldest first: it is on its way there. */
+  #unheard: { part: Uint8Array; heard: Promise<void> }[] = [];
+  #scratches?: Uint8Array[];
   /** Bytes read from the file and not yet taken lie in `#ahead` from `#start` to `#end`. */
   #ahead: Uint8Array = new Uint8Array(0);
   #start = 0;
@@ -65,16 +77,23 @@ export class PlainSource implements ByteSource {
     return this.#offsetBytes;
   }
 
-  async read(into: Uint8Array): Promise<number> {
+  async read(into: Uint8Array, { keeps = false } = {}): Promise<number> {
+    const filled = await this.#fill(into, keeps);
+    this.#offsetBytes += filled;
+    return filled;
+  }
+
+  async #fill(into: Uint8Array, keeps: boolean): Promise<number> {
+    // The hash may still be at what was read there before.
+    while (this.#unheard.some(({ part }) => overlap(part, into))) await this.#unheard.shift()!.heard;
     let filled = 0;
     while (filled < into.length) {
       const rest = into.subarray(filled);
       const direct = this.#aheadLen === 0 && rest.length >= READ_AHEAD_BYTES;
-      const got = direct ? await this.#readFile(rest) : await this.#takeAhead(rest);
+      const got = direct ? await this.#readFile(rest, keeps) : await this.#takeAhead(rest);
       if (got === 0) break;
       filled += got;
     }
-    this.#offsetBytes += filled;
     return filled;
   }
 
@@ -82,7 +101,9 @@ export class PlainSource implements ByteSource {
     let passed = Math.min(lenBytes, this.#aheadLen);
     this.#start += passed;
     if (passed < lenBytes) {
-      passed += this.isSeekable ? this.#seekOver(lenBytes - passed) : await this.#readOver(lenBytes - passed);
+      passed += this.isSeekable && this.#hash === undefined
+        ? this.#seekOver(lenBytes - passed)
+        : await this.#readOver(lenBytes - passed);
     }
     this.#offsetBytes += passed;
     return passed;
@@ -124,6 +145,21 @@ export class PlainSource implements ByteSource {
     } catch (cause) {
       fail(`Cannot read "${this.path}"`, cause);
     }
+  }
+
+  tell(hash: PassingHash): void {
+    if (this.#hash !== undefined) throw new TypeError(`Cannot hash "${this.path}" twice`);
+    this.#hash = hash;
+    // The parts behind wait for it.
+    this.#again = this.#tellAgain(hash, this.#positionBytes);
+    this.#again.catch(() => {});
+  }
+
+  async finishFile(): Promise<number> {
+    while (await this.skip(READ_AHEAD_BYTES) > 0);
+    await this.#again;
+    for (const { heard } of this.#unheard.splice(0)) await heard;
+    return this.#offsetBytes;
   }
 
   /** Has the system copy a part of a seekable source into `file`; returns how many bytes went, 0 where it cannot. */
@@ -175,7 +211,7 @@ export class PlainSource implements ByteSource {
   }
 
   /** One read; 0 at the end of the file, and from then on without asking again: a terminal would wait for more. */
-  async #readFile(into: Uint8Array): Promise<number> {
+  async #readFile(into: Uint8Array, keeps = false): Promise<number> {
     if (this.#ended) return 0;
     let got: number;
     try {
@@ -184,9 +220,35 @@ export class PlainSource implements ByteSource {
       fail(`Cannot read "${this.path}"`, cause);
     }
     this.#positionBytes += got;
+    if (this.#hash !== undefined) await this.#tellNext(this.#hash, into.subarray(0, got), keeps);
     // Files of /proc have a size of 0 and give less than is asked for before their end: only nothing is the end.
     this.#ended = got === 0;
     return got;
+  }
+
+  /** Tells the hash a part, which it may hear while the next ones are read if the part `keeps`. */
+  async #tellNext(hash: PassingHash, read: Uint8Array, keeps: boolean): Promise<void> {
+    await this.#again;
+    const isOurs = read.buffer === this.#ahead.buffer;
+    // What is in the buffer of ours moves.
+    const part = isOurs ? read.slice() : read;
+    const heard = hash.update([part]);
+    if (!isOurs && !keeps) return await heard;
+    // Met before the memory is used again, or at the end.
+    heard.catch(() => {});
+    this.#unheard.push({ part, heard });
+    if (this.#unheard.length > MAX_UNHEARD) await this.#unheard.shift()!.heard;
+  }
+
+  /** What was read, or passed over, before there was a hash. */
+  async #tellAgain(hash: PassingHash, lenBytes: number): Promise<void> {
+    for (let done = 0; done < lenBytes;) {
+      const part = new Uint8Array(new SharedArrayBuffer(Math.min(HASHED_BYTES, lenBytes - done)));
+      const got = await this.readAt(part, done);
+      if (got === 0) return;
+      await hash.update([part.subarray(0, got)]);
+      done += got;
+    }
   }
 
   /** An asynchronous read takes no shared memory. */
@@ -211,24 +273,33 @@ export class PlainSource implements ByteSource {
 
   async #readOver(lenBytes: number): Promise<number> {
     let passed = 0;
-    while (passed < lenBytes) {
-      const len = Math.min(lenBytes - passed, await this.#fillAhead());
+    for (let turn = 0; passed < lenBytes; turn++) {
+      const leftBytes = lenBytes - passed;
+      if (this.#hash !== undefined && leftBytes >= READ_AHEAD_BYTES) {
+        const into = this.#scratch(turn).subarray(0, leftBytes);
+        const got = await this.#fill(into, true);
+        passed += got;
+        if (got < into.length) break;
+        continue;
+      }
+      const len = Math.min(leftBytes, await this.#fillAhead());
       if (len === 0) break;
       this.#start += len;
       passed += len;
     }
     return passed;
   }
-}
 
-/** A hash that is computed while bytes pass by. */
-export interface StreamHash {
-  update(bytes: Uint8Array): unknown;
+  /** Memory for what is only hashed, in turn: one is heard while the other is read. */
+  #scratch(turn: number): Uint8Array {
+    this.#scratches ??= [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(HASHED_BYTES)));
+    return this.#scratches[turn % 2];
+  }
 }
 
 /** How a {@linkcode PlainSink} begins. */
 export interface SinkState {
-  hash?: StreamHash;
+  hash?: PassingHash;
   doneBytes?: number;
 }
 
@@ -246,7 +317,7 @@ export class PlainSink implements ByteSink {
   #offsetBytes = 0;
   /** Settles when all writes so far have: the system takes the bytes of one file one after the other anyway. */
   #last: Promise<void> = Promise.resolve();
-  readonly #hash?: StreamHash;
+  readonly #hash?: PassingHash;
 
   /**
    * Writes to `file` from its current position; `doneBytes` stand in front of it already. `path` is for messages; `hash` hears
@@ -299,11 +370,11 @@ export class PlainSink implements ByteSink {
     { offsetBytes, lenBytes, origin }: { offsetBytes: number; lenBytes: number; origin?: Origin },
   ): Promise<void> {
     try {
-      const written = this.#bring(parts, { offsetBytes, lenBytes, origin });
-      // Met below; while the system writes, this thread has time.
-      written.catch(() => {});
-      for (const part of parts) this.#hash?.update(part);
-      await written;
+      // Nobody may be at the parts any more when this settles, and the system's refusal is what counts.
+      const work = [this.#bring(parts, { offsetBytes, lenBytes, origin }), this.#hash?.update(parts)];
+      for (const outcome of await Promise.allSettled(work)) {
+        if (outcome.status === "rejected") throw outcome.reason;
+      }
     } catch (cause) {
       fail(`Cannot write "${this.path}"`, cause);
     }
@@ -341,6 +412,11 @@ export class PlainSink implements ByteSink {
       done += count;
     }
   }
+}
+
+function overlap(a: Uint8Array, b: Uint8Array): boolean {
+  return a.buffer === b.buffer && a.byteOffset < b.byteOffset + b.length &&
+    b.byteOffset < a.byteOffset + a.length;
 }
 
 /** The system names the cause (`No space left on device`) but not the file; this adds it. */

@@ -1,14 +1,12 @@
 /** Checks single files of a backup. */
 
 import { walkContainer } from "../archive/container.ts";
-import { createSha256 } from "../archive/sha256.ts";
 import { FormatError, MismatchError } from "../errors.ts";
 import { type DigestReader, type DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import { Chain } from "../pipeline/chain.ts";
 import { check } from "../pipeline/check.ts";
-import type { RunOptions } from "../pipeline/run.ts";
 import { type RecordCounts, walkDigest, walkRecords } from "../pipeline/walk.ts";
-import { assertHash, type Sealed } from "./seals.ts";
+import type { Sealed } from "./seals.ts";
 import { isCompressed } from "./input_file.ts";
 import type { Session } from "./session.ts";
 
@@ -22,11 +20,6 @@ export interface Finding {
   root: string | null;
   /** Something told what the blocks must be. */
   isCompared: boolean;
-}
-
-/** Whether a sealed file is still what it was, byte for byte. */
-export async function hashFault(sealed: Sealed, run: RunOptions): Promise<Fault> {
-  return await faultIn(async () => void await assertHash(sealed, run));
 }
 
 /** Whether a container is whole, as far as that can be seen without decompressing it. */
@@ -53,9 +46,9 @@ export async function examineDigest(
   { sealed, roots = [] }: { sealed?: Sealed; roots?: readonly string[] },
 ): Promise<Finding> {
   return await findingFrom(async () => {
-    const hash = await createSha256();
+    const hash = session.root();
     const counts = await walkDigest(session.core, { digest, root: hash }, session.run);
-    const root = hash.hex();
+    const root = await hash.hex();
     const fault = rootFault(root, { sealed, roots });
     const other = fault && `"${digest.path}" is the digest of other blocks: ${fault}`;
     return { root, fault: other ?? countFault(counts, sealed) };
@@ -71,7 +64,7 @@ export async function examineBlocks(
   const { full } = reader.header;
   const isCompared = digest !== undefined || (full && (!!sealed?.generation.root || roots.length > 0));
   return await findingFrom(async () => {
-    const hash = full ? await createSha256() : undefined;
+    const hash = full ? session.root() : undefined;
     const chain = new Chain([reader]);
     const { badBlocks, badRuns } = await check(session.core, { chain, digest, root: hash }, session.run);
     if (badBlocks > 0) {
@@ -82,7 +75,7 @@ export async function examineBlocks(
       return { fault, root: null };
     }
     if (hash === undefined) return { fault: undefined, root: null };
-    const root = hash.hex();
+    const root = await hash.hex();
     const fault = rootFault(root, { sealed, roots });
     return { root, fault: fault && `the blocks of "${reader.path}" are other ones: ${fault}` };
   }, isCompared);

@@ -1,8 +1,7 @@
 /** Checks all archives of folders: which generations are there, and which of them can be restored. */
 
 import type { Role, Seal } from "../archive/seal.ts";
-import { createSha256 } from "../archive/sha256.ts";
-import { DigestReader } from "../pipeline/archive_reader.ts";
+import { DigestReader, type DumpReader } from "../pipeline/archive_reader.ts";
 import { check } from "../pipeline/check.ts";
 import {
   generationsOf,
@@ -17,9 +16,9 @@ import {
   examineBlocks,
   examineDigest,
   type Fault,
+  faultIn,
   faultInFile,
   type Finding,
-  hashFault,
   isPlain,
   recordsFault,
   usingArchive,
@@ -87,7 +86,6 @@ function rootsBySecond(seals: readonly Seal[]): Map<number, string[]> {
 
 /** Looks at one file, and notes what is wrong with it. */
 async function examine(session: Session, item: Item, series: Series): Promise<void> {
-  const { sealed } = item;
   if (item.fault !== undefined) return;
   item.fault = await faultInFile(async () => {
     const { fault, root, isCompared } = await findingOf(session, item, series);
@@ -95,9 +93,6 @@ async function examine(session: Session, item: Item, series: Series): Promise<vo
     item.isCompared = isCompared;
     return fault;
   });
-  if (item.fault === undefined && sealed !== undefined && (!series.quick || item.role === "digest")) {
-    item.fault = await faultInFile(() => hashFault(sealed, session.run));
-  }
 }
 
 async function findingOf(
@@ -110,21 +105,25 @@ async function findingOf(
   const roots = series.roots.get(item.seconds) ?? [];
   const open = (digest?: Item): Promise<Finding> =>
     usingArchive(session, path, async (reader) => {
-      if (reader instanceof DigestReader) return await examineDigest(session, reader, { sealed, roots });
-      if (quick) {
-        const fault = isPlain(path)
-          ? await recordsFault(session, reader, sealed)
-          : await containerFault(path);
-        return { fault, root: null, isCompared: false };
-      }
-      if (digest === undefined) return await examineBlocks(session, reader, { sealed, roots });
-      return await usingArchive(
-        session,
-        digest.path,
-        async (other) =>
-          await examineBlocks(session, reader, { digest: other as DigestReader, sealed, roots }),
-      );
+      const isRead = !quick || item.role === "digest";
+      const prove = sealed && isRead ? session.proveWhileRead(reader, sealed) : undefined;
+      const finding = await look(reader, digest);
+      if (prove === undefined || finding.fault !== undefined) return finding;
+      return { ...finding, fault: await faultIn(async () => void await prove()) };
     });
+  const look = async (reader: DumpReader | DigestReader, digest?: Item): Promise<Finding> => {
+    if (reader instanceof DigestReader) return await examineDigest(session, reader, { sealed, roots });
+    if (quick) {
+      const fault = isPlain(path) ? await recordsFault(session, reader, sealed) : await containerFault(path);
+      return { fault, root: null, isCompared: false };
+    }
+    if (digest === undefined) return await examineBlocks(session, reader, { sealed, roots });
+    return await usingArchive(
+      session,
+      digest.path,
+      async (other) => await examineBlocks(session, reader, { digest: other as DigestReader, sealed, roots }),
+    );
+  };
   const [first, ...others] = quick || item.role === "digest" ? [] : digestsOf(item, items);
   let finding = await open(first);
   // Of another generation of the same second, perhaps.
@@ -205,13 +204,13 @@ async function chainFault(
       const reader = source && await DigestReader.open(core, source);
       const chain = await session.chain(paths);
       open.push(...chain.readers.map(({ source }) => source));
-      const sha256 = await createSha256();
+      const sha256 = session.root();
       const { badBlocks, badRuns } = await check(core, { chain, digest: reader, root: sha256 }, session.run);
       if (badBlocks === 1) return `block ${badRuns[0].start} is not that of "${digest}"`;
       if (badBlocks > 1) {
         return `${badBlocks} blocks are not those of "${digest}", block ${badRuns[0].start} is the first`;
       }
-      if (root !== undefined && sha256.hex() !== root) {
+      if (root !== undefined && await sha256.hex() !== root) {
         return "the blocks are not those that were sealed (another root)";
       }
     });

@@ -1,13 +1,12 @@
 /** Checks a list of archives, as `restore` would take it. */
 
-import { createSha256 } from "../archive/sha256.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
 import { check, type CheckResult } from "../pipeline/check.ts";
 import type { Verdict } from "./check.ts";
-import { containerFault, digestFault, type Fault, hashFault, isPlain, recordsFault } from "./check_file.ts";
+import { containerFault, digestFault, type Fault, faultIn, isPlain, recordsFault } from "./check_file.ts";
 import { type Sealed, unsealedText } from "./seals.ts";
 import type { Session } from "./session.ts";
 import { headerJson } from "./summary.ts";
@@ -20,6 +19,8 @@ interface List {
   /** Of the archives, and of the digest. */
   sealed: Sealed[];
   unsealed: string[];
+  /** Whether files that were read are what was sealed. */
+  proofs: (() => Promise<void>)[];
   /** The root that a seal promises for the generation. */
   root: string | null;
 }
@@ -33,7 +34,7 @@ export async function checkList(
   archives: readonly string[],
   { digestin, quick }: { digestin?: string; quick: boolean },
 ): Promise<Verdict> {
-  const list = await open(session, archives, digestin);
+  const list = await open(session, archives, { digestin, quick });
   const { chain, root, unsealed } = list;
   const isProvable = digestin !== undefined || (root !== null && chain.header.full);
   // Files that are what was sealed are good without a word of their blocks.
@@ -49,7 +50,7 @@ export async function checkList(
   if (unsealed.length > 0) faults.push(...session.damagedSeals.map(({ message }) => message));
   const result = quick ? undefined : await checkBlocks(list, faults);
   if (quick) await checkStructure(list, faults);
-  else for (const sealed of list.sealed) note(faults, await hashFault(sealed, session.run));
+  else for (const prove of list.proofs) note(faults, await faultIn(async () => void await prove()));
   const ok = faults.length === 0 && (result?.badBlocks ?? 0) === 0;
   const text = [
     result === undefined ? `${archives.length} archives: the blocks were not read` : findings(result),
@@ -73,7 +74,11 @@ export async function checkList(
   };
 }
 
-async function open(session: Session, archives: readonly string[], digestin?: string): Promise<List> {
+async function open(
+  session: Session,
+  archives: readonly string[],
+  { digestin, quick }: { digestin?: string; quick: boolean },
+): Promise<List> {
   const chain = await session.chain(archives);
   const digest = digestin === undefined
     ? undefined
@@ -81,22 +86,24 @@ async function open(session: Session, archives: readonly string[], digestin?: st
   if (digest !== undefined) assertSameGeneration(chain.readers.at(-1)!, digest);
   const sealed: Sealed[] = [];
   const unsealed: string[] = [];
+  const proofs: List["proofs"] = [];
   let root: string | null = null;
   for (const reader of [...chain.readers, ...digest === undefined ? [] : [digest]]) {
     const entry = await session.sealed(reader);
     if (entry === undefined) unsealed.push(reader.path);
     else sealed.push(entry);
+    if (entry !== undefined && !quick) proofs.push(session.proveWhileRead(reader, entry));
     if (reader === chain.readers.at(-1) || reader === digest) {
       root = entry?.generation.root || root;
     }
   }
-  return { session, chain, digest, sealed, unsealed, root };
+  return { session, chain, digest, sealed, unsealed, proofs, root };
 }
 
 async function checkBlocks({ session, chain, digest, root }: List, faults: string[]): Promise<CheckResult> {
-  const sha256 = root !== null && chain.header.full ? await createSha256() : undefined;
+  const sha256 = root !== null && chain.header.full ? session.root() : undefined;
   const result = await check(session.core, { chain, digest, root: sha256 }, session.run);
-  if (sha256 !== undefined && sha256.hex() !== root && result.badBlocks === 0) {
+  if (sha256 !== undefined && await sha256.hex() !== root && result.badBlocks === 0) {
     faults.push("the blocks are not those that the seal was made of (another root)");
   }
   return result;

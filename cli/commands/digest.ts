@@ -1,6 +1,5 @@
 /** `vmdkbkp digest`: compute the digest of a dump. */
 
-import { createSha256 } from "../archive/sha256.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { digestOf } from "../pipeline/digest.ts";
 import type { ValuesOf } from "./options.ts";
@@ -33,9 +32,9 @@ export async function run(options: Options): Promise<number> {
   const sealed = await session.sealed(dumpIn);
   const digestOut = await session.sink(options.digestout, options);
   const sealing = await Sealing.begin(session, dumpIn.header, [{ role: "digest", path: options.digestout }]);
-  const sha256 = await createSha256();
+  const sha256 = session.root();
   const result = await digestOf(core, { dumpIn, digestOut, root: sha256 }, session.run);
-  const root = sha256.hex();
+  const root = await sha256.hex();
   assertRoot(sealed, root);
   const { blocks, zeroBlocks } = result;
   await sealing.complete({

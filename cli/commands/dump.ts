@@ -3,7 +3,6 @@
 import { readBitmap } from "../archive/bitmap.ts";
 import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import type { Seal, SealedAudit } from "../archive/seal.ts";
-import { createSha256 } from "../archive/sha256.ts";
 import { formatTimeStamp, laterStamp, timeStampOf } from "../archive/time_stamp.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import { openForReading } from "../disks/open.ts";
@@ -126,6 +125,7 @@ export async function run(options: Options, args: string[]): Promise<number> {
   const vddk = await disks?.open(session, { readOnly: true, mapped: options.mode !== "incr" });
   const disk = vddk ?? await openFile(session, diskPath!, options);
   session.addInputs(disk.files);
+  session.expectBytes(disk.capacityBytes);
   const dump = options.mode === "full"
     ? await full(session, disk, options)
     : await changed(session, disk, options);
@@ -173,14 +173,14 @@ async function full(session: Session, disk: ReadableDisk, options: Options): Pro
   const { header, journal, begun } = ready;
   const dumpOut = await session.sinkTo(path, file ?? Deno.stdout, { level: options.level, begun });
   const sealing = await Sealing.begin(session, header, sealedOutputs(options));
-  const root = await createSha256();
+  const root = session.root();
   const job = { disk, header, dumpOut, digestOut, journal, root };
   const work = () => dumpFull(session.core, job, session.run);
   const result = await (options.resume ? keptOnFailure(session, work) : work());
   const mode: Mode = { asked: "full", done: "full" };
   const counts = countsOf(result);
   await sealing.complete({
-    root: root.hex(),
+    root: await root.hex(),
     mode,
     source: sourceOf(disk, options),
     written: { [options.dumpout!]: counts, [options.digestout!]: counts },
@@ -255,15 +255,15 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
       changedBlocks = undefined;
     }
   }
-  const root = await createSha256();
-  const previousRoot = await createSha256();
+  const root = session.root();
+  const previousRoot = session.root();
   const job = {
     ...{ disk, header, dumpIn, digestIn, changedBlocks },
     ...{ dumpOut, digestOut, rdiffOut, root, previousRoot },
   };
   const result = await dumpChanged(core, job, session.run);
-  const from = { time: formatTimeStamp(header.time), root: root.hex() };
-  const to = { time: formatTimeStamp(previous.time), root: previousRoot.hex() };
+  const from = { time: formatTimeStamp(header.time), root: await root.hex() };
+  const to = { time: formatTimeStamp(previous.time), root: await previousRoot.hex() };
   for (const sealed of sealedBefore) assertRoot(sealed, to.root);
   const counts = countsOf(result);
   await sealing.complete({

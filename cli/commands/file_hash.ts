@@ -1,6 +1,6 @@
 /** SHA-256 of a file as it lies there. */
 
-import type { StreamHash } from "../archive/plain.ts";
+import type { PassingHash } from "../archive/bytes.ts";
 import { createSha256 } from "../archive/sha256.ts";
 
 /** Bytes that are read at a time. */
@@ -31,7 +31,7 @@ export async function hashFile(path: string, { signal }: { signal?: AbortSignal 
 /** Tells `hash` the first `lenBytes` bytes of an open file, which it leaves behind them. */
 export async function hashStart(
   file: Pick<Deno.FsFile, "read" | "seekSync">,
-  { lenBytes, hash, signal }: { lenBytes: number; hash: StreamHash; signal?: AbortSignal },
+  { lenBytes, hash, signal }: { lenBytes: number; hash: PassingHash; signal?: AbortSignal },
 ): Promise<void> {
   file.seekSync(0, Deno.SeekMode.Start);
   const part = new Uint8Array(PART_BYTES);
@@ -39,7 +39,7 @@ export async function hashStart(
     signal?.throwIfAborted();
     const got = await file.read(part.subarray(0, lenBytes - done));
     if (got === null) throw new Error("Cannot go on with the dump: its file was cut meanwhile");
-    hash.update(part.subarray(0, got));
+    await hash.update([part.subarray(0, got)]);
     done += got;
   }
 }

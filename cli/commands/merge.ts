@@ -1,6 +1,5 @@
 /** `vmdkbkp merge`: make one archive of several. */
 
-import { createSha256 } from "../archive/sha256.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
 import { merge } from "../pipeline/merge.ts";
@@ -58,9 +57,9 @@ export async function run(options: Options, archives: string[]): Promise<number>
   const sink = await session.sink(out, options);
   const role = header.full ? "dump" : "rdiff";
   const sealing = await Sealing.begin(session, header, [{ role, path: out }]);
-  const sha256 = await createSha256();
+  const sha256 = session.root();
   const { zeroRecords, ...result } = await merge(core, { chain, out: sink, root: sha256 }, session.run);
-  const root = header.full ? sha256.hex() : null;
+  const root = header.full ? await sha256.hex() : null;
   if (root !== null) assertRoot(last, root);
   const to = { time: formatTimeStamp(header.time), root: last?.generation.root ?? null };
   await sealing.complete({

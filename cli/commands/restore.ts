@@ -1,7 +1,6 @@
 /** `vmdkbkp restore`: write a generation back to a disk. */
 
 import type { WritableDisk } from "../disks/disk.ts";
-import { createSha256 } from "../archive/sha256.ts";
 import { UsageError } from "../errors.ts";
 import { assertNoInput } from "../files/outputs.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
@@ -78,7 +77,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
     throw new UsageError(`Cannot create a disk from rdiffs alone: "${archives[0]}" is not a dump`);
   }
   const sealed = header.full ? await session.sealed(chain.readers.at(-1)!) : undefined;
-  const root = sealed?.generation.root != null ? await createSha256() : undefined;
+  const root = sealed?.generation.root != null ? session.root() : undefined;
   if (root === undefined) await session.proveSealed();
   const target = await openTarget(session, header, options);
   const { disk } = target;
@@ -94,7 +93,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
       session.warn(`zero blocks are not written; where "${disk.path}" holds data in their place, it stays`);
     }
     await proveReadable(core, { chain, root }, session.run);
-    if (root !== undefined) assertRoot(sealed, root.hex());
+    if (root !== undefined) assertRoot(sealed, await root.hex());
     // They are opened a second time: their memory and their descriptors are needed for that.
     for (const { source } of chain.readers) session.close(source);
     core.release(session.memory);
@@ -109,7 +108,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
       ...session.run,
       omitZeroBlocks: options.omitzeroblock,
     });
-  if (options.create && root !== undefined) assertRoot(sealed, root.hex());
+  if (options.create && root !== undefined) assertRoot(sealed, await root.hex());
   await target.complete();
   const isRead = options.verify || target.isDoubtful;
   for (const { source } of chain.readers) session.close(source);
@@ -212,10 +211,10 @@ async function overwrite(
   const warning = `disk "${job.disk.path}" is partly written, it must be restored again`;
   using _warning = session.warnUnlessDone(warning);
   try {
-    const root = sealed?.generation.root != null ? await createSha256() : undefined;
+    const root = sealed?.generation.root != null ? session.root() : undefined;
     const result = await restore(session.core, { ...job, root }, options);
     // The archives were opened a second time.
-    if (root !== undefined) assertRoot(sealed, root.hex());
+    if (root !== undefined) assertRoot(sealed, await root.hex());
     return result;
   } catch (error) {
     if (!options.signal?.aborted) session.warn(warning);

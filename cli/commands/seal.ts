@@ -2,14 +2,13 @@
 
 import type { DumpHeader } from "../archive/header.ts";
 import type { Role, SealedGeneration } from "../archive/seal.ts";
-import { createSha256 } from "../archive/sha256.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { MismatchError, UsageError } from "../errors.ts";
 import { DigestReader, DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import { assertOlder, assertSameDisk, assertSameGeneration, Chain } from "../pipeline/chain.ts";
 import { check } from "../pipeline/check.ts";
 import { walkDigest, walkRecords } from "../pipeline/walk.ts";
-import { type FileHash, hashFile } from "./file_hash.ts";
+import { hashFile } from "./file_hash.ts";
 import type { ValuesOf } from "./options.ts";
 import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
 import { STREAM } from "./input_file.ts";
@@ -37,17 +36,15 @@ export async function run(options: Options, paths: string[]): Promise<number> {
   using session = await Session.start(options, { inputs: paths });
   const backup = await openBackup(session, paths);
   const { header } = backup;
-  const hashes = new Map<string, FileHash>();
   const files = {
     isForced: session.isForced,
     isFile: () => true,
     finalPath: (path: string) => Deno.realPathSync(path),
-    stored: (path: string) => hashes.get(path),
+    stored: (path: string) => hashFile(path, session.run),
     openSeal: session.openSeal.bind(session),
   };
   const sealing = await Sealing.begin(files, header, backup.outputs);
   const { root, written } = await readBackup(session, backup);
-  for (const path of paths) hashes.set(path, await hashFile(path, session.run));
   await sealing.complete({ root, mode: { asked: "seal", done: "seal" }, written });
   session.commit();
   const seconds = secondsSince(start);
@@ -113,7 +110,7 @@ async function readBackup(
 ): Promise<{ root: string | null; written: Record<string, WrittenFile> }> {
   const { core, run } = session;
   const written: Record<string, WrittenFile> = {};
-  const sha256 = await createSha256();
+  const sha256 = session.root();
   if (dump !== undefined) {
     const result = await check(core, { chain: new Chain([dump]), digest, root: sha256 }, run);
     if (digest !== undefined && result.badBlocks > 0) {
@@ -131,7 +128,7 @@ async function readBackup(
     written[digest.path] = await walkDigest(core, { digest, root: sha256 }, run);
   }
   const begin = dump ?? digest;
-  const root = begin === undefined ? null : sha256.hex();
+  const root = begin === undefined ? null : await sha256.hex();
   let from: SealedGeneration | null = begin === undefined
     ? null
     : { time: formatTimeStamp(begin.header.time), root };
@@ -149,9 +146,9 @@ async function rootOf(session: Session, paths: readonly string[]): Promise<strin
   const { core } = session;
   const memory = core.mark();
   const chain = await session.chain(paths);
-  const root = await createSha256();
+  const root = session.root();
   await check(core, { chain, root }, session.run);
   for (const { source } of chain.readers) session.close(source);
   core.release(memory);
-  return root.hex();
+  return await root.hex();
 }

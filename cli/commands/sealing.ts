@@ -51,7 +51,7 @@ interface Files {
   /** Where an output will lie, whatever links lead there. */
   finalPath(path: string): string;
   /** Length and SHA-256 of an output that is a regular file and was written to its end. */
-  stored(path: string): { bytes: number; sha256: string } | undefined;
+  stored(path: string): Promise<{ bytes: number; sha256: string } | undefined>;
   openSeal(path: string, options: { replace: boolean }): Promise<(bytes: Uint8Array) => void>;
 }
 
@@ -130,7 +130,8 @@ export class Sealing {
             `${present.root}, ${root} is found`,
         );
       }
-      const files = outputs.map((output) => this.#file(output, written[output.path]));
+      const files: SealedFile[] = [];
+      for (const output of outputs) files.push(await this.#file(output, written[output.path]));
       const kept = (present?.files ?? []).filter(({ name }) =>
         !files.some((file) => file.name === name) && existsAt(join(dirname(path), name))
       );
@@ -151,11 +152,11 @@ export class Sealing {
     }
   }
 
-  #file(
+  async #file(
     { role, path, name }: Placed,
     { dataRecords, zeroRecords, from = null, to }: WrittenFile,
-  ): SealedFile {
-    const { bytes, sha256 } = this.#files.stored(path)!;
+  ): Promise<SealedFile> {
+    const { bytes, sha256 } = (await this.#files.stored(path))!;
     const file = { role, name, bytes, sha256, dataRecords, zeroRecords };
     return role === "rdiff" ? { ...file, from, to } : file;
   }

@@ -17,7 +17,7 @@ import {
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { FormatError, formatError, MismatchError } from "../errors.ts";
 import type { Named } from "../pipeline/chain.ts";
-import { hashFile } from "./file_hash.ts";
+import { type FileHash, hashFile } from "./file_hash.ts";
 
 /** A file, the seal that names it, and its place there. */
 export interface Sealed {
@@ -236,11 +236,12 @@ export function assertLinked(
  *
  * @throws {FormatError} if it is not what was sealed, byte for byte
  */
-export async function assertHash(
-  { path, sealPath, file }: Sealed,
-  run: { signal?: AbortSignal },
-): Promise<void> {
-  const { bytes, sha256 } = await hashFile(path, run);
+export async function assertHash(sealed: Sealed, run: { signal?: AbortSignal }): Promise<void> {
+  assertIs(sealed, await hashFile(sealed.path, run));
+}
+
+/** @throws {FormatError} if a file that was read to its end is not what was sealed, byte for byte */
+export function assertIs({ path, sealPath, file }: Sealed, { bytes, sha256 }: FileHash): void {
   if (bytes === file.bytes && sha256 === file.sha256) return;
   throw new FormatError(
     `Cannot use "${path}": it has the SHA-256 ${sha256} (${bytes} bytes), "${sealPath}" says ${file.sha256} ` +

@@ -11,7 +11,6 @@ import { DamagedFile } from "../archive/damaged_file.ts";
 import { sinkFor, sourceFor } from "../archive/container.ts";
 import type { Begun } from "../archive/piece_sink.ts";
 import { type OutputFile as ArchiveFile, PlainSink, PlainSource } from "../archive/plain.ts";
-import { createSha256, type Sha256 } from "../archive/sha256.ts";
 import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
@@ -22,13 +21,21 @@ import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import { Crew } from "../workers/crew.ts";
+import { GatheredSha256, type PassingSha256 } from "../workers/hashes.ts";
 import { variableOf } from "./environment.ts";
 import { hashStart } from "./file_hash.ts";
 import { assertUnchanged, beginningOf, type Input, isCompressed, openInput, STREAM } from "./input_file.ts";
 import type { Command, Option, Options } from "./options.ts";
 import { ProgressLine } from "./progress.ts";
-import { DEFAULT_THREADS, hasMuchToCompress, MAX_THREADS, THREADS_VARIABLE, threadsOf } from "./threads.ts";
-import { assertHash, assertLinked, assertSealed, type Known, type Sealed, Seals } from "./seals.ts";
+import {
+  DEFAULT_THREADS,
+  hasMuchToCompress,
+  MAX_THREADS,
+  sizeOf,
+  THREADS_VARIABLE,
+  threadsOf,
+} from "./threads.ts";
+import { assertHash, assertIs, assertLinked, assertSealed, type Known, type Sealed, Seals } from "./seals.ts";
 
 /** Options of every command. */
 export interface CommonOptions {
@@ -64,6 +71,9 @@ const LONG_CHAIN = 6;
 
 /** Bytes of each archive of a list that are read ahead. */
 const LIST_PART_BYTES = 512 * 1024;
+
+/** What takes as long to hash as a worker takes to start. */
+const LONG_BYTES = 128 * 1024 * 1024;
 
 const COMMON = {
   json: { help: "print the result as one JSON object" },
@@ -110,10 +120,13 @@ export class Session implements Disposable, AsyncDisposable {
   /** Regular files that are read, as they were when they were opened. */
   readonly #inputs: Input[] = [];
   /** Outputs that are regular files, by their paths. */
-  readonly #written = new Map<string, { sink: ByteSink; hash: Sha256 }>();
+  readonly #written = new Map<string, { sink: ByteSink; hash: PassingSha256 }>();
   /** Outputs may replace what is there. */
   readonly isForced: boolean;
   readonly #seals = new Seals();
+  /** Bytes that will be read, at least. */
+  #expectedBytes = 0;
+  readonly #hashesApart: boolean;
   #unsealed: readonly string[] = [];
   #sealed: readonly Sealed[] = [];
   readonly #usesStdout: boolean;
@@ -124,7 +137,10 @@ export class Session implements Disposable, AsyncDisposable {
     const largePages = askForLargePages(core.bytes(0, core.memoryBytes));
     if (largePages !== undefined) this.using(largePages);
     this.#crew = this.using(new Crew(core, { threads: threadsOf(options.threads) }));
-    this.#codecs = this.#crew.codecs(Math.max(1, [...inputs, ...outputs ?? []].filter(isCompressed).length));
+    const compressed = [...inputs, ...outputs ?? []].filter(isCompressed).length;
+    this.#codecs = this.#crew.codecs(Math.max(1, compressed));
+    // Those who compress keep all cores busy, and what they make is soon hashed.
+    this.#hashesApart = compressed === 0;
     this.memory = core.mark();
     this.#usesStdout = (outputs ?? []).includes(STREAM);
     this.#json = options.json === true;
@@ -147,6 +163,7 @@ export class Session implements Disposable, AsyncDisposable {
     const session = new Session(await Core.load(), options, paths);
     if (variableOf(THREADS_VARIABLE) !== undefined) await session.#crew.start();
     else if (hasMuchToCompress(paths)) session.#crew.expectWork();
+    session.expectBytes(sizeOf(paths.inputs));
     return session;
   }
 
@@ -162,6 +179,17 @@ export class Session implements Disposable, AsyncDisposable {
   /** What a disk is opened with: who inflates its grains, and who hears of its oddities. */
   get diskHelp(): { inflater: Crew["inflater"]; warn: (line: string) => void } {
     return { inflater: this.#crew.inflater, warn: (line) => this.warn(line) };
+  }
+
+  /** Tells that so many bytes will be read: of many, hashes have a thread of their own. */
+  expectBytes(bytes: number): void {
+    this.#expectedBytes += bytes;
+    if (this.#hashesApart && this.#expectedBytes >= LONG_BYTES) this.#crew.expectHashes();
+  }
+
+  /** Begins the root of a generation: a hash of all MD5s of its blocks. */
+  root(): PassingSha256 {
+    return new GatheredSha256(this.#crew.sha256());
   }
 
   /** Has a worker start while this thread waits for something else. */
@@ -208,6 +236,16 @@ export class Session implements Disposable, AsyncDisposable {
     const before = file.statSync();
     if (before.isFile) this.#inputs.push({ source, file, before });
     return source;
+  }
+
+  /**
+   * Has a file with a seal hashed while it is read. Returns what reads the rest of it, and throws a {@linkcode FormatError} if
+   * the file is not what was sealed, byte for byte.
+   */
+  proveWhileRead({ source }: { source: ByteSource }, sealed: Sealed): () => Promise<void> {
+    const hash = this.#crew.sha256();
+    source.tell(hash);
+    return async () => assertIs(sealed, { bytes: await source.finishFile(), sha256: await hash.hex() });
   }
 
   /** Opens a regular file that may be damaged. @throws {UsageError} if it can be read only once */
@@ -324,7 +362,7 @@ export class Session implements Disposable, AsyncDisposable {
   ): Promise<ByteSink> {
     const { begun } = options;
     const hash = file !== Deno.stdout && (file as Deno.FsFile).statSync().isFile
-      ? await createSha256()
+      ? this.#crew.sha256()
       : undefined;
     if (hash !== undefined && begun !== undefined) {
       await hashStart(file as Deno.FsFile, { lenBytes: begun.storedBytes, hash, signal: this.#signal });
@@ -355,9 +393,9 @@ export class Session implements Disposable, AsyncDisposable {
   }
 
   /** Length and SHA-256 of an output that is a regular file and was written to its end. To be asked once. */
-  stored(path: string): { bytes: number; sha256: string } | undefined {
+  async stored(path: string): Promise<{ bytes: number; sha256: string } | undefined> {
     const written = this.#written.get(path);
-    return written && { bytes: written.sink.storedBytes, sha256: written.hash.hex() };
+    return written && { bytes: written.sink.storedBytes, sha256: await written.hash.hex() };
   }
 
   /** Opens a seal, which may `replace` another one; returns what writes it. */

@@ -20,12 +20,20 @@ export function hasMuchToCompress(
   { inputs, outputs = [] }: { inputs: string[]; outputs?: (string | undefined)[] },
 ): boolean {
   if (![...inputs, ...outputs].some(isCompressed)) return false;
-  try {
-    return inputs.some((path) => path !== STREAM && Deno.statSync(path).size >= MUCH_BYTES);
-  } catch {
-    // Whoever opens the file tells what is wrong with it.
-    return false;
+  return sizeOf(inputs) >= MUCH_BYTES;
+}
+
+/** Bytes of files, as far as that is known. */
+export function sizeOf(paths: readonly string[]): number {
+  let bytes = 0;
+  for (const path of paths) {
+    try {
+      if (path !== STREAM) bytes += Deno.statSync(path).size;
+    } catch {
+      // Whoever opens the file tells what is wrong with it.
+    }
   }
+  return bytes;
 }
 
 /** Deno 2.4 takes 40 MiB more to begin with, and its zstd leaves memory behind: with two threads it comes to 265 MiB. */

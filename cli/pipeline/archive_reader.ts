@@ -267,6 +267,11 @@ export class DigestReader {
     return this.#window.source.path;
   }
 
+  /** What it is read from. */
+  get source(): ByteSource {
+    return this.#window.source;
+  }
+
   /**
    * Takes the digests of the next `count` blocks to `digestsPtr`, 16 bytes each.
    *

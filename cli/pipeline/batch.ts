@@ -8,11 +8,12 @@
  *      digests [16 bytes][16 bytes] ...                            a zero block has sixteen zero bytes
  */
 
+import type { PassingHash } from "../archive/bytes.ts";
 import type { BlockRun, Core } from "../core.ts";
 import type { Crew } from "../workers/crew.ts";
 
 /** Bytes of slots a batch has, if a block is no larger: 24 blocks of 1 MiB, half of them zero, fill all lanes of the MD5 kernel. */
-const BATCH_BYTES = 24 * 1024 * 1024;
+export const BATCH_BYTES = 24 * 1024 * 1024;
 /** As much where two batches go together: some lanes unused cost less than the memory. */
 export const HALF_BATCH_BYTES = BATCH_BYTES / 2;
 /** As much where nothing is hashed. */
@@ -112,6 +113,14 @@ export class Batch {
   /** The digests of the run, in order. */
   get allDigests(): Uint8Array {
     return this.digests.subarray(0, this.count * 16);
+  }
+
+  /** Tells a hash the digests of the run; they stay as they are until it resolves. */
+  tellDigests(hash: PassingHash | undefined): Promise<void> {
+    const told = hash?.update([this.allDigests]) ?? Promise.resolve();
+    // Who does something else first may fail at that.
+    told.catch(() => {});
+    return told;
   }
 
   /** What the core needs to know of it, for other threads. */

@@ -1,6 +1,6 @@
 /** Chain against digest. */
 
-import type { StreamHash } from "../archive/plain.ts";
+import type { PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 import type { DigestReader } from "./archive_reader.ts";
 import { Batch } from "./batch.ts";
@@ -34,7 +34,7 @@ export const MAX_BAD_RUNS = 1000;
  */
 export async function check(
   core: Core,
-  { chain, digest, root }: { chain: Chain; digest?: DigestReader; root?: StreamHash },
+  { chain, digest, root }: { chain: Chain; digest?: DigestReader; root?: PassingHash },
   options: RunOptions = {},
 ): Promise<CheckResult> {
   const { blockCount, blockBytes } = chain.header;
@@ -68,8 +68,8 @@ export async function check(
     if (digest === undefined) return;
     item.badBlocks = core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, badPtr, batch.tablePtr);
   };
-  const count = ({ batch, bad, badBlocks }: CheckedBatch) => {
-    if (chain.header.full) root?.update(batch.allDigests);
+  const count = async ({ batch, bad, badBlocks }: CheckedBatch) => {
+    if (chain.header.full) await batch.tellDigests(root);
     for (let i = 0; i < batch.count; i++) {
       if (batch.table[i] === core.ABSENT) result.absentBlocks++;
       else if (batch.table[i] === core.ZERO) result.zeroBlocks++;

@@ -1,7 +1,6 @@
 /** Dump to digest. */
 
-import type { ByteSink } from "../archive/bytes.ts";
-import type { StreamHash } from "../archive/plain.ts";
+import type { ByteSink, PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 import { MismatchError } from "../errors.ts";
 import type { DumpReader } from "./archive_reader.ts";
@@ -18,7 +17,7 @@ import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
  */
 export async function digestOf(
   core: Core,
-  { dumpIn, digestOut, root }: { dumpIn: DumpReader; digestOut: ByteSink; root?: StreamHash },
+  { dumpIn, digestOut, root }: { dumpIn: DumpReader; digestOut: ByteSink; root?: PassingHash },
   options: RunOptions = {},
 ): Promise<{ blocks: number; zeroBlocks: number }> {
   const { header } = dumpIn;

@@ -1,7 +1,6 @@
 /** Batch to digest. */
 
-import type { ByteSink } from "../archive/bytes.ts";
-import type { StreamHash } from "../archive/plain.ts";
+import type { ByteSink, PassingHash } from "../archive/bytes.ts";
 import { type DigestHeader, digestHeaderBytes } from "../archive/header.ts";
 import type { Core } from "../core.ts";
 import type { Batch } from "./batch.ts";
@@ -14,12 +13,12 @@ const DIGEST_GROUP = 32 * 1024;
 export class DigestWriter {
   /** Records of zero blocks so far. */
   zeroRecords = 0;
-  readonly #root?: StreamHash;
+  readonly #root?: PassingHash;
   readonly #core: Core;
   readonly #pieces: PieceWriter;
 
   /** `root` hears the MD5s of all blocks. */
-  constructor(core: Core, sink: ByteSink, header: DigestHeader, { root }: { root?: StreamHash } = {}) {
+  constructor(core: Core, sink: ByteSink, header: DigestHeader, { root }: { root?: PassingHash } = {}) {
     this.#root = root;
     const headerBytes = digestHeaderBytes(header);
     const longestGroup = DIGEST_GROUP * core.DIGEST_RECORD_MAX;
@@ -32,7 +31,7 @@ export class DigestWriter {
   async write(batch: Batch): Promise<void> {
     const pieces = this.#pieces;
     this.zeroRecords += batch.countZeros();
-    this.#root?.update(batch.allDigests);
+    const told = batch.tellDigests(this.#root);
     for (let block = batch.first; block < batch.end;) {
       const end = Math.min(batch.end, (Math.floor(block / DIGEST_GROUP) + 1) * DIGEST_GROUP);
       const digestsPtr = batch.digestsPtr + (block - batch.first) * this.#core.DIGEST_SIZE;
@@ -40,6 +39,7 @@ export class DigestWriter {
       if (end % DIGEST_GROUP === 0 && pieces.lengthBytes >= PIECE_MIN_BYTES) await pieces.send();
       block = end;
     }
+    await told;
   }
 
   /** Completes the stream. */

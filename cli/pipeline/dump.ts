@@ -1,17 +1,16 @@
 /** Disk to dump and digest; diff and incr also write the way back to the previous generation. */
 
 import type { Bitmap } from "../archive/bitmap.ts";
-import type { ByteSink } from "../archive/bytes.ts";
+import type { ByteSink, PassingHash } from "../archive/bytes.ts";
 import type { DumpHeader } from "../archive/header.ts";
 import type { Journal } from "../archive/journal.ts";
-import type { StreamHash } from "../archive/plain.ts";
 import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import { MismatchError } from "../errors.ts";
 import type { DigestReader, DumpReader } from "./archive_reader.ts";
 import { DigestWriter } from "./digest_writer.ts";
 import { DumpWriter } from "./dump_writer.ts";
-import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
+import { Batch, BATCH_BYTES } from "./batch.ts";
 import { assertSameGeneration } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { readDisk } from "./disk_reader.ts";
@@ -25,7 +24,7 @@ interface AnyDump {
   dumpOut: ByteSink;
   digestOut: ByteSink;
   /** Hears the MD5s of all blocks. */
-  root?: StreamHash;
+  root?: PassingHash;
 }
 
 /** What a full dump reads and writes. */
@@ -44,7 +43,7 @@ export interface ChangedDump extends AnyDump {
   /** The way back from the new generation to the previous one. */
   rdiffOut: ByteSink;
   /** Hears the MD5s of all blocks of the previous generation. */
-  previousRoot?: StreamHash;
+  previousRoot?: PassingHash;
 }
 
 /** What a dump did. */
@@ -136,8 +135,8 @@ class Pair {
   beginBytes = 0;
 
   constructor(core: Core, blockBytes: number) {
-    this.older = new Batch(core, blockBytes, HALF_BATCH_BYTES);
-    this.newer = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+    this.older = new Batch(core, blockBytes, BATCH_BYTES);
+    this.newer = new Batch(core, blockBytes, BATCH_BYTES);
     this.recordedPtr = core.alloc(this.older.capacity * core.DIGEST_SIZE);
     this.changedPtr = core.alloc(this.older.capacity);
     this.changed = core.bytes(this.changedPtr, this.older.capacity);
@@ -165,7 +164,7 @@ export async function dumpChanged(
   const result = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0, changedBlocks: 0 };
   const ring = ringOf(
     crew,
-    2 * Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
+    2 * Batch.bytesFor(blockBytes, BATCH_BYTES),
     () => new Pair(core, blockBytes),
   );
   let first = 0;
@@ -210,12 +209,13 @@ export async function dumpChanged(
     const changed = pair.changed.subarray(0, older.count);
     result.zeroBlocks += newer.countZeros();
     result.changedBlocks += pair.changedBlocks;
-    job.previousRoot?.update(older.allDigests);
+    const told = older.tellDigests(job.previousRoot);
     await rdiff.write(older, { selectPtr: changedPtr });
     await dump.write(newer, {
       origin: { source: dumpIn.source, beginBytes, offsets: older.offsets, changed },
     });
     await digest.write(newer);
+    await told;
   };
   await convey(ring, readOlder, [
     { together: disk.overlaps, each: readNewer },

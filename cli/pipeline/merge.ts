@@ -1,10 +1,9 @@
 /** Chain to dump or rdiff. */
 
-import type { ByteSink } from "../archive/bytes.ts";
-import type { StreamHash } from "../archive/plain.ts";
+import type { ByteSink, PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 import { DumpWriter, type RecordOrigin } from "./dump_writer.ts";
-import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
+import { Batch, BATCH_BYTES, SMALL_BATCH_BYTES } from "./batch.ts";
 import type { Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
@@ -17,7 +16,7 @@ import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
  */
 export async function merge(
   core: Core,
-  { chain, out, root }: { chain: Chain; out: ByteSink; root?: StreamHash },
+  { chain, out, root }: { chain: Chain; out: ByteSink; root?: PassingHash },
   options: RunOptions = {},
 ): Promise<{ blocks: number; records: number; zeroRecords: number }> {
   const { header } = chain;
@@ -25,10 +24,10 @@ export async function merge(
   const checkpoint = new Checkpoint(options);
   const isHashed = root !== undefined && header.full;
   const writer = new DumpWriter(core, out, header);
-  const ring = shortRingOf(Batch.bytesFor(blockBytes, SMALL_BATCH_BYTES), () => {
-    const batch = new Batch(core, blockBytes, SMALL_BATCH_BYTES);
+  const ring = shortRingOf(blockBytes, () => {
+    const batch = new Batch(core, blockBytes, isHashed ? BATCH_BYTES : SMALL_BATCH_BYTES);
     return { batch, changed: new Uint8Array(batch.capacity), origin: undefined as RecordOrigin | undefined };
-  }, { hashed: isHashed });
+  });
   let first = 0;
   const take = async (item: typeof ring[number]) => {
     const { batch, changed } = item;
@@ -39,8 +38,9 @@ export async function merge(
   };
   const crew = crewOf(core, options);
   const write = async ({ batch, origin }: typeof ring[number]) => {
-    if (isHashed) root!.update(batch.allDigests);
+    const told = isHashed ? batch.tellDigests(root) : undefined;
     await writer.write(batch, { origin });
+    await told;
   };
   await convey(ring, take, [
     ...(isHashed ? [{ together: true, each: ({ batch }: typeof ring[number]) => batch.hash(crew) }] : []),

@@ -81,7 +81,7 @@ export class ReadAhead implements Pick<ByteSource, "offsetBytes" | "read" | "ski
   }
 
   #order(memory: Uint8Array): { memory: Uint8Array; got: Promise<number> } {
-    const got = Promise.resolve(this.#source.read(memory));
+    const got = Promise.resolve(this.#source.read(memory, { keeps: true }));
     // Met when the part's turn comes.
     got.catch(() => {});
     return this.#next = { memory, got };

@@ -1,10 +1,10 @@
 /** Chain to disk. */
 
-import type { StreamHash } from "../archive/plain.ts";
+import type { PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 import type { WritableDisk } from "../disks/disk.ts";
 import { MismatchError } from "../errors.ts";
-import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
+import { Batch, BATCH_BYTES, SMALL_BATCH_BYTES } from "./batch.ts";
 import { assertPadding, type Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
@@ -34,7 +34,7 @@ export interface RestoreResult {
  */
 export async function proveReadable(
   core: Core,
-  { chain, root }: { chain: Chain; root?: StreamHash },
+  { chain, root }: { chain: Chain; root?: PassingHash },
   options: RunOptions = {},
 ): Promise<void> {
   await conveyChain(core, { chain, root }, options, () => {});
@@ -58,7 +58,7 @@ export function assertRoom(chain: Chain, disk: WritableDisk): void {
  */
 export async function restore(
   core: Core,
-  { chain, disk, root }: { chain: Chain; disk: WritableDisk; root?: StreamHash },
+  { chain, disk, root }: { chain: Chain; disk: WritableDisk; root?: PassingHash },
   options: RestoreOptions = {},
 ): Promise<RestoreResult> {
   const { blockCount, blockBytes, capacityBytes } = chain.header;
@@ -98,18 +98,15 @@ export async function restore(
 /** Reads a chain to its end, a batch at a time. */
 async function conveyChain(
   core: Core,
-  { chain, root }: { chain: Chain; root?: StreamHash },
+  { chain, root }: { chain: Chain; root?: PassingHash },
   options: RunOptions,
   use: (batch: Batch) => void | Promise<void>,
 ): Promise<void> {
   const { blockCount, blockBytes } = chain.header;
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
-  const ring = shortRingOf(
-    Batch.bytesFor(blockBytes, SMALL_BATCH_BYTES),
-    () => new Batch(core, blockBytes, SMALL_BATCH_BYTES),
-    { hashed: root !== undefined },
-  );
+  const batchBytes = root === undefined ? SMALL_BATCH_BYTES : BATCH_BYTES;
+  const ring = shortRingOf(blockBytes, () => new Batch(core, blockBytes, batchBytes));
   let first = 0;
   const take = async (batch: Batch) => {
     if (!batch.start(first, blockCount)) return false;
@@ -119,7 +116,7 @@ async function conveyChain(
     return true;
   };
   const hash = { together: true, each: (batch: Batch) => batch.hash(crew) };
-  const hear = { each: (batch: Batch) => root!.update(batch.allDigests) };
+  const hear = { each: (batch: Batch) => batch.tellDigests(root) };
   await convey(ring, take, [
     ...(root === undefined ? [] : [hash, hear]),
     { each: use },

@@ -44,10 +44,9 @@ export function ringOf<Item>(crew: Crew, itemBytes: number, make: () => Item): I
 /** Above, one item does where little is done with it: two would take more memory than their overlap is worth. */
 const LONE_ITEM_BYTES = 8 * 1024 * 1024;
 
-/** The same where little is done with them: one is filled while the other is written, and one more is hashed, if any. */
-export function shortRingOf<Item>(itemBytes: number, make: () => Item, { hashed = false } = {}): Item[] {
-  if (itemBytes > LONE_ITEM_BYTES) return [make()];
-  return hashed ? [make(), make(), make()] : [make(), make()];
+/** The same where little is done with them: one is filled while the other is written. */
+export function shortRingOf<Item>(blockBytes: number, make: () => Item): Item[] {
+  return blockBytes > LONE_ITEM_BYTES ? [make()] : [make(), make()];
 }
 
 /** The first timer of a program takes Deno 2.9 some 20 ms, so that runs that are soon over do without one. */

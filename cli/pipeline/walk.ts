@@ -1,6 +1,6 @@
 /** Archives read for their structure alone: which records they have, and that they are whole. */
 
-import type { StreamHash } from "../archive/plain.ts";
+import type { PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 import type { DigestReader, DumpReader } from "./archive_reader.ts";
 import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
@@ -45,7 +45,7 @@ const DIGESTS = 65536;
  */
 export async function walkDigest(
   core: Core,
-  { digest, root }: { digest: DigestReader; root: StreamHash },
+  { digest, root }: { digest: DigestReader; root: PassingHash },
   options: RunOptions = {},
 ): Promise<RecordCounts> {
   const { blockCount, blockBytes } = digest.header;
@@ -56,7 +56,7 @@ export async function walkDigest(
   for (let first = 0; first < blockCount; first += DIGESTS) {
     const count = Math.min(DIGESTS, blockCount - first);
     await digest.take(ptr, count);
-    root.update(core.bytes(ptr, count * core.DIGEST_SIZE));
+    await root.update([core.bytes(ptr, count * core.DIGEST_SIZE)]);
     for (let at = 0; at < count * 4; at += 4) {
       if ((words[at] | words[at + 1] | words[at + 2] | words[at + 3]) === 0) zeroRecords++;
     }

@@ -5,11 +5,15 @@
  * worked for a while, and the next when those that are there have enough to do. Batches go to workers: the calling thread has
  * to keep the files busy, and a batch takes it long. Pieces take all threads for most of the time, with little to read and to
  * write: those that find every worker supplied are done by the calling thread. What is done does not depend on who does it.
+ *
+ * A hash of a whole file has to be computed from its first byte to its last by one thread. Where much is read or written that
+ * nobody compresses, that is one more thread, which does nothing else: behind other tasks the hashes would hold up the files.
  */
 
 import type { Codecs, Inflating } from "../archive/codecs.ts";
 import type { Core, CoreShare } from "../core.ts";
 import { ThreadError } from "../errors.ts";
+import { type HashPartsTask, type PassingSha256, sha256Here, sha256There } from "./hashes.ts";
 import { perform, type Task } from "./tasks.ts";
 
 /** What a worker is sent: first the memory, then tasks. */
@@ -39,6 +43,7 @@ const ALONE_MS = { batches: 400, pieces: 10 };
 const SHARE_BYTES = 16 * 1024;
 
 const WORKER = import.meta.resolve("./worker.ts");
+const HASH_WORKER = import.meta.resolve("./hash_worker.ts");
 
 /** Whether Deno may load the worker, which lies among the program's own files: reading is allowed there, or all is compiled in. */
 export function canHaveWorkers(): boolean {
@@ -58,25 +63,37 @@ class Member {
   /** Resolves when it can work, or never will. */
   readonly started: Promise<void>;
   isReady = false;
+  /** Why it never works again. */
+  #failure?: ThreadError;
   #onStarted = () => {};
 
-  constructor(share: CoreShare, onFailure: (error: ThreadError) => void) {
+  constructor(module: string, share?: CoreShare) {
     this.started = new Promise((resolve) => this.#onStarted = resolve);
-    this.worker = new Worker(WORKER, { type: "module" });
+    this.worker = new Worker(module, { type: "module" });
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#hear(data);
     this.worker.onerror = (event) => {
       event.preventDefault();
       this.#onStarted();
-      onFailure(new ThreadError(`Cannot go on: a worker thread failed: ${event.message}`));
+      this.#drop(new ThreadError(`Cannot go on: a worker thread failed: ${event.message}`));
     };
-    this.worker.postMessage({ share } satisfies ToWorker);
+    if (share !== undefined) this.worker.postMessage({ share } satisfies ToWorker);
   }
 
-  run(number: number, task: Task): Promise<number> {
+  run(number: number, task: Task | HashPartsTask): Promise<number> {
+    if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.waiting.set(number, { resolve, reject });
-      this.worker.postMessage({ number, task } satisfies ToWorker);
+      this.worker.postMessage({ number, task });
     });
+  }
+
+  /** Ends it; nobody waits for it any more. */
+  #drop(error: ThreadError): void {
+    this.#failure = error;
+    this.isReady = false;
+    this.worker.terminate();
+    for (const { reject } of this.waiting.values()) reject(error);
+    this.waiting.clear();
   }
 
   #hear(answer: FromWorker): void {
@@ -103,6 +120,7 @@ export class Crew implements Disposable {
   #alone = 0;
   #count = 0;
   #disposed = false;
+  #hasher?: Member;
 
   /** @param options `threads`: 1 or more; 1 starts no worker */
   constructor(core: Core, { threads }: { threads: number }) {
@@ -154,13 +172,27 @@ export class Crew implements Disposable {
     }
   }
 
+  /** Starts the thread that hashes, since there will be much to do. */
+  expectHashes(): void {
+    if (this.threads > 1) this.#hasher ??= new Member(HASH_WORKER);
+  }
+
+  /** Begins a hash, of the thread that hashes if there is one, or else of this one. */
+  sha256(): PassingSha256 {
+    const hasher = this.#hasher;
+    return hasher === undefined
+      ? sha256Here()
+      : sha256There(this.#count++, (task) => hasher.run(this.#count++, task));
+  }
+
   /** Starts a worker now, since there will be much to do: it is ready when that begins. */
   expectWork(): void {
     if (this.#members.length === 0) this.#startWorker();
   }
 
-  /** Starts all workers, and waits for them. */
+  /** Starts all threads, and waits for the workers. */
   async start(): Promise<void> {
+    this.expectHashes();
     while (this.#members.length < this.#shares.length) this.#startWorker();
     for (const { started } of this.#members) await started;
   }
@@ -169,6 +201,7 @@ export class Crew implements Disposable {
   [Symbol.dispose](): void {
     this.#disposed = true;
     for (const { worker } of this.#members.splice(0)) worker.terminate();
+    this.#hasher?.worker.terminate();
   }
 
   #leastBusy(): Member | undefined {
@@ -182,16 +215,7 @@ export class Crew implements Disposable {
   #startWorker(): void {
     const share = this.#shares[this.#members.length];
     if (share === undefined || this.#disposed) return;
-    const member: Member = new Member(share, (error) => this.#drop(member, error));
-    this.#members.push(member);
+    this.#members.push(new Member(WORKER, share));
     this.#alone = 0;
-  }
-
-  /** Does without a worker that cannot work. */
-  #drop(member: Member, error: ThreadError): void {
-    member.isReady = false;
-    member.worker.terminate();
-    for (const { reject } of member.waiting.values()) reject(error);
-    member.waiting.clear();
   }
 }

@@ -3,21 +3,16 @@ import { Bitmap, readBitmap } from "../../cli/archive/bitmap.ts";
 import type { ByteSource } from "../../cli/archive/bytes.ts";
 import { FormatError } from "../../cli/errors.ts";
 
-function source(bytes: Uint8Array): ByteSource {
+function source(bytes: Uint8Array): Pick<ByteSource, "path" | "read"> {
   let offsetBytes = 0;
   return {
     path: "a.bmp",
-    get offsetBytes() {
-      return offsetBytes;
-    },
     read(into) {
       const part = bytes.subarray(offsetBytes, offsetBytes + into.length);
       into.set(part);
       offsetBytes += part.length;
       return part.length;
     },
-    skip: () => 0,
-    [Symbol.dispose]() {},
   };
 }
 

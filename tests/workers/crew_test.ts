@@ -3,7 +3,9 @@ import { HERE, storedBound } from "../../cli/archive/codecs.ts";
 import { sourceFor } from "../../cli/archive/container.ts";
 import { Core } from "../../cli/core.ts";
 import { ThreadError } from "../../cli/errors.ts";
+import { createSHA256 } from "hash-wasm";
 import { Crew } from "../../cli/workers/crew.ts";
+import { GatheredSha256 } from "../../cli/workers/hashes.ts";
 import type { Task } from "../../cli/workers/tasks.ts";
 import { fillRun, newRun, Random, type TestRun } from "../assembly/builds.ts";
 import { MemoryFile } from "../pipeline/memory_file.ts";
@@ -130,6 +132,66 @@ Deno.test("A crew that is disposed of while it works leaves nothing behind", asy
   crew[Symbol.dispose]();
   const late = await Promise.race([pending.then(() => "done"), Promise.resolve("waiting")]);
   assert(late === "waiting" || late === "done");
+});
+
+Deno.test("Crew.sha256() gives the hash of all that was told, in the order of the calls, on any number of threads", async () => {
+  const core = await Core.load();
+  const random = new Random(4);
+  const pieces = Array.from({ length: 300 }, (_, i) => {
+    const length = random.below(i % 10 === 0 ? 200_000 : 500);
+    return random.fill(i % 3 === 0 ? new Uint8Array(length) : shared(length));
+  });
+  const oracle = (await createSHA256()).init();
+  for (const piece of pieces) oracle.update(piece.slice());
+  const expected = oracle.digest();
+  const nothing = (await createSHA256()).init().digest();
+  for (const threads of THREADS) {
+    using crew = new Crew(core, { threads });
+    const early = crew.sha256();
+    const first = early.update(pieces.slice(0, 10));
+    crew.expectHashes();
+    const hashes = [early, crew.sha256(), crew.sha256()];
+    await first;
+    for (let at = 0; at < pieces.length;) {
+      const parts = pieces.slice(at, at += 1 + random.below(20));
+      // Nobody waits, and the hashes are under way side by side.
+      for (const hash of hashes) if (hash !== early) hash.update(parts);
+    }
+    early.update(pieces.slice(10));
+    const gathered = new GatheredSha256(crew.sha256());
+    for (const piece of pieces) await gathered.update([piece]);
+    assertEquals(await gathered.hex(), expected);
+    const atOnce = new GatheredSha256(crew.sha256());
+    for (let at = 0; at < pieces.length; at += 10) atOnce.update(pieces.slice(at, at + 10));
+    assertEquals(await atOnce.hex(), expected);
+    assertEquals(await Promise.all(hashes.map((hash) => hash.hex())), hashes.map(() => expected));
+    assertEquals(await crew.sha256().hex(), nothing);
+  }
+});
+
+Deno.test("what goes wrong with the thread that hashes ends the hash, and nothing waits for ever", async () => {
+  const core = await Core.load();
+  const real = globalThis.Worker;
+  let hasher: Worker | undefined;
+  globalThis.Worker = class extends real {
+    constructor(...args: ConstructorParameters<typeof Worker>) {
+      super(...args);
+      hasher = this;
+    }
+  };
+  try {
+    using crew = new Crew(core, { threads: 2 });
+    crew.expectHashes();
+    const hash = crew.sha256();
+    await hash.update([shared(10)]);
+    const underWay = hash.update([shared(50_000_000)]);
+    hasher!.onerror!(new ErrorEvent("error", { message: "no memory" }));
+    await assertRejects(() => underWay, ThreadError, "no memory");
+    await assertRejects(() => hash.update([shared(10)]), ThreadError, "no memory");
+    await assertRejects(() => hash.hex(), ThreadError, "no memory");
+  } finally {
+    globalThis.Worker = real;
+  }
 });
 
 Deno.test("A thread that failed is not called damage of the file that it read", async () => {
