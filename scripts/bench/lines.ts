@@ -1,6 +1,7 @@
 /** What is measured: one command line, what it needs and what it leaves. */
 
 import { join } from "@std/path/posix/join";
+import { sealNameOf } from "../../cli/archive/seal.ts";
 import { bytesIn, remove } from "./folder.ts";
 import type { WarmMemory } from "./memory.ts";
 import { run, type Sample } from "./process.ts";
@@ -57,6 +58,8 @@ export async function runRounds(
       for (const name of line.makes ?? []) {
         sizes[name] = bytesIn(join(folder, name));
         remove(join(folder, name));
+        // The next run may make another generation of the same second.
+        if (line.ours) remove(join(folder, sealNameOf(name)));
       }
       for (const name of line.leaves ?? []) remove(join(folder, name));
     }

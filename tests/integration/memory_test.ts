@@ -129,6 +129,29 @@ for (
   );
 }
 
+testWith(
+  { missing },
+  `Digests of 16 million blocks pass by in 256 MiB, on ${MOST_THREADS} threads`,
+  async () => {
+    using folder = new Folder();
+    const [disk, dump, digest] = ["0.raw", "0.dump", "0.digest"].map((name) => folder.file(name));
+    Deno.createSync(disk).close();
+    Deno.truncateSync(disk, 8 * 1024 * MIB);
+    const threads = ["--threads", MOST_THREADS];
+    for (
+      const command of [
+        ["dump", "--mode", "full", "--blocksize", "512", "--local", disk, "--dumpout", dump],
+        ["check", "--digestin", digest, dump],
+        ["seal", "--force", dump, digest],
+      ]
+    ) {
+      const outputs = command[0] === "dump" ? ["--digestout", digest] : [];
+      const peakBytes = await peakOf([...command, ...outputs, ...threads]);
+      assert(peakBytes <= LIMIT_BYTES, `${command[0]}: ${Math.round(peakBytes / MIB)} MiB`);
+    }
+  },
+);
+
 /** The records of an rdiff that holds so many blocks of noise. */
 function recordsOf(blocks: number): Uint8Array {
   const drawn = "abcdefghij".slice(0, blocks);
