@@ -113,7 +113,12 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
   const interrupted = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason));
   });
-  return await Promise.race([run({ ...understood.values, signal } as never, understood.args), interrupted]);
+  try {
+    return await Promise.race([run({ ...understood.values, signal } as never, understood.args), interrupted]);
+  } catch (error) {
+    if (signal.aborted) await (await import("./files/outputs.ts")).openingEnds();
+    throw error;
+  }
 }
 
 function say(text: string): number {

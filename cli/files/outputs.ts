@@ -70,6 +70,14 @@ export function assertNoInput(path: string, inputs: readonly string[]): void {
   if (input !== undefined) throw new UsageError(`Cannot write "${path}": it is also an input ("${input}")`);
 }
 
+/** Openings under way, of all outputs of the program. */
+const opening = new Set<Promise<OutputFile>>();
+
+/** Waits for outputs that are being opened: those of a command that was stopped give back the lock that they were taking. */
+export async function openingEnds(): Promise<void> {
+  await Promise.allSettled(opening);
+}
+
 /** Opens outputs under temporary names; `commit` makes them real, disposal without it removes them. */
 export class Outputs implements Disposable {
   readonly #options: OutputsOptions;
@@ -97,6 +105,16 @@ export class Outputs implements Disposable {
    * @throws {Error} if another process writes it
    */
   async open(path: string, options: OpenOptions = {}): Promise<OutputFile> {
+    const opened = this.#open(path, options);
+    opening.add(opened);
+    try {
+      return await opened;
+    } finally {
+      opening.delete(opened);
+    }
+  }
+
+  async #open(path: string, options: OpenOptions): Promise<OutputFile> {
     if (path === "") throw new UsageError("Cannot write an output: its name is empty");
     const existing = statIfThere(path);
     if (isStream(existing)) return this.#openStream(path);

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path/posix/join";
 import { lockName } from "../../cli/files/hidden_names.ts";
 import { OutputLock } from "../../cli/files/output_lock.ts";
-import { Outputs } from "../../cli/files/outputs.ts";
+import { openingEnds, Outputs } from "../../cli/files/outputs.ts";
 import { Folder } from "../disks/helpers.ts";
 import { denoArgs, runCli } from "../support/run_cli.ts";
 import { filesIn, writeText } from "./folder_state.ts";
@@ -178,3 +178,14 @@ async function dumpOf(folder: Folder, disk: string): Promise<Uint8Array<ArrayBuf
 function newOutputs({ force = false } = {}): Outputs {
   return new Outputs({ force, inputs: [] });
 }
+
+test("an output that is given up while its lock is taken leaves nothing, as soon as the opening has ended", async () => {
+  using folder = new Folder();
+  const outputs = newOutputs();
+  const opened = outputs.open(folder.file("a"));
+  opened.catch(() => {});
+  outputs[Symbol.dispose]();
+  await openingEnds();
+  assertEquals(filesIn(folder), {});
+  await assertRejects(() => opened, TypeError, "closed");
+});

@@ -18,7 +18,7 @@ import type { MemoryFile } from "../pipeline/memory_file.ts";
 import { assertEqualBytes } from "./same_bytes.ts";
 import { dumpAs, type Generation, type HistoryOptions, makeHistory, newFile } from "./history.ts";
 
-const SEEDS = Number(Deno.env.get("VMDKBKP_LAW_SEEDS") ?? 40);
+const SEEDS = Number(Deno.env.get("VMDKBKP_LAW_SEEDS") ?? 28);
 /** A little more than a batch holds, so that the laws hold from one batch to the next, too. */
 const LARGE: HistoryOptions[] = [
   { blockBytes: 512, sizeBytes: 24 * 1024 * 1024 + 3 * 512 - 1, generations: 3 },

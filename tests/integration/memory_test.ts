@@ -91,7 +91,7 @@ for (
       const list: string[] = [];
       for (let day = 0; day < days; day++) {
         using file = Deno.createSync(path("disk.raw"));
-        for (let i = 0; i < 96; i++) file.writeSync(i % 12 < 2 * day ? noise(MIB, 100 * day + i) : TEXT);
+        for (let i = 0; i < 72; i++) file.writeSync(i % 12 < 2 * day ? noise(MIB, 100 * day + i) : TEXT);
         const out = [
           "--dumpout",
           path(`${day}.dump${suffix}`),
