@@ -42,6 +42,7 @@ export class PlainSource implements ByteSource {
   #again?: Promise<void>;
   /** What the hash has not heard yet, the oldest first: it is on its way there. */
   #unheard: { part: Uint8Array; heard: Promise<void> }[] = [];
+  /** Memory for what is only hashed, the one that was read longer ago first: it is filled while the other is heard. */
   #scratches?: Uint8Array[];
   /** Bytes read from the file and not yet taken lie in `#ahead` from `#start` to `#end`. */
   #ahead: Uint8Array = new Uint8Array(0);
@@ -273,10 +274,10 @@ export class PlainSource implements ByteSource {
 
   async #readOver(lenBytes: number): Promise<number> {
     let passed = 0;
-    for (let turn = 0; passed < lenBytes; turn++) {
+    while (passed < lenBytes) {
       const leftBytes = lenBytes - passed;
       if (this.#hash !== undefined && leftBytes >= READ_AHEAD_BYTES) {
-        const into = this.#scratch(turn).subarray(0, leftBytes);
+        const into = this.#nextScratch().subarray(0, leftBytes);
         const got = await this.#fill(into, true);
         passed += got;
         if (got < into.length) break;
@@ -290,10 +291,10 @@ export class PlainSource implements ByteSource {
     return passed;
   }
 
-  /** Memory for what is only hashed, in turn: one is heard while the other is read. */
-  #scratch(turn: number): Uint8Array {
+  #nextScratch(): Uint8Array {
     this.#scratches ??= [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(HASHED_BYTES)));
-    return this.#scratches[turn % 2];
+    this.#scratches.reverse();
+    return this.#scratches[1];
   }
 }
 

@@ -174,7 +174,7 @@ export class Crew implements Disposable {
 
   /** Starts the thread that hashes, since there will be much to do. */
   expectHashes(): void {
-    if (this.threads > 1) this.#hasher ??= new Member(HASH_WORKER);
+    if (this.threads > 1 && !this.#disposed) this.#hasher ??= new Member(HASH_WORKER);
   }
 
   /** Begins a hash, of the thread that hashes if there is one, or else of this one. */
