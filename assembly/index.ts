@@ -52,6 +52,7 @@ export {
   TAKE_TO_BLOCK,
   ZERO,
 } from "./layout";
+export { copyBytes } from "./copy";
 export { diffBlocks, diffDigests } from "./diff";
 export { md5Blocks } from "./md5";
 export { packDigest, packRecords } from "./pack";

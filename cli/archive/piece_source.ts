@@ -51,6 +51,8 @@ export class SlotRing {
    */
   static readonly #free: Slot[] = [];
 
+  /** Where in the stream the next piece begins: its content is to lie at that byte of a word. */
+  offsetBytes = 0;
   readonly #slots: Slot[];
   #taken = 0;
 
@@ -238,7 +240,11 @@ export class PieceSource implements ByteSource {
     try {
       const next = await this.#pieces.next();
       this.#exhausted = next.done === true;
-      return next.value ?? undefined;
+      const piece = next.value ?? undefined;
+      if (piece !== undefined) {
+        this.#slots.offsetBytes += (piece instanceof Uint8Array ? piece : piece.content).length;
+      }
+      return piece;
     } catch (error) {
       this.#exhausted = true;
       return { content: EMPTY, decoded: Promise.reject(error) };

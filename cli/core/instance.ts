@@ -57,6 +57,7 @@ interface Layout {
 
 /** The functions of `assembly/index.ts`. Addresses and lengths are bytes. */
 interface Kernels {
+  copyBytes(toPtr: number, fromPtr: number, len: number): void;
   dropZeros(tablePtr: number, count: number, blockLen: number): number;
   md5Blocks(tablePtr: number, count: number, blockLen: number, outPtr: number, scratchPtr: number): void;
   diffDigests(tablePtr: number, aPtr: number, bPtr: number, count: number, changedPtr: number): number;

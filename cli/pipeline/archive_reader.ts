@@ -36,6 +36,7 @@ class Window {
   /** What the file holds; it is read through `#bytesAhead`. */
   readonly source: ByteSource;
   readonly #bytesAhead: Pick<ByteSource, "offsetBytes" | "read" | "skip">;
+  readonly #core: Core;
   readonly #ptr: number;
   readonly #bytes: Uint8Array;
   #start = 0;
@@ -44,6 +45,7 @@ class Window {
   constructor(core: Core, source: ByteSource, { smallWindow, partBytes = PART_BYTES }: ReaderOptions) {
     const lenBytes = smallWindow ? SMALL_WINDOW_BYTES : WINDOW_BYTES;
     this.source = source;
+    this.#core = core;
     this.#bytesAhead = smallWindow ? source : new ReadAhead(core, source, partBytes);
     this.#ptr = core.alloc(lenBytes);
     this.#bytes = core.bytes(this.#ptr, lenBytes);
@@ -74,7 +76,7 @@ class Window {
 
   /** Reads behind the rest until the window is full or the stream ends; false if nothing came. */
   async refill(): Promise<boolean> {
-    this.#bytes.copyWithin(0, this.#start, this.#end);
+    this.#core.copy(this.rest, this.#bytes);
     this.#end -= this.#start;
     this.#start = 0;
     const got = await this.#bytesAhead.read(this.#bytes.subarray(this.#end));
@@ -85,7 +87,7 @@ class Window {
   /** Moves `into.length` bytes out of the stream; returns how many there were. */
   async moveTo(into: Uint8Array): Promise<number> {
     const inWindow = Math.min(this.length, into.length);
-    into.set(this.rest.subarray(0, inWindow));
+    this.#core.copy(this.rest.subarray(0, inWindow), into);
     this.consume(inWindow);
     return inWindow + await this.#bytesAhead.read(into.subarray(inWindow));
   }

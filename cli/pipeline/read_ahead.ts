@@ -1,12 +1,26 @@
 /** A source that is read ahead of its reader: while he has one part, the next is on its way. */
 
 import type { ByteSource } from "../archive/bytes.ts";
+import { WORD_BYTES } from "../archive/room.ts";
 import type { Core } from "../core.ts";
 
 /** Bytes that are read at a time: a call of another thread costs as much as half a mebibyte, on some machines. */
 export const PART_BYTES = 4 * 1024 * 1024;
 /** The first part: all of many archives, and of most digests. */
 const FIRST_PART_BYTES = 128 * 1024;
+
+/** Memory for a part of `lenBytes`, at whichever byte of the first word it begins. */
+interface PartRoom {
+  ptr: number;
+  lenBytes: number;
+}
+
+/** A part on its way. */
+interface OrderedPart {
+  room: PartRoom;
+  part: Uint8Array;
+  got: Promise<number>;
+}
 
 /** Bytes in order, as the source gives them; it may be read by nobody else. */
 export class ReadAhead implements Pick<ByteSource, "offsetBytes" | "read" | "skip"> {
@@ -16,9 +30,9 @@ export class ReadAhead implements Pick<ByteSource, "offsetBytes" | "read" | "ski
   #offsetBytes: number;
   /** What is left of the part at hand, and the memory that holds it. */
   #part: Uint8Array = new Uint8Array(0);
-  #memory?: Uint8Array;
+  #room?: PartRoom;
   /** The part behind it, on its way or there; absent until the reader has come to the end of the first. */
-  #next?: { memory: Uint8Array; got: Promise<number> };
+  #next?: OrderedPart;
   #ended = false;
 
   /** The memory is taken from `core` when there is something to read. */
@@ -39,7 +53,7 @@ export class ReadAhead implements Pick<ByteSource, "offsetBytes" | "read" | "ski
     let filled = 0;
     while (filled < into.length && (this.#part.length > 0 || await this.#turn())) {
       const part = this.#take(into.length - filled);
-      into.set(part, filled);
+      this.#core.copy(part, into.subarray(filled));
       filled += part.length;
     }
     return filled;
@@ -67,27 +81,30 @@ export class ReadAhead implements Pick<ByteSource, "offsetBytes" | "read" | "ski
   /** Goes on to the next part; false at the end. */
   async #turn(): Promise<boolean> {
     if (this.#ended) return false;
-    const { memory, got } = this.#next ?? this.#order(this.#newMemory(FIRST_PART_BYTES));
+    const { room, part, got } = this.#next ?? this.#order(this.#newRoom(FIRST_PART_BYTES));
     // A failure stays what the reader meets, however often he asks.
     const gotBytes = await got;
-    this.#part = memory.subarray(0, gotBytes);
-    const before = this.#memory;
-    this.#memory = memory;
+    this.#part = part.subarray(0, gotBytes);
+    const before = this.#room;
+    this.#room = room;
     this.#next = undefined;
     // A part that is not full is the last one.
-    if (gotBytes < memory.length) this.#ended = gotBytes === 0;
-    else this.#order(before?.length === this.#partBytes ? before : this.#newMemory(this.#partBytes));
+    if (gotBytes < part.length) this.#ended = gotBytes === 0;
+    else this.#order(before?.lenBytes === this.#partBytes ? before : this.#newRoom(this.#partBytes));
     return gotBytes > 0;
   }
 
-  #order(memory: Uint8Array): { memory: Uint8Array; got: Promise<number> } {
-    const got = Promise.resolve(this.#source.read(memory, { keeps: true }));
+  #order(room: PartRoom): OrderedPart {
+    // At the byte of a word at which the stream is: a source that has its bytes in memory copies them by words.
+    const ptr = room.ptr + this.#source.offsetBytes % WORD_BYTES;
+    const part = this.#core.bytes(ptr, room.lenBytes);
+    const got = Promise.resolve(this.#source.read(part, { keeps: true }));
     // Met when the part's turn comes.
     got.catch(() => {});
-    return this.#next = { memory, got };
+    return this.#next = { room, part, got };
   }
 
-  #newMemory(lenBytes: number): Uint8Array {
-    return this.#core.bytes(this.#core.alloc(lenBytes), lenBytes);
+  #newRoom(lenBytes: number): PartRoom {
+    return { ptr: this.#core.alloc(lenBytes + WORD_BYTES), lenBytes };
   }
 }
