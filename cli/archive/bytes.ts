@@ -41,6 +41,14 @@ export interface Origin {
   readonly offsetBytes: number;
 }
 
+/** What becomes of a write. */
+export interface Written {
+  /** Resolves when the file has the bytes, and the next write may begin. */
+  readonly stored: Promise<void>;
+  /** Resolves when they may be changed: the file has them, and the hash of the file has heard them. */
+  readonly free: Promise<void>;
+}
+
 /** Bytes to write in order, in pieces. Nothing is complete before `finish` has returned. */
 export interface ByteSink extends Disposable {
   readonly path: string;
@@ -59,7 +67,7 @@ export interface ByteSink extends Disposable {
    * Takes parts that lie apart as one write; only where the file does not show what was one write, so that its length does
    * not matter.
    */
-  writeParts?(parts: readonly Uint8Array[], origin?: Origin): Promise<void>;
+  writeParts?(parts: readonly Uint8Array[], origin?: Origin): Written;
   /** Writes the container's end behind all pieces. Does not sync or close the file. */
   finish(): void | Promise<void>;
 }

@@ -1,7 +1,7 @@
 /** Bytes as they lie in a file: regular files, pipes, devices, standard input and output. */
 
 import { behind, PositionedFile } from "../files/positioned.ts";
-import type { ByteSink, ByteSource, Origin, PassingHash } from "./bytes.ts";
+import type { ByteSink, ByteSource, Origin, PassingHash, Written } from "./bytes.ts";
 
 /**
  * What is read: an open file or `Deno.stdin`. A regular file is read at offsets, everything else with `read`: it may keep
@@ -316,8 +316,8 @@ export class PlainSink implements ByteSink {
   /** Where in the file the sink begins. */
   readonly #beginBytes: number = 0;
   #offsetBytes = 0;
-  /** Settles when all writes so far have: the system takes the bytes of one file one after the other anyway. */
-  #last: Promise<void> = Promise.resolve();
+  /** The last write. One begins when the file has the one before: the system takes them one after the other anyway. */
+  #last: Written = { stored: Promise.resolve(), free: Promise.resolve() };
   readonly #hash?: PassingHash;
 
   /**
@@ -345,21 +345,22 @@ export class PlainSink implements ByteSink {
 
   /** Bytes that a regular source holds unchanged are copied by the system. */
   write(from: Uint8Array, origin?: Origin): Promise<void> {
-    return this.writeParts([from], origin);
+    return this.writeParts([from], origin).free;
   }
 
-  writeParts(parts: readonly Uint8Array[], origin?: Origin): Promise<void> {
+  writeParts(parts: readonly Uint8Array[], origin?: Origin): Written {
     const offsetBytes = this.#offsetBytes;
     for (const part of parts) this.#offsetBytes += part.length;
     const lenBytes = this.#offsetBytes - offsetBytes;
-    this.#last = this.#last.then(() => this.#store(parts, { offsetBytes, lenBytes, origin }));
+    const stored = this.#last.stored.then(() => this.#store(parts, { offsetBytes, lenBytes, origin }));
+    const free = this.#free(stored, this.#hash?.update(parts));
     // Who does not wait for this write, or not yet, hears of its failure from the next call.
-    this.#last.catch(() => {});
-    return this.#last;
+    for (const outcome of [stored, free]) outcome.catch(() => {});
+    return this.#last = { stored, free };
   }
 
   finish(): Promise<void> {
-    return this.#last;
+    return this.#last.free;
   }
 
   [Symbol.dispose](): void {
@@ -371,14 +372,17 @@ export class PlainSink implements ByteSink {
     { offsetBytes, lenBytes, origin }: { offsetBytes: number; lenBytes: number; origin?: Origin },
   ): Promise<void> {
     try {
-      // Nobody may be at the parts any more when this settles, and the system's refusal is what counts.
-      const work = [this.#bring(parts, { offsetBytes, lenBytes, origin }), this.#hash?.update(parts)];
-      for (const outcome of await Promise.allSettled(work)) {
-        if (outcome.status === "rejected") throw outcome.reason;
-      }
+      await this.#bring(parts, { offsetBytes, lenBytes, origin });
     } catch (cause) {
       fail(`Cannot write "${this.path}"`, cause);
     }
+  }
+
+  /** Nobody may be at the parts any more when this settles, and the system's refusal is what counts. */
+  async #free(stored: Promise<void>, heard?: Promise<void>): Promise<void> {
+    const [written, hashed] = await Promise.allSettled([stored, heard]);
+    if (written.status === "rejected") throw written.reason;
+    if (hashed.status === "rejected") fail(`Cannot hash "${this.path}"`, hashed.reason);
   }
 
   async #bring(

@@ -41,6 +41,7 @@ export class Batch {
   readonly table: Uint32Array;
   /** 16 bytes for each block. */
   readonly digests: Uint8Array;
+  #free: Promise<unknown> = Promise.resolve();
 
   /** `mostBytes`: of slots, if a block is no larger */
   constructor(core: Core, blockBytes: number, mostBytes = BATCH_BYTES) {
@@ -59,6 +60,18 @@ export class Batch {
   /** Core memory that the slots of one batch take. */
   static bytesFor(blockBytes: number, mostBytes = BATCH_BYTES): number {
     return capacityFor(blockBytes, mostBytes) * blockBytes;
+  }
+
+  /** Resolves when nobody named to {@linkcode usedBy} is at it any more. */
+  get free(): Promise<unknown> {
+    return this.#free;
+  }
+
+  /** Somebody is at it until `use` settles. */
+  usedBy(use: Promise<void>): void {
+    this.#free = Promise.all([this.#free, use]);
+    // Who fails at something else first does not wait for it.
+    this.#free.catch(() => {});
   }
 
   /** First block after the run. */

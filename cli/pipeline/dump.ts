@@ -87,7 +87,7 @@ export async function dumpFull(core: Core, job: FullDump, options: RunOptions = 
   };
   const write = async (batch: Batch) => {
     result.zeroBlocks += batch.countZeros();
-    await dump.write(batch);
+    await dump.store(batch);
     await digest.write(batch);
     await journal?.append(batch.allDigests);
   };
@@ -95,6 +95,7 @@ export async function dumpFull(core: Core, job: FullDump, options: RunOptions = 
     { together: disk.overlaps, each: read },
     { together: true, each: (batch) => batch.hash(crew) },
     { each: write },
+    { each: (batch) => batch.free },
     { each: (batch) => checkpoint.passBatch(batch, header) },
   ]);
   await dump.finish();
@@ -210,8 +211,8 @@ export async function dumpChanged(
     result.zeroBlocks += newer.countZeros();
     result.changedBlocks += pair.changedBlocks;
     const told = older.tellDigests(job.previousRoot);
-    await rdiff.write(older, { selectPtr: changedPtr });
-    await dump.write(newer, {
+    await rdiff.store(older, { selectPtr: changedPtr });
+    await dump.store(newer, {
       origin: { source: dumpIn.source, beginBytes, offsets: older.offsets, changed },
     });
     await digest.write(newer);
@@ -221,6 +222,7 @@ export async function dumpChanged(
     { together: disk.overlaps, each: readNewer },
     { together: true, each: verifyAndCompare },
     { each: write },
+    { each: ({ older, newer }) => Promise.all([older.free, newer.free]) },
     { each: ({ newer }) => checkpoint.passBatch(newer, header) },
   ]);
   await dumpIn.finish();

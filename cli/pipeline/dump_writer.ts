@@ -26,10 +26,17 @@ export interface RecordOrigin {
   readonly changed: Uint8Array;
 }
 
+/** Records of a batch that were written. */
+export interface StoredRecords {
+  records: number;
+  /** Resolves when nobody is at the batch any more. */
+  free: Promise<void>;
+}
+
 /** A way to bring records to a sink. */
 export interface RecordSink {
-  /** Writes the blocks that are not absent; returns how many records that were. The batch is free when it resolves. */
-  write(batch: Batch, options: WriteOptions): Promise<number>;
+  /** Writes the blocks that are not absent; resolves when the next batch may be written. */
+  store(batch: Batch, options: WriteOptions): Promise<StoredRecords>;
   /** Completes the stream. */
   finish(): Promise<void>;
 }
@@ -55,11 +62,19 @@ export class DumpWriter {
       : new RecordsInPieces(core, sink, { headerBytes, blockBytes });
   }
 
-  /** Writes the blocks of the batch that are not absent. */
+  /** Writes the blocks of the batch that are not absent, and is done with it when it resolves. */
   async write(batch: Batch, options: WriteOptions = {}): Promise<void> {
+    await this.store(batch, options);
+    await batch.free;
+  }
+
+  /** The same, but a hash may still be at the batch until its `free` resolves, while the next one is stored. */
+  async store(batch: Batch, options: WriteOptions = {}): Promise<void> {
     const { selectPtr } = options;
     this.zeroRecords += batch.countZeros(selectPtr && this.#core.bytes(selectPtr, batch.count) || undefined);
-    this.records += await this.#way.write(batch, options);
+    const { records, free } = await this.#way.store(batch, options);
+    this.records += records;
+    batch.usedBy(free);
   }
 
   /** Completes the stream. */

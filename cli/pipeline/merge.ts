@@ -39,12 +39,13 @@ export async function merge(
   const crew = crewOf(core, options);
   const write = async ({ batch, origin }: typeof ring[number]) => {
     const told = isHashed ? batch.tellDigests(root) : undefined;
-    await writer.write(batch, { origin });
+    await writer.store(batch, { origin });
     await told;
   };
   await convey(ring, take, [
     ...(isHashed ? [{ together: true, each: ({ batch }: typeof ring[number]) => batch.hash(crew) }] : []),
     { each: write },
+    { each: ({ batch }) => batch.free },
     { each: ({ batch }) => checkpoint.passBatch(batch, header) },
   ]);
   await chain.finish();

@@ -3,7 +3,7 @@
 import type { ByteSink, Origin } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 import type { Batch } from "./batch.ts";
-import type { RecordOrigin, RecordSink, WriteOptions } from "./dump_writer.ts";
+import type { RecordOrigin, RecordSink, StoredRecords, WriteOptions } from "./dump_writer.ts";
 import { PIECE_MIN_BYTES, PieceWriter } from "./piece_writer.ts";
 
 /**
@@ -35,7 +35,7 @@ export class RecordsInPieces implements RecordSink {
     this.#pieces.append(headerBytes);
   }
 
-  async write(batch: Batch, { selectPtr, origin }: WriteOptions): Promise<number> {
+  async store(batch: Batch, { selectPtr, origin }: WriteOptions): Promise<StoredRecords> {
     const pieces = this.#pieces;
     const packer = this.#core.packer(batch, { selectPtr, groupBlocks: this.#groupBlocks });
     let records = 0;
@@ -53,7 +53,8 @@ export class RecordsInPieces implements RecordSink {
         pieces.lengthBytes += packer.packedBytes;
         this.#noteOrigin(origin, { from, to: packer.next, begunBytes });
       }
-      if (packer.next === batch.count) return records;
+      // Its blocks were copied.
+      if (packer.next === batch.count) return { records, free: Promise.resolve() };
       await pieces.send(this.#pieceOrigin);
     }
   }

@@ -1,9 +1,9 @@
 /** Records whose blocks are written from where they lie, with what stands between them in a region of its own. */
 
-import type { ByteSink, Origin } from "../archive/bytes.ts";
-import type { Core } from "../core.ts";
+import type { ByteSink, Origin, Written } from "../archive/bytes.ts";
+import type { Core, Span } from "../core.ts";
 import type { Batch } from "./batch.ts";
-import type { RecordOrigin, RecordSink, WriteOptions } from "./dump_writer.ts";
+import type { RecordOrigin, RecordSink, StoredRecords, WriteOptions } from "./dump_writer.ts";
 
 /** For large blocks, and files that do not show what was one write. */
 export class RecordsInPlace implements RecordSink {
@@ -11,9 +11,8 @@ export class RecordsInPlace implements RecordSink {
   readonly #sink: ByteSink;
   /** Until the first batch comes. */
   #headerBytes?: Uint8Array;
-  /** Room for what stands in front of the blocks of a batch; it is free again when the batch is. */
-  #betweenPtr = 0;
-  #betweenBytes = 0;
+  /** Room for what stands in front of the blocks, for each batch that goes round: it is in use as long as the batch. */
+  readonly #rooms = new Map<Batch, Span>();
 
   /** `headerBytes`: what the stream begins with */
   constructor(core: Core, sink: ByteSink, headerBytes: Uint8Array) {
@@ -22,16 +21,13 @@ export class RecordsInPlace implements RecordSink {
     this.#headerBytes = headerBytes;
   }
 
-  async write(batch: Batch, { selectPtr = 0, origin }: WriteOptions): Promise<number> {
+  async store(batch: Batch, { selectPtr = 0, origin }: WriteOptions): Promise<StoredRecords> {
     await this.#start();
-    if (this.#betweenBytes === 0) {
-      this.#betweenBytes = batch.capacity * this.#core.RECORD_HEADER_MAX;
-      this.#betweenPtr = this.#core.alloc(this.#betweenBytes);
-    }
+    const room = this.#roomOf(batch);
     const { tablePtr, table, blockBytes, first, count } = batch;
     let records = 0;
     let usedBytes = 0;
-    let stored: Promise<void> | undefined;
+    let last: Written | undefined;
     for (let from = 0, to: number; from < count; from = to) {
       to = origin === undefined ? count : stretchEnd(origin.changed, from);
       const run = { tablePtr: tablePtr + from * 4, count: to - from, blockBytes, first: first + from };
@@ -40,13 +36,13 @@ export class RecordsInPlace implements RecordSink {
       const begunBytes = usedBytes;
       let contentBytes = 0;
       const between = () => ({
-        ptr: this.#betweenPtr + usedBytes,
-        length: this.#betweenBytes - usedBytes,
+        ptr: room.ptr + usedBytes,
+        length: room.length - usedBytes,
         inPlace: true,
       });
       while (packer.next < run.count && packer.pack(between())) {
         records += packer.records;
-        parts.push(this.#core.bytes(this.#betweenPtr + usedBytes, packer.packedBytes));
+        parts.push(this.#core.bytes(room.ptr + usedBytes, packer.packedBytes));
         usedBytes += packer.packedBytes;
         if (packer.content < 0) continue;
         parts.push(this.#core.bytes(table[from + packer.content], blockBytes));
@@ -54,16 +50,25 @@ export class RecordsInPlace implements RecordSink {
       }
       if (parts.length === 0) continue;
       const lenBytes = usedBytes - begunBytes + contentBytes;
-      stored = this.#sink.writeParts!(parts, originOf(origin, { from, to, lenBytes }));
+      last = this.#sink.writeParts!(parts, originOf(origin, { from, to, lenBytes }));
     }
-    // Writes are stored in order: with the last one, the batch is free.
-    await stored;
-    return records;
+    // Writes are stored in order, and heard in order: with the last one, the batch is free. So it is when one fails.
+    await last?.stored.catch(() => last!.free);
+    return { records, free: last?.free ?? Promise.resolve() };
   }
 
   async finish(): Promise<void> {
     await this.#start();
     await this.#sink.finish();
+  }
+
+  #roomOf(batch: Batch): Span {
+    let room = this.#rooms.get(batch);
+    if (room === undefined) {
+      const length = batch.capacity * this.#core.RECORD_HEADER_MAX;
+      this.#rooms.set(batch, room = { ptr: this.#core.alloc(length), length });
+    }
+    return room;
   }
 
   async #start(): Promise<void> {

@@ -5,7 +5,8 @@ import { sinkFor, sourceFor } from "../../cli/archive/container.ts";
 import { PlainSource } from "../../cli/archive/plain.ts";
 import { Random } from "../../scripts/disk_image.ts";
 import { assertSameBytes, Folder } from "../disks/helpers.ts";
-import { concat, StoredStream } from "./files.ts";
+import { StoredStream } from "./files.ts";
+import { SlowHash } from "./slow_hash.ts";
 
 /** Writes `content` in the container that the name asks for; returns what the file holds. */
 async function storedAs(path: string, content: Uint8Array): Promise<Uint8Array> {
@@ -14,23 +15,6 @@ async function storedAs(path: string, content: Uint8Array): Promise<Uint8Array> 
   for (let at = 0; at < content.length; at += 100_000) await sink.write(content.subarray(at, at + 100_000));
   await sink.finish();
   return file.bytes;
-}
-
-/** A hash that is slow, hears late, and notices if what it was told changes before it has heard it. */
-class SlowHash {
-  readonly #heard: Uint8Array[] = [];
-  #last: Promise<void> = Promise.resolve();
-
-  update(parts: readonly Uint8Array[]): Promise<void> {
-    return this.#last = this.#last.then(async () => {
-      for (let i = 0; i < 3; i++) await new Promise((resolve) => setTimeout(resolve, 0));
-      for (const part of parts) this.#heard.push(part.slice());
-    });
-  }
-
-  get heard(): Uint8Array {
-    return concat(...this.#heard);
-  }
 }
 
 const LONG = new Random(9).fill(new Uint8Array(5_000_003));

@@ -40,7 +40,11 @@ for (const name of ["a", "a.gz", "a.zst"]) {
         } else {
           const into = new Uint8Array(length);
           assertEquals(await ahead.read(into), expected.length);
-          assertEqualBytes(into.subarray(0, expected.length), expected);
+          assertEqualBytes(
+            into.subarray(0, expected.length),
+            expected,
+            `${length} bytes from ${at}, seed ${seed}`,
+          );
         }
         at += expected.length;
       }
