@@ -45,7 +45,7 @@ export interface Origin {
 export interface Written {
   /** Resolves when the file has the bytes, and the next write may begin. */
   readonly stored: Promise<void>;
-  /** Resolves when they may be changed: the file has them, and the hash of the file has heard them. */
+  /** Resolves when they may be changed, and what was written before: the file has them, and its hash has heard them. */
   readonly free: Promise<void>;
 }
 

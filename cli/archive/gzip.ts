@@ -147,7 +147,7 @@ async function gunzipOwnMember(
   const slot = slots.next();
   const stored = slot.stored.ofLength(memberLen);
   if (await file.read(stored) < memberLen) throw cutMember(file, offsetBytes);
-  const content = slot.content.ofLength(contentLen, slots.offsetBytes);
+  const content = slots.contentOf(slot, contentLen);
   const decoded = codecs.gunzip({ stored, into: content }).catch((cause) => {
     if (cause instanceof ThreadError) throw cause;
     const reason = cause instanceof Error ? cause.message : "no deflate stream";

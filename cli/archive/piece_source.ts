@@ -51,10 +51,10 @@ export class SlotRing {
    */
   static readonly #free: Slot[] = [];
 
-  /** Where in the stream the next piece begins: its content is to lie at that byte of a word. */
-  offsetBytes = 0;
   readonly #slots: Slot[];
   #taken = 0;
+  /** Where in the stream the next piece begins. */
+  #offsetBytes = 0;
 
   constructor(count: number) {
     this.#slots = Array.from(
@@ -70,6 +70,16 @@ export class SlotRing {
 
   next(): Slot {
     return this.#slots[this.#taken++ % this.#slots.length];
+  }
+
+  /** Memory in `slot` for the content of the next piece, at the byte of a word at which it is in the stream. */
+  contentOf(slot: Slot, lenBytes: number): Uint8Array<SharedArrayBuffer> {
+    return slot.content.ofLength(lenBytes, this.#offsetBytes);
+  }
+
+  /** Goes on to the piece behind one of `lenBytes`. */
+  pass(lenBytes: number): void {
+    this.#offsetBytes += lenBytes;
   }
 }
 
@@ -241,9 +251,7 @@ export class PieceSource implements ByteSource {
       const next = await this.#pieces.next();
       this.#exhausted = next.done === true;
       const piece = next.value ?? undefined;
-      if (piece !== undefined) {
-        this.#slots.offsetBytes += (piece instanceof Uint8Array ? piece : piece.content).length;
-      }
+      if (piece) this.#slots.pass((piece instanceof Uint8Array ? piece : piece.content).length);
       return piece;
     } catch (error) {
       this.#exhausted = true;

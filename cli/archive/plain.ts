@@ -352,8 +352,11 @@ export class PlainSink implements ByteSink {
     const offsetBytes = this.#offsetBytes;
     for (const part of parts) this.#offsetBytes += part.length;
     const lenBytes = this.#offsetBytes - offsetBytes;
-    const stored = this.#last.stored.then(() => this.#store(parts, { offsetBytes, lenBytes, origin }));
-    const free = this.#free(stored, this.#hash?.update(parts));
+    const before = this.#last;
+    const stored = before.stored.then(() => this.#store(parts, { offsetBytes, lenBytes, origin }));
+    // While the file takes them, and not earlier: the thread may be the one that has them written.
+    const heard = before.stored.then(() => this.#hash?.update(parts));
+    const free = this.#free({ before, stored, heard });
     // Who does not wait for this write, or not yet, hears of its failure from the next call.
     for (const outcome of [stored, free]) outcome.catch(() => {});
     return this.#last = { stored, free };
@@ -378,10 +381,13 @@ export class PlainSink implements ByteSink {
     }
   }
 
-  /** Nobody may be at the parts any more when this settles, and the system's refusal is what counts. */
-  async #free(stored: Promise<void>, heard?: Promise<void>): Promise<void> {
-    const [written, hashed] = await Promise.allSettled([stored, heard]);
+  /** Nobody may be at these parts, or at those before, any more when this settles; the system's refusal is what counts. */
+  async #free(
+    { before, stored, heard }: { before: Written; stored: Promise<void>; heard: Promise<void> },
+  ): Promise<void> {
+    const [written, earlier, hashed] = await Promise.allSettled([stored, before.free, heard]);
     if (written.status === "rejected") throw written.reason;
+    if (earlier.status === "rejected") throw earlier.reason;
     if (hashed.status === "rejected") fail(`Cannot hash "${this.path}"`, hashed.reason);
   }
 

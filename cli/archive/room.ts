@@ -4,8 +4,8 @@
 const STEP_BYTES = 128 * 1024;
 
 /**
- * Shared memory is copied by words of this length if both places begin at the same byte of a word, and else byte by byte, which
- * takes five times as long.
+ * JavaScript copies from or to shared memory by words of this length if both places begin at the same byte of a word, and else
+ * byte by byte, which takes five times as long.
  */
 export const WORD_BYTES = 8;
 

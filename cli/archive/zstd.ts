@@ -343,7 +343,7 @@ async function decodeWhole(
   const stored = room.ofLength(wholeLen);
   if (await file.read(stored) < wholeLen) throw cutFrame(file, offsetBytes);
   const contentLen = header.contentLen!;
-  const content = slot.content.ofLength(contentLen, slots.offsetBytes);
+  const content = slots.contentOf(slot, contentLen);
   const decoded = codecs.unzstd({ stored, into: content }).catch((cause) => {
     if (cause instanceof ThreadError) throw cause;
     throw damagedFrame({ path, offsetBytes }, reasonOf(cause), { cause });

@@ -41,7 +41,7 @@ export class Batch {
   readonly table: Uint32Array;
   /** 16 bytes for each block. */
   readonly digests: Uint8Array;
-  #free: Promise<unknown> = Promise.resolve();
+  #free: Promise<void> = Promise.resolve();
 
   /** `mostBytes`: of slots, if a block is no larger */
   constructor(core: Core, blockBytes: number, mostBytes = BATCH_BYTES) {
@@ -63,15 +63,21 @@ export class Batch {
   }
 
   /** Resolves when nobody named to {@linkcode usedBy} is at it any more. */
-  get free(): Promise<unknown> {
+  get free(): Promise<void> {
     return this.#free;
   }
 
   /** Somebody is at it until `use` settles. */
   usedBy(use: Promise<void>): void {
-    this.#free = Promise.all([this.#free, use]);
+    this.#free = this.#freeAfter(this.#free, use);
     // Who fails at something else first does not wait for it.
     this.#free.catch(() => {});
+  }
+
+  async #freeAfter(...uses: Promise<void>[]): Promise<void> {
+    for (const outcome of await Promise.allSettled(uses)) {
+      if (outcome.status === "rejected") throw outcome.reason;
+    }
   }
 
   /** First block after the run. */

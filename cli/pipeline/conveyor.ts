@@ -71,7 +71,7 @@ export async function convey<Item>(
   await finishAll(underWay);
 }
 
-/** Nothing may still be at work on an item when the conveyor stops; the failure of the earliest item counts. */
+/** No stage may still be at an item when the conveyor stops; the failure of the earliest item counts. */
 async function finishAll(underWay: readonly Promise<void>[]): Promise<void> {
   const results = await Promise.allSettled(underWay);
   const failed = results.find((result) => result.status === "rejected");

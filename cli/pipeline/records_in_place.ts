@@ -52,7 +52,7 @@ export class RecordsInPlace implements RecordSink {
       const lenBytes = usedBytes - begunBytes + contentBytes;
       last = this.#sink.writeParts!(parts, originOf(origin, { from, to, lenBytes }));
     }
-    // Writes are stored in order, and heard in order: with the last one, the batch is free. So it is when one fails.
+    // What is written last is stored last, and free last. If it cannot be stored, this waits until no hash is at the batch.
     await last?.stored.catch(() => last!.free);
     return { records, free: last?.free ?? Promise.resolve() };
   }

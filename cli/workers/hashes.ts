@@ -30,12 +30,23 @@ export function sha256Here(): PassingSha256 {
   const begun = createSha256();
   // Met by whoever uses it.
   begun.catch(() => {});
+  let failure: { error: unknown } | undefined;
   return {
     async update(parts) {
       const sha256 = await begun;
-      for (const part of parts) sha256.update(part);
+      try {
+        for (const part of parts) sha256.update(part);
+      } catch (error) {
+        // Who did not wait for this hears of it at the end.
+        failure ??= { error };
+        throw error;
+      }
     },
-    hex: async () => (await begun).hex(),
+    async hex() {
+      const sha256 = await begun;
+      if (failure) throw failure.error;
+      return sha256.hex();
+    },
   };
 }
 
