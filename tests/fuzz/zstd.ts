@@ -13,6 +13,8 @@ const FRAME = 0xfd2fb528;
 const INDEX = 0x184d2a5e;
 const WORDS = [FRAME, INDEX, 0x184d2a50, 0, 1].map((word) => littleEndian(word, 4));
 const MAX_BLOCK = 128 * 1024;
+/** As many as the arguments of a call can be. */
+const MANY_BLOCKS = 10_000;
 
 /** 1 MiB, enough for all contents. */
 const WINDOW = 0x50;
@@ -77,9 +79,10 @@ export class ZstdSubject implements Subject {
 function bareFrame(content: Uint8Array, random: Random): Uint8Array[] {
   const blocks: Uint8Array[] = [];
   const most = oneOf(random, [1 + random(1000), MAX_BLOCK]);
+  const least = Math.ceil(content.length / MANY_BLOCKS);
   let at = 0;
   do {
-    const size = Math.min(content.length - at, 1 + random(most));
+    const size = Math.min(content.length - at, Math.max(least, 1 + random(most)));
     const block = content.subarray(at, at + size);
     at += size;
     const type = size > 0 && block.every((byte) => byte === block[0]) ? RLE : RAW;
