@@ -6,7 +6,7 @@ import type { DigestReader } from "./archive_reader.ts";
 import { Batch } from "./batch.ts";
 import { assertPadding, assertSameGeneration, type Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
-import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
+import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
 
 /** What became of the blocks. */
 export interface CheckResult {
@@ -42,7 +42,7 @@ export async function check(
   if (digest !== undefined) assertSameGeneration(last, digest);
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
-  const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new CheckedBatch(core, blockBytes));
+  const ring = shortRingOf(blockBytes, () => new CheckedBatch(core, blockBytes));
   const result: CheckResult = {
     blocks: blockCount,
     goodBlocks: 0,

@@ -44,7 +44,10 @@ export function ringOf<Item>(crew: Crew, itemBytes: number, make: () => Item): I
 /** Above, one item does where little is done with it: two would take more memory than their overlap is worth. */
 const LONE_ITEM_BYTES = 8 * 1024 * 1024;
 
-/** The same where little is done with them: one is filled while the other is written. */
+/**
+ * The same where to fill them takes longer than all that follows: one is filled while the other is hashed or written. Memory
+ * that is touched for the first time costs as much as hashing it.
+ */
 export function shortRingOf<Item>(blockBytes: number, make: () => Item): Item[] {
   return blockBytes > LONE_ITEM_BYTES ? [make()] : [make(), make()];
 }
