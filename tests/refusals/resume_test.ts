@@ -122,7 +122,15 @@ Deno.test("a run with --resume that is stopped keeps what it has, says how to go
     const name = hiddenIn(folder.path).find((name) => /^\.new\.dump\.[0-9a-f]{8}\.vmdkbkp$/.test(name));
     return name === undefined ? undefined : folder.file(name);
   };
-  const sizeLeft = () => Deno.statSync(dumpLeft() ?? disk).size % 2 ** 40;
+  const sizeLeft = () => {
+    try {
+      return Deno.statSync(dumpLeft() ?? disk).size % 2 ** 40;
+    } catch (error) {
+      // A run may have removed it since it was seen.
+      if (error instanceof Deno.errors.NotFound) return 0;
+      throw error;
+    }
+  };
   let before = new Uint8Array();
   for (let run = 0; run < 3; run++) {
     const wantedBytes = before.length + 100_000;
