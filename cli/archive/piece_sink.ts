@@ -5,6 +5,7 @@ import { storedBound } from "./codecs.ts";
 import type { PieceSource, StoredPiece } from "./piece_source.ts";
 import type { PlainSink } from "./plain.ts";
 import { Room } from "./room.ts";
+import { settleAll } from "../settle_all.ts";
 
 /**
  * Writes above are cut into pieces of this length. A reader holds some pieces of each archive of a chain, so they are short;
@@ -98,10 +99,7 @@ export class PieceSink implements ByteSink {
     for (let at = 0; at < from.length; at += PIECE_MAX_BYTES) {
       added.push(this.#add(from.subarray(at, at + PIECE_MAX_BYTES)));
     }
-    // All of them, even if one fails: until then `from` is in use.
-    for (const outcome of await Promise.allSettled(added)) {
-      if (outcome.status === "rejected") throw outcome.reason;
-    }
+    await settleAll(added);
   }
 
   async finish(): Promise<void> {

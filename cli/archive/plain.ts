@@ -2,6 +2,7 @@
 
 import { behind, PositionedFile } from "../files/positioned.ts";
 import type { ByteSink, ByteSource, Origin, PassingHash, Written } from "./bytes.ts";
+import { settleAll } from "../settle_all.ts";
 
 /**
  * What is read: an open file or `Deno.stdin`. A regular file is read at offsets, everything else with `read`: it may keep
@@ -355,8 +356,9 @@ export class PlainSink implements ByteSink {
     const before = this.#last;
     const stored = before.stored.then(() => this.#store(parts, { offsetBytes, lenBytes, origin }));
     // While the file takes them, and not earlier: the thread may be the one that has them written.
-    const heard = before.stored.then(() => this.#hash?.update(parts));
-    const free = this.#free({ before, stored, heard });
+    const heard = before.stored.then(() => this.#hear(parts));
+    // The system's refusal is what counts.
+    const free = settleAll([stored, before.free, heard]);
     // Who does not wait for this write, or not yet, hears of its failure from the next call.
     for (const outcome of [stored, free]) outcome.catch(() => {});
     return this.#last = { stored, free };
@@ -381,14 +383,12 @@ export class PlainSink implements ByteSink {
     }
   }
 
-  /** Nobody may be at these parts, or at those before, any more when this settles; the system's refusal is what counts. */
-  async #free(
-    { before, stored, heard }: { before: Written; stored: Promise<void>; heard: Promise<void> },
-  ): Promise<void> {
-    const [written, earlier, hashed] = await Promise.allSettled([stored, before.free, heard]);
-    if (written.status === "rejected") throw written.reason;
-    if (earlier.status === "rejected") throw earlier.reason;
-    if (hashed.status === "rejected") fail(`Cannot hash "${this.path}"`, hashed.reason);
+  async #hear(parts: readonly Uint8Array[]): Promise<void> {
+    try {
+      await this.#hash?.update(parts);
+    } catch (cause) {
+      fail(`Cannot hash "${this.path}"`, cause);
+    }
   }
 
   async #bring(

@@ -11,6 +11,7 @@
 import type { PassingHash } from "../archive/bytes.ts";
 import type { BlockRun, Core } from "../core.ts";
 import type { Crew } from "../workers/crew.ts";
+import { settleAll } from "../settle_all.ts";
 
 /** Bytes of slots a batch has, if a block is no larger: 24 blocks of 1 MiB, half of them zero, fill all lanes of the MD5 kernel. */
 export const BATCH_BYTES = 24 * 1024 * 1024;
@@ -69,15 +70,9 @@ export class Batch {
 
   /** Somebody is at it until `use` settles. */
   usedBy(use: Promise<void>): void {
-    this.#free = this.#freeAfter(this.#free, use);
+    this.#free = settleAll([this.#free, use]);
     // Who fails at something else first does not wait for it.
     this.#free.catch(() => {});
-  }
-
-  async #freeAfter(...uses: Promise<void>[]): Promise<void> {
-    for (const outcome of await Promise.allSettled(uses)) {
-      if (outcome.status === "rejected") throw outcome.reason;
-    }
   }
 
   /** First block after the run. */

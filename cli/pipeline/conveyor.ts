@@ -12,6 +12,8 @@
  * other had gone the whole way, errors included: that of the earliest batch counts.
  */
 
+import { settleAll } from "../settle_all.ts";
+
 /** What is done to each batch. */
 export interface Stage<Item> {
   /** Called for one item after the other, in order. */
@@ -65,15 +67,9 @@ export async function convey<Item>(
       underWay.push(done);
     }
   } catch (error) {
-    await finishAll(underWay);
+    // The failure of the earliest item counts.
+    await settleAll(underWay);
     throw error;
   }
-  await finishAll(underWay);
-}
-
-/** No stage may still be at an item when the conveyor stops; the failure of the earliest item counts. */
-async function finishAll(underWay: readonly Promise<void>[]): Promise<void> {
-  const results = await Promise.allSettled(underWay);
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
+  await settleAll(underWay);
 }

@@ -45,8 +45,8 @@ export function ringOf<Item>(crew: Crew, itemBytes: number, make: () => Item): I
 const LONE_ITEM_BYTES = 8 * 1024 * 1024;
 
 /**
- * The same where to fill them takes longer than all that follows: one is filled while the other is hashed or written. Memory
- * that is touched for the first time costs as much as hashing it.
+ * The same where a third one gains nothing: one is filled while the other is hashed or written. Memory that is touched for the
+ * first time takes its time, too.
  */
 export function shortRingOf<Item>(blockBytes: number, make: () => Item): Item[] {
   return blockBytes > LONE_ITEM_BYTES ? [make()] : [make(), make()];

@@ -30,45 +30,45 @@ export function sha256Here(): PassingSha256 {
   const begun = createSha256();
   // Met by whoever uses it.
   begun.catch(() => {});
+  return remembering({
+    async update(parts) {
+      const sha256 = await begun;
+      for (const part of parts) sha256.update(part);
+    },
+    hex: async () => (await begun).hex(),
+  });
+}
+
+/** Begins the hash with a number of the thread that `run` gives its tasks to, in their order. */
+export function sha256There(hash: number, run: (task: HashPartsTask) => Promise<unknown>): PassingSha256 {
+  return remembering({
+    async update(parts) {
+      await run({ hash, parts });
+    },
+    async hex() {
+      const into = new Uint8Array(new SharedArrayBuffer(SHA256_BYTES));
+      await run({ hash, parts: [], into });
+      return Array.from(into, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    },
+  });
+}
+
+/** The same hash, which tells at its end what went wrong in an update: who gave that may not have waited for it. */
+function remembering(hash: PassingSha256): PassingSha256 {
   let failure: { error: unknown } | undefined;
   return {
     async update(parts) {
-      const sha256 = await begun;
       try {
-        for (const part of parts) sha256.update(part);
+        await hash.update(parts);
       } catch (error) {
-        // Who did not wait for this hears of it at the end.
         failure ??= { error };
         throw error;
       }
     },
     async hex() {
-      const sha256 = await begun;
+      const hex = await hash.hex();
       if (failure) throw failure.error;
-      return sha256.hex();
-    },
-  };
-}
-
-/** Begins the hash with a number of the thread that `run` gives its tasks to, in their order. */
-export function sha256There(hash: number, run: (task: HashPartsTask) => Promise<unknown>): PassingSha256 {
-  let failure: { error: unknown } | undefined;
-  const tell = async (parts: readonly Uint8Array[], into?: Uint8Array) => {
-    try {
-      await run({ hash, parts, into });
-    } catch (error) {
-      // Who did not wait for this hears of it at the end.
-      failure ??= { error };
-      throw error;
-    }
-  };
-  return {
-    update: (parts) => tell(parts),
-    async hex() {
-      const into = new Uint8Array(new SharedArrayBuffer(SHA256_BYTES));
-      await tell([], into);
-      if (failure) throw failure.error;
-      return Array.from(into, (byte) => byte.toString(16).padStart(2, "0")).join("");
+      return hex;
     },
   };
 }

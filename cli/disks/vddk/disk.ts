@@ -13,6 +13,7 @@ import { checkRange } from "../refusal.ts";
 import type { LibraryProcess } from "./process.ts";
 import { isSessionOver, isTransient } from "./recovery.ts";
 import { LibrarySession, type SessionSetup } from "./session.ts";
+import { settleAll } from "../../settle_all.ts";
 
 /** How a disk is opened. */
 export interface VddkOptions extends SessionSetup {
@@ -212,10 +213,7 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
       const part = bytes.subarray(at, at + size);
       parts.push(this.#slots.use((slot) => this.#transferPart(part, offsetBytes + at, { way, slot })));
     }
-    // All of them, even if one fails: until then the memory is in use.
-    for (const outcome of await Promise.allSettled(parts)) {
-      if (outcome.status === "rejected") throw outcome.reason;
-    }
+    await settleAll(parts);
   }
 
   /** Moves a part through a slot. */
