@@ -8,7 +8,8 @@ import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { blockBytesOf, DEFAULT_BLOCK_BYTES } from "./block_size.ts";
 import type { ValuesOf } from "./options.ts";
 import { STREAM } from "./input_file.ts";
-import { newCommand, Session } from "./session.ts";
+import { newCommand } from "./common.ts";
+import { Session } from "./session.ts";
 
 export const command = newCommand("changed", {
   description:

@@ -7,7 +7,8 @@ import { explain, type Explanation } from "./diagnosis.ts";
 import { isJunit, junitXml, type TestSuite } from "./junit.ts";
 import type { ValuesOf } from "./options.ts";
 import { STREAM } from "./input_file.ts";
-import { newCommand, Session } from "./session.ts";
+import { newCommand } from "./common.ts";
+import { Session } from "./session.ts";
 import { secondsSince } from "./summary.ts";
 
 export const command = newCommand("check", {

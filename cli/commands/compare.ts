@@ -4,7 +4,8 @@ import { EXIT, MismatchError } from "../errors.ts";
 import { compareDigests, compareDumps, type CompareResult } from "../pipeline/compare.ts";
 import { DigestReader, DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import type { ValuesOf } from "./options.ts";
-import { newCommand, Session } from "./session.ts";
+import { newCommand } from "./common.ts";
+import { Session } from "./session.ts";
 import { secondsSince } from "./summary.ts";
 
 export const command = newCommand("compare", {

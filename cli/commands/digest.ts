@@ -3,7 +3,8 @@
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { digestOf } from "../pipeline/digest.ts";
 import type { ValuesOf } from "./options.ts";
-import { LEVEL, newCommand, Session } from "./session.ts";
+import { LEVEL, newCommand } from "./common.ts";
+import { Session } from "./session.ts";
 import { Sealing } from "./sealing.ts";
 import { assertRoot } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";

@@ -11,7 +11,7 @@ import {
 import { EXIT } from "../errors.ts";
 import { deniedFlags, LIBRARY_OPTIONS } from "./library_options.ts";
 import type { ValuesOf } from "./options.ts";
-import { newCommand, printReport } from "./session.ts";
+import { newCommand, printReport } from "./common.ts";
 
 /** The library starts in a second or two. */
 const TIMEOUT_SECONDS = 60;

@@ -5,7 +5,8 @@ import { openForReading } from "../disks/open.ts";
 import { EXIT } from "../errors.ts";
 import { formatSize } from "./progress.ts";
 import type { ValuesOf } from "./options.ts";
-import { newCommand, Session } from "./session.ts";
+import { newCommand } from "./common.ts";
+import { Session } from "./session.ts";
 
 export const command = newCommand("map", {
   description:

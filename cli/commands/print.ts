@@ -4,7 +4,8 @@ import { EXIT, InterruptedError, ReportedError, UsageError } from "../errors.ts"
 import { DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import { listDigest, listDump } from "../pipeline/list.ts";
 import type { ValuesOf } from "./options.ts";
-import { newCommand, Session } from "./session.ts";
+import { newCommand } from "./common.ts";
+import { Session } from "./session.ts";
 import { headerJson } from "./summary.ts";
 
 export const command = newCommand("print", {

@@ -3,7 +3,8 @@
 import { readBitmap } from "../archive/bitmap.ts";
 import type { ValuesOf } from "./options.ts";
 import { STREAM } from "./input_file.ts";
-import { newCommand, Session } from "./session.ts";
+import { newCommand } from "./common.ts";
+import { Session } from "./session.ts";
 
 const BITS_PER_LINE = 64;
 

@@ -6,7 +6,8 @@ import { DumpReader } from "../pipeline/archive_reader.ts";
 import { markRecords } from "../pipeline/compare.ts";
 import type { ValuesOf } from "./options.ts";
 import { STREAM } from "./input_file.ts";
-import { newCommand, Session } from "./session.ts";
+import { newCommand } from "./common.ts";
+import { Session } from "./session.ts";
 
 export const command = newCommand("rdiff2bmp", {
   description:

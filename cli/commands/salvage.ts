@@ -13,7 +13,8 @@ import { headerFor, salvage, type Salvaged, type SealedDigest } from "../pipelin
 import { type SalvagedUnproved, salvageUnproved } from "../pipeline/salvage_unproved.ts";
 import { hashFile } from "./file_hash.ts";
 import type { ValuesOf } from "./options.ts";
-import { LEVEL, newCommand, type Report, Session } from "./session.ts";
+import { LEVEL, newCommand, type Report } from "./common.ts";
+import { Session } from "./session.ts";
 import { headerJson, secondsSince } from "./summary.ts";
 
 export const command = newCommand("salvage", {

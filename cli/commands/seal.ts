@@ -12,7 +12,8 @@ import { hashFile } from "./file_hash.ts";
 import type { ValuesOf } from "./options.ts";
 import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
 import { STREAM } from "./input_file.ts";
-import { newCommand, Session } from "./session.ts";
+import { newCommand } from "./common.ts";
+import { Session } from "./session.ts";
 import { headerJson, secondsSince, speedText } from "./summary.ts";
 
 export const command = newCommand("seal", {

@@ -1,7 +1,4 @@
-/**
- * What every command shares: the options that all have, the signal that stops it, its outputs, its progress line,
- * and how its result is printed. A command file describes its options and returns a {@linkcode Report}.
- */
+/** One run of a command: the files that it reads and writes, its threads, the signal that stops it, its progress line. */
 
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
 import { type Codecs, STREAMED } from "../archive/codecs.ts";
@@ -14,7 +11,7 @@ import { type OutputFile as ArchiveFile, PlainSink, PlainSource } from "../archi
 import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
-import { EXIT, type FormatError, UsageError } from "../errors.ts";
+import { type FormatError, UsageError } from "../errors.ts";
 import { temporaryName } from "../files/hidden_names.ts";
 import { type OpenOptions, type OutputFile, Outputs, settleFile } from "../files/outputs.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
@@ -22,49 +19,13 @@ import { Chain, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import { Crew } from "../workers/crew.ts";
 import { GatheredSha256, type PassingSha256 } from "../workers/hashes.ts";
+import { type CommonOptions, printReport, type Report } from "./common.ts";
 import { variableOf } from "./environment.ts";
 import { hashStart } from "./file_hash.ts";
 import { assertUnchanged, beginningOf, type Input, isCompressed, openInput, STREAM } from "./input_file.ts";
-import type { Command, Option, Options } from "./options.ts";
 import { ProgressLine } from "./progress.ts";
-import {
-  DEFAULT_THREADS,
-  hasMuchToCompress,
-  MAX_THREADS,
-  sizeOf,
-  THREADS_VARIABLE,
-  threadsOf,
-} from "./threads.ts";
+import { hasMuchToCompress, sizeOf, THREADS_VARIABLE, threadsOf } from "./threads.ts";
 import { assertHash, assertIs, assertLinked, assertSealed, type Known, type Sealed, Seals } from "./seals.ts";
-
-/** Options of every command. */
-export interface CommonOptions {
-  json?: true;
-  quiet?: true;
-  force?: true;
-  resume?: true;
-  threads?: string;
-  /** Set by `main.ts`: aborts when the program is asked to stop. */
-  signal?: AbortSignal;
-}
-
-/** What a command has to say when it is done. */
-export interface Report {
-  /** Lines for people. */
-  text: string[];
-  /** The same for programs. */
-  json: Record<string, unknown>;
-  /** Not 0 where the result itself is bad news: `check` that finds a difference. */
-  exitCode?: number;
-}
-
-/** Prints a report as the user wants it; returns the exit code. */
-export function printReport({ json }: { json?: boolean }, report: Report, print = console.log): number {
-  const exitCode = report.exitCode ?? EXIT.done;
-  const text = json ? JSON.stringify({ ok: exitCode === EXIT.done, ...report.json }) : report.text.join("\n");
-  if (text !== "") print(text);
-  return exitCode;
-}
 
 /** Archives of a list above which each gets a small window and is decoded in a stream: memory goes with their number. */
 const LONG_CHAIN = 6;
@@ -74,30 +35,6 @@ const LIST_PART_BYTES = 512 * 1024;
 
 /** What takes as long to hash as a worker takes to start. */
 const LONG_BYTES = 128 * 1024 * 1024;
-
-const COMMON = {
-  json: { help: "print the result as one JSON object" },
-  quiet: { short: "q", help: "show no progress" },
-  threads: {
-    value: "n",
-    help:
-      `processor cores to use, 1 to ${MAX_THREADS} (default: all, up to ${DEFAULT_THREADS}; 1 on Deno before 2.9)`,
-  },
-} as const satisfies Options;
-
-/** Of every command that writes archives. */
-export const LEVEL = {
-  value: "n",
-  help: "compression: gzip 1 to 9 (default: 2), zstd 1 to 19 (default: 1)",
-} as const satisfies Option;
-
-/** A command with the common options in front of its own. */
-export function newCommand<const Own extends Options>(
-  name: string,
-  own: Omit<Command<Own>, "name">,
-): Command<typeof COMMON & Own> {
-  return { ...own, name, options: { ...COMMON, ...own.options } };
-}
 
 /** What a command reads and writes; `-` at most once on each side. */
 export interface SessionPaths {

@@ -4,7 +4,7 @@ import { EXIT } from "../errors.ts";
 import type { ValuesOf } from "./options.ts";
 import { formatServer, parseServer } from "./server_address.ts";
 import { fetchCertificate } from "./server_certificate.ts";
-import { type CommonOptions, newCommand } from "./session.ts";
+import { type CommonOptions, newCommand } from "./common.ts";
 
 export const command = newCommand("thumbprint", {
   description: `Fetch the certificate of a server and print its thumbprint, the SHA-1 of the certificate.

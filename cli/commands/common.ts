@@ -1,0 +1,61 @@
+/**
+ * What all commands have in common: a command file describes its options behind these, and returns a {@linkcode Report}, which
+ * is printed for people or for programs.
+ */
+
+import { EXIT } from "../errors.ts";
+import type { Command, Option, Options } from "./options.ts";
+import { DEFAULT_THREADS, MAX_THREADS } from "./threads.ts";
+
+/** Options of every command. */
+export interface CommonOptions {
+  json?: true;
+  quiet?: true;
+  force?: true;
+  resume?: true;
+  threads?: string;
+  /** Set by `main.ts`: aborts when the program is asked to stop. */
+  signal?: AbortSignal;
+}
+
+/** What a command has to say when it is done. */
+export interface Report {
+  /** Lines for people. */
+  text: string[];
+  /** The same for programs. */
+  json: Record<string, unknown>;
+  /** Not 0 where the result itself is bad news: `check` that finds a difference. */
+  exitCode?: number;
+}
+
+/** Prints a report as the user wants it; returns the exit code. */
+export function printReport({ json }: { json?: boolean }, report: Report, print = console.log): number {
+  const exitCode = report.exitCode ?? EXIT.done;
+  const text = json ? JSON.stringify({ ok: exitCode === EXIT.done, ...report.json }) : report.text.join("\n");
+  if (text !== "") print(text);
+  return exitCode;
+}
+
+const COMMON = {
+  json: { help: "print the result as one JSON object" },
+  quiet: { short: "q", help: "show no progress" },
+  threads: {
+    value: "n",
+    help:
+      `processor cores to use, 1 to ${MAX_THREADS} (default: all, up to ${DEFAULT_THREADS}; 1 on Deno before 2.9)`,
+  },
+} as const satisfies Options;
+
+/** Of every command that writes archives. */
+export const LEVEL = {
+  value: "n",
+  help: "compression: gzip 1 to 9 (default: 2), zstd 1 to 19 (default: 1)",
+} as const satisfies Option;
+
+/** A command with the common options in front of its own. */
+export function newCommand<const Own extends Options>(
+  name: string,
+  own: Omit<Command<Own>, "name">,
+): Command<typeof COMMON & Own> {
+  return { ...own, name, options: { ...COMMON, ...own.options } };
+}
