@@ -305,3 +305,27 @@ function part(bytes: Uint8Array, number: number): Uint8Array {
 function hintOf(seed: number, codecs: Codecs): string {
   return `seed ${seed}, ${codecs.ahead} ahead, ${codecs instanceof ShuffledCodecs ? "shuffled" : "in order"}`;
 }
+
+for (const path of Object.keys(CONTAINERS) as (keyof typeof CONTAINERS)[]) {
+  Deno.test(`${path} is decoded to the byte of a word at which the stream is, so that it is copied by words`, async () => {
+    const stored = new StoredStream();
+    const sink = await sinkFor(path, stored);
+    for (const length of ODD_SIZES) await sink.write(new Random(length).fill(new Uint8Array(length)));
+    await sink.finish();
+    let offsetBytes = 0;
+    const places: number[] = [];
+    const note = ({ into }: { into: Uint8Array }) => {
+      assertEquals(into.byteOffset % 8, offsetBytes % 8);
+      places.push(into.byteOffset % 8);
+      offsetBytes += into.length;
+    };
+    const codecs: Codecs = {
+      ...HERE,
+      gunzip: (given) => (note(given), HERE.gunzip(given)),
+      unzstd: (given) => (note(given), HERE.unzstd(given)),
+    };
+    const source = CONTAINERS[path].open(new PlainSource(path, streamOf(stored.bytes)), codecs);
+    assertEquals((await readAll(source)).length, ODD_SIZES.reduce((sum, length) => sum + length, 0));
+    assert(new Set(places).size > 1, "all pieces begin at one byte of a word");
+  });
+}

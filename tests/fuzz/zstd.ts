@@ -13,7 +13,7 @@ const FRAME = 0xfd2fb528;
 const INDEX = 0x184d2a5e;
 const WORDS = [FRAME, INDEX, 0x184d2a50, 0, 1].map((word) => littleEndian(word, 4));
 const MAX_BLOCK = 128 * 1024;
-/** As many as the arguments of a call can be. */
+/** Some are passed on as the arguments of a call, of which there can be a hundred thousand. */
 const MANY_BLOCKS = 10_000;
 
 /** 1 MiB, enough for all contents. */
