@@ -72,8 +72,11 @@ void call_handle(Call *call, VixDiskLibHandle handle) {
   }
   if (call->traced) line_number(&call->line, "handle", handle->number);
   // First the mark, then the question whether it is open: Close asks in the opposite order and waits for the mark.
-  uint32_t others = atomic_fetch_add(&handle->busy, 1);
+  atomic_fetch_add(&handle->busy, 1);
   call->handle = handle;
+  // A completion may ask for more before its caller is in Wait, and while he is.
+  call->caller = !async_is_worker();
+  uint32_t others = call->caller ? atomic_fetch_add(&handle->callers, 1) : 0;
   int life = atomic_load(&handle->life);
   if (life != LIFE_OPEN) {
     bool said = call->error != VIX_OK;
@@ -85,8 +88,7 @@ void call_handle(Call *call, VixDiskLibHandle handle) {
     return;
   }
   call->subject = handle->path;
-  // A completion may ask for more while its caller is in Wait.
-  if (others > 0 && !async_is_worker()) {
+  if (others > 0) {
     violation(call, "overlap", "%s on handle %u while another call is in progress on it", CALL_NAMES[call->id],
               handle->number);
   }
@@ -168,6 +170,7 @@ bool call_ready(Call *call) {
 VixError call_end(Call *call) {
   if (call->disk_call) police_disk_call_done();
   if (call->handle != NULL) {
+    if (call->caller) atomic_fetch_sub(&call->handle->callers, 1);
     atomic_fetch_sub(&call->handle->busy, 1);
     if (atomic_load_explicit(&call->handle->life, memory_order_relaxed) == LIFE_SWEPT) handle_sweep(call->handle);
   }

@@ -21,6 +21,8 @@ typedef struct {
   /** Where a Read that fails leaves rubbish, as a real one may. */
   uint8_t *target;
   bool disk_call;
+  /** Whether it is one of the handle's `callers`. */
+  bool caller;
   bool traced;
   bool passed;
   Line line;

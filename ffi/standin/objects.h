@@ -49,6 +49,8 @@ struct VixDiskLibHandleStruct {
   _Atomic int life;
   /** Calls that are in progress on it. */
   _Atomic uint32_t busy;
+  /** Those of them that no completion made. */
+  _Atomic uint32_t callers;
   /** Asynchronous requests that are not completed. */
   _Atomic uint32_t pending;
   VixDiskLibConnection connection;
