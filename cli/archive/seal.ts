@@ -4,6 +4,7 @@
  */
 
 import { type FormatError, formatError } from "../errors.ts";
+import { fnv1a } from "../fnv1a.ts";
 import { MAX_BLOCK_BYTES, SECTOR_BYTES } from "./header.ts";
 
 /** What a file of a generation is. */
@@ -74,6 +75,9 @@ export const SEAL_SUFFIX = ".seal.json";
 /** A seal takes some kilobytes. */
 export const MAX_SEAL_BYTES = 256 * 1024;
 
+/** The most that file systems take. */
+const MAX_NAME_BYTES = 255;
+
 const VERSION = 1;
 const MAX_FILES = 64;
 const MAX_SOURCE_FIELDS = 64;
@@ -81,7 +85,33 @@ const MAX_TEXT = 4096;
 
 /** The seal of the generation that `name` belongs to: `mon.seal.json` for `mon.dump.zst`, `mon.digest` and the like. */
 export function sealNameOf(name: string): string {
-  return name.replace(/(?<=.)\.(gz|zst)$/, "").replace(/(?<=.)\.(dump|digest|rdiff)$/, "") + SEAL_SUFFIX;
+  return fitting(name.replace(/(?<=.)\.(gz|zst)$/, "").replace(/(?<=.)\.(dump|digest|rdiff)$/, ""));
+}
+
+/**
+ * The names that the seal of a file `name` may have, the first choice first: that of the generation, the whole name of the
+ * file, and that with the digits of the time `time`.
+ */
+export function sealNamesOf(name: string, time: string): string[] {
+  const digits = time.replaceAll(/[^0-9]/g, "");
+  return [...new Set([sealNameOf(name), fitting(name), fitting(`${name}.${digits}`)])];
+}
+
+/** Whether a file named `companion` may be the seal of the file `name` beside it. */
+export function isSealOf(companion: string, name: string): boolean {
+  const time = /\.([0-9]{14,})\.seal\.json$/.exec(companion)?.[1] ?? "";
+  return sealNamesOf(name, time).includes(companion);
+}
+
+/** The name of a seal; a name that would be too long is cut, and its hash stands for the rest. */
+function fitting(stem: string): string {
+  const encoder = new TextEncoder();
+  const room = MAX_NAME_BYTES - SEAL_SUFFIX.length;
+  if (encoder.encode(stem).length <= room) return stem + SEAL_SUFFIX;
+  const end = `~${fnv1a(stem)}`;
+  let start = stem;
+  while (encoder.encode(start).length > room - end.length) start = [...start].slice(0, -1).join("");
+  return start + end + SEAL_SUFFIX;
 }
 
 /**

@@ -44,6 +44,7 @@ export async function run(options: Options, [path]: string[]): Promise<number> {
   const blockBytes = blockBytesOf(options.blocksize) ?? DEFAULT_BLOCK_BYTES;
   using session = await Session.start(options, { inputs: [path, since], outputs: [bmpout] });
   const disk = session.using(await openChain(path, { ...options, ...session.diskHelp }));
+  session.lockDisk(disk);
   session.addInputs(disk.files);
   const bitmap = newBitmap(Math.ceil(disk.capacityBytes / blockBytes), blockBytes);
   await mark(bitmap, { disk, blockBytes, linkCount: linksAbove(disk, since), run: session.run });

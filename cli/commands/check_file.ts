@@ -7,7 +7,7 @@ import { Chain } from "../pipeline/chain.ts";
 import { check } from "../pipeline/check.ts";
 import { type RecordCounts, walkDigest, walkRecords } from "../pipeline/walk.ts";
 import type { Sealed } from "./seals.ts";
-import { isCompressed } from "./input_file.ts";
+import { isCompressed, openInput } from "./input_file.ts";
 import type { Session } from "./session.ts";
 
 /** What is wrong with a file, in words; undefined if nothing is. */
@@ -24,7 +24,7 @@ export interface Finding {
 
 /** Whether a container is whole, as far as that can be seen without decompressing it. */
 export async function containerFault(path: string): Promise<Fault> {
-  return await faultIn(async () => void await walkContainer(path, await Deno.open(path)));
+  return await faultIn(async () => void await walkContainer(path, await openInput(path)));
 }
 
 /** Whether the records of a plain dump or rdiff stand where they must, without reading the blocks. */

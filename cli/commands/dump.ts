@@ -146,7 +146,9 @@ async function libraryDisks(options: Options): Promise<LibraryDisks | undefined>
 }
 
 async function openFile(session: Session, path: string, options: Options): Promise<ReadableDisk> {
-  return session.using(await openForReading(path, { ...options, ...session.diskHelp }));
+  const disk = session.using(await openForReading(path, { ...options, ...session.diskHelp }));
+  session.lockDisk(disk);
+  return disk;
 }
 
 /** What was asked for, what was done, and why another thing was. */

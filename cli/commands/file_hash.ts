@@ -2,6 +2,7 @@
 
 import type { PassingHash } from "../archive/bytes.ts";
 import { createSha256 } from "../archive/sha256.ts";
+import { openInput } from "./input_file.ts";
 
 /** Bytes that are read at a time. */
 const PART_BYTES = 1024 * 1024;
@@ -15,7 +16,7 @@ export interface FileHash {
 
 /** Reads a whole file. @throws the system's error, with the path */
 export async function hashFile(path: string, { signal }: { signal?: AbortSignal } = {}): Promise<FileHash> {
-  using file = await Deno.open(path);
+  using file = await openInput(path);
   const hash = await createSha256();
   const part = new Uint8Array(PART_BYTES);
   let bytes = 0;

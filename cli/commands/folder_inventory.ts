@@ -5,7 +5,7 @@ import { type DumpHeader, formatSeriesId, type Generation } from "../archive/hea
 import { type Role, type Seal, SEAL_SUFFIX } from "../archive/seal.ts";
 import { comparableSeconds, formatTimeStamp, parseTimeStamp } from "../archive/time_stamp.ts";
 import { outputOfLock } from "../files/hidden_names.ts";
-import { settleFile } from "../files/outputs.ts";
+import { readablePath } from "../files/unfinished.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import type { Told } from "../pipeline/generations.ts";
 import { type Fault, faultIn, faultInFile, usingArchive } from "./check_file.ts";
@@ -46,14 +46,11 @@ export interface Inventory {
 /** Reads the headers of all files, and the seals. One bad file does not keep the others from being seen. */
 export async function takeInventory(session: Session, folders: readonly string[]): Promise<Inventory> {
   const inventory: Inventory = { items: [], seals: [], unreadable: [], skippedCount: 0 };
-  for (const folder of folders) await settleFolder(session, folder);
-  const paths = folders.flatMap((folder) =>
-    [...Deno.readDirSync(folder)].filter(({ name, isDirectory }) => !isDirectory && !name.startsWith("."))
-      .map(({ name }) => join(folder, name)).sort()
-  );
+  const paths = [];
+  for (const folder of folders) paths.push(...await pathsIn(session, folder));
   for (const path of paths) {
     const fault = await faultInFile(async () => {
-      const info = await Deno.stat(path);
+      const info = await Deno.stat(await readablePath(path));
       // A link to a folder is looked into no more than the folder.
       if (info.isDirectory) return undefined;
       // Nobody may be at the other end of a pipe.
@@ -72,17 +69,27 @@ export async function takeInventory(session: Session, folders: readonly string[]
   return inventory;
 }
 
-/** Undoes what killed runs left half done: half of their files would not belong to the others. */
-async function settleFolder(session: Session, folder: string): Promise<void> {
-  for (const { name } of [...Deno.readDirSync(folder)]) {
-    const output = outputOfLock(name);
-    if (output === undefined) continue;
-    try {
-      await settleFile(join(folder, output));
-    } catch (error) {
-      session.warn((error as Error).message);
+/**
+ * The files of a folder that are to be read. Of a commit that a killed run has not finished, they are the files that were
+ * there before: a file that is being replaced may have its hidden name only, and a new one counts as not there.
+ */
+async function pathsIn(session: Session, folder: string): Promise<string[]> {
+  const entries = [...Deno.readDirSync(folder)].filter(({ isDirectory }) => !isDirectory);
+  const locked = entries.flatMap(({ name }) => outputOfLock(name) ?? []);
+  const visible = entries.map(({ name }) => name).filter((name) => !name.startsWith("."));
+  const paths = [];
+  for (const name of new Set([...visible, ...locked])) {
+    const path = join(folder, name);
+    if (!locked.includes(name)) paths.push(path);
+    else if (await session.warnOfCommit(path) && (visible.includes(name) || await isKeptAside(path))) {
+      paths.push(path);
     }
   }
+  return paths.sort();
+}
+
+async function isKeptAside(path: string): Promise<boolean> {
+  return await readablePath(path) !== path;
 }
 
 /** Takes an archive up; returns why it cannot be told what it is. */

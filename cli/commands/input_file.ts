@@ -1,6 +1,8 @@
 /** Files that a command reads, as it was given them. */
 
 import { containerOfName } from "../archive/container.ts";
+import { reasonOf } from "../files/system_errors.ts";
+import { readablePath } from "../files/unfinished.ts";
 
 /** Standard input or output instead of a file. */
 export const STREAM = "-";
@@ -31,14 +33,16 @@ export function isCompressed(path: string | undefined): boolean {
   return path !== undefined && containerOfName(path) !== "plain";
 }
 
-/** Waits for the other end of a named pipe, while signals are heard (but not by Deno 2.4, which opens in one step). */
+/**
+ * Opens a file for reading: of one that a killed run was about to replace, the file that it was before. Waits for the other
+ * end of a named pipe, while signals are heard (but not by Deno 2.4, which opens in one step).
+ */
 export async function openInput(path: string): Promise<Deno.FsFile> {
+  const place = await readablePath(path);
   try {
-    return await Deno.open(path);
+    return await Deno.open(place);
   } catch (cause) {
-    // The system repeats the path.
-    const reason = (cause as Error).message.replace(/: open '.*'$/s, "");
-    throw new Error(`Cannot open "${path}": ${reason}`, { cause });
+    throw new Error(`Cannot open "${path}": ${reasonOf(cause)}`, { cause });
   }
 }
 

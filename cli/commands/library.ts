@@ -1,5 +1,7 @@
 /** Disks behind libvixDiskLib, as the command line describes them. */
 
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { openForReading } from "../disks/open.ts";
 import { VddkDisk } from "../disks/vddk/disk.ts";
@@ -7,7 +9,7 @@ import { type FoundLibrary, LIBDIR_VARIABLE, libraryIn, placesFor } from "../dis
 import { addStats, type LibraryEvent, type SessionSetup } from "../disks/vddk/session.ts";
 import { LibraryProcess } from "../disks/vddk/process.ts";
 import { DiskLibraryError, UsageError } from "../errors.ts";
-import { temporaryName } from "../files/hidden_names.ts";
+import { temporaryNameOf } from "../files/hidden_names.ts";
 import { deniedFlags, type LibraryOptions } from "./library_options.ts";
 import { flagOf } from "./options.ts";
 import { readPassword } from "./password.ts";
@@ -287,7 +289,7 @@ async function filesOf(path: string): Promise<readonly string[]> {
 
 /** Beside the final name; the library makes more files of it, so it must end like a disk. */
 export function temporaryDiskName(path: string): string {
-  return `${temporaryName(path)}.vmdk`;
+  return `${join(dirname(path), temporaryNameOf(basename(path)))}.vmdk`;
 }
 
 function text(value: string | true | undefined): string | undefined {

@@ -65,7 +65,8 @@ export async function run(options: Options, archives: string[]): Promise<number>
   const start = performance.now();
   const digestPath = options.digestin === undefined ? [] : [options.digestin];
   const inputs = [...archives, ...digestPath, ...passwordStreams(options)];
-  await using session = await Session.start(options, { inputs });
+  const outputs = options.create && options.local !== undefined ? filesOfNewDisk(options.local) : [];
+  await using session = await Session.start(options, { inputs, expected: outputs });
   const { core } = session;
   let chain = await session.chain(archives);
   const { header } = chain;
@@ -152,6 +153,11 @@ export async function run(options: Options, archives: string[]): Promise<number>
       seconds,
     },
   });
+}
+
+/** The files that a new disk may take. */
+function filesOfNewDisk(path: string): string[] {
+  return [path, path.replace(/\.vmdk$/i, "-flat.vmdk")];
 }
 
 /** @throws {UsageError} if the command line cannot be meant */

@@ -76,6 +76,7 @@ async function fileTarget(
       (path) => session.openOutput(path),
     )
     : await openForWriting(local, existing);
+  if (!options.create) session.lockDisk(disk, { write: true });
   return {
     disk: session.using(disk),
     isDoubtful: false,

@@ -17,6 +17,9 @@ import {
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { FormatError, formatError, MismatchError } from "../errors.ts";
 import type { Named } from "../pipeline/chain.ts";
+import { readSmallFile } from "../files/small_file.ts";
+import { fileError } from "../files/system_errors.ts";
+import { readablePath } from "../files/unfinished.ts";
 import { type FileHash, hashFile } from "./file_hash.ts";
 
 /** A file, the seal that names it, and its place there. */
@@ -139,23 +142,22 @@ export function existsAt(path: string): boolean {
   }
 }
 
-/** Reads one seal. @throws {FormatError} if it is none, cannot be read, or was damaged */
+/**
+ * Reads one seal.
+ *
+ * @throws {FormatError} if it is none, or was damaged
+ * @throws {Deno.errors.NotFound} if it is not there
+ * @throws {Error} if it cannot be read
+ */
 export async function readSeal(path: string): Promise<Seal> {
-  const bytes = new Uint8Array(MAX_SEAL_BYTES + 1);
-  let length = 0;
+  let bytes: Uint8Array;
   try {
-    using file = await Deno.open(path);
-    for (;;) {
-      const got = await file.read(bytes.subarray(length));
-      if (got === null || got === 0) break;
-      length += got;
-    }
+    bytes = await readSmallFile(await readablePath(path), MAX_SEAL_BYTES);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) throw cause;
-    const found = `nothing that can be read (${(cause as Error).message})`;
-    throw formatError("seal", { path, expected: "a file", found }, { cause });
+    throw fileError("read seal", path, cause);
   }
-  return await parseSeal(bytes.subarray(0, length), path);
+  return await parseSeal(bytes, path);
 }
 
 /** What is said of archives without a seal: the line of a report, if there are such. */

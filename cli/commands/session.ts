@@ -1,5 +1,8 @@
 /** One run of a command: the files that it reads and writes, its threads, the signal that stops it, its progress line. */
 
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
 import { type Codecs, STREAMED } from "../archive/codecs.ts";
 import { formatSeriesId } from "../archive/header.ts";
@@ -12,8 +15,10 @@ import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
 import { type FormatError, UsageError } from "../errors.ts";
-import { temporaryName } from "../files/hidden_names.ts";
-import { type OpenOptions, type OutputFile, Outputs, settleFile } from "../files/outputs.ts";
+import { temporaryNameOf } from "../files/hidden_names.ts";
+import { DiskLock } from "../files/disk_lock.ts";
+import { type OpenOptions, type OutputFile, Outputs } from "../files/outputs.ts";
+import { aroundCommit } from "../files/unfinished.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
 import type { RunOptions } from "../pipeline/run.ts";
@@ -25,6 +30,7 @@ import { hashStart } from "./file_hash.ts";
 import { assertUnchanged, beginningOf, type Input, isCompressed, openInput, STREAM } from "./input_file.ts";
 import { ProgressLine } from "./progress.ts";
 import { hasMuchToCompress, sizeOf, THREADS_VARIABLE, threadsOf } from "./threads.ts";
+import { isSealOf } from "../archive/seal.ts";
 import { assertHash, assertIs, assertLinked, assertSealed, type Known, type Sealed, Seals } from "./seals.ts";
 
 /** Archives of a list above which each gets a small window and is decoded in a stream: memory goes with their number. */
@@ -40,6 +46,8 @@ const LONG_BYTES = 128 * 1024 * 1024;
 export interface SessionPaths {
   inputs: string[];
   outputs?: (string | undefined)[];
+  /** Files that are written besides: those of a new disk. */
+  expected?: string[];
 }
 
 /** One run of a command: opens its files, cleans up on every way out. */
@@ -69,7 +77,7 @@ export class Session implements Disposable, AsyncDisposable {
   readonly #usesStdout: boolean;
   readonly #json: boolean;
 
-  private constructor(core: Core, options: CommonOptions, { inputs, outputs }: SessionPaths) {
+  private constructor(core: Core, options: CommonOptions, { inputs, outputs, expected = [] }: SessionPaths) {
     this.core = core;
     const largePages = askForLargePages(core.bytes(0, core.memoryBytes));
     if (largePages !== undefined) this.using(largePages);
@@ -82,7 +90,16 @@ export class Session implements Disposable, AsyncDisposable {
     this.#usesStdout = (outputs ?? []).includes(STREAM);
     this.#json = options.json === true;
     this.isForced = options.force === true;
-    this.#outputs = new Outputs({ force: this.isForced, inputs, keepPartial: options.resume });
+    this.#outputs = new Outputs({
+      force: this.isForced,
+      inputs,
+      expected: [...outputs ?? [], ...expected].filter((path) =>
+        path !== undefined && path !== STREAM
+      ) as string[],
+      isCompanion: isSealOf,
+      keepPartial: options.resume,
+      warn: (line) => this.warn(line),
+    });
     this.#progress = new ProgressLine({ shown: options.quiet !== true && Deno.stderr.isTerminal() });
     this.#signal = options.signal;
     // The command may be waiting for a pipe and never come to its own clean-up.
@@ -96,12 +113,19 @@ export class Session implements Disposable, AsyncDisposable {
         throw new UsageError('"-" can be used only once');
       }
     }
-    for (const path of paths.inputs) if (path !== STREAM) await settleFile(path);
     const session = new Session(await Core.load(), options, paths);
+    for (const path of paths.inputs) await session.warnOfCommit(path);
     if (variableOf(THREADS_VARIABLE) !== undefined) await session.#crew.start();
     else if (hasMuchToCompress(paths)) session.#crew.expectWork();
     session.expectBytes(sizeOf(paths.inputs));
     return session;
+  }
+
+  /** Tells the user if a killed run was about to write `path`, which is read. Returns whether there is a file to be read. */
+  async warnOfCommit(path: string): Promise<boolean> {
+    const around = path === STREAM ? undefined : await aroundCommit(path);
+    if (around !== undefined) this.warn(around.text);
+    return around === undefined || around.path !== undefined;
   }
 
   /** Signal and progress for the pipeline. */
@@ -200,8 +224,11 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** A file that goes away with the session, for what does not fit into memory, in the folder of `path`. */
   scratch(path: string): Deno.FsFile {
-    const name = path === STREAM ? Deno.makeTempFileSync() : temporaryName(path);
-    const file = this.using(Deno.openSync(name, { read: true, write: true, create: true, mode: 0o600 }));
+    const name = path === STREAM
+      ? Deno.makeTempFileSync()
+      : join(dirname(path), temporaryNameOf(basename(path)));
+    const how = path === STREAM ? {} : { createNew: true, mode: 0o600 };
+    const file = this.using(Deno.openSync(name, { read: true, write: true, ...how }));
     Deno.removeSync(name);
     return file;
   }
@@ -387,9 +414,18 @@ export class Session implements Disposable, AsyncDisposable {
     return { ahead: this.#crew.ahead(), pack: (given) => this.#crew.run({ kind: "packGrains", given }) };
   }
 
-  /** Keeps other processes from writing a disk that is changed in place. */
+  /** Keeps other processes from replacing a disk that is changed in place. */
   hold(path: string): Promise<void> {
     return this.#outputs.hold(path);
+  }
+
+  /**
+   * Keeps other processes from writing the files of a disk, and with `write` from reading them, until the session ends.
+   *
+   * @throws {Error} if another process is at it
+   */
+  lockDisk({ files }: { files: readonly string[] }, { write = false } = {}): void {
+    this.using(DiskLock.take(files, { write }));
   }
 
   /** Opens a file that becomes a disk: its mode is what the user gives new files, since a hypervisor is to read it. */

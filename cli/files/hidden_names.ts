@@ -1,84 +1,76 @@
 /**
- * What lies beside an output while it is made, as long as nothing else does: files that begin with a dot and end in
- * `.vmdkbkp`, so that they can be told from all others, also when a killed run left them behind.
+ * The hidden files that lie beside an output while it is made. They begin with a dot and end in `.vmdkbkp`, so that they can
+ * be told from all other files, also when a killed run left them behind. All names here are base names in one folder.
  *
  * ```
- * .NAME.XXXXXXXX.vmdkbkp      the output itself until it is complete; X: a hex digit, never the same twice
+ * .NAME.XXXXXXXX.vmdkbkp          the output until it is complete; X: a hexadecimal digit, drawn at random
  * .NAME.XXXXXXXX.journal.vmdkbkp  what a later run must know to go on with the output
- * .NAME.XXXXXXXX.old.vmdkbkp  the file that the output replaces, until the replacement is complete
- * .NAME.lock.vmdkbkp          who writes the output, and what its commit is about to do
+ * .NAME.XXXXXXXX.old.vmdkbkp      the file that the output replaces, until the replacement is complete
+ * .NAME.lock.vmdkbkp              the lock of the output, with a note of an unfinished commit
  * ```
  */
 
-import { basename } from "@std/path/posix/basename";
-import { dirname } from "@std/path/posix/dirname";
-import { join } from "@std/path/posix/join";
+import { fnv1a } from "../fnv1a.ts";
 
 const SUFFIX = ".vmdkbkp";
-/** File names end at 255 bytes; what is put around a name must fit. */
+/** File names have at most 255 bytes; the longest hidden name adds 27 to the name of the output. */
 const MAX_BASE_BYTES = 200;
 
-/** What a file is called until it is complete: beside its final name, and never the same twice. */
-export function temporaryName(finalPath: string): string {
-  return hidden(finalPath, randomHex());
+/** A name for the output until it is complete, never the same twice. */
+export function temporaryNameOf(name: string): string {
+  return hidden(name, randomHex());
 }
 
-/** Where a file is kept while it is replaced; never the same twice. */
-export function asideName(finalPath: string): string {
-  return hidden(finalPath, `${randomHex()}.old`);
+/** A name for the file that the output replaces, never the same twice. */
+export function asideNameOf(name: string): string {
+  return hidden(name, `${randomHex()}.old`);
 }
 
-/** Where the journal of a temporary file lies. */
-export function journalName(temporaryPath: string): string {
-  return `${temporaryPath.slice(0, -SUFFIX.length)}.journal${SUFFIX}`;
+/** The name of the journal of a temporary file. */
+export function journalNameOf(temporaryName: string): string {
+  return `${temporaryName.slice(0, -SUFFIX.length)}.journal${SUFFIX}`;
 }
 
-/** The file that is locked while the output is made. */
-export function lockName(finalPath: string): string {
-  return hidden(finalPath, "lock");
+/** The name of the lock of an output. */
+export function lockNameOf(name: string): string {
+  return hidden(name, "lock");
 }
 
-/** What has the lock file `name` in the same folder: an output, or what stands for one of a long name; undefined for other files. */
-export function outputOfLock(name: string): string | undefined {
-  return /^\.(.+)\.lock\.vmdkbkp$/s.exec(name)?.[1];
+/** The name of the output whose lock is named `lockName`, if it is the name of a lock and does not stand for a long name. */
+export function outputOfLock(lockName: string): string | undefined {
+  const name = /^\.(.+)\.lock\.vmdkbkp$/s.exec(lockName)?.[1];
+  return name === undefined || name.includes("/") ? undefined : name;
 }
 
-/** What lies beside `finalPath`: temporary files, the newest first, files aside, and journals. Links and folders are none. */
-export function leftoversOf(finalPath: string): { temporary: string[]; aside: string[]; journals: string[] } {
-  const folder = dirname(finalPath);
-  const start = `.${baseOf(finalPath)}.`;
-  const found = { temporary: [] as string[], aside: [] as string[], journals: [] as string[] };
-  for (const { name, isFile } of Deno.readDirSync(folder)) {
-    if (!isFile || !name.startsWith(start)) continue;
-    const [isOurs, kind] = /^[0-9a-f]{8}(\.old|\.journal)?\.vmdkbkp$/.exec(name.slice(start.length)) ?? [];
-    if (!isOurs) continue;
-    const list = kind === undefined ? found.temporary : kind === ".old" ? found.aside : found.journals;
-    list.push(join(folder, name));
-  }
-  const times = new Map(found.temporary.map((path) => [path, Deno.lstatSync(path).mtime?.getTime() ?? 0]));
-  found.temporary.sort((a, b) => times.get(b)! - times.get(a)!);
-  return found;
+/** Whether {@linkcode temporaryNameOf} can have made `hiddenName` for the output `name`. */
+export function isTemporaryNameOf(hiddenName: string, name: string): boolean {
+  return kindOf(hiddenName, name) === "temporary";
 }
 
-function hidden(finalPath: string, kind: string): string {
-  return join(dirname(finalPath), `.${baseOf(finalPath)}.${kind}${SUFFIX}`);
+/** Whether {@linkcode asideNameOf} can have made `hiddenName` for the output `name`. */
+export function isAsideNameOf(hiddenName: string, name: string): boolean {
+  return kindOf(hiddenName, name) === "aside";
 }
 
-function baseOf(finalPath: string): string {
-  const name = basename(finalPath);
-  const bytes = new TextEncoder().encode(name);
-  return bytes.length > MAX_BASE_BYTES ? `output-${hex(fnv1a(bytes))}` : name;
+/** What a hidden file is for the output `name`; undefined for every other file, locks included. */
+export function kindOf(hiddenName: string, name: string): "temporary" | "aside" | "journal" | undefined {
+  const start = `.${baseOf(name)}.`;
+  if (!hiddenName.startsWith(start)) return undefined;
+  const end = /^[0-9a-f]{8}(\.old|\.journal)?\.vmdkbkp$/.exec(hiddenName.slice(start.length));
+  if (end === null) return undefined;
+  return end[1] === undefined ? "temporary" : end[1] === ".old" ? "aside" : "journal";
 }
 
-/** FNV-1a of 32 bits. Names that collide exclude each other without need, which is safe. */
-function fnv1a(bytes: Uint8Array): number {
-  return bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193) >>> 0, 0x811c9dc5);
+function hidden(name: string, kind: string): string {
+  return `.${baseOf(name)}.${kind}${SUFFIX}`;
+}
+
+/** The name, or what stands for it where it is too long for something to be put around it. */
+function baseOf(name: string): string {
+  // Outputs with equal hashes exclude each other without need, which does no harm.
+  return new TextEncoder().encode(name).length > MAX_BASE_BYTES ? `output-${fnv1a(name)}` : name;
 }
 
 function randomHex(): string {
-  return hex(crypto.getRandomValues(new Uint32Array(1))[0]);
-}
-
-function hex(word: number): string {
-  return word.toString(16).padStart(8, "0");
+  return crypto.randomUUID().slice(0, 8);
 }

@@ -1,175 +1,243 @@
 /**
- * The lock of an output: a hidden file beside it that whoever writes the output holds with `flock`. The system drops the
- * lock with the process, however it ends, so there are no stale ones: a lock file that a killed run left can be taken.
+ * The lock of an output: a hidden file beside it that the process which writes the output holds with `flock`. The system
+ * drops the lock when the process ends, however it ends, so a lock file that a killed run left behind can be taken.
  *
- * Its text tells who holds it, and during a commit what the commit does, for the next run if this one does not live to
- * the end.
+ * Its text names the process that holds it, and during a commit it is the note by which the next run finishes or undoes the
+ * commit if this run does not live to its end (`lock_note.ts`).
  */
 
-import { dirname } from "@std/path/posix/dirname";
-import { join } from "@std/path/posix/join";
-import { isSameFile, lstatIfThere, removeIfThere } from "./paths.ts";
+import type { Folder } from "./folder.ts";
+import { lockNameOf, temporaryNameOf } from "./hidden_names.ts";
+import {
+  type CommitNote,
+  type CommitState,
+  holderText,
+  MAX_NOTE_BYTES,
+  noteText,
+  parseNote,
+  statePlace,
+} from "./lock_note.ts";
+import { ignoreErrors, isSameFile } from "./paths.ts";
+import { fileError, isWithoutLocks, retryInterrupted } from "./system_errors.ts";
 
-/** What a lock file says of a commit under way. */
-export interface CommitNote {
-  /** Of the commit, random. */
-  id: string;
-  /** The lock file whose note decides: the commit is complete as soon as that one is gone. */
-  decidedBy: string;
-  /** In the note that decides: what the commit does. */
-  renames?: Rename[];
-}
-
-/** An output gets its name. All paths are absolute and without symbolic links. */
-export interface Rename {
-  temporaryPath: string;
-  finalPath: string;
-  /** Where the file that had the name is kept until the commit is complete; undefined if there was none. */
-  asidePath?: string;
-  /** Of the output, which tell it from a file that somebody else put in its place. */
-  sizeBytes: number;
-  changedMs: number;
-}
-
-interface Note {
-  pid: number;
-  commit?: CommitNote;
-}
-
-/** Deno before 2.5 can only wait for a lock. One that nobody holds comes at once. */
+/** Deno before 2.5 can only wait for a lock. A lock that nobody holds comes at once. */
 const WAIT_MS = 3000;
-
-/** Some paths for each output; more is no note of ours. */
-const MAX_NOTE_BYTES = 2 ** 20;
 
 /** Attempts to take a lock whose file another process removes at the same time. */
 const ATTEMPTS = 100;
+
+/** Attempts to take a lock that another process holds: a reader that asks whether it is held takes it for a moment. */
+const HELD_ATTEMPTS = 3;
+const HELD_PAUSE_MS = 15;
 
 /** Another process has the lock. */
 export class HeldError extends Error {
   override name = "HeldError";
 }
 
-/** A lock that this process holds, until it is released or the process ends. */
+/** A lock that this process holds until it is released or the process ends. */
 export class OutputLock {
-  readonly path: string;
-  readonly #file: Deno.FsFile;
+  /** The folder of the output; it stays the caller's. */
+  readonly folder: Folder;
+  /** The base name of the output. */
+  readonly name: string;
   /** False where the file system has no locks: nobody is excluded. */
   readonly isExclusive: boolean;
   /** The commit that the last holder of the lock did not finish. */
   readonly unfinished?: CommitNote;
+  readonly #file: Deno.FsFile;
+  /** The process that wrote the note. */
+  #pid: number;
+  #isGivenBack = false;
 
   private constructor(
-    path: string,
-    { file, isExclusive, unfinished }: { file: Deno.FsFile; isExclusive: boolean; unfinished?: CommitNote },
+    folder: Folder,
+    name: string,
+    { file, isExclusive, pid, unfinished }: {
+      file: Deno.FsFile;
+      isExclusive: boolean;
+      pid?: number;
+      unfinished?: CommitNote;
+    },
   ) {
-    this.path = path;
-    this.#file = file;
+    this.folder = folder;
+    this.name = name;
     this.isExclusive = isExclusive;
     this.unfinished = unfinished;
+    this.#file = file;
+    this.#pid = pid ?? Deno.pid;
   }
 
-  /** Takes the lock with the file `path`, which is made if it is not there. @throws {HeldError} if another process holds it */
-  static async take(path: string): Promise<OutputLock> {
+  /** The path of the lock file, for messages. */
+  get path(): string {
+    return this.folder.shown(lockNameOf(this.name));
+  }
+
+  /**
+   * Takes the lock of the output `name`; its file is made if it is not there.
+   *
+   * @throws {HeldError} if another process holds it
+   * @throws {Error} if something else has the name of the lock file, or the lock file belongs to another user
+   */
+  static async take(folder: Folder, name: string): Promise<OutputLock> {
+    let heldAttempts = 0;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const lock = await OutputLock.#tryToTake(path);
-      if (lock !== undefined) return lock;
+      try {
+        const lock = await takeOnce(folder, name);
+        if (lock !== undefined) return new OutputLock(folder, name, lock).#sign();
+      } catch (error) {
+        if (!(error instanceof HeldError) || ++heldAttempts === HELD_ATTEMPTS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, HELD_PAUSE_MS));
+      }
     }
-    throw new Error(`its lock "${path}" is taken and given back without end`);
+    throw new Error(`its lock "${folder.shown(lockNameOf(name))}" is taken and given back without end`);
   }
 
-  /** Returns undefined if the holder gave the lock back, and with it the file, at this moment. */
-  static async #tryToTake(path: string): Promise<OutputLock | undefined> {
-    const file = openLockFile(path);
-    try {
-      const locked = await lock(file);
-      if (locked === false) throw heldByAnother(path, file);
-      if (!isSameFile(file.statSync(), lstatIfThere(path))) return void file.close();
-      const unfinished = readNote(file)?.commit;
-      if (unfinished !== undefined) assertOwn(path, file);
-      return new OutputLock(path, { file, isExclusive: locked === true, unfinished }).#sign();
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-  }
-
-  /** For those who come and must go again; the note of an unfinished commit is worth more. */
+  /** Names this process to those that come and must go again. The note of an unfinished commit stays as it is. */
   #sign(): OutputLock {
     if (this.unfinished !== undefined) return this;
     try {
-      this.#write({ pid: Deno.pid });
+      this.#write(holderText(Deno.pid));
+      return this;
     } catch (error) {
-      removeIfThere(this.path);
+      ignoreErrors(() => this.release());
       throw error;
     }
-    return this;
   }
 
-  /** Notes what is about to be done; returns when the note is on stable storage, but for its name in the folder. */
-  note(commit: CommitNote): void {
-    this.#write({ pid: Deno.pid, commit });
+  /** Notes a commit that is about to begin; returns when the note, but not its name, is on stable storage. */
+  prepare(note: CommitNote): void {
+    this.#pid = Deno.pid;
+    this.#write(noteText(this.#pid, note));
+    this.sync();
   }
 
-  /** Takes the note back; when this returns it will not come back. */
-  clear(): void {
-    this.#file.truncateSync(0);
-    this.#file.syncSync();
-  }
-
-  /** Gives the lock back and removes its file. */
-  release(): void {
+  /** Changes the state of the note: if this fails it is the old one. The change is not on stable storage yet. */
+  mark(state: CommitState): void {
     try {
-      removeIfThere(this.path);
-    } finally {
-      this.#file.close();
+      this.#file.seekSync(statePlace(this.#pid), Deno.SeekMode.Start);
+      retryInterrupted(() => this.#file.writeSync(new TextEncoder().encode(state)));
+    } catch (cause) {
+      throw fileError("write", this.path, cause);
     }
   }
 
-  /** Gives the lock back and leaves the file with its note. */
+  /** Gives the lock back and removes its file, and with it the note. Does nothing if it is given back already. */
+  release(): void {
+    if (this.#isGivenBack) return;
+    try {
+      this.folder.remove(lockNameOf(this.name));
+    } finally {
+      this.abandon();
+    }
+  }
+
+  /** Gives the lock back and leaves the file with its note. Does nothing if it is given back already. */
   abandon(): void {
+    if (this.#isGivenBack) return;
+    this.#isGivenBack = true;
     this.#file.close();
   }
 
-  /** A note that is cut short is none: nothing is done before it is synced. */
-  #write(note: Note): void {
-    this.#file.truncateSync(0);
-    this.#file.seekSync(0, Deno.SeekMode.Start);
-    const bytes = new TextEncoder().encode(JSON.stringify(note));
-    for (let done = 0; done < bytes.length;) done += this.#file.writeSync(bytes.subarray(done));
-    if (note.commit !== undefined) this.#file.syncSync();
+  /** A text that a crash cuts short is no note, which is right: nothing is renamed before the note is synced. */
+  #write(text: string): void {
+    try {
+      this.#file.truncateSync(0);
+      writeAll(this.#file, text);
+    } catch (cause) {
+      throw fileError("write", this.path, cause);
+    }
+  }
+
+  /** Returns when the note is on stable storage. */
+  sync(): void {
+    try {
+      retryInterrupted(() => this.#file.syncSync());
+    } catch (cause) {
+      throw fileError("sync", this.path, cause);
+    }
   }
 }
 
-/** The note in a lock file whoever holds it; undefined if there is none. */
-export function noteIn(path: string): CommitNote | undefined {
-  if (lstatIfThere(path) === undefined) return undefined;
-  using file = Deno.openSync(path);
-  return readNote(file)?.commit;
-}
-
-/** A symbolic link that somebody put in place would lead the writing elsewhere. */
-function openLockFile(path: string): Deno.FsFile {
-  const mode = { read: true, write: true, mode: 0o600 };
+/** Undefined if the holder gave the lock back, and with it the file, at this moment. */
+async function takeOnce(folder: Folder, name: string): Promise<
+  | { file: Deno.FsFile; isExclusive: boolean; pid?: number; unfinished?: CommitNote }
+  | undefined
+> {
+  const lockName = lockNameOf(name);
+  const made = createUnlessThere(folder, lockName);
+  const file = made ?? folder.openExisting(lockName);
+  if (file === undefined) return undefined;
   try {
-    return Deno.openSync(path, { ...mode, createNew: true });
+    if (made === undefined) assertOwn(folder, { lockName, file });
+    const locked = await lockFile(file);
+    const { pid, commit } = parseNote(textOf(file), name);
+    if (locked === false) {
+      const holder = pid === undefined ? "" : ` (${pid})`;
+      throw new HeldError(`another process${holder} writes it and holds "${folder.shown(lockName)}"`);
+    }
+    const info = file.statSync();
+    if (!isSameFile(info, folder.lstat(lockName))) return void file.close();
+    const taken = { file, isExclusive: locked === true, pid, unfinished: commit };
+    return (info.nlink ?? 1) > 1 ? await withFileOfItsOwn(folder, { name, ...taken }) : taken;
   } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    file.close();
+    throw error;
   }
-  if (lstatIfThere(path)?.isFile === false) throw new Error(`its lock "${path}" is not a regular file`);
-  return Deno.openSync(path, { ...mode, create: true });
 }
 
-/** Whether the lock was taken; undefined if there are no locks on this file system. */
-async function lock(file: Deno.FsFile): Promise<boolean | undefined> {
+/**
+ * A lock file with more than one name is a copy by hard links of the whole folder, or a trap: what is written into it would
+ * change another file as well. A file with the same text takes its place; the lock on the old one is held until the new one
+ * is locked, so that two processes cannot both do this.
+ */
+async function withFileOfItsOwn(
+  folder: Folder,
+  { name, file: shared, ...taken }: {
+    name: string;
+    file: Deno.FsFile;
+    isExclusive: boolean;
+    unfinished?: CommitNote;
+  },
+): Promise<typeof taken & { file: Deno.FsFile }> {
+  const temporary = temporaryNameOf(name);
+  const file = folder.create(temporary, { mode: 0o600 });
   try {
-    return file.tryLockSync === undefined ? await lockSoon(file) : file.tryLockSync(true);
-  } catch {
-    return undefined;
+    await lockFile(file);
+    if (taken.unfinished !== undefined) writeAll(file, textOf(shared));
+    file.syncSync();
+    folder.rename(temporary, lockNameOf(name));
+    shared.close();
+    return { ...taken, file };
+  } catch (error) {
+    file.close();
+    ignoreErrors(() => folder.remove(temporary));
+    throw error;
   }
 }
 
-/** For Deno before 2.5: whether the lock comes in time. One that comes later ends with the file, which is closed by then. */
+function createUnlessThere(folder: Folder, lockName: string): Deno.FsFile | undefined {
+  try {
+    return folder.create(lockName, { mode: 0o600 });
+  } catch (error) {
+    if ((error as Error).cause instanceof Deno.errors.AlreadyExists) return undefined;
+    throw error;
+  }
+}
+
+/** Whether the lock was taken; undefined if there are no locks on this file system. @throws the system's other errors */
+async function lockFile(file: Deno.FsFile): Promise<boolean | undefined> {
+  try {
+    return file.tryLockSync === undefined
+      ? await lockSoon(file)
+      : retryInterrupted(() => file.tryLockSync(true));
+  } catch (error) {
+    if (isWithoutLocks(error)) return undefined;
+    throw error;
+  }
+}
+
+/** For Deno before 2.5: whether the lock comes in time. A lock that comes later ends with the file, which is closed by then. */
 async function lockSoon(file: Deno.FsFile): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => resolve(false), WAIT_MS);
@@ -180,55 +248,50 @@ async function lockSoon(file: Deno.FsFile): Promise<boolean> {
   }
 }
 
-function heldByAnother(path: string, file: Deno.FsFile): HeldError {
-  const pid = readNote(file)?.pid;
-  return new HeldError(
-    `another process${pid === undefined ? "" : ` (${pid})`} writes it and holds "${path}"`,
+/**
+ * Another user's lock file could be written by that user while this process goes by its note. The program may not ask the
+ * system which user it is, but sees to whom a file belongs that it makes.
+ */
+function assertOwn(folder: Folder, { lockName, file }: { lockName: string; file: Deno.FsFile }): void {
+  if (ownerOf(folder) === file.statSync().uid) return;
+  throw new Error(
+    `its lock "${
+      folder.shown(lockName)
+    }" belongs to another user, who must run the command again or remove it`,
   );
 }
 
-/** What the file says as a whole, undefined if it says nothing or not all of it. */
-function readNote(file: Deno.FsFile): Note | undefined {
-  const { size } = file.statSync();
-  if (size > MAX_NOTE_BYTES) return undefined;
-  file.seekSync(0, Deno.SeekMode.Start);
-  const bytes = new Uint8Array(size);
+/** The user to whom new files in `folder` belong: this one, but for file systems that know no users. */
+export function ownerOf(folder: Folder): number | null {
+  const name = temporaryNameOf("owner");
+  using file = folder.create(name, { mode: 0o600 });
+  folder.remove(name);
+  return file.statSync().uid;
+}
+
+/** What the lock file of the output `name` says, whoever holds it; undefined if there is none, or no note in it. */
+export function noteOf(folder: Folder, name: string): CommitNote | undefined {
+  using file = folder.openExisting(lockNameOf(name));
+  return file === undefined ? undefined : parseNote(textOf(file), name).commit;
+}
+
+/** All of a lock file, or nothing if it is longer than any note. */
+function textOf(file: Deno.FsFile): string {
+  const bytes = new Uint8Array(MAX_NOTE_BYTES + 1);
   let len = 0;
-  for (let got; len < bytes.length && (got = file.readSync(bytes.subarray(len))) !== null;) len += got;
-  try {
-    const note: unknown = JSON.parse(new TextDecoder().decode(bytes.subarray(0, len)));
-    return isNote(note) ? note : undefined;
-  } catch {
-    return undefined;
+  file.seekSync(0, Deno.SeekMode.Start);
+  while (len < bytes.length) {
+    const got = retryInterrupted(() => file.readSync(bytes.subarray(len)));
+    if (got === null || got === 0) break;
+    len += got;
   }
+  return len > MAX_NOTE_BYTES ? "" : new TextDecoder().decode(bytes.subarray(0, len));
 }
 
-function isNote(value: unknown): value is Note {
-  const { pid, commit } = (value ?? {}) as Partial<Note>;
-  return typeof pid === "number" && (commit === undefined || isCommitNote(commit));
-}
-
-function isCommitNote(value: unknown): value is CommitNote {
-  const { id, decidedBy, renames } = (value ?? {}) as Partial<CommitNote>;
-  return typeof id === "string" && typeof decidedBy === "string" &&
-    (renames === undefined || (Array.isArray(renames) && renames.every(isRename)));
-}
-
-function isRename(value: unknown): value is Rename {
-  const { temporaryPath, finalPath, asidePath, sizeBytes, changedMs } = (value ?? {}) as Partial<Rename>;
-  return typeof temporaryPath === "string" && typeof finalPath === "string" &&
-    (asidePath === undefined || typeof asidePath === "string") &&
-    typeof sizeBytes === "number" && typeof changedMs === "number";
-}
-
-/**
- * Whoever may write to a folder can put a note there, and files are renamed as it says. The note of somebody else is
- * none of ours. The program may not ask who it is, but sees whom its files belong to.
- */
-function assertOwn(path: string, file: Deno.FsFile): void {
-  const probe = join(dirname(path), `.${crypto.randomUUID()}.vmdkbkp`);
-  using made = Deno.openSync(probe, { write: true, createNew: true, mode: 0o600 });
-  Deno.removeSync(probe);
-  if (made.statSync().uid === file.statSync().uid) return;
-  throw new Error(`"${path}" was left behind by a killed run of another user, who must run it again`);
+function writeAll(file: Deno.FsFile, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  file.seekSync(0, Deno.SeekMode.Start);
+  for (let done = 0; done < bytes.length;) {
+    done += retryInterrupted(() => file.writeSync(bytes.subarray(done)));
+  }
 }

@@ -1,27 +1,30 @@
 /**
- * The files a command makes, as one transaction: each is written under a temporary name beside its final one, and
- * all are synced and renamed together at the end. Until then the final names are untouched; after a failure nothing is
- * left. A process that is killed leaves files under hidden names, which the next one that writes the same output removes.
+ * The files that a command makes, as one transaction: each is written under a hidden name beside its final one, and all are
+ * synced and renamed together at the end. Until then the final names are untouched; after a failure nothing is left. A
+ * process that is killed leaves hidden files, which the next run that writes the same output removes.
  */
 
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
-import { join } from "@std/path/posix/join";
 import { UsageError } from "../errors.ts";
-import { renameAll, settle, UnfinishedError } from "./commit.ts";
-import { journalName, leftoversOf, lockName, temporaryName } from "./hidden_names.ts";
-import { HeldError, noteIn, OutputLock } from "./output_lock.ts";
-import { ignoreErrors, isSameFile, lstatIfThere, removeIfThere, statIfThere } from "./paths.ts";
+import { commitAll, type CompleteFile, UnfinishedError } from "./commit.ts";
+import { Folder } from "./folder.ts";
+import { journalNameOf, temporaryNameOf } from "./hidden_names.ts";
+import { leftoversOf, openLeftover, sweep } from "./leftovers.ts";
+import { HeldError, OutputLock } from "./output_lock.ts";
+import { ignoreErrors, isSameFile, statIfThere } from "./paths.ts";
+import { finishCommit, type RunOutputs } from "./recovery.ts";
+import { fileError, reasonOf, retryInterrupted } from "./system_errors.ts";
 
-interface Output {
+/** An output that is written under a hidden name. */
+interface HiddenOutput {
   /** The path as the user gave it, for messages. */
   path: string;
-  finalPath: string;
+  lock: OutputLock;
+  temporary: string;
   file: Deno.FsFile;
   /** A file that has the name may be replaced. */
   replace: boolean;
-  /** Undefined for a pipe or a character device, which is written directly. */
-  hidden?: { temporaryPath: string; lock: OutputLock };
   /** Goes when the output has its name. */
   journal?: Deno.FsFile;
 }
@@ -32,8 +35,14 @@ export interface OutputsOptions {
   force: boolean;
   /** Paths the command reads (`-` is ignored); an output must be none of them. */
   inputs: readonly string[];
+  /** Paths the command is going to write, as far as they are known: commits of these that a killed run left are finished. */
+  expected?: readonly string[];
+  /** Whether a file of the folder is written together with the output `name`, such as its seal. Both are base names. */
+  isCompanion?: (companion: string, name: string) => boolean;
   /** Disposal without `commit` leaves the temporary files, synced, for a run that resumes them. */
   keepPartial?: boolean;
+  /** Receives sentences about what could not be done and does not matter much. */
+  warn?: (line: string) => void;
 }
 
 /** How one output is opened. */
@@ -50,7 +59,7 @@ export interface OpenOptions {
 
 /** An open output. */
 export type OutputFile = Deno.FsFile & {
-  /** The name it has for now. */
+  /** A path that leads to the file as long as it is open. */
   readonly systemPath: string;
   /** Whether it is the temporary file of an earlier run, with what it holds. */
   readonly adopted: boolean;
@@ -60,6 +69,9 @@ export type OutputFile = Deno.FsFile & {
 
 /** Archives hold whole disks: they are for their owner alone. */
 const PRIVATE = 0o600;
+
+/** Folders in which only the system makes names: a pipe that lies there was not put there by another user. */
+const SYSTEM_FOLDERS = ["/dev", "/dev/fd", "/proc/self/fd"];
 
 /**
  * @throws {UsageError} if `path` is one of the files in `inputs`, by whatever name
@@ -73,7 +85,7 @@ export function assertNoInput(path: string, inputs: readonly string[]): void {
 /** Openings under way, of all outputs of the program. */
 const opening = new Set<Promise<OutputFile>>();
 
-/** Waits for outputs that are being opened: those of a command that was stopped give back the lock that they were taking. */
+/** Waits for outputs that are being opened: those of a stopped command give back the lock that they were taking. */
 export async function openingEnds(): Promise<void> {
   await Promise.allSettled(opening);
 }
@@ -82,9 +94,14 @@ export async function openingEnds(): Promise<void> {
 export class Outputs implements Disposable {
   readonly #options: OutputsOptions;
   readonly #inputs: string[];
-  readonly #outputs: Output[] = [];
-  /** Of files that are no outputs but changed in place. */
+  readonly #hidden: HiddenOutput[] = [];
+  /** Pipes and devices, which are written themselves. */
+  readonly #streams: Deno.FsFile[] = [];
+  /** Of files that are changed in place. */
   readonly #held: OutputLock[] = [];
+  /** By their real paths. */
+  readonly #folders = new Map<string, Folder>();
+  readonly #finalPaths = new Map<string, string>();
   #closed = false;
 
   constructor(options: OutputsOptions) {
@@ -99,13 +116,22 @@ export class Outputs implements Disposable {
 
   /**
    * Opens one output for writing (and reading back), at its beginning; no other process can meanwhile. The files get
-   * their final names in the order of opening. A pipe or a character device such as /dev/null is opened itself.
+   * their final names in the order of opening. A pipe or a character device such as /dev/null is opened itself: without
+   * `replace` only if it lies where the system makes such names, for elsewhere another user may have put it there.
    *
    * @throws {UsageError} if the output is an input or another output, or exists and may not be replaced
-   * @throws {Error} if another process writes it
+   * @throws {Error} if another process writes it, or the system refuses
    */
   async open(path: string, options: OpenOptions = {}): Promise<OutputFile> {
-    const opened = this.#open(path, options);
+    if (path === "") throw new UsageError("Cannot write an output: its name is empty");
+    this.#assertOpen(path);
+    const { replace = this.#options.force } = options;
+    const existing = statIfThere(path);
+    // Not among the openings that a stopped command waits for: nobody may ever read the pipe.
+    if (isStream(existing)) return await this.#openStream(path, { replace });
+    const finalPath = resolve(path, existing);
+    this.#refuse(path, finalPath, { existing });
+    const opened = this.#openLocked({ path, finalPath, replace }, options);
     opening.add(opened);
     try {
       return await opened;
@@ -114,49 +140,41 @@ export class Outputs implements Disposable {
     }
   }
 
-  async #open(path: string, options: OpenOptions): Promise<OutputFile> {
-    if (path === "") throw new UsageError("Cannot write an output: its name is empty");
-    const existing = statIfThere(path);
-    if (isStream(existing)) return this.#openStream(path);
-    const finalPath = resolve(path, existing);
-    const { replace = this.#options.force } = options;
-    this.#refuse(path, finalPath, { existing, replace });
-    const lock = await takeLock(path, finalPath);
-    let file: OutputFile;
+  async #openLocked(
+    { path, finalPath, replace }: { path: string; finalPath: string; replace: boolean },
+    options: OpenOptions,
+  ): Promise<OutputFile> {
+    const lock = await this.#takeLock(path, finalPath);
     try {
-      file = this.#openHidden({ path, finalPath, lock, replace }, options);
+      return this.#openHidden({ path, lock, replace }, options);
     } catch (error) {
       lock.release();
       throw error;
     }
-    // From here on disposal cleans up.
-    const replaced = statIfThere(finalPath);
-    if (replaced?.mode != null) Deno.chmodSync(file.systemPath, replaced.mode & 0o777);
-    return file;
   }
 
   /**
-   * Keeps other processes from writing `path`, a file that is changed in place, until commit or disposal, and removes what
-   * killed ones left beside it. Devices have no lock, nor have files in folders in which none can be made.
+   * Keeps other processes from replacing `path`, a file that is changed in place, until commit or disposal, and removes what
+   * killed runs left beside it. Devices have no such lock, nor have files in folders in which none can be made.
+   *
    * @throws {Error} if another process writes it
    */
   async hold(path: string): Promise<void> {
-    await settleFile(path);
     if (!statIfThere(path)?.isFile) return;
     try {
-      const finalPath = Deno.realPathSync(path);
-      const lock = await OutputLock.take(lockName(finalPath));
+      const lock = await this.#takeLock(path, Deno.realPathSync(path));
       this.#held.push(lock);
-      sweep({ finalPath, lock }, false);
-    } catch (cause) {
-      if (cause instanceof HeldError) throw new Error(`Cannot write "${path}": ${cause.message}`, { cause });
+      sweep(lock);
+    } catch (error) {
+      const { cause } = error as Error;
+      if (cause instanceof HeldError || cause instanceof UnfinishedError) throw error;
     }
     if (this.#closed) this.#letGo();
   }
 
   /** Where the open output `path` will lie. */
   finalPathOf(path: string): string {
-    return this.#outputs.find((output) => output.path === path)?.finalPath ?? path;
+    return this.#finalPaths.get(path) ?? path;
   }
 
   /** @throws {UsageError} if the command reads `path`, by whatever name */
@@ -164,183 +182,204 @@ export class Outputs implements Disposable {
     assertNoInput(path, this.#inputs);
   }
 
-  /** Syncs every output and gives all of them their final names; on failure none has one. */
+  /**
+   * Syncs every output and gives all of them their final names; on failure none has one.
+   *
+   * @throws {UsageError} if a name is taken by now
+   * @throws {Error} if the system refuses
+   */
   commit(): void {
     if (this.#closed) throw new TypeError("Cannot commit outputs: they are closed");
-    for (const { file, hidden, journal } of this.#outputs) {
-      if (hidden !== undefined) file.syncSync();
-      file.close();
-      journal?.close();
-    }
-    const complete = this.#outputs.flatMap(({ path, finalPath, replace, hidden }) =>
-      hidden === undefined ? [] : [{ path, finalPath, replace, ...hidden }]
-    );
+    const complete = this.#hidden.map((output) => this.#complete(output));
+    for (const file of this.#streams) file.close();
     try {
-      renameAll(complete);
+      commitAll(complete);
     } catch (error) {
-      if (error instanceof UnfinishedError) this.#abandon();
+      // Disposal removes what has its hidden name only; what is left half done stays for the next run.
+      if (error instanceof UnfinishedError) {
+        this.#closed = true;
+        this.#letGo();
+      }
       throw error;
     }
     this.#closed = true;
-    for (const { lock, temporaryPath } of complete) {
-      ignoreErrors(() => removeIfThere(journalName(temporaryPath)));
-      ignoreErrors(() => lock.release());
+    for (const { lock, temporary } of this.#hidden) {
+      ignoreErrors(() => lock.folder.remove(journalNameOf(temporary)));
     }
     this.#letGo();
+  }
+
+  #complete({ path, lock, temporary, file, journal, replace }: HiddenOutput): CompleteFile {
+    try {
+      retryInterrupted(() => file.syncSync());
+    } catch (cause) {
+      throw fileError("write", path, cause);
+    }
+    const written = file.statSync();
+    file.close();
+    journal?.close();
+    this.#keepMode({ path, lock, temporary, written });
+    return { path, lock, temporary, written, replace };
   }
 
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const { file, hidden, journal } of this.#outputs) {
-      for (const open of [file, journal]) {
-        if (this.#options.keepPartial && hidden !== undefined) ignoreErrors(() => open?.syncSync());
-        ignoreErrors(() => open?.close());
-      }
-      if (hidden === undefined) continue;
-      if (!this.#options.keepPartial) {
-        ignoreErrors(() => Deno.removeSync(hidden.temporaryPath));
-        ignoreErrors(() => removeIfThere(journalName(hidden.temporaryPath)));
-      }
-      ignoreErrors(() => hidden.lock.release());
-    }
+    for (const file of this.#streams) ignoreErrors(() => file.close());
+    for (const output of this.#hidden) this.#giveUp(output);
     this.#letGo();
+  }
+
+  #giveUp({ path, lock, temporary, file, journal }: HiddenOutput): void {
+    const { keepPartial, warn } = this.#options;
+    for (const open of [file, journal]) {
+      if (keepPartial) ignoreErrors(() => open?.syncSync());
+      ignoreErrors(() => open?.close());
+    }
+    if (!keepPartial) {
+      for (const name of [temporary, journalNameOf(temporary)]) {
+        try {
+          lock.folder.remove(name);
+        } catch (error) {
+          warn?.(`what was written of "${path}" is left behind: ${(error as Error).message}`);
+        }
+      }
+    }
+    ignoreErrors(() => lock.release());
   }
 
   #letGo(): void {
     for (const lock of this.#held.splice(0)) ignoreErrors(() => lock.release());
+    for (const folder of this.#folders.values()) folder[Symbol.dispose]();
+    this.#folders.clear();
   }
 
-  /** Leaves everything to the next run. */
-  #abandon(): void {
-    this.#closed = true;
-    for (const { hidden } of this.#outputs) hidden?.lock.abandon();
-  }
-
-  #openStream(path: string): OutputFile {
+  async #openStream(path: string, { replace }: { replace: boolean }): Promise<OutputFile> {
     assertNoInput(path, this.#inputs);
-    const file = Deno.openSync(path, { write: true });
-    this.#outputs.push({ path, finalPath: path, file, replace: true });
-    return Object.assign(file, { systemPath: path, adopted: false });
+    if (!replace && !SYSTEM_FOLDERS.includes(dirname(path))) {
+      throw new UsageError(
+        `Cannot write "${path}": it leads to a pipe or a device (--force writes to it nevertheless)`,
+      );
+    }
+    try {
+      // Waits for a reader of a pipe, while signals are heard.
+      const file = await Deno.open(path, { write: true });
+      if (this.#closed) file.close();
+      this.#assertOpen(path);
+      this.#streams.push(file);
+      return Object.assign(file, { systemPath: path, adopted: false });
+    } catch (cause) {
+      throw cause instanceof TypeError ? cause : fileError("write", path, cause);
+    }
   }
 
   #openHidden(
-    { path, finalPath, lock, replace }: {
-      path: string;
-      finalPath: string;
-      lock: OutputLock;
-      replace: boolean;
-    },
-    { resume = false, journal = false, mode = PRIVATE }: OpenOptions,
+    { path, lock, replace }: { path: string; lock: OutputLock; replace: boolean },
+    { resume = false, journal: hasJournal = false, mode = PRIVATE }: OpenOptions,
   ): OutputFile {
-    if (this.#closed) throw new TypeError(`Cannot open "${path}": the outputs are closed`);
-    const adopted = sweep({ finalPath, lock }, resume);
-    // A file that a killed run had put there is gone by now.
-    if (!replace && statIfThere(finalPath)) throw exists(path);
-    const temporaryPath = adopted ?? temporaryName(finalPath);
-    const how = adopted === undefined ? { createNew: true, mode } : {};
-    const file = Deno.openSync(temporaryPath, { read: true, write: true, ...how });
-    const output: Output = { path, finalPath, file, replace, hidden: { temporaryPath, lock } };
-    this.#outputs.push(output);
-    if (journal) {
-      const how = { read: true, write: true, create: true, mode: PRIVATE };
-      output.journal = Deno.openSync(journalName(temporaryPath), how);
-    }
+    this.#assertOpen(path);
+    const { folder, name } = lock;
+    const replaced = folder.lstat(name);
+    if (replaced !== undefined && !replace) throw exists(path);
+    refuseAsides(lock, path);
+    const adopted = resume ? leftoversOf(lock).temporary.at(0) : undefined;
+    sweep(lock, { except: adopted });
+    const temporary = adopted ?? temporaryNameOf(name);
+    const file = adopted === undefined
+      ? folder.create(temporary, { mode: replaced === undefined ? mode : PRIVATE })
+      : openLeftover(folder, temporary);
+    const output: HiddenOutput = { path, lock, temporary, file, replace };
+    this.#hidden.push(output);
+    this.#finalPaths.set(path, folder.shown(name));
+    if (hasJournal) output.journal = openJournal(folder, temporary);
     return Object.assign(file, {
-      systemPath: temporaryPath,
+      systemPath: folder.at(temporary),
       adopted: adopted !== undefined,
       journal: output.journal,
     });
   }
 
-  #refuse(
-    path: string,
-    finalPath: string,
-    { existing, replace }: { existing: Deno.FileInfo | undefined; replace: boolean },
+  /** Gives the output the mode of the file that it replaces. File systems without modes refuse, which does no harm. */
+  #keepMode(
+    { path, lock: { folder, name }, temporary, written }: Pick<
+      CompleteFile,
+      "path" | "lock" | "temporary" | "written"
+    >,
   ): void {
-    if (this.#outputs.some((other) => other.finalPath === finalPath && other.hidden !== undefined)) {
-      throw new UsageError(`Cannot write "${path}": it is named for two outputs`);
+    const mode = folder.lstat(name)?.mode;
+    if (mode == null || written.mode === null || (mode & 0o777) === (written.mode & 0o777)) return;
+    try {
+      folder.chmod(temporary, mode & 0o777);
+    } catch (error) {
+      this.#options.warn?.(`"${path}" does not keep its mode: ${(error as Error).message}`);
     }
+  }
+
+  /** Excludes other processes from the output, of which nothing is left half done then. */
+  async #takeLock(path: string, finalPath: string): Promise<OutputLock> {
+    try {
+      const folder = await this.#folderOf(finalPath);
+      const lock = await OutputLock.take(folder, basename(finalPath));
+      return lock.unfinished === undefined ? lock : await finishCommit(lock, this.#run());
+    } catch (cause) {
+      if (cause instanceof TypeError) throw cause;
+      throw new Error(`Cannot write "${path}": ${reasonOf(cause)}`, { cause });
+    }
+  }
+
+  #run(): RunOutputs {
+    const { expected = [], isCompanion = () => false } = this.#options;
+    return { expected, isCompanion, folderOf: (path) => this.#folderOf(path) };
+  }
+
+  /** The open folder in which `finalPath` lies, a path without symbolic links. */
+  async #folderOf(finalPath: string): Promise<Folder> {
+    const path = dirname(finalPath);
+    const known = this.#folders.get(path);
+    if (known !== undefined) return known;
+    const folder = await Folder.open(path);
+    // Another one may have been opened meanwhile; and what is closed cannot take anything over.
+    if (this.#closed || this.#folders.has(path)) {
+      folder[Symbol.dispose]();
+      this.#assertOpen(finalPath);
+    } else this.#folders.set(path, folder);
+    return this.#folders.get(path)!;
+  }
+
+  #assertOpen(path: string): void {
+    if (this.#closed) throw new TypeError(`Cannot open "${path}": the outputs are closed`);
+  }
+
+  #refuse(path: string, finalPath: string, { existing }: { existing: Deno.FileInfo | undefined }): void {
+    const isNamedTwice = this.#hidden.some(({ lock: { folder, name } }) => folder.shown(name) === finalPath);
+    if (isNamedTwice) throw new UsageError(`Cannot write "${path}": it is named for two outputs`);
     if (existing === undefined) return;
     assertNoInput(path, this.#inputs);
     if (!existing.isFile) throw new UsageError(`Cannot write "${path}": it is not a regular file`);
-    // One that a killed run left behind is told from others under the lock.
-    if (!replace && lstatIfThere(lockName(finalPath)) === undefined) throw exists(path);
   }
 }
 
-/**
- * Undoes the commit that gave `path`, which is to be read or changed, to another file, if a killed run did not finish it:
- * half of its files would not belong to the others.
- * @throws {Error} if it cannot be undone
- */
-export async function settleFile(path: string): Promise<void> {
-  const finalPath = unfinishedOutput(path);
-  if (finalPath === undefined) return;
-  try {
-    (await settledLock(finalPath)).release();
-  } catch (cause) {
-    // Who is at work leaves everything in place.
-    if (cause instanceof HeldError) return;
-    throw new Error(`Cannot use "${path}", which a killed run left half done: ${reasonOf(cause)}`, { cause });
-  }
+function openJournal(folder: Folder, temporary: string): Deno.FsFile {
+  const name = journalNameOf(temporary);
+  return folder.lstat(name) === undefined
+    ? folder.create(name, { mode: PRIVATE })
+    : openLeftover(folder, name);
 }
 
-/** Where `path` really lies if its lock file tells of a commit, whoever holds it. */
-function unfinishedOutput(path: string): string | undefined {
-  try {
-    const finalPath = resolve(path, statIfThere(path));
-    return noteIn(lockName(finalPath)) === undefined ? undefined : finalPath;
-  } catch {
-    // A pipe, a file that is not there, a folder that may not be looked into: whoever opens it tells what is wrong.
-    return undefined;
-  }
-}
-
-/** Excludes other processes from the output. */
-async function takeLock(path: string, finalPath: string): Promise<OutputLock> {
-  try {
-    return await settledLock(finalPath);
-  } catch (cause) {
-    throw new Error(`Cannot write "${path}": ${reasonOf(cause)}`, { cause });
-  }
-}
-
-/** The lock of an output of which nothing is left half done. */
-async function settledLock(finalPath: string): Promise<OutputLock> {
-  const lock = await OutputLock.take(lockName(finalPath));
-  try {
-    await settle(lock);
-  } catch (error) {
-    lock.abandon();
-    throw error;
-  }
-  return lock;
-}
-
-/** The system repeats the path. */
-function reasonOf(error: unknown): string {
-  return (error as Error).message.replace(/: open '.*'$/s, "");
+/** A file that was kept aside and that no note tells of may be the only copy of an earlier generation. */
+function refuseAsides(lock: OutputLock, path: string): void {
+  const [aside] = leftoversOf(lock).aside;
+  if (aside === undefined) return;
+  throw new UsageError(
+    `Cannot write "${path}": "${
+      lock.folder.shown(aside)
+    }" beside it may be the only copy of an earlier file; compare ` +
+      "the two, then remove it or give it another name",
+  );
 }
 
 function exists(path: string): UsageError {
   return new UsageError(`Cannot write "${path}": it exists already (--force replaces it)`);
-}
-
-/** Removes what killed runs left beside the output, but for the newest temporary file if it is to be `kept`. Returns that one. */
-function sweep(
-  { finalPath, lock }: { finalPath: string; lock: OutputLock },
-  kept: boolean,
-): string | undefined {
-  // Where nobody is excluded they may be another process's.
-  if (!lock.isExclusive && !kept) return undefined;
-  const { temporary, aside, journals } = leftoversOf(finalPath);
-  const newest = kept ? temporary.shift() : undefined;
-  if (lock.isExclusive) {
-    const others = newest === undefined ? journals : journals.filter((path) => path !== journalName(newest));
-    for (const path of [...temporary, ...aside, ...others]) ignoreErrors(() => Deno.removeSync(path));
-  }
-  return newest;
 }
 
 /** A pipe or a character device: it takes bytes and has no content to replace. */
@@ -351,11 +390,15 @@ function isStream(info: Deno.FileInfo | undefined): boolean {
 /** Where the file will really lie: a symbolic link to a file is followed, one that leads nowhere is refused. */
 function resolve(path: string, existing: Deno.FileInfo | undefined): string {
   if (existing !== undefined) return Deno.realPathSync(path);
-  const finalPath = join(realFolder(path), basename(path));
-  if (lstatIfThere(finalPath) !== undefined) {
-    throw new UsageError(`Cannot write "${path}": it is a symbolic link that leads nowhere`);
+  try {
+    Deno.lstatSync(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) {
+      return `${realFolder(path)}/${basename(path)}`.replace("//", "/");
+    }
+    throw fileError("write", path, cause);
   }
-  return finalPath;
+  throw new UsageError(`Cannot write "${path}": it is a symbolic link that leads nowhere`);
 }
 
 function realFolder(path: string): string {
@@ -363,6 +406,8 @@ function realFolder(path: string): string {
   try {
     return Deno.realPathSync(folder);
   } catch (cause) {
-    throw new Error(`Cannot write "${path}": the folder "${folder}" cannot be used`, { cause });
+    throw new Error(`Cannot write "${path}": the folder "${folder}" cannot be used: ${reasonOf(cause)}`, {
+      cause,
+    });
   }
 }

@@ -1,11 +1,13 @@
-/** Small questions to the file system, and what makes its answers last. */
+/** Small questions about paths, and cleaning up. */
 
-/** What `path` leads to; undefined if nothing is there. */
+import { retryInterrupted } from "./system_errors.ts";
+
+/** What `path` leads to; undefined if nothing is there. @throws the system's error */
 export function statIfThere(path: string): Deno.FileInfo | undefined {
   return unlessMissing(() => Deno.statSync(path));
 }
 
-/** What is at `path` itself, be it a symbolic link; undefined if nothing is there. */
+/** What is at `path` itself, which may be a symbolic link; undefined if nothing is there. @throws the system's error */
 export function lstatIfThere(path: string): Deno.FileInfo | undefined {
   return unlessMissing(() => Deno.lstatSync(path));
 }
@@ -15,26 +17,13 @@ export function removeIfThere(path: string): void {
   unlessMissing(() => Deno.removeSync(path));
 }
 
-/** Whether both are the same file, by whatever names they were asked. */
+/** Whether both are the same regular file, whatever names led to them. */
 export function isSameFile(a: Deno.FileInfo | undefined, b: Deno.FileInfo | undefined): boolean {
   return a !== undefined && b !== undefined && a.isFile && a.ino !== null && a.ino === b.ino &&
     a.dev === b.dev;
 }
 
-/** The system's numbers of errors that mean lost data; any other means that folders are not synced here, which is all right. */
-const LOSSES = ["EIO", "ENOSPC", "EDQUOT"];
-
-/** Names in a folder are on stable storage when the folder is. @throws the system's error if they cannot be */
-export function syncFolder(folder: string): void {
-  try {
-    using file = Deno.openSync(folder);
-    file.syncSync();
-  } catch (error) {
-    if (LOSSES.includes((error as { code?: string }).code ?? "")) throw error;
-  }
-}
-
-/** For cleaning up behind an error: the first one counts. */
+/** For cleaning up after an error: the first error counts. */
 export function ignoreErrors(action: () => void): void {
   try {
     action();
@@ -45,7 +34,7 @@ export function ignoreErrors(action: () => void): void {
 
 function unlessMissing<T>(action: () => T): T | undefined {
   try {
-    return action();
+    return retryInterrupted(action);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

@@ -1,6 +1,7 @@
 /** Reads and writes at offsets of a regular file or block device, large ones without stopping this thread. */
 
 import { type BulkFile, openBulkFile } from "../../ffi/bulk_file.ts";
+import { retryInterrupted } from "./system_errors.ts";
 
 /** What is asked of the file; `systemPath` is a path that names it now, where it is not the one it was opened by. */
 export type OpenFile =
@@ -49,7 +50,7 @@ export class PositionedFile implements Disposable {
     let done = 0;
     this.#file.seekSync(offsetBytes, Deno.SeekMode.Start);
     while (done < into.length) {
-      const count = this.#file.readSync!(into.subarray(done));
+      const count = retryInterrupted(() => this.#file.readSync!(into.subarray(done)));
       if (count === null || count === 0) break;
       done += count;
     }
@@ -75,7 +76,7 @@ export class PositionedFile implements Disposable {
     this.#file.seekSync(offsetBytes, Deno.SeekMode.Start);
     for (const part of parts) {
       for (let done = 0; done < part.length;) {
-        const count = this.#file.writeSync!(part.subarray(done));
+        const count = retryInterrupted(() => this.#file.writeSync!(part.subarray(done)));
         // No system call should do this; a loop that cannot end would hide it.
         if (count === 0) throw new Error("the system takes no bytes");
         done += count;

@@ -45,8 +45,14 @@ Deno.test("outputs are on stable storage before they have their names, and their
   const folderSynced = at("sync", isFolder, noted);
   assert(noted > 0 && folderSynced > noted && folderSynced < firstRename, "the note and its name are synced");
   const namesSynced = at("sync", isFolder, lastRename);
-  const over = at("truncate", isNote, lastRename);
-  assert(namesSynced > lastRename && over > namesSynced, "the note goes when the names are synced");
+  const decided = at("write", isNote, lastRename);
+  assert(
+    namesSynced > lastRename && decided > namesSynced,
+    "the commit is decided when the names are synced",
+  );
+  const decisionSynced = at("sync", isNote, decided);
+  const over = at("remove", isNote, lastRename);
+  assert(decisionSynced > decided && over > decisionSynced, "the note goes when the decision is synced");
 });
 
 async function recorded(archives: Archives, line: string): Promise<{ operations: Operation[] }> {

@@ -4,8 +4,9 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { assert, assertEquals } from "@std/assert";
 import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
-import { settleFile } from "../../cli/files/outputs.ts";
+import { aroundCommit } from "../../cli/files/unfinished.ts";
 import type { CliResult } from "../support/run_cli.ts";
 import { Archives } from "../refusals/refusal.ts";
 import { type Fault, FaultyFiles } from "./faulty_files.ts";
@@ -85,10 +86,9 @@ class World {
       ? this.#assertWhole(context)
       : this.#assertAllOrNothing(result, context);
     using _working = new FaultyFiles();
-    // A command that reads an output comes first, every other time.
-    const settled = fault === "die" && at % 2 === 0 && await this.#assertSettles(context);
+    const isCommitted = fault === "die" && await this.#assertReadsTogether(context);
     let next = await this.#run();
-    if ((committed || settled) && next.code === 2) {
+    if ((committed || isCommitted) && next.code === 2) {
       // It was complete already, so that nothing is to be done, but for the hidden files.
       assert(next.stderr.includes("it exists already"), `${context}next: ${next.stderr}`);
       next = await this.#run("--force");
@@ -124,18 +124,33 @@ class World {
     return names.every((name) => now[name] === this.#made[name]);
   }
 
-  /** Of the outputs, all are the old ones or all are the new ones as soon as one is looked at. Returns whether all are new. */
-  async #assertSettles(context: string): Promise<boolean> {
-    const names = Object.keys(this.#made);
-    await settleFile(join(this.#archives.path, names.at(-1)!));
-    const now = this.#now();
-    const isNew = names.map((name) => now[name] === this.#made[name]);
-    const isOld = names.map((name) => now[name] === this.#before[name]);
-    assert(
-      isNew.every((one) => one) || isOld.every((one) => one),
-      `${context}the outputs do not belong together`,
-    );
+  /**
+   * Whoever reads outputs of one folder reads all the old ones or all the new ones, and changes nothing. Returns whether all
+   * are new.
+   */
+  async #assertReadsTogether(context: string): Promise<boolean> {
+    const before = this.#now();
+    const isNew: boolean[] = [];
+    for (const [folder, names] of Map.groupBy(Object.keys(this.#made), dirname)) {
+      const read: (string | undefined)[] = [];
+      for (const name of names) read.push(await this.#asRead(name));
+      const areNew = names.every((name, i) => read[i] === this.#made[name]);
+      const areOld = names.every((name, i) => read[i] === this.#before[name]);
+      assert(areNew || areOld, `${context}the outputs in "${folder}" do not belong together`);
+      isNew.push(areNew);
+    }
+    assertEquals(this.#now(), before, `${context}reading changed something`);
     return isNew.every((one) => one);
+  }
+
+  /** What a reader finds under the name of an output; undefined if nothing. */
+  async #asRead(name: string): Promise<string | undefined> {
+    const path = join(this.#archives.path, name);
+    const around = await aroundCommit(path);
+    if (around === undefined) return this.#now()[name];
+    return around.path === undefined
+      ? undefined
+      : this.#now()[around.path.slice(this.#archives.path.length + 1)];
   }
 
   /** Every output is there if the command says so, and none if not. */

@@ -92,7 +92,7 @@ export class FaultyFiles implements Disposable {
   #do<T>(kind: string | undefined, path: string, action: () => T, partly?: () => void): T {
     if (kind === undefined) return action();
     if (this.#isDead) throw new Error("the process is dead");
-    this.operations.push({ kind, path });
+    this.operations.push({ kind, path: namedPath(path) });
     const count = this.operations.length;
     if (count === this.#at && this.#fault !== "ENOSPC") {
       partly?.();
@@ -106,6 +106,14 @@ export class FaultyFiles implements Disposable {
     }
     return action();
   }
+}
+
+/** The path of a file that is reached through the descriptor of its folder. */
+function namedPath(path: string): string {
+  const [start] = /^(\/proc\/self\/fd\/[0-9]+)(?=\/)/.exec(path) ?? [];
+  return start === undefined
+    ? path
+    : (Deno.readLinkSync(start) + path.slice(start.length)).replace(/\/\.$/, "");
 }
 
 /** Only an operation that may change something is one. */

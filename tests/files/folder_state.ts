@@ -1,6 +1,9 @@
 /** What lies in a folder, so that a test can tell all of it at once. */
 
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
+import { journalNameOf, lockNameOf, temporaryNameOf } from "../../cli/files/hidden_names.ts";
 import type { Folder } from "../disks/helpers.ts";
 
 /** Names and contents of the files in a folder, by name; `/` stands for a folder. */
@@ -16,4 +19,19 @@ export function filesIn({ path }: Folder): Record<string, string> {
 /** Writes a short text. */
 export function writeText(file: Deno.FsFile, text: string): void {
   file.writeSync(new TextEncoder().encode(text));
+}
+
+/** The lock file of an output. */
+export function lockPathOf(path: string): string {
+  return join(dirname(path), lockNameOf(basename(path)));
+}
+
+/** A new temporary name of an output. */
+export function temporaryPathOf(path: string): string {
+  return join(dirname(path), temporaryNameOf(basename(path)));
+}
+
+/** The journal of a temporary file. */
+export function journalPathOf(temporaryPath: string): string {
+  return join(dirname(temporaryPath), journalNameOf(basename(temporaryPath)));
 }

@@ -2,12 +2,12 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path/posix/join";
-import { lockName } from "../../cli/files/hidden_names.ts";
+import { Folder as OpenFolder } from "../../cli/files/folder.ts";
 import { OutputLock } from "../../cli/files/output_lock.ts";
 import { openingEnds, Outputs } from "../../cli/files/outputs.ts";
 import { Folder } from "../disks/helpers.ts";
 import { denoArgs, runCli } from "../support/run_cli.ts";
-import { filesIn, writeText } from "./folder_state.ts";
+import { filesIn, lockPathOf, writeText } from "./folder_state.ts";
 
 /** On Deno 2.4 a lock that does not come is still waited for when the test ends. */
 const WAITS = Deno.FsFile.prototype.tryLockSync === undefined;
@@ -70,11 +70,11 @@ test("other outputs of the same folder are no concern", async () => {
   assertEquals(filesIn(folder), { "12345678": "", "a": "a", "a.12345678": "ab" });
 });
 
-test("a lock file that lies there without a holder is taken, whatever it says", async () => {
+test("Outputs take a lock file that no process holds, whatever it says", async () => {
   for (const text of ["", "{", '{"pid":1}', '{"pid":1,"commit":{"id":7}}', "x".repeat(1000)]) {
     using folder = new Folder();
     const path = folder.file("a");
-    Deno.writeTextFileSync(lockName(path), text);
+    Deno.writeTextFileSync(lockPathOf(path), text);
     using outputs = newOutputs();
     writeText(await outputs.open(path), "new");
     outputs.commit();
@@ -86,23 +86,23 @@ test("a symbolic link in the place of a lock file is not followed", async () => 
   using folder = new Folder();
   const precious = folder.file("precious", "precious");
   for (const target of [precious, "nowhere"]) {
-    Deno.symlinkSync(target, lockName(folder.file("a")));
+    Deno.symlinkSync(target, lockPathOf(folder.file("a")));
     using outputs = newOutputs();
     await assertRejects(() => outputs.open(folder.file("a")), Error, "is not a regular file");
-    Deno.removeSync(lockName(folder.file("a")));
+    Deno.removeSync(lockPathOf(folder.file("a")));
   }
   assertEquals(filesIn(folder), { precious: "precious" });
 });
 
 test("of many that want a lock at once one has it, again and again", async () => {
   using folder = new Folder();
-  const path = folder.file("lock");
+  using open = await OpenFolder.open(folder.path);
   let held = 0;
   let taken = 0;
   const rounds = WAITS ? 1 : 50;
   await Promise.all(Array.from({ length: 8 }, async () => {
     for (let round = 0; round < rounds; round++) {
-      const lock = await OutputLock.take(path).catch(() => undefined);
+      const lock = await OutputLock.take(open, "a").catch(() => undefined);
       if (lock === undefined) continue;
       assertEquals(++held, 1);
       taken++;
@@ -113,6 +113,33 @@ test("of many that want a lock at once one has it, again and again", async () =>
   }));
   assert(taken > 0);
   if (!WAITS) assertEquals(filesIn(folder), {});
+});
+
+test("Outputs leave the file alone that a lock file is a hard link to", async () => {
+  for (const text of ["precious", '{"pid":1}']) {
+    using folder = new Folder();
+    Deno.linkSync(folder.file("precious", text), lockPathOf(folder.file("a")));
+    for (const commits of [false, true]) {
+      using outputs = newOutputs();
+      writeText(await outputs.open(folder.file("a")), "new");
+      if (commits) outputs.commit();
+    }
+    assertEquals(filesIn(folder), { a: "new", precious: text });
+  }
+});
+
+test("Outputs refuse a lock file of another user", async () => {
+  using folder = new Folder();
+  Deno.writeTextFileSync(lockPathOf(folder.file("a")), '{"pid":1}');
+  try {
+    Deno.chownSync(lockPathOf(folder.file("a")), 65534, 65534);
+  } catch {
+    // Only root gives files away.
+    return;
+  }
+  using outputs = newOutputs();
+  await assertRejects(() => outputs.open(folder.file("a")), Error, "belongs to another user");
+  assertEquals(filesIn(folder), { ".a.lock.vmdkbkp": '{"pid":1}' });
 });
 
 test("two processes do not write the same dump", async () => {

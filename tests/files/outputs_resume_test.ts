@@ -1,15 +1,15 @@
 /** Temporary files that stay for the next run, and what it does with them. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { journalName, temporaryName } from "../../cli/files/hidden_names.ts";
-import { Outputs } from "../../cli/files/outputs.ts";
+import { basename } from "@std/path/posix/basename";
+import { type OutputFile, Outputs } from "../../cli/files/outputs.ts";
 import { Folder } from "../disks/helpers.ts";
-import { filesIn, writeText } from "./folder_state.ts";
+import { filesIn, journalPathOf, temporaryPathOf, writeText } from "./folder_state.ts";
 
 Deno.test("temporary files that a killed run left are removed, those of other outputs are not", async () => {
   using folder = new Folder();
   const [a, b] = [folder.file("a"), folder.file("b")];
-  for (const path of [a, a, b]) Deno.writeTextFileSync(temporaryName(path), "left");
+  for (const path of [a, a, b]) Deno.writeTextFileSync(temporaryPathOf(path), "left");
   const others = [
     ".a.1234567.vmdkbkp",
     ".a.12345678.vmdkbkp~",
@@ -46,14 +46,14 @@ Deno.test("keepPartial leaves nothing beside what is committed", async () => {
 Deno.test("resume adopts the newest temporary file, at its beginning, and removes the others", async () => {
   using folder = new Folder();
   const path = folder.file("a");
-  const old = temporaryName(path);
+  const old = temporaryPathOf(path);
   Deno.writeTextFileSync(old, "older");
   Deno.utimeSync(old, 1, 1);
   await leave(folder, ["a"]);
   using outputs = newOutputs();
   const file = await outputs.open(path, { resume: true });
   assert(file.adopted);
-  assertEquals(filesIn(folder)[file.systemPath.slice(folder.path.length + 1)], "part of a");
+  assertEquals(filesIn(folder)[basename(realPathOf(file))], "part of a");
   assertEquals(Object.keys(filesIn(folder)).length, 2, "the file and its lock");
   const text = new Uint8Array(4);
   file.readSync(text);
@@ -82,6 +82,45 @@ Deno.test("resume adopts no link, no folder, and no file that another output lef
   assertEquals(file.adopted, false);
 });
 
+Deno.test("resume refuses a temporary file that another user can write, or that has a second name", async () => {
+  const traps: [string, (path: string) => void][] = [
+    ["has 2 names", (path) => Deno.linkSync(path, `${path}.second`)],
+    ["can be written by other users", (path) => Deno.chmodSync(path, 0o666)],
+  ];
+  if (isRoot()) traps.push(["belongs to another user", (path) => Deno.chownSync(path, 65534, 65534)]);
+  for (const [fault, set] of traps) {
+    for (const victim of ["dump", "journal"]) {
+      using folder = new Folder();
+      const temporary = folder.file(".a.12345678.vmdkbkp", "left");
+      const journal = folder.file(".a.12345678.journal.vmdkbkp", "left");
+      for (const path of [temporary, journal]) Deno.chmodSync(path, 0o600);
+      set(victim === "dump" ? temporary : journal);
+      {
+        using outputs = newOutputs();
+        const open = () => outputs.open(folder.file("a"), { resume: true, journal: true });
+        await assertRejects(open, Error, fault);
+      }
+      if (victim === "dump") assertEquals(filesIn(folder)[".a.12345678.vmdkbkp"], "left");
+    }
+  }
+});
+
+Deno.test("a journal is not made through a symbolic link that lies in its place", async () => {
+  using folder = new Folder();
+  folder.file("precious", "precious");
+  // Every name that the journal can have is taken: the temporary name is what decides.
+  const { randomUUID } = crypto;
+  crypto.randomUUID = () => "12345678-0000-4000-8000-000000000000";
+  try {
+    Deno.symlinkSync("precious", folder.file(".a.12345678.journal.vmdkbkp"));
+    using outputs = newOutputs();
+    await assertRejects(() => outputs.open(folder.file("a"), { journal: true }), Error);
+  } finally {
+    crypto.randomUUID = randomUUID;
+  }
+  assertEquals(filesIn(folder).precious, "precious");
+});
+
 Deno.test("resume adopts no file of an output that exists", async () => {
   using folder = new Folder();
   folder.file("a", "old");
@@ -107,6 +146,20 @@ async function leave(folder: Folder, names: string[]): Promise<void> {
   for (const name of names) writeText(await outputs.open(folder.file(name)), `part of ${name}`);
 }
 
+function isRoot(): boolean {
+  const path = Deno.makeTempFileSync();
+  try {
+    return Deno.statSync(path).uid === 0;
+  } finally {
+    Deno.removeSync(path);
+  }
+}
+
+/** The system path leads through the descriptor of the folder. */
+function realPathOf({ systemPath }: OutputFile): string {
+  return Deno.realPathSync(systemPath);
+}
+
 function newOutputs({ keepPartial = false } = {}): Outputs {
   return new Outputs({ force: false, inputs: [], keepPartial });
 }
@@ -116,18 +169,18 @@ Deno.test("a journal stays with its temporary file and goes when that gets its n
   const path = folder.file("a");
   const open = async (outputs: Outputs, resume: boolean) => {
     const file = await outputs.open(path, { resume, journal: true });
-    return { file, text: new TextDecoder().decode(Deno.readFileSync(journalName(file.systemPath))) };
+    return { file, text: new TextDecoder().decode(Deno.readFileSync(journalPathOf(realPathOf(file)))) };
   };
   {
     using outputs = newOutputs({ keepPartial: true });
     const { file, text } = await open(outputs, true);
     assertEquals(text, "");
     writeText(file.journal!, "what is there");
-    assertEquals(Deno.statSync(journalName(file.systemPath)).mode! & 0o777, 0o600);
+    assertEquals(Deno.statSync(journalPathOf(realPathOf(file))).mode! & 0o777, 0o600);
   }
   assertEquals(Object.values(filesIn(folder)).sort(), ["", "what is there"]);
   // One whose temporary file is gone.
-  Deno.writeTextFileSync(journalName(temporaryName(path)), "another one");
+  Deno.writeTextFileSync(journalPathOf(temporaryPathOf(path)), "another one");
   {
     using outputs = newOutputs({ keepPartial: true });
     const { file, text } = await open(outputs, true);

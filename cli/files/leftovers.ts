@@ -1,0 +1,58 @@
+/** The hidden files that killed runs left beside an output. */
+
+import type { Folder } from "./folder.ts";
+import { journalNameOf, kindOf } from "./hidden_names.ts";
+import { type OutputLock, ownerOf } from "./output_lock.ts";
+import { ignoreErrors } from "./paths.ts";
+
+/** What lies beside the output of `lock`: temporary files, the newest first, files aside, and journals. Links are none. */
+export function leftoversOf(
+  { folder, name }: OutputLock,
+): { temporary: string[]; aside: string[]; journal: string[] } {
+  const found = { temporary: [] as string[], aside: [] as string[], journal: [] as string[] };
+  for (const entry of folder.entries()) {
+    const kind = entry.isFile ? kindOf(entry.name, name) : undefined;
+    if (kind !== undefined) found[kind].push(entry.name);
+  }
+  const times = new Map(found.temporary.map((name) => [name, folder.lstat(name)?.mtime?.getTime() ?? 0]));
+  found.temporary.sort((a, b) => times.get(b)! - times.get(a)!);
+  return found;
+}
+
+/**
+ * Removes the temporary files and journals beside the output of `lock`, but for the temporary file `except` and its journal.
+ * Files that were kept aside stay: only a commit that is known to be complete removes them. Where nobody is excluded, the
+ * files may be those of another process and all stay.
+ */
+export function sweep(lock: OutputLock, { except }: { except?: string } = {}): void {
+  if (!lock.isExclusive) return;
+  const { temporary, journal } = leftoversOf(lock);
+  const kept = except === undefined ? [] : [except, journalNameOf(except)];
+  for (const name of [...temporary, ...journal]) {
+    if (!kept.includes(name)) ignoreErrors(() => lock.folder.remove(name));
+  }
+}
+
+/**
+ * Opens a temporary file or a journal to go on with it. Another user who may write to the folder can have put it there, to
+ * read what is written into it or to have another file overwritten.
+ *
+ * @throws {Error} if it belongs to another user, can be written by others, or has a second name
+ */
+export function openLeftover(folder: Folder, name: string): Deno.FsFile {
+  const file = folder.openExisting(name);
+  if (file === undefined) throw new Error(`"${folder.shown(name)}" is gone`);
+  const { uid, nlink, mode } = file.statSync();
+  const fault = uid !== ownerOf(folder)
+    ? "belongs to another user"
+    : (nlink ?? 1) > 1
+    ? `has ${nlink} names`
+    : ((mode ?? 0) & 0o022) !== 0
+    ? "can be written by other users"
+    : undefined;
+  if (fault === undefined) return file;
+  file.close();
+  throw new Error(
+    `Cannot go on with "${folder.shown(name)}": it ${fault}; remove it, or begin anew without --resume`,
+  );
+}

@@ -1,0 +1,77 @@
+/** Finishes or undoes the commit of a run that was killed, when the next run writes one of its outputs. */
+
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
+import { type Member, settle, UnfinishedError } from "./commit.ts";
+import type { Folder } from "./folder.ts";
+import { outputOfLock } from "./hidden_names.ts";
+import { HeldError, noteOf, OutputLock } from "./output_lock.ts";
+
+/** The outputs of the run that finds an unfinished commit: no other file is touched. */
+export interface RunOutputs {
+  /** Paths as the user gave them. */
+  expected: readonly string[];
+  isCompanion: (companion: string, name: string) => boolean;
+  /** Opens the folder in which a file lies. */
+  folderOf: (finalPath: string) => Promise<Folder>;
+}
+
+/**
+ * Finishes or undoes the commit that `lock` has a note of, and returns the lock of the same output, without a note.
+ *
+ * @throws {HeldError} if another process writes one of the outputs
+ * @throws {UnfinishedError} if it cannot be finished nor undone, with the reason; the notes stay
+ */
+export async function finishCommit(lock: OutputLock, run: RunOutputs): Promise<OutputLock> {
+  const { folder, name, unfinished } = lock;
+  const members: Member[] = [{ lock, note: unfinished! }];
+  try {
+    for (const other of await placesOf(run)) {
+      if (other.folder === folder && other.name === name) continue;
+      if (noteOf(other.folder, other.name)?.id !== unfinished!.id) continue;
+      const taken = await OutputLock.take(other.folder, other.name);
+      if (taken.unfinished?.id === unfinished!.id) members.push({ lock: taken, note: taken.unfinished });
+      else taken.unfinished === undefined ? taken.release() : taken.abandon();
+    }
+    settle(members);
+  } catch (cause) {
+    for (const { lock } of members) lock.abandon();
+    if (cause instanceof HeldError) throw cause;
+    throw new UnfinishedError((cause as Error).message, { cause });
+  }
+  return await OutputLock.take(folder, name);
+}
+
+/** Where an output lies. */
+interface Place {
+  folder: Folder;
+  name: string;
+}
+
+/** The outputs of the run, and those of their companions that have a lock file. */
+async function placesOf({ expected, isCompanion, folderOf }: RunOutputs): Promise<Place[]> {
+  const outputs: Place[] = [];
+  for (const path of expected.flatMap(finalPathOf)) {
+    outputs.push({ folder: await folderOf(path), name: basename(path) });
+  }
+  const companions = [...new Set(outputs.map(({ folder }) => folder))].flatMap((folder) =>
+    folder.entries().flatMap((entry) => entry.isFile ? outputOfLock(entry.name) ?? [] : [])
+      .filter((name) => outputs.some((output) => output.folder === folder && isCompanion(name, output.name)))
+      .map((name) => ({ folder, name }))
+  );
+  return [...outputs, ...companions];
+}
+
+/** Where an output lies, whatever links lead there; nothing if its folder cannot be found. */
+function finalPathOf(path: string): string[] {
+  try {
+    return [Deno.realPathSync(path)];
+  } catch {
+    try {
+      return [join(Deno.realPathSync(dirname(path)), basename(path))];
+    } catch {
+      return [];
+    }
+  }
+}
