@@ -34,6 +34,11 @@ export interface SealedFile {
   dataRecords: number;
   /** Records of zero blocks. */
   zeroRecords: number;
+  /**
+   * Nothing proved the blocks of the generation that the file leads to when the seal was made: the seal tells what they
+   * were, not that they were right.
+   */
+  unproved?: true;
   /** Of an rdiff: the newer generation that it begins at, `null` if that was not known; and the older one it leads to. */
   from?: SealedGeneration | null;
   to?: SealedGeneration;
@@ -283,6 +288,7 @@ class Fields {
       sha256: this.text("sha256", HASH),
       dataRecords,
       zeroRecords,
+      ...(this.has("unproved") ? { unproved: this.yes("unproved") } : {}),
       ...(role !== "rdiff" ? {} : {
         from: this.#value.from === null ? null : this.object("from").generation(),
         to: this.object("to").generation(),
@@ -308,6 +314,11 @@ class Fields {
       throw this.#fault(name, `an integer from ${min} to ${max}`);
     }
     return value;
+  }
+
+  yes(name: string): true {
+    if (this.#value[name] !== true) throw this.#fault(name, "true, or no such member");
+    return true;
   }
 
   texts(): Record<string, string> {

@@ -25,7 +25,8 @@ which files. Folders in them are not looked into.
 With --quick no block is read: lengths, seals, headers, the links of a chain, the structure of plain archives
 and of containers.
 
-The last line on standard output is "Check: OK" or "Check: WRONG". Of wrong archives it is told which blocks
+The last line on standard output is "Check: OK", "Check: WRONG", or "Check: NOT PROVED" (exit code 6) where
+nothing is wrong and nothing tells what the blocks must be. Of wrong archives it is told which blocks
 are bad or missing, where in which file, and in which other file of the folder they are intact.`,
   examples: `
 vmdkbkp check --digestin 2.digest 2.dump.zst
@@ -43,7 +44,10 @@ type Options = ValuesOf<typeof command>;
 
 /** What came of a check. */
 export interface Verdict {
+  /** Everything is right, and something proves it. */
   ok: boolean;
+  /** Nothing is known to be wrong. */
+  isRight: boolean;
   text: string[];
   json: Record<string, unknown>;
   suites: TestSuite[];
@@ -75,7 +79,7 @@ export async function run(options: Options, paths: string[]): Promise<number> {
     const verdict = folders.length > 0
       ? await checkFolders(session, folders, { quick })
       : await checkList(session, paths, { digestin, quick });
-    const told = !verdict.ok && folders.length === 0 && await explainList(session, paths, options);
+    const told = !verdict.isRight && folders.length === 0 && await explainList(session, paths, options);
     if (told) {
       verdict.text.push(...told.text);
       verdict.json.diagnosis = told.json;
@@ -83,9 +87,13 @@ export async function run(options: Options, paths: string[]): Promise<number> {
     await writeJunit(verdict.suites);
     session.commit();
     return session.report({
-      text: [...verdict.text, `  ${seconds().toFixed(2)} s`, `Check: ${verdict.ok ? "OK" : "WRONG"}`],
+      text: [
+        ...verdict.text,
+        `  ${seconds().toFixed(2)} s`,
+        `Check: ${verdict.ok ? "OK" : verdict.isRight ? "NOT PROVED" : "WRONG"}`,
+      ],
       json: { command: "check", ok: verdict.ok, quick, ...verdict.json, seconds: seconds() },
-      exitCode: verdict.ok ? EXIT.done : EXIT.corrupt,
+      exitCode: verdict.ok ? EXIT.done : verdict.isRight ? EXIT.unproved : EXIT.corrupt,
     });
   } catch (error) {
     // Scripts look at the last line; an archive that cannot be read is wrong, a file that cannot be opened is another matter.

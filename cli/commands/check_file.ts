@@ -59,10 +59,17 @@ export async function examineDigest(
 export async function examineBlocks(
   session: Session,
   reader: DumpReader,
-  { digest, sealed, roots }: { digest?: DigestReader; sealed?: Sealed; roots: readonly string[] },
+  { digest, isOfDumpAlone = false, sealed, roots }: {
+    digest?: DigestReader;
+    /** The digest was made of the dump and proves nothing of it. */
+    isOfDumpAlone?: boolean;
+    sealed?: Sealed;
+    roots: readonly string[];
+  },
 ): Promise<Finding> {
   const { full } = reader.header;
-  const isCompared = digest !== undefined || (full && (!!sealed?.generation.root || roots.length > 0));
+  const isRootKnown = full && (roots.length > 0 || (!!sealed?.generation.root && !sealed.file.unproved));
+  const isCompared = (digest !== undefined && !isOfDumpAlone) || isRootKnown;
   return await findingFrom(async () => {
     const hash = full ? session.root() : undefined;
     const chain = new Chain([reader]);

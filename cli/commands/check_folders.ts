@@ -26,6 +26,7 @@ import {
 import { explain, type Explanation } from "./diagnosis.ts";
 import { type Inventory, type Item, takeInventory, toldBy } from "./folder_inventory.ts";
 import { type CheckedGeneration, reportFiles, reportSeries } from "./folder_report.ts";
+import { generationsIn } from "./seals.ts";
 import type { Session } from "./session.ts";
 
 /** All that the folders hold of one series. */
@@ -44,7 +45,7 @@ export async function checkFolders(
   { quick }: { quick: boolean },
 ): Promise<Verdict> {
   const inventory = await takeInventory(session, folders);
-  const verdict: Verdict = { ok: true, text: [], json: {}, suites: [] };
+  const verdict: Verdict = { ok: true, isRight: true, text: [], json: {}, suites: [] };
   const reports = [];
   for (const [name, series] of seriesOf(inventory, { quick })) {
     const { items, seals } = series;
@@ -74,8 +75,9 @@ function seriesOf({ items, seals }: Inventory, { quick }: { quick: boolean }): [
 }
 
 function rootsBySecond(seals: readonly Seal[]): Map<number, string[]> {
-  const ends = seals.flatMap(({ files }) => files.flatMap(({ from, to }) => [from ?? [], to ?? []])).flat();
-  const told = [...seals, ...ends].map(toldBy);
+  const told = seals.flatMap(generationsIn).filter(({ isProved }) => isProved).map(({ generation }) =>
+    toldBy(generation)
+  );
   return new Map(
     [...Map.groupBy(told, ({ seconds }) => seconds)].map(([seconds, all]) => [
       seconds,
@@ -118,10 +120,12 @@ async function findingOf(
       return { fault, root: null, isCompared: false };
     }
     if (digest === undefined) return await examineBlocks(session, reader, { sealed, roots });
+    const isOfDumpAlone = digest.sealed?.file.unproved === true;
     return await usingArchive(
       session,
       digest.path,
-      async (other) => await examineBlocks(session, reader, { digest: other as DigestReader, sealed, roots }),
+      async (other) =>
+        await examineBlocks(session, reader, { digest: other as DigestReader, isOfDumpAlone, sealed, roots }),
     );
   };
   const [first, ...others] = quick || item.role === "digest" ? [] : digestsOf(item, items);
@@ -157,7 +161,9 @@ async function checkGenerations(session: Session, series: Series): Promise<Check
   const others = [...byRole(items, "digest"), ...seals.map(toldBy)];
   const byPath = new Map(items.map((item) => [item.path, item]));
   const filesOf = (chain: readonly string[]) => chain.map((path) => byPath.get(path)!);
-  const isSealed = (chain: readonly string[]) => filesOf(chain).every(({ sealed }) => sealed !== undefined);
+  // An entry that says that nothing proved the blocks proves none.
+  const isSealed = (chain: readonly string[]) =>
+    filesOf(chain).every(({ sealed }) => sealed !== undefined && sealed.file.unproved === undefined);
   const prove: Prove = async (generation, { chain, isAssumed, reasons }) => {
     if (quick) return { proved: false };
     const isWhole = reasons.length === 0;
@@ -184,7 +190,9 @@ interface Target {
 
 function targetOf(generation: Told, series: Series): Target | undefined {
   const root = series.roots.get(generation.seconds)?.find((root) => root === generation.root);
-  const digest = generation.root === null ? undefined : digestsOf(generation, series.items)[0]?.path;
+  const digest = generation.root === null
+    ? undefined
+    : digestsOf(generation, series.items).find(({ sealed }) => sealed?.file.unproved === undefined)?.path;
   return root === undefined && digest === undefined ? undefined : { root, digest };
 }
 

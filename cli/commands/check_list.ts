@@ -1,5 +1,6 @@
 /** Checks a list of archives, as `restore` would take it. */
 
+import { formatSeriesId } from "../archive/header.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
@@ -7,9 +8,12 @@ import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
 import { check, type CheckResult } from "../pipeline/check.ts";
 import type { Verdict } from "./check.ts";
 import { containerFault, digestFault, type Fault, faultIn, isPlain, recordsFault } from "./check_file.ts";
-import { type Sealed, unsealedText } from "./seals.ts";
+import { refuseUnreadable } from "./proof.ts";
+import { type KnownRoot, type Sealed, unsealedText } from "./seals.ts";
 import type { Session } from "./session.ts";
 import { headerJson } from "./summary.ts";
+
+const UNPROVED = "  not proved: the seal was made of archives whose blocks nothing proved";
 
 /** A list that is open. */
 interface List {
@@ -21,8 +25,8 @@ interface List {
   unsealed: string[];
   /** Whether files that were read are what was sealed. */
   proofs: (() => Promise<void>)[];
-  /** The root that a seal promises for the generation. */
-  root: string | null;
+  /** The roots that seals tell for the generation, if the list leads to a whole one. */
+  roots: readonly KnownRoot[];
 }
 
 /**
@@ -35,9 +39,10 @@ export async function checkList(
   { digestin, quick }: { digestin?: string; quick: boolean },
 ): Promise<Verdict> {
   const list = await open(session, archives, { digestin, quick });
-  const { chain, root, unsealed } = list;
-  const isProvable = digestin !== undefined || (root !== null && chain.header.full);
-  // Files that are what was sealed are good without a word of their blocks.
+  const { chain, digest, roots, sealed, unsealed } = list;
+  if (unsealed.length > 0 && digestin === undefined && roots.length === 0) refuseUnreadable(session);
+  const isProvable = digestin !== undefined || roots.length > 0;
+  // Files that are what was sealed are good without a look at what their blocks must be.
   if (!quick && !isProvable && unsealed.length > 0) {
     throw new UsageError(
       `Cannot check "${
@@ -47,30 +52,41 @@ export async function checkList(
   }
   const faults: string[] = [];
   // Any of them may be the one that is missing.
-  if (unsealed.length > 0) faults.push(...session.damagedSeals.map(({ message }) => message));
+  if (unsealed.length === 0) session.warnOfSeals();
+  else faults.push(...session.unreadableSeals.map(({ message }) => message));
   const result = quick ? undefined : await checkBlocks(list, faults);
   if (quick) await checkStructure(list, faults);
   else for (const prove of list.proofs) note(faults, await faultIn(async () => void await prove()));
-  const ok = faults.length === 0 && (result?.badBlocks ?? 0) === 0;
+  const isRight = faults.length === 0 && (result?.badBlocks ?? 0) === 0;
+  const isDoubtful = ({ file }: Sealed) => file.unproved === true;
+  const digestSeal = digest && sealed.find(({ path }) => path === digest.path);
+  // Without a look at the blocks nothing is said of them, but for what the seals themselves say.
+  const isProved = (quick && !sealed.some(isDoubtful)) ||
+    (digest !== undefined && !(digestSeal && isDoubtful(digestSeal))) ||
+    roots.some(({ isProved }) => isProved) || (unsealed.length === 0 && !sealed.some(isDoubtful));
+  const ok = isRight && isProved;
   const text = [
     result === undefined ? `${archives.length} archives: the blocks were not read` : findings(result),
     ...faults.map((fault) => `  wrong: ${fault}`),
+    ...(isRight && !isProved ? [UNPROVED] : []),
     ...unsealedText(unsealed),
   ];
   const name = formatTimeStamp(chain.header.time);
-  const failure = ok ? {} : { failure: text.join("\n") };
+  const outcome = ok ? {} : isRight ? { skipped: UNPROVED.trim() } : { failure: text.join("\n") };
   return {
     ok,
+    isRight,
     text,
     json: {
       archives,
       ...(digestin === undefined ? {} : { digest: digestin }),
       generation: headerJson(chain.header),
       ...result,
+      proved: isProved,
       faults,
       unsealed,
     },
-    suites: [{ name: "archives", cases: [{ name, ...failure }] }],
+    suites: [{ name: "archives", cases: [{ name, ...outcome }] }],
   };
 }
 
@@ -87,23 +103,30 @@ async function open(
   const sealed: Sealed[] = [];
   const unsealed: string[] = [];
   const proofs: List["proofs"] = [];
-  let root: string | null = null;
+  let own: string | null = null;
   for (const reader of [...chain.readers, ...digest === undefined ? [] : [digest]]) {
     const entry = await session.sealed(reader);
     if (entry === undefined) unsealed.push(reader.path);
     else sealed.push(entry);
     if (entry !== undefined && !quick) proofs.push(session.proveWhileRead(reader, entry));
     if (reader === chain.readers.at(-1) || reader === digest) {
-      root = entry?.generation.root || root;
+      own = entry?.generation.root || own;
     }
   }
-  return { session, chain, digest, sealed, unsealed, proofs, root };
+  const { seriesId, time, full } = chain.header;
+  const generation = { series: formatSeriesId(seriesId), time: formatTimeStamp(time) };
+  const told = full
+    ? await session.rootsOf([...archives, ...digestin === undefined ? [] : [digestin]], generation)
+    : [];
+  const roots = own === null ? told : told.filter(({ root }) => root === own);
+  return { session, chain, digest, sealed, unsealed, proofs, roots };
 }
 
-async function checkBlocks({ session, chain, digest, root }: List, faults: string[]): Promise<CheckResult> {
-  const sha256 = root !== null && chain.header.full ? session.root() : undefined;
+async function checkBlocks({ session, chain, digest, roots }: List, faults: string[]): Promise<CheckResult> {
+  const sha256 = roots.length > 0 ? session.root() : undefined;
   const result = await check(session.core, { chain, digest, root: sha256 }, session.run);
-  if (sha256 !== undefined && await sha256.hex() !== root && result.badBlocks === 0) {
+  const root = await sha256?.hex();
+  if (root !== undefined && !roots.some((known) => known.root === root) && result.badBlocks === 0) {
     faults.push("the blocks are not those that the seal was made of (another root)");
   }
   return result;

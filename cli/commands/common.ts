@@ -13,6 +13,7 @@ export interface CommonOptions {
   quiet?: true;
   force?: true;
   resume?: true;
+  withoutSeal?: true;
   threads?: string;
   /** Set by `main.ts`: aborts when the program is asked to stop. */
   signal?: AbortSignal;
@@ -50,6 +51,11 @@ const COMMON = {
 export const LEVEL = {
   value: "n",
   help: "compression: gzip 1 to 9 (default: 2), zstd 1 to 19 (default: 1)",
+} as const satisfies Option;
+
+/** Of every command that reads archives to make something of them. */
+export const WITHOUT_SEAL = {
+  help: "go by no seal: for files that were changed on purpose, or whose seal cannot be read",
 } as const satisfies Option;
 
 /** A command with the common options in front of its own. */

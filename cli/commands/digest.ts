@@ -3,10 +3,12 @@
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { digestOf } from "../pipeline/digest.ts";
 import type { ValuesOf } from "./options.ts";
-import { LEVEL, newCommand } from "./common.ts";
+import { LEVEL, newCommand, WITHOUT_SEAL } from "./common.ts";
 import { Session } from "./session.ts";
 import { Sealing } from "./sealing.ts";
-import { assertRoot } from "./seals.ts";
+import { Chain } from "../pipeline/chain.ts";
+import { proofOf, unprovedText } from "./proof.ts";
+import { assertHash, assertRoot } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
 export const command = newCommand("digest", {
@@ -19,6 +21,7 @@ vmdkbkp merge --dumpout - 1.dump.zst 0.rdiff.zst | vmdkbkp digest --dumpin - --d
     dumpin: { value: "file", required: true, help: "the dump" },
     digestout: { value: "file", required: true, help: "its digest" },
     level: LEVEL,
+    withoutSeal: WITHOUT_SEAL,
     force: { help: "replace the output if it exists" },
   },
 });
@@ -30,18 +33,25 @@ export async function run(options: Options): Promise<number> {
   using session = await Session.start(options, { inputs: [options.dumpin], outputs: [options.digestout] });
   const { core } = session;
   const dumpIn = await DumpReader.open(core, await session.source(options.dumpin));
-  const sealed = await session.sealed(dumpIn);
+  const proof = await proofOf(session, new Chain([dumpIn]));
+  if (proof.by === "files") await assertHash(proof.last!, session.run);
   const digestOut = await session.sink(options.digestout, options);
   const sealing = await Sealing.begin(session, dumpIn.header, [{ role: "digest", path: options.digestout }]);
   const sha256 = session.root();
   const result = await digestOf(core, { dumpIn, digestOut, root: sha256 }, session.run);
   const root = await sha256.hex();
-  assertRoot(sealed, root);
+  assertRoot(dumpIn.path, proof.roots, root);
   const { blocks, zeroBlocks } = result;
   await sealing.complete({
     root,
     mode: { asked: "digest", done: "digest" },
-    written: { [options.digestout]: { dataRecords: blocks - zeroBlocks, zeroRecords: zeroBlocks } },
+    written: {
+      [options.digestout]: {
+        dataRecords: blocks - zeroBlocks,
+        zeroRecords: zeroBlocks,
+        isProved: proof.by !== "nothing",
+      },
+    },
   });
   session.commit();
   const seconds = secondsSince(start);
@@ -51,12 +61,14 @@ export async function run(options: Options): Promise<number> {
       `Digested ${options.dumpin}: ${
         blocksText(result.blocks, header.blockBytes)
       }, ${result.zeroBlocks} zero`,
+      ...unprovedText(proof.by),
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
     json: {
       command: "digest",
       ...headerJson(header),
       ...result,
+      proof: proof.by,
       storedBytes: { digest: digestOut.storedBytes },
       seals: sealing.paths,
       seconds,

@@ -18,7 +18,8 @@ import { formatSize } from "./progress.ts";
 import { flagOf, type ValuesOf } from "./options.ts";
 import { begin, type Ready, resume } from "./resume.ts";
 import { STREAM } from "./input_file.ts";
-import { LEVEL, newCommand, type Report } from "./common.ts";
+import { LEVEL, newCommand, type Report, WITHOUT_SEAL } from "./common.ts";
+import { refuseUnreadable } from "./proof.ts";
 import { Session } from "./session.ts";
 import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
 import { assertRoot } from "./seals.ts";
@@ -82,6 +83,7 @@ vmdkbkp dump --mode full --server vc1.example --username backup --thumbprint 12:
       help: "change id of the snapshot: kept in the seal, for the next query of changes",
     },
     level: LEVEL,
+    withoutSeal: WITHOUT_SEAL,
     force: { help: "replace outputs that exist" },
     allowOutside: { help: "let a VMDK name extents outside its folder" },
     ...LIBRARY_OPTIONS,
@@ -100,6 +102,9 @@ export async function run(options: Options, args: string[]): Promise<number> {
     if (!needed && options[name] !== undefined) {
       throw new UsageError(`Cannot dump with --mode ${options.mode}: --${name} has no use there`);
     }
+  }
+  if (options.mode === "full" && options.withoutSeal) {
+    throw new UsageError("Cannot dump with --mode full: --without-seal has no use there");
   }
   for (const name of ["audit", "auditSeed", "onMismatch"] as const) {
     if (options.mode !== "incr" && options[name] !== undefined) {
@@ -230,6 +235,12 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
   const digestIn = await DigestReader.open(core, await session.source(options.digestin!));
   const previous = dumpIn.header;
   const sealedBefore = [await session.sealed(dumpIn), await session.sealed(digestIn)];
+  if (sealedBefore.includes(undefined)) refuseUnreadable(session);
+  session.warnOfSeals();
+  const rootsBefore = await session.rootsOf([dumpIn.path, digestIn.path], {
+    series: formatSeriesId(previous.seriesId),
+    time: formatTimeStamp(previous.time),
+  });
   const blockBytes = blockBytesOf(options.blocksize) ?? previous.blockBytes;
   if (blockBytes !== previous.blockBytes) {
     throw new UsageError(
@@ -267,7 +278,13 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
   const result = await dumpChanged(core, job, session.run);
   const from = { time: formatTimeStamp(header.time), root: await root.hex() };
   const to = { time: formatTimeStamp(previous.time), root: await previousRoot.hex() };
-  for (const sealed of sealedBefore) assertRoot(sealed, to.root);
+  const own = rootsBefore.filter(({ root }) =>
+    sealedBefore.some((sealed) => sealed?.generation.root === root)
+  );
+  assertRoot(dumpIn.path, own.length > 0 ? own : rootsBefore, to.root);
+  // The digest has proved every block of the previous dump, unless it was made of that dump alone.
+  const isProved = rootsBefore.some(({ root, isProved }) => isProved && root === to.root) ||
+    sealedBefore.every((sealed) => sealed?.file.unproved === undefined);
   const counts = countsOf(result);
   await sealing.complete({
     root: from.root,
@@ -280,6 +297,7 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
       [options.rdiffout!]: {
         dataRecords: result.changedBlocks! - result.changedFromZeroBlocks!,
         zeroRecords: result.changedFromZeroBlocks!,
+        isProved,
         from,
         to,
       },
@@ -303,7 +321,7 @@ function sealedOutputs({ dumpout, digestout, rdiffout }: Options): SealedOutput[
 }
 
 function countsOf({ blocks, zeroBlocks }: DumpResult): WrittenFile {
-  return { dataRecords: blocks - zeroBlocks, zeroRecords: zeroBlocks };
+  return { dataRecords: blocks - zeroBlocks, zeroRecords: zeroBlocks, isProved: true };
 }
 
 /** What tells the disk apart from others. */

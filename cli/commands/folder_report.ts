@@ -31,7 +31,8 @@ export function reportSeries(
   const damaged = items.flatMap(({ path, fault }) => fault === undefined ? [] : [{ path, fault }]);
   const unsealed = items.filter(({ sealed }) => sealed === undefined).map(({ path }) => path);
   const restorable = generations.filter(({ chain }) => chain !== undefined);
-  verdict.ok &&= damaged.length === 0 && restorable.length === generations.length;
+  verdict.isRight &&= damaged.length === 0 && restorable.length === generations.length;
+  verdict.ok &&= verdict.isRight && !generations.some(isUnproved);
   verdict.text.push(
     `Series ${name}${size === undefined ? "" : ` (${blocksText(size.blockCount, size.blockBytes)})`}: ` +
       `${countText(generations.length, "generation")}, ${restorable.length} can be restored`,
@@ -74,11 +75,11 @@ export function reportFiles(
   const { items, seals, unreadable, skippedCount } = inventory;
   verdict.text.push(...unreadable.map(({ path, fault }) => `Not readable: ${path}: ${fault}`));
   noteFiles(verdict, unreadable);
-  if (unreadable.length > 0) verdict.ok = false;
+  if (unreadable.length > 0) verdict.ok = verdict.isRight = false;
   if (skippedCount > 0) verdict.text.push(`Skipped: ${countText(skippedCount, "file")} of other kinds`);
   if (items.length > 0 || seals.length > 0) return;
   // Nothing is no good backup.
-  verdict.ok = false;
+  verdict.ok = verdict.isRight = false;
   const failure = `No archives in ${folders.join(", ")}`;
   verdict.text.push(failure);
   verdict.suites.push({ name: "folders", cases: [{ name: "archives", failure }] });

@@ -5,7 +5,8 @@ import { UsageError } from "../errors.ts";
 import { merge } from "../pipeline/merge.ts";
 import { formatSize } from "./progress.ts";
 import type { ValuesOf } from "./options.ts";
-import { LEVEL, newCommand } from "./common.ts";
+import { LEVEL, newCommand, WITHOUT_SEAL } from "./common.ts";
+import { proofOf, unprovedText } from "./proof.ts";
 import { Session } from "./session.ts";
 import { Sealing } from "./sealing.ts";
 import { assertRoot, unsealedText } from "./seals.ts";
@@ -24,6 +25,7 @@ vmdkbkp merge --rdiffout 2-0.rdiff.zst 1.rdiff.zst 0.rdiff.zst`,
     dumpout: { value: "file", help: "the merged dump" },
     rdiffout: { value: "file", help: "the merged rdiff" },
     level: LEVEL,
+    withoutSeal: WITHOUT_SEAL,
     force: { help: "replace the output if it exists" },
   },
 });
@@ -52,17 +54,21 @@ export async function run(options: Options, archives: string[]): Promise<number>
     );
   }
   const first = await session.sealed(chain.readers[0]);
-  const last = await session.sealed(chain.readers.at(-1)!);
-  // An rdiff is a part of its generation: its blocks have no root.
-  if (!header.full || last === undefined || last.generation.root === null) await session.proveSealed();
+  const proof = await proofOf(session, chain);
+  // A root proves the blocks, whatever the files are, but not the header that the result has from the last one.
+  if (proof.by !== "root") await session.proveSealed();
+  const proveHeader = proof.by === "root" && proof.last !== undefined
+    ? session.proveWhileRead(chain.readers.at(-1)!, proof.last)
+    : () => Promise.resolve();
   const sink = await session.sink(out, options);
   const role = header.full ? "dump" : "rdiff";
   const sealing = await Sealing.begin(session, header, [{ role, path: out }]);
   const sha256 = session.root();
   const { zeroRecords, ...result } = await merge(core, { chain, out: sink, root: sha256 }, session.run);
   const root = header.full ? await sha256.hex() : null;
-  if (root !== null) assertRoot(last, root);
-  const to = { time: formatTimeStamp(header.time), root: last?.generation.root ?? null };
+  if (root !== null) assertRoot(proof.path, proof.roots, root);
+  await proveHeader();
+  const to = { time: formatTimeStamp(header.time), root: proof.last?.generation.root ?? null };
   await sealing.complete({
     root: root ?? to.root,
     mode: { asked: "merge", done: "merge" },
@@ -70,6 +76,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
       [out]: {
         dataRecords: result.records - zeroRecords,
         zeroRecords,
+        isProved: proof.by !== "nothing",
         ...(header.full ? {} : { from: first?.file.from ?? null, to }),
       },
     },
@@ -80,6 +87,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
     text: [
       `Merged ${archives.length} archives to ${out}: ${blocksText(result.blocks, header.blockBytes)}, ` +
       `${result.records} records, ${formatSize(sink.storedBytes)}`,
+      ...unprovedText(proof.by),
       ...unsealedText(session.unsealed),
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
@@ -90,6 +98,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
       ...result,
       storedBytes: { [role]: sink.storedBytes },
       seals: sealing.paths,
+      proof: proof.by,
       unsealed: session.unsealed,
       seconds,
     },

@@ -5,9 +5,11 @@ import { DumpReader } from "../pipeline/archive_reader.ts";
 import { rdiffBetween } from "../pipeline/compare.ts";
 import { formatSize } from "./progress.ts";
 import type { ValuesOf } from "./options.ts";
-import { LEVEL, newCommand } from "./common.ts";
+import { LEVEL, newCommand, WITHOUT_SEAL } from "./common.ts";
 import { Session } from "./session.ts";
 import { Sealing } from "./sealing.ts";
+import { Chain } from "../pipeline/chain.ts";
+import { proofOf, unprovedText } from "./proof.ts";
 import { assertHash } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
@@ -20,6 +22,7 @@ With it the older dump need not be kept: merge makes it again from the newer dum
   options: {
     rdiffout: { value: "file", required: true, help: "the rdiff" },
     level: LEVEL,
+    withoutSeal: WITHOUT_SEAL,
     force: { help: "replace the output if it exists" },
   },
 });
@@ -36,10 +39,12 @@ export async function run(options: Options, [olderPath, newerPath]: string[]): P
   const older = await DumpReader.open(core, await session.source(olderPath));
   const newer = await DumpReader.open(core, await session.source(newerPath));
   const ends = [];
+  let isProved = true;
   for (const dump of [newer, older]) {
-    const sealed = await session.sealed(dump);
-    // What is damaged in a dump would be a difference, and vouched for.
+    const { by, last: sealed } = await proofOf(session, new Chain([dump]));
+    // Damage of a dump would become a difference. No root is computed of the blocks, so only the file can prove them.
     if (sealed !== undefined) await assertHash(sealed, session.run);
+    isProved &&= by !== "nothing" && sealed !== undefined;
     ends.push({ time: formatTimeStamp(dump.header.time), root: sealed?.generation.root ?? null });
   }
   const [from, to] = ends;
@@ -49,7 +54,9 @@ export async function run(options: Options, [olderPath, newerPath]: string[]): P
   await sealing.complete({
     root: to.root,
     mode: { asked: "rdiff", done: "rdiff" },
-    written: { [options.rdiffout]: { dataRecords: result.records - zeroRecords, zeroRecords, from, to } },
+    written: {
+      [options.rdiffout]: { dataRecords: result.records - zeroRecords, zeroRecords, isProved, from, to },
+    },
   });
   session.commit();
   const seconds = secondsSince(start);
@@ -60,12 +67,14 @@ export async function run(options: Options, [olderPath, newerPath]: string[]): P
         blocksText(result.blocks, header.blockBytes)
       } differ, ` +
       formatSize(sink.storedBytes),
+      ...unprovedText(isProved ? "files" : "nothing"),
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
     json: {
       command: "rdiff",
       ...headerJson({ ...header, full: false }),
       ...result,
+      proof: isProved ? "files" : "nothing",
       storedBytes: { rdiff: sink.storedBytes },
       seals: sealing.paths,
       seconds,

@@ -17,9 +17,10 @@ import { LIBRARY_OPTIONS, passwordStreams } from "./library_options.ts";
 import type { ValuesOf } from "./options.ts";
 import { openTarget, refuseFormat, type RestoreTarget, TARGET_FORMATS } from "./restore_target.ts";
 import { isStream, STREAM } from "./input_file.ts";
-import { newCommand } from "./common.ts";
+import { newCommand, WITHOUT_SEAL } from "./common.ts";
+import { assertProved, type Proof, proofOf, unprovedText } from "./proof.ts";
 import { Session } from "./session.ts";
-import { assertRoot, type Sealed, unsealedText } from "./seals.ts";
+import { unsealedText } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 
@@ -53,6 +54,7 @@ vmdkbkp restore --server vc1.example --username backup --thumbprint 12:34:... --
     digestin: { value: "file", help: "with --verify: digest of the last archive's generation" },
     blocksize: { value: "bytes", help: "must be that of the archives" },
     force: { help: "with --create: replace the disk if it exists" },
+    withoutSeal: WITHOUT_SEAL,
     allowOutside: { help: "let a VMDK name extents outside its folder" },
     ...LIBRARY_OPTIONS,
   },
@@ -78,11 +80,16 @@ export async function run(options: Options, archives: string[]): Promise<number>
   if (options.create && !header.full) {
     throw new UsageError(`Cannot create a disk from rdiffs alone: "${archives[0]}" is not a dump`);
   }
-  const sealed = header.full ? await session.sealed(chain.readers.at(-1)!) : undefined;
-  const root = sealed?.generation.root != null ? session.root() : undefined;
-  if (root === undefined) await session.proveSealed();
+  const proof = await proofOf(session, chain);
+  const root = proof.roots.length > 0 ? session.root() : undefined;
+  // A root proves the blocks whatever the files are.
+  if (proof.by !== "root") await session.proveSealed();
   const target = await openTarget(session, header, options);
   const { disk } = target;
+  // The root does not cover the header, from which the disk gets its adapter and metadata.
+  const proveHeader = proof.by === "root" && proof.last !== undefined && disk.keepsMetadata
+    ? session.proveWhileRead(chain.readers.at(-1)!, proof.last)
+    : () => Promise.resolve();
   if (options.metadata && !disk.keepsMetadata) {
     throw new UsageError(
       `Cannot use --metadata with disk "${disk.path}": a ${disk.format} disk has no place for them`,
@@ -95,7 +102,8 @@ export async function run(options: Options, archives: string[]): Promise<number>
       session.warn(`zero blocks are not written; where "${disk.path}" holds data in their place, it stays`);
     }
     await proveReadable(core, { chain, root }, session.run);
-    if (root !== undefined) assertRoot(sealed, await root.hex());
+    await assertProved(proof, root);
+    await proveHeader();
     // They are opened a second time: their memory and their descriptors are needed for that.
     for (const { source } of chain.readers) session.close(source);
     core.release(session.memory);
@@ -106,11 +114,14 @@ export async function run(options: Options, archives: string[]): Promise<number>
   if (options.metadata) await disk.writeMetadata(header.metadata);
   const result = options.create
     ? await restore(core, { chain, disk, root }, session.run)
-    : await overwrite(session, { chain, disk, sealed }, {
+    : await overwrite(session, { chain, disk, proof }, {
       ...session.run,
       omitZeroBlocks: options.omitzeroblock,
     });
-  if (options.create && root !== undefined) assertRoot(sealed, await root.hex());
+  if (options.create) {
+    await assertProved(proof, root);
+    await proveHeader();
+  }
   await target.complete();
   const isRead = options.verify || target.isDoubtful;
   for (const { source } of chain.readers) session.close(source);
@@ -121,6 +132,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
       capacityBytes: header.capacityBytes,
     })
     : undefined;
+  const provedBy = options.verify && options.digestin !== undefined ? "digest" : proof.by;
   const said = await target.report();
   const seconds = secondsSince(start);
   const { blocks, writtenBlocks, zeroBlocks, absentBlocks } = result;
@@ -138,6 +150,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
         : []),
       ...(verifiedBlocks === undefined ? [] : ["  read back: every block is as it should be"]),
       ...said.text,
+      ...unprovedText(provedBy),
       ...unsealedText(session.unsealed),
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
@@ -149,6 +162,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
       ...result,
       ...(verifiedBlocks === undefined ? {} : { verifiedBlocks }),
       ...said.json,
+      proof: provedBy,
       unsealed: session.unsealed,
       seconds,
     },
@@ -212,16 +226,16 @@ async function verify(
 /** Restores in place: from the first write to the last the disk is neither what it was nor what it is to be. */
 async function overwrite(
   session: Session,
-  { sealed, ...job }: { chain: Chain; disk: WritableDisk; sealed?: Sealed },
+  { proof, ...job }: { chain: Chain; disk: WritableDisk; proof: Proof },
   options: RestoreOptions,
 ): Promise<RestoreResult> {
   const warning = `disk "${job.disk.path}" is partly written, it must be restored again`;
   using _warning = session.warnUnlessDone(warning);
   try {
-    const root = sealed?.generation.root != null ? session.root() : undefined;
+    const root = proof.roots.length > 0 ? session.root() : undefined;
     const result = await restore(session.core, { ...job, root }, options);
     // The archives were opened a second time.
-    if (root !== undefined) assertRoot(sealed, await root.hex());
+    await assertProved(proof, root);
     return result;
   } catch (error) {
     if (!options.signal?.aborted) session.warn(warning);

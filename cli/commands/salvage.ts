@@ -91,6 +91,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
     const named = await sealOfDigest(session, digestin);
     const findings = await findingsOf(session, digestFile, { sealed: named, headers });
     const sealed = named ?? await sealOfArchives(session, archives, findings.header);
+    session.warnOfSeals();
     const chosen = headerFor(findings.header, headers, { capacityBytes: sealed?.seal.capacityBytes });
     header = chosen.header;
     if (!chosen.isOfGeneration) session.warn(headerWarning(chosen.from, sealed?.sealPath));

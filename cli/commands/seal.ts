@@ -1,6 +1,6 @@
 /** `vmdkbkp seal`: make the seal of archives that have none. */
 
-import type { DumpHeader } from "../archive/header.ts";
+import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import type { Role, SealedGeneration } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { MismatchError, UsageError } from "../errors.ts";
@@ -21,12 +21,16 @@ export const command = newCommand("seal", {
 
 The files are those that one backup made: a dump, its digest, and the rdiffs that lead back from it, newest
 first. Every one is read to its end, and the dump is compared with the digest. A seal tells what the files are
-now: make it while they are known to be good.`,
+now: make it while they are known to be good. Of files that nothing proves (a dump without its digest, an
+rdiff) it says so, and check calls them not proved; with --vouch it does not.`,
   examples: `
 vmdkbkp seal 0.dump.gz 0.digest
 vmdkbkp seal 1.dump.gz 1.digest 0.rdiff.gz`,
   args: { "<files...>": "a dump, its digest, rdiffs that lead back from it" },
-  options: { force: { help: "replace a seal that is damaged" } },
+  options: {
+    vouch: { help: "you know that the files are good: do not note that nothing proved their blocks" },
+    force: { help: "replace a seal that is damaged" },
+  },
 });
 
 type Options = ValuesOf<typeof command>;
@@ -45,7 +49,7 @@ export async function run(options: Options, paths: string[]): Promise<number> {
     openSeal: session.openSeal.bind(session),
   };
   const sealing = await Sealing.begin(files, header, backup.outputs);
-  const { root, written } = await readBackup(session, backup);
+  const { root, written } = await readBackup(session, backup, { vouched: options.vouch === true });
   await sealing.complete({ root, mode: { asked: "seal", done: "seal" }, written });
   session.commit();
   const seconds = secondsSince(start);
@@ -108,10 +112,16 @@ function roleOf(reader: DumpReader | DigestReader): Role {
 async function readBackup(
   session: Session,
   { dump, digest, rdiffs }: Backup,
+  { vouched }: { vouched: boolean },
 ): Promise<{ root: string | null; written: Record<string, WrittenFile> }> {
   const { core, run } = session;
   const written: Record<string, WrittenFile> = {};
   const sha256 = session.root();
+  const paths = [dump, digest, ...rdiffs].flatMap((reader) => reader?.path ?? []);
+  const series = formatSeriesId((dump ?? digest ?? rdiffs[0]).header.seriesId);
+  const isKnown = async ({ time, root }: SealedGeneration) =>
+    (await session.rootsOf(paths, { series, time })).some((known) => known.isProved && known.root === root);
+  const isProved = vouched || (dump !== undefined && digest !== undefined);
   if (dump !== undefined) {
     const result = await check(core, { chain: new Chain([dump]), digest, root: sha256 }, run);
     if (digest !== undefined && result.badBlocks > 0) {
@@ -123,20 +133,26 @@ async function readBackup(
       );
     }
     const { blocks, zeroBlocks } = result;
-    written[dump.path] = { dataRecords: blocks - zeroBlocks, zeroRecords: zeroBlocks };
+    written[dump.path] = { dataRecords: blocks - zeroBlocks, zeroRecords: zeroBlocks, isProved };
     if (digest !== undefined) written[digest.path] = written[dump.path];
   } else if (digest !== undefined) {
-    written[digest.path] = await walkDigest(core, { digest, root: sha256 }, run);
+    written[digest.path] = { ...await walkDigest(core, { digest, root: sha256 }, run), isProved };
   }
   const begin = dump ?? digest;
   const root = begin === undefined ? null : await sha256.hex();
   let from: SealedGeneration | null = begin === undefined
     ? null
     : { time: formatTimeStamp(begin.header.time), root };
+  if (begin !== undefined && !isProved && await isKnown(from!)) written[begin.path].isProved = true;
   for (const [i, rdiff] of rdiffs.entries()) {
     const list = dump && [dump, ...rdiffs.slice(0, i + 1)].map(({ path }) => path);
     const to = { time: formatTimeStamp(rdiff.header.time), root: list ? await rootOf(session, list) : null };
-    written[rdiff.path] = { ...await walkRecords(core, rdiff, run), from, to };
+    written[rdiff.path] = {
+      ...await walkRecords(core, rdiff, run),
+      isProved: vouched || await isKnown(to),
+      from,
+      to,
+    };
     from = to;
   }
   return { root, written };

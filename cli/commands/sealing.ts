@@ -29,6 +29,8 @@ export interface SealedOutput {
 export interface WrittenFile {
   dataRecords: number;
   zeroRecords: number;
+  /** Something proves the blocks of the generation that it leads to. */
+  isProved: boolean;
   /** Of an rdiff. */
   from?: SealedGeneration | null;
   to?: SealedGeneration;
@@ -154,10 +156,11 @@ export class Sealing {
 
   async #file(
     { role, path, name }: Placed,
-    { dataRecords, zeroRecords, from = null, to }: WrittenFile,
+    { dataRecords, zeroRecords, isProved, from = null, to }: WrittenFile,
   ): Promise<SealedFile> {
     const { bytes, sha256 } = (await this.#files.stored(path))!;
-    const file = { role, name, bytes, sha256, dataRecords, zeroRecords };
+    const doubt = isProved ? {} : { unproved: true } as const;
+    const file = { role, name, bytes, sha256, dataRecords, zeroRecords, ...doubt };
     return role === "rdiff" ? { ...file, from, to } : file;
   }
 }

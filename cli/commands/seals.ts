@@ -3,6 +3,7 @@
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
+import { containerOfName } from "../archive/container.ts";
 import { formatSeriesId } from "../archive/header.ts";
 import {
   MAX_SEAL_BYTES,
@@ -15,7 +16,7 @@ import {
   sealNameOf,
 } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
-import { FormatError, formatError, MismatchError } from "../errors.ts";
+import { FormatError, MismatchError } from "../errors.ts";
 import type { Named } from "../pipeline/chain.ts";
 import { readSmallFile } from "../files/small_file.ts";
 import { fileError } from "../files/system_errors.ts";
@@ -33,6 +34,14 @@ export interface Sealed {
   generation: SealedGeneration;
 }
 
+/** A root that a seal tells for a generation. */
+export interface KnownRoot {
+  root: string;
+  sealPath: string;
+  /** Something proved the blocks when the seal was made. */
+  isProved: boolean;
+}
+
 /** What the header of a file tells, whose entry is looked for. */
 export interface Known {
   role: Role;
@@ -45,8 +54,8 @@ export interface Known {
 
 /** Reads seals, each once. */
 export class Seals {
-  /** Seals that could not be read: none of their files is known to have one. */
-  readonly damaged: FormatError[] = [];
+  /** Why seals could not be read. Any of their files may be one that is looked for. */
+  readonly unreadable: Error[] = [];
   readonly #seals = new Map<string, Promise<Seal | undefined>>();
   /** The entries of all seals of a folder. */
   readonly #folders = new Map<string, Promise<Sealed[]>>();
@@ -65,6 +74,29 @@ export class Seals {
     return found && await this.#withRoot({ ...found, path });
   }
 
+  /**
+   * The roots that the seals in the folders of `paths` tell for a generation: one, unless two generations were made in one
+   * second.
+   */
+  async rootsOf(
+    paths: readonly string[],
+    { series, time }: { series: string; time: string },
+  ): Promise<KnownRoot[]> {
+    const found: KnownRoot[] = [];
+    for (const folder of new Set(paths.map((path) => dirname(placeOf(path))))) {
+      for (const { seal, sealPath } of await this.#entriesOf(folder)) {
+        if (seal.series !== series) continue;
+        for (const { generation, isProved } of generationsIn(seal)) {
+          if (generation.time !== time || generation.root === null) continue;
+          const known = found.find(({ root }) => root === generation.root);
+          if (known === undefined) found.push({ root: generation.root, sealPath, isProved });
+          else if (isProved) Object.assign(known, { sealPath, isProved });
+        }
+      }
+    }
+    return found;
+  }
+
   /** The root from whatever seal of the folder knows it. */
   async #withRoot(sealed: Sealed): Promise<Sealed> {
     const { seal: { series }, generation: { time, root } } = sealed;
@@ -81,11 +113,24 @@ export class Seals {
   #entriesOf(folder: string): Promise<Sealed[]> {
     let entries = this.#folders.get(folder);
     if (entries === undefined) {
-      const paths = namesOf(folder).map((name) => join(folder, name));
+      const paths = this.#sealsIn(folder);
       entries = Promise.all(paths.map((path) => this.#entriesIn(path))).then((lists) => lists.flat());
       this.#folders.set(folder, entries);
     }
     return entries;
+  }
+
+  /** The paths of the seals of a folder, sorted. */
+  #sealsIn(folder: string): string[] {
+    try {
+      return [...Deno.readDirSync(folder)].map(({ name }) => name)
+        .filter((name) => name.endsWith(SEAL_SUFFIX) && !name.startsWith(".")).sort()
+        .map((name) => join(folder, name));
+    } catch (cause) {
+      if (isShortage(cause)) throw cause;
+      this.unreadable.push(fileError("look for seals in", folder, cause));
+      return [];
+    }
   }
 
   async #entriesIn(sealPath: string): Promise<Sealed[]> {
@@ -103,8 +148,8 @@ export class Seals {
     try {
       return await readSeal(sealPath);
     } catch (error) {
-      if (error instanceof FormatError) this.damaged.push(error);
-      else if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (isShortage(error)) throw error;
+      if (!(error instanceof Deno.errors.NotFound)) this.unreadable.push(error as Error);
     }
   }
 }
@@ -122,9 +167,11 @@ function choose(entries: readonly Sealed[], place: string, known?: Known): Seale
   const named = entries.filter(({ file }) => file.name === basename(place));
   if (known === undefined) return named[0];
   const exact = named.filter((entry) => isOf(entry, known));
-  const alike = entries.filter((entry) => isOf(entry, known) && entry.file.bytes === known.bytes);
+  // Files that are gone: this may be one of them, under another name.
+  const gone = entries.filter((entry) => isOf(entry, known) && !existsAt(entry.path));
+  const isSameContainer = ({ file }: Sealed) => containerOfName(file.name) === containerOfName(place);
   return exact.find(({ file }) => file.bytes === known.bytes) ?? exact[0] ??
-    alike.find(({ path }) => !existsAt(path)) ?? named[0];
+    gone.find(({ file }) => file.bytes === known.bytes) ?? gone.find(isSameContainer) ?? named[0];
 }
 
 function isOf({ seal, file, generation }: Sealed, known?: Known): boolean {
@@ -171,14 +218,24 @@ export function unsealedText(paths: readonly string[]): string[] {
   ];
 }
 
-/** The seals of a folder, sorted; none if it cannot be listed. */
-function namesOf(folder: string): string[] {
-  try {
-    return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(SEAL_SUFFIX))
-      .sort();
-  } catch {
-    return [];
-  }
+/** The generations that a seal tells of: its own, and those at both ends of its rdiffs. */
+export function generationsIn(seal: Seal): { generation: SealedGeneration; isProved: boolean }[] {
+  const { time, root, files } = seal;
+  const isOwnProved = !files.some(({ role, unproved }) => role !== "rdiff" && unproved);
+  return [
+    { generation: { time, root }, isProved: isOwnProved },
+    ...files.flatMap(({ from, to, unproved }) => [
+      ...(from ? [{ generation: from, isProved: isOwnProved }] : []),
+      ...(to ? [{ generation: to, isProved: unproved === undefined }] : []),
+    ]),
+  ];
+}
+
+/** The system is short of something, which is no property of the file. */
+function isShortage(error: unknown): boolean {
+  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
+  return ["EMFILE", "ENFILE", "ENOMEM"].includes(code as string) ||
+    (cause !== undefined && isShortage(cause));
 }
 
 /**
@@ -195,7 +252,7 @@ export function assertSealed(
 ): void {
   const wrong = (what: string, wanted: string | number, found: string | number) =>
     `Cannot use "${path}": it is not the file that "${sealPath}" was made for; ${what} ${wanted} is expected, ` +
-    `${found} is found`;
+    `${found} is found (--without-seal goes by no seal)`;
   if (storedBytes !== undefined && storedBytes !== file.bytes) {
     const message = wrong("a length in bytes of", file.bytes, storedBytes);
     throw new FormatError(message, { path, expected: `${file.bytes} bytes`, found: `${storedBytes} bytes` });
@@ -252,12 +309,12 @@ export function assertIs({ path, sealPath, file }: Sealed, { bytes, sha256 }: Fi
   );
 }
 
-/** @throws {MismatchError} if blocks that were read are not those of the generation that a seal tells of */
-export function assertRoot(sealed: Sealed | undefined, root: string): void {
-  const wanted = sealed?.generation.root;
-  if (!wanted || wanted === root) return;
+/** @throws {MismatchError} if blocks that were read are not those of the generation that seals tell of */
+export function assertRoot(path: string, known: readonly KnownRoot[], root: string): void {
+  if (known.length === 0 || known.some((one) => one.root === root)) return;
+  const told = known.map(({ root, sealPath }) => `${root} by "${sealPath}"`).join(" or ");
   throw new MismatchError(
-    `Cannot use "${sealed.path}": the blocks of its generation were sealed with the root ${wanted}, ${root} is found`,
+    `Cannot use "${path}": the root of the blocks of its generation is ${told}, ${root} is found`,
   );
 }
 

@@ -31,7 +31,16 @@ import { assertUnchanged, beginningOf, type Input, isCompressed, openInput, STRE
 import { ProgressLine } from "./progress.ts";
 import { hasMuchToCompress, sizeOf, THREADS_VARIABLE, threadsOf } from "./threads.ts";
 import { isSealOf } from "../archive/seal.ts";
-import { assertHash, assertIs, assertLinked, assertSealed, type Known, type Sealed, Seals } from "./seals.ts";
+import {
+  assertHash,
+  assertIs,
+  assertLinked,
+  assertSealed,
+  type Known,
+  type KnownRoot,
+  type Sealed,
+  Seals,
+} from "./seals.ts";
 
 /** Archives of a list above which each gets a small window and is decoded in a stream: memory goes with their number. */
 const LONG_CHAIN = 6;
@@ -69,6 +78,10 @@ export class Session implements Disposable, AsyncDisposable {
   /** Outputs may replace what is there. */
   readonly isForced: boolean;
   readonly #seals = new Seals();
+  /** Unreadable seals of which the user knows. */
+  #toldSeals = 0;
+  /** False if the user wants seals not to be looked at. */
+  readonly #goesBySeals: boolean;
   /** Bytes that will be read, at least. */
   #expectedBytes = 0;
   readonly #hashesApart: boolean;
@@ -90,6 +103,7 @@ export class Session implements Disposable, AsyncDisposable {
     this.#usesStdout = (outputs ?? []).includes(STREAM);
     this.#json = options.json === true;
     this.isForced = options.force === true;
+    this.#goesBySeals = options.withoutSeal !== true;
     this.#outputs = new Outputs({
       force: this.isForced,
       inputs,
@@ -257,10 +271,21 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** The entry of a file in a seal of its folder; without what is `known` of it, by its name alone. */
   async sealOf(path: string, known?: Known): Promise<Sealed | undefined> {
-    const told = this.#seals.damaged.length;
-    const sealed = await this.#seals.of(path, known);
-    for (const { message } of this.#seals.damaged.slice(told)) this.warn(message);
-    return sealed;
+    return this.#goesBySeals ? await this.#seals.of(path, known) : undefined;
+  }
+
+  /** The roots that the seals beside `paths` tell for a generation. */
+  async rootsOf(
+    paths: readonly string[],
+    generation: { series: string; time: string },
+  ): Promise<KnownRoot[]> {
+    return this.#goesBySeals ? await this.#seals.rootsOf(paths, generation) : [];
+  }
+
+  /** Tells the user which seals could not be read, each once: for a command that goes on without them. */
+  warnOfSeals(): void {
+    for (const { message } of this.#seals.unreadable.slice(this.#toldSeals)) this.warn(message);
+    this.#toldSeals = this.#seals.unreadable.length;
   }
 
   /**
@@ -278,9 +303,9 @@ export class Session implements Disposable, AsyncDisposable {
     return this.#unsealed;
   }
 
-  /** What is wrong with the seals that were met so far and could not be read. */
-  get damagedSeals(): readonly FormatError[] {
-    return this.#seals.damaged;
+  /** Why seals in the folders of the inputs could not be read. */
+  get unreadableSeals(): readonly Error[] {
+    return this.#seals.unreadable;
   }
 
   /** Opens a list of archives, newest first. @throws {MismatchError} if they are no chain, or not those that were sealed */
