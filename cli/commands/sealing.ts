@@ -13,6 +13,7 @@ import {
   type SealedFile,
   type SealedGeneration,
   sealNameOf,
+  sealNamesOf,
 } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { FormatError, MismatchError, UsageError } from "../errors.ts";
@@ -104,8 +105,15 @@ export class Sealing {
       const here = ORDER.flatMap((role) =>
         placed.filter((output) => output.role === role && output.folder === folder)
       );
-      const { path, present, isThere } = await placeFor(here, { files, header });
-      const write = await files.openSeal(path, { replace: isThere });
+      const { path, isThere, write } = await openPlace(here, { files, header });
+      // Read under the lock of the seal: another command may have added to it a moment ago.
+      const found = isThere ? await presentSeal(path, files) : undefined;
+      const present = found !== undefined && isOf(found, header) ? found : undefined;
+      if (found !== undefined && present === undefined && !files.isForced) {
+        throw new UsageError(
+          `Cannot seal "${here[0].path}": "${path}" is the seal of another generation by now`,
+        );
+      }
       planned.push({ path, outputs: here, present, write });
     }
     return new Sealing(files, header, planned);
@@ -165,39 +173,56 @@ export class Sealing {
   }
 }
 
+/** Opens the seal of `outputs`, beside which another command may make one at the same moment. */
+async function openPlace(
+  outputs: readonly Placed[],
+  { files, header }: { files: Files; header: DumpHeader },
+): Promise<Place & { write: (bytes: Uint8Array) => void }> {
+  for (;;) {
+    const place = await placeFor(outputs, { files, header });
+    const isThere = existsAt(place.path);
+    try {
+      return { ...place, write: await files.openSeal(place.path, { replace: place.isThere }) };
+    } catch (error) {
+      if (!(error instanceof UsageError) || isThere || !existsAt(place.path)) throw error;
+    }
+  }
+}
+
 /** Where a seal goes. */
 interface Place {
   path: string;
-  /** Something is there, which may go. */
+  /** The seal of the same generation is there, to which the outputs are added, or what may be replaced. */
   isThere: boolean;
-  present?: Seal;
 }
 
 /**
  * The name of the generation, or, where the seal of another one has that name, the whole name of the file, or that with the
- * time.
+ * time. The seal of another generation is replaced only with `--force`, and only if its files are gone: it may tell the root
+ * of a generation that rdiffs still lead to.
  *
- * @throws {UsageError} if that is in use as well
+ * @throws {UsageError} if all of these names are in use
  */
 async function placeFor(
   outputs: readonly Placed[],
   { files, header }: { files: Files; header: DumpHeader },
 ): Promise<Place> {
   const [{ folder, name: first, path: given }] = outputs;
-  const own = sealNameOf(first);
-  const time = formatTimeStamp(header.time).replaceAll(/[^0-9]/g, "");
-  let inTheWay = "";
-  for (const name of new Set([own, first + SEAL_SUFFIX, `${first}.${time}${SEAL_SUFFIX}`])) {
+  for (const name of sealNamesOf(first, formatTimeStamp(header.time))) {
     const path = join(shown(folder, given), name);
     const present = await presentSeal(path, files);
     if (present === undefined) return { path, isThere: existsAt(path) };
-    if (isOf(present, header)) return { path, isThere: true, present };
-    const used = await fileInUse(present.files, { folder, sealName: name, outputs });
-    // A seal may go when the files that it was made for are gone, or are those that are replaced.
-    if (used === undefined) return { path, isThere: true };
-    inTheWay ||= `"${path}" is the seal of "${used.name}", which is of another generation`;
+    if (isOf(present, header)) return { path, isThere: true };
+    if (!files.isForced) continue;
+    if (await fileInUse(present.files, { folder, sealName: name, outputs }) === undefined) {
+      return { path, isThere: true };
+    }
   }
-  throw new UsageError(`Cannot seal "${given}": ${inTheWay}; choose another name for the output`);
+  const own = join(shown(folder, given), sealNameOf(first));
+  throw new UsageError(
+    `Cannot seal "${given}": "${own}" is the seal of another generation, as are the other names that it could have; ` +
+      "choose another name for the output",
+  );
 }
 
 /** A sealed file that is still there, or was renamed: then a file has its length that no other seal tells of. */

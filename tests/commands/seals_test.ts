@@ -1,3 +1,4 @@
+import { runCli } from "../support/run_cli.ts";
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
 import { parseSeal, type Seal } from "../../cli/archive/seal.ts";
@@ -195,6 +196,10 @@ Deno.test("a seal of the same generation takes in what is made again; others are
   await archives.done("seal g1.dump g1.digest");
   for (const name of ["g0.dump", "g0.digest"]) Deno.removeSync(archives.file(name));
   await archives.done("digest --dumpin g1.dump --digestout g0.digest");
+  // Its files are gone, but rdiffs may lead to it still.
+  assertEquals((await sealOf(archives, "g0.seal.json")).root, rootOf(GENERATIONS[0]));
+  assertEquals((await sealOf(archives, "g0.digest.seal.json")).root, rootOf(GENERATIONS[1]));
+  await archives.done("digest --dumpin g1.dump --digestout g0.digest --force");
   assertEquals((await sealOf(archives, "g0.seal.json")).root, rootOf(GENERATIONS[1]));
 });
 
@@ -238,6 +243,35 @@ Deno.test("a seal that is damaged stops every command whose input it may prove, 
   await archives.refused("seal g0.dump g0.digest", { code: 3, says: ["g0.seal.json"] });
   await archives.done("seal --force g0.dump g0.digest");
   await archives.done("check g0.dump");
+});
+
+Deno.test("seals have names that the file system takes, however long the names of the files are", async () => {
+  using archives = new Archives();
+  for (const stem of ["n".repeat(195), "n".repeat(248), "ä".repeat(124)]) {
+    const outs = `--dumpout ${stem}.dump --digestout ${stem}.digest`;
+    await archives.done(`dump --mode full --local d0.raw ${outs}`);
+    const { stdout } = await archives.done(`check --json ${stem}.dump`);
+    assertEquals(JSON.parse(stdout).unsealed, []);
+    for (const entry of [...Deno.readDirSync(archives.path)]) {
+      if (entry.name.startsWith(stem[0])) Deno.removeSync(archives.file(entry.name));
+    }
+  }
+});
+
+Deno.test("of two commands that add to one seal at once, none loses what the other has added", async () => {
+  using archives = new Archives();
+  await archives.done("seal g1.dump g1.digest");
+  for (let round = 0; round < 4; round++) {
+    const names = ["gz", "zst"].map((suffix) => `${round}.digest.${suffix}`);
+    const results = await Promise.all(
+      names.map((name) => runCli(archives.args(`digest --dumpin g1.dump --digestout ${name}`))),
+    );
+    for (const { code, stderr } of results) {
+      assertEquals(code === 0 || stderr.includes("another process"), true, stderr);
+    }
+    const made = names.filter((_, i) => results[i].code === 0);
+    assertEquals((await sealOf(archives, `${round}.seal.json`)).files.map(({ name }) => name).sort(), made);
+  }
 });
 
 Deno.test("a digest of the same blocks but another series is not the one that was sealed", async () => {
