@@ -13,6 +13,7 @@ import {
   UsageError,
 } from "./errors.ts";
 import { Interrupt } from "./files/interrupt.ts";
+import { jsonText, printable } from "./printable.ts";
 import { VERSION } from "./version.ts";
 
 /** What a command file exports. Each is loaded only when it is asked for, so that `--version` starts fast. */
@@ -80,7 +81,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     const exitCode = exitCodeOf(error);
     const message = error instanceof Error ? error.message : String(error);
-    console.error(`vmdkbkp: ${message.replaceAll("\n", " ")}`);
+    console.error(`vmdkbkp: ${printable(message.replaceAll("\n", " "))}`);
     if (argv.includes("--json") && !(error instanceof ReportedError)) {
       const details = error instanceof FormatError
         ? error.fault
@@ -89,7 +90,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         : error instanceof DiskLibraryError
         ? error.fault
         : {};
-      sayIfPossible(JSON.stringify({ ok: false, error: { message, exitCode, ...details } }), argv);
+      sayIfPossible(jsonText({ ok: false, error: { message, exitCode, ...details } }), argv);
     }
     return exitCode;
   }

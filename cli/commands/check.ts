@@ -1,12 +1,15 @@
 /** `vmdkbkp check`: prove archives. */
 
 import { EXIT, FormatError, InterruptedError, MismatchError, ReportedError, UsageError } from "../errors.ts";
+import { dirname } from "@std/path/posix/dirname";
+import { Moment } from "../files/moment.ts";
 import { checkFolders } from "./check_folders.ts";
 import { checkList } from "./check_list.ts";
 import { explain, type Explanation } from "./diagnosis.ts";
 import { isJunit, junitXml, type TestSuite } from "./junit.ts";
 import type { ValuesOf } from "./options.ts";
-import { STREAM } from "./input_file.ts";
+import { SEAL_SUFFIX } from "../archive/seal.ts";
+import { HOLDS_BLOCKS, HOLDS_DIGESTS, STREAM } from "./input_file.ts";
 import { newCommand } from "./common.ts";
 import { Session } from "./session.ts";
 import { secondsSince } from "./summary.ts";
@@ -70,6 +73,14 @@ export async function run(options: Options, paths: string[]): Promise<number> {
   const inputs = folders.length > 0 ? [] : [...paths, ...digestin === undefined ? [] : [digestin]];
   await using session = await Session.start(options, { inputs, outputs: [junit] });
   const seconds = () => secondsSince(start);
+  // Files that are replaced meanwhile look damaged, or as if they did not belong together.
+  const moment = new Moment({
+    paths: inputs.filter((path) => path !== STREAM),
+    folders: placesOf(inputs, folders),
+    ofInterest: (name) =>
+      !name.startsWith(".") && (name.endsWith(SEAL_SUFFIX) ||
+        folders.length > 0 && (HOLDS_BLOCKS.test(name) || HOLDS_DIGESTS.test(name))),
+  });
   const writeJunit = async (suites: TestSuite[]) => {
     if (junit === undefined) return;
     const bytes = new TextEncoder().encode(junitXml(suites, { seconds: seconds() }));
@@ -79,6 +90,7 @@ export async function run(options: Options, paths: string[]): Promise<number> {
     const verdict = folders.length > 0
       ? await checkFolders(session, folders, { quick })
       : await checkList(session, paths, { digestin, quick });
+    if (!verdict.isRight) await moment.assertUnchanged();
     const told = !verdict.isRight && folders.length === 0 && await explainList(session, paths, options);
     if (told) {
       verdict.text.push(...told.text);
@@ -98,6 +110,7 @@ export async function run(options: Options, paths: string[]): Promise<number> {
   } catch (error) {
     // Scripts look at the last line; an archive that cannot be read is wrong, a file that cannot be opened is another matter.
     if (error instanceof FormatError || error instanceof MismatchError) {
+      await moment.assertUnchanged();
       const told = error instanceof FormatError ? await explainList(session, paths, options) : undefined;
       const failure = [error.message, ...told?.text ?? []].join("\n");
       await writeJunit([{ name: "archives", cases: [{ name: paths.join(" "), failure }] }]);
@@ -137,6 +150,13 @@ async function explainList(
   { digestin, quick }: Options,
 ): Promise<Explanation | undefined> {
   return digestin === undefined || quick ? undefined : await explain(session, { archives, digestin });
+}
+
+/** The folders that are looked into: those that are named, or those in which seals are looked for. */
+function placesOf(inputs: readonly string[], folders: readonly string[]): string[] {
+  if (folders.length > 0) return [...folders];
+  const beside = inputs.filter((path) => path !== STREAM).map((path) => dirname(path));
+  return [...new Set(beside)].filter(isFolder);
 }
 
 function isFolder(path: string): boolean {

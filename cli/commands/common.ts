@@ -3,6 +3,7 @@
  * is printed for people or for programs.
  */
 
+import { jsonText, printable } from "../printable.ts";
 import { EXIT } from "../errors.ts";
 import type { Command, Option, Options } from "./options.ts";
 import { DEFAULT_THREADS, MAX_THREADS } from "./threads.ts";
@@ -32,7 +33,9 @@ export interface Report {
 /** Prints a report as the user wants it; returns the exit code. */
 export function printReport({ json }: { json?: boolean }, report: Report, print = console.log): number {
   const exitCode = report.exitCode ?? EXIT.done;
-  const text = json ? JSON.stringify({ ok: exitCode === EXIT.done, ...report.json }) : report.text.join("\n");
+  const text = json
+    ? jsonText({ ok: exitCode === EXIT.done, ...report.json })
+    : report.text.map(printable).join("\n");
   if (text !== "") print(text);
   return exitCode;
 }

@@ -57,7 +57,7 @@ export async function explain(session: Session, suspects: Suspects): Promise<Exp
   if (runCount > SHOWN) text.push(`  ${runCount - SHOWN} more runs of blocks (--json has more of them)`);
   for (const { path, offsetBytes, expected, found } of faults.slice(0, SHOWN)) {
     text.push(
-      `  damage: "${path}" at byte ${offsetBytes}: ${expected} is expected, ${printable(found)} is found`,
+      `  damage: "${path}" at byte ${offsetBytes}: ${expected} is expected, ${found} is found`,
     );
   }
   if (faultCount > SHOWN) text.push(`  damage: ${faultCount - SHOWN} more places`);
@@ -106,9 +106,4 @@ function readFolder(folder: string): Deno.DirEntry[] {
 
 function blocksName(count: number): string {
   return count === 1 ? "1 block" : `${count} blocks`;
-}
-
-/** What was found may hold anything: nothing that a terminal obeys. */
-function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, "\ufffd");
 }

@@ -1,5 +1,6 @@
 /** `vmdkbkp map`: the extents of a disk, and where their bytes lie. */
 
+import { jsonText, printable } from "../printable.ts";
 import type { MappedExtent, ReadableDisk } from "../disks/disk.ts";
 import { openForReading } from "../disks/open.ts";
 import { EXIT } from "../errors.ts";
@@ -45,7 +46,7 @@ export async function run(options: Options, [path]: string[]): Promise<number> {
   const totals = { data: 0, zero: 0, hole: 0 };
   for (const row of rowsOf(disk)) {
     totals[kindOf(row)] += row.endBytes - row.startBytes;
-    text += asJson ? `${count === 0 ? "" : ",\n"}${JSON.stringify(jsonOf(row))}` : `${textOf(row)}\n`;
+    text += asJson ? `${count === 0 ? "" : ",\n"}${jsonText(jsonOf(row))}` : `${textOf(row)}\n`;
     count++;
     if (text.length < CHUNK_CHARS) continue;
     await session.write(text);
@@ -53,7 +54,7 @@ export async function run(options: Options, [path]: string[]): Promise<number> {
     session.run.signal?.throwIfAborted();
   }
   const sums = Object.entries(totals).map(([kind, bytes]) => `${formatSize(bytes)} ${kind}`).join(", ");
-  await session.write(asJson ? `${text}]\n` : `${text}${disk.path} (${disk.format}): ${sums}\n`);
+  await session.write(asJson ? `${text}]\n` : `${text}${printable(disk.path)} (${disk.format}): ${sums}\n`);
   return EXIT.done;
 }
 
@@ -108,7 +109,7 @@ function textOf(row: Row): string {
     String(depth),
     offset,
   );
-  return path === undefined ? text.trimEnd() : `${text} ${path}`;
+  return path === undefined ? text.trimEnd() : `${text} ${printable(path)}`;
 }
 
 function line(start: string, length: string, kind: string, depth: string, offset: string): string {

@@ -1,5 +1,6 @@
 /** `vmdkbkp print`: show what is in an archive. */
 
+import { jsonText, printable } from "../printable.ts";
 import { EXIT, InterruptedError, ReportedError, UsageError } from "../errors.ts";
 import { DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import { listDigest, listDump } from "../pipeline/list.ts";
@@ -36,7 +37,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
 async function printText(session: Session, paths: string[], options: Options): Promise<void> {
   for (const [i, path] of paths.entries()) {
     const { header, batches } = await open(session, path);
-    await session.write(`${i > 0 ? "\n" : ""}file: ${path}\n${headerLines(header)}`);
+    await session.write(`${i > 0 ? "\n" : ""}file: ${printable(path)}\n${headerLines(header)}`);
     if (options.headers) continue;
     for await (const records of batches) {
       const lines = records.map(({ block, md5 }) => `${String(block).padStart(10)} ${md5 ?? "zero"}\n`);
@@ -52,7 +53,7 @@ async function printJson(session: Session, paths: string[], options: Options): P
   try {
     for (const [i, path] of paths.entries()) {
       const { header, batches } = await open(session, path);
-      await session.write(`${i > 0 ? "," : ""}\n${JSON.stringify({ file: path, ...header }).slice(0, -1)}`);
+      await session.write(`${i > 0 ? "," : ""}\n${jsonText({ file: path, ...header }).slice(0, -1)}`);
       close = "}";
       if (!options.headers) {
         await session.write(',"records":[');
@@ -60,7 +61,7 @@ async function printJson(session: Session, paths: string[], options: Options): P
         let separator = "\n";
         for await (const records of batches) {
           if (records.length === 0) continue;
-          await session.write(separator + records.map((record) => JSON.stringify(record)).join(",\n"));
+          await session.write(separator + records.map((record) => jsonText(record)).join(",\n"));
           separator = ",\n";
         }
       }
@@ -69,7 +70,7 @@ async function printJson(session: Session, paths: string[], options: Options): P
     }
   } catch (error) {
     if (!(error instanceof Error) || error instanceof InterruptedError) throw error;
-    await session.write(`${close}],"ok":false,"error":${JSON.stringify({ message: error.message })}}\n`);
+    await session.write(`${close}],"ok":false,"error":${jsonText({ message: error.message })}}\n`);
     throw new ReportedError(error);
   }
   await session.write('\n],"ok":true}\n');
@@ -87,7 +88,9 @@ async function open(session: Session, path: string) {
 function headerLines(header: Record<string, unknown>): string {
   return Object.entries(header).map(([name, value]) =>
     name === "metadata"
-      ? Object.entries(value as Record<string, string>).map(([key, text]) => `metadata ${key}: ${text}\n`)
+      ? Object.entries(value as Record<string, string>).map(([key, text]) =>
+        `metadata ${printable(key)}: ${printable(text)}\n`
+      )
         .join("")
       : `${name}: ${value}\n`
   ).join("");

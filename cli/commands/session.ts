@@ -1,5 +1,6 @@
 /** One run of a command: the files that it reads and writes, its threads, the signal that stops it, its progress line. */
 
+import { printable } from "../printable.ts";
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
@@ -480,7 +481,7 @@ export class Session implements Disposable, AsyncDisposable {
   /** A line that the user should see whatever the result. */
   warn(line: string): void {
     this.#progress.clear();
-    console.error(`Warning: ${line}`);
+    console.error(`Warning: ${printable(line)}`);
   }
 
   [Symbol.dispose](): void {

@@ -109,8 +109,12 @@ export function settle(members: readonly Member[]): void {
   const has = (state: CommitNote["state"]) => members.some(({ note }) => note.state === state);
   if (has("c")) return finish(members);
   const isUndoable = has("u") || members.length === outputs || !members.some(hasBegun);
-  if (!isUndoable) throw new Error(missingText(members));
-  undo(members);
+  if (!isUndoable) throw new Error(missingText(members) + asidesText(members));
+  try {
+    undo(members);
+  } catch (cause) {
+    throw new Error((cause as Error).message + asidesText(members), { cause });
+  }
 }
 
 /** Whether anything was done to an output after its note was written. */
@@ -121,18 +125,20 @@ function hasBegun({ lock: { folder }, note: { temporary, aside } }: Member): boo
 function missingText(members: readonly Member[]): string {
   const [{ note: { outputs } }] = members;
   const found = members.map(({ lock }) => `"${lock.folder.shown(lock.name)}"`).join(", ");
-  const asides = members.flatMap(({ lock, note }) =>
-    note.aside !== undefined && lock.folder.lstat(note.aside) !== undefined
-      ? `; the file that "${lock.name}" replaces is kept as "${lock.folder.shown(note.aside)}"`
-      : []
-  ).join("");
   return `a killed run had begun to give ${outputs} files their names, of which only ${found} ` +
-    `${
-      members.length === 1 ? "is" : "are"
-    } named by this command${asides}; run the command again with all of its ` +
+    `${members.length === 1 ? "is" : "are"} named by this command; run the command again with all of its ` +
     `outputs, or remove ${
       members.map(({ lock }) => `"${lock.path}"`).join(", ")
     } when you have put them in order`;
+}
+
+/** Names the files that are kept aside: whatever the user does, they are not to be lost. */
+function asidesText(members: readonly Member[]): string {
+  return members.flatMap(({ lock: { folder, name }, note: { aside } }) =>
+    aside !== undefined && folder.lstat(aside) !== undefined
+      ? `; the file that "${name}" replaces is kept as "${folder.shown(aside)}"`
+      : []
+  ).join("");
 }
 
 /** What the next run must know of the rename. The file may have appeared while the command ran. */
@@ -224,13 +230,13 @@ function takeNameBack({ folder, name }: OutputLock, note: CommitNote): void {
     );
   }
   if (!hasTemporary && named !== undefined && !isSameFile(named, kept)) {
-    if (!isOutput(named, note)) throw new Error(strangerText(folder, { name, note, kept }));
+    if (!isOutput(named, note)) throw new Error(strangerText(folder, { name, note }));
     folder.rename(name, temporary);
   }
   if (aside === undefined) return;
   if (!hasTemporary || named === undefined) folder.rename(aside, name);
   else if (!isSameFile(named, kept) && !isCopy(named, kept!)) {
-    throw new Error(strangerText(folder, { name, note, kept }));
+    throw new Error(strangerText(folder, { name, note }));
   }
   // Still there where both names mean one file, for then a rename does nothing, and in a copy of the folder.
   folder.remove(aside);
@@ -244,13 +250,12 @@ function isCopy(named: Deno.FileInfo, kept: Deno.FileInfo): boolean {
 
 function strangerText(
   folder: Folder,
-  { name, note, kept }: { name: string; note: CommitNote; kept?: Deno.FileInfo },
+  { name, note }: { name: string; note: CommitNote },
 ): string {
   return `"${
     folder.shown(name)
   }" is not the file that a killed run wrote there (${note.sizeBytes} bytes of ` +
     `${new Date(note.changedMs).toISOString()})` +
-    (kept === undefined ? "" : `; the file that it had replaced is kept as "${folder.shown(note.aside!)}"`) +
     "; decide which one is right and give it another name";
 }
 

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { basename } from "@std/path/posix/basename";
 import { join } from "@std/path/posix/join";
 import { EXIT } from "../../cli/errors.ts";
-import { noteText } from "../../cli/files/lock_note.ts";
+import { type CommitNote, noteText } from "../../cli/files/lock_note.ts";
 import { Folder, noise } from "../disks/helpers.ts";
 import { filesIn } from "../files/folder_state.ts";
 import { callMain } from "../support/run_cli.ts";
@@ -402,9 +402,10 @@ Deno.test("check of a folder reads around what a killed run has left half done, 
   const aside = ".0.dump.12345678.old.vmdkbkp";
   Deno.renameSync(folder.file("0.dump"), folder.file(aside));
   const note = {
-    ...{ state: "p", id: "0".repeat(32), outputs: 2, temporary: ".0.dump.12345678.vmdkbkp", aside },
+    state: "p",
+    ...{ id: "0".repeat(32), outputs: 2, temporary: ".0.dump.12345678.vmdkbkp", aside },
     ...{ sizeBytes: 9, inode: "1", changedMs: 0 },
-  } as const;
+  } satisfies CommitNote;
   Deno.writeTextFileSync(folder.file(".0.dump.lock.vmdkbkp"), noteText(1, note));
   for (const halfDone of [undefined, "half done"]) {
     if (halfDone !== undefined) folder.file("0.dump", halfDone);

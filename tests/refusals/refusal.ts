@@ -39,7 +39,12 @@ export class Archives extends Folder {
 
   /** Runs a command line. */
   run(line: string): Promise<CliResult> {
-    return callMain(this.args(line));
+    return this.call(this.args(line));
+  }
+
+  /** Runs a command line of these words, in which paths are absolute. */
+  call(args: string[]): Promise<CliResult> {
+    return callMain(args);
   }
 
   /** Runs a command line that must succeed. */
