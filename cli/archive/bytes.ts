@@ -6,6 +6,8 @@ export interface ByteSource extends Disposable {
   readonly path: string;
   /** Offset of the next byte. */
   readonly offsetBytes: number;
+  /** How far the file was read: of a compressed one more than what {@linkcode offsetBytes} has come to. */
+  readonly fileOffsetBytes: number;
   /**
    * Fills `into` from its start and returns how many bytes came: fewer than asked only at the end of the stream, 0 after it.
    * The end is reported only when the container has been verified to its last byte.

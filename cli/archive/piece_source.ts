@@ -126,6 +126,10 @@ export class PieceSource implements ByteSource {
     return this.#offsetBytes;
   }
 
+  get fileOffsetBytes(): number {
+    return this.#file.fileOffsetBytes;
+  }
+
   read(into: Uint8Array): number | Promise<number> {
     // Most reads are small and lie within a piece.
     if (into.length > this.#piece.length) return this.#readOver(into);

@@ -79,6 +79,10 @@ export class PlainSource implements ByteSource {
     return this.#offsetBytes;
   }
 
+  get fileOffsetBytes(): number {
+    return this.#beginBytes + this.#offsetBytes;
+  }
+
   async read(into: Uint8Array, { keeps = false } = {}): Promise<number> {
     const filled = await this.#fill(into, keeps);
     this.#offsetBytes += filled;

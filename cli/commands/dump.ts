@@ -183,6 +183,7 @@ async function full(session: Session, disk: ReadableDisk, options: Options): Pro
   const sealing = await Sealing.begin(session, header, sealedOutputs(options));
   const root = session.root();
   const job = { disk, header, dumpOut, digestOut, journal, root };
+  await session.expectDisk(disk, { startBytes: (journal?.blocks ?? 0) * header.blockBytes });
   const work = () => dumpFull(session.core, job, session.run);
   const result = await (options.resume ? keptOnFailure(session, work) : work());
   const mode: Mode = { asked: "full", done: "full" };
@@ -275,6 +276,9 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
     ...{ disk, header, dumpIn, digestIn, changedBlocks },
     ...{ dumpOut, digestOut, rdiffOut, root, previousRoot },
   };
+  await session.expectDisk(disk, {
+    changed: changedBlocks === undefined ? undefined : { blocks: changedBlocks, blockBytes },
+  });
   const result = await dumpChanged(core, job, session.run);
   const from = { time: formatTimeStamp(header.time), root: await root.hex() };
   const to = { time: formatTimeStamp(previous.time), root: await previousRoot.hex() };

@@ -1,50 +1,76 @@
 /** One line on the terminal that is written over: share, rate, time left. */
 
-import type { Progress } from "../pipeline/run.ts";
+import type { WorkDone } from "./work.ts";
 
 const ENCODER = new TextEncoder();
 const SHOW_INTERVAL_MS = 200;
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
-/** Shows progress on standard error. */
+/** What a {@linkcode ProgressLine} works with. */
+export interface ProgressOptions {
+  /** False makes every method do nothing. */
+  shown: boolean;
+  /** Writes to the terminal; by default standard error. */
+  write?: (text: string) => void;
+  /** Milliseconds; by default `performance.now()`. */
+  now?: () => number;
+}
+
+/**
+ * Shows progress on standard error. The line is erased with blanks, since escape codes would stand as they are on
+ * a terminal that has none, such as `TERM=dumb`.
+ */
 export class ProgressLine {
   readonly #shown: boolean;
-  readonly #start = performance.now();
-  #last = 0;
-  #visible = false;
+  readonly #write: (text: string) => void;
+  readonly #now: () => number;
+  /** When what is done now began, and what was done by then. */
+  #begin: { ms: number; bytes: number };
+  #last = { ms: -Infinity, bytes: 0 };
+  #visibleLen = 0;
 
-  /** @param options `shown: false` makes every method do nothing */
-  constructor(options: { shown: boolean }) {
-    this.#shown = options.shown;
+  constructor({ shown, write = writeToTerminal, now = () => performance.now() }: ProgressOptions) {
+    this.#shown = shown;
+    this.#write = write;
+    this.#now = now;
+    this.#begin = { ms: now(), bytes: 0 };
   }
 
-  show(progress: Progress): void {
-    const now = performance.now();
-    if (!this.#shown || now - this.#last < SHOW_INTERVAL_MS) return;
-    this.#last = now;
-    this.#write(`\r\x1b[K${progressText(progress, (now - this.#start) / 1000)}`);
-    this.#visible = true;
+  /** Whether anybody sees it. */
+  get isShown(): boolean {
+    return this.#shown;
+  }
+
+  show({ doneBytes, totalBytes }: WorkDone): void {
+    const ms = this.#now();
+    if (!this.#shown || ms - this.#last.ms < SHOW_INTERVAL_MS) return;
+    // A command that reads its files twice begins anew.
+    if (doneBytes < this.#last.bytes) this.#begin = { ms: this.#last.ms, bytes: 0 };
+    this.#last = { ms, bytes: doneBytes };
+    const seconds = Math.max(ms - this.#begin.ms, 1) / 1000;
+    const text = progressText({ doneBytes, totalBytes }, (doneBytes - this.#begin.bytes) / seconds);
+    this.#write(`\r${text.padEnd(this.#visibleLen)}`);
+    this.#visibleLen = text.length;
   }
 
   clear(): void {
-    if (!this.#visible) return;
-    this.#write("\r\x1b[K");
-    this.#visible = false;
-  }
-
-  #write(text: string): void {
-    Deno.stderr.writeSync(ENCODER.encode(text));
+    if (this.#visibleLen === 0) return;
+    this.#write(`\r${" ".repeat(this.#visibleLen)}\r`);
+    this.#visibleLen = 0;
   }
 }
 
+function writeToTerminal(text: string): void {
+  Deno.stderr.writeSync(ENCODER.encode(text));
+}
+
 /** `  42 %  1.2 GiB/s  0:07 left`. */
-function progressText(progress: Progress, seconds: number): string {
-  const { doneBlocks, totalBlocks, blockBytes } = progress;
-  const share = totalBlocks === 0 ? 1 : doneBlocks / totalBlocks;
-  const rate = doneBlocks * blockBytes / Math.max(seconds, 0.001);
+function progressText({ doneBytes, totalBytes }: WorkDone, bytesPerSecond: number): string {
+  const share = totalBytes === 0 ? 1 : Math.min(1, doneBytes / totalBytes);
   const percent = `${Math.floor(share * 100)}`.padStart(4);
-  const left = share > 0 ? `  ${formatSeconds(seconds / share - seconds)} left` : "";
-  return `${percent} %  ${formatSize(rate)}/s${left}`;
+  const leftBytes = Math.max(0, totalBytes - doneBytes);
+  const left = bytesPerSecond > 0 ? `  ${formatSeconds(leftBytes / bytesPerSecond)} left` : "";
+  return `${percent} %  ${formatSize(bytesPerSecond)}/s${left}`;
 }
 
 /** `1.5 GiB`. Not by a locale's rules: to load them takes 19 ms. */

@@ -14,6 +14,7 @@ import type { Begun } from "../archive/piece_sink.ts";
 import { type OutputFile as ArchiveFile, PlainSink, PlainSource } from "../archive/plain.ts";
 import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
+import type { ReadableDisk } from "../disks/disk.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
 import { type FormatError, UsageError } from "../errors.ts";
 import { temporaryNameOf } from "../files/hidden_names.ts";
@@ -22,6 +23,7 @@ import { type OpenOptions, type OutputFile, Outputs } from "../files/outputs.ts"
 import { aroundCommit } from "../files/unfinished.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
+import { surveyData, type SurveyRange } from "../pipeline/data_spread.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import { Crew } from "../workers/crew.ts";
 import { GatheredSha256, type PassingSha256 } from "../workers/hashes.ts";
@@ -42,6 +44,7 @@ import {
   type Sealed,
   Seals,
 } from "./seals.ts";
+import { Work } from "./work.ts";
 
 /** Archives of a list above which each gets a small window and is decoded in a stream: memory goes with their number. */
 const LONG_CHAIN = 6;
@@ -51,6 +54,9 @@ const LIST_PART_BYTES = 512 * 1024;
 
 /** What takes as long to hash as a worker takes to start. */
 const LONG_BYTES = 128 * 1024 * 1024;
+
+/** How long a disk is asked where its data lies before it is read, for the progress line. */
+const SURVEY_MS = 250;
 
 /** What a command reads and writes; `-` at most once on each side. */
 export interface SessionPaths {
@@ -69,6 +75,7 @@ export class Session implements Disposable, AsyncDisposable {
   readonly #signal?: AbortSignal;
   readonly #outputs: Outputs;
   readonly #progress: ProgressLine;
+  readonly #work = new Work();
   readonly #disposables: Disposable[] = [];
   /** For each of the compressed files of the command. */
   readonly #codecs: Codecs;
@@ -148,8 +155,15 @@ export class Session implements Disposable, AsyncDisposable {
     return {
       crew: this.#crew,
       signal: this.#signal,
-      onProgress: (progress) => this.#progress.show(progress),
+      onProgress: (progress) => this.#progress.show(this.#work.at(progress)),
     };
+  }
+
+  /** Has the progress line count the data of a disk that will be read. */
+  async expectDisk(disk: ReadableDisk, range: Omit<SurveyRange, "goesOn"> = {}): Promise<void> {
+    if (!this.#progress.isShown) return;
+    const end = performance.now() + SURVEY_MS;
+    this.#work.disk = await surveyData(disk, { ...range, goesOn: () => performance.now() < end });
   }
 
   /** What a disk is opened with: who inflates its grains, and who hears of its oddities. */
@@ -196,6 +210,7 @@ export class Session implements Disposable, AsyncDisposable {
     this.#disposables.splice(this.#disposables.indexOf(resource), 1);
     const input = this.#inputs.findIndex(({ source }) => source === resource);
     if (input >= 0) this.#inputs.splice(input, 1);
+    this.#work.remove(resource);
     resource[Symbol.dispose]();
   }
 
@@ -206,10 +221,15 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** Opens an archive or a digest for reading. */
   async source(path: string, { codecs = this.#codecs } = {}): Promise<ByteSource> {
-    if (path === STREAM) return this.using(await sourceFor(path, Deno.stdin, { codecs }));
+    if (path === STREAM) {
+      const source = this.using(await sourceFor(path, Deno.stdin, { codecs }));
+      this.#work.addFile(source, undefined);
+      return source;
+    }
     const file = await openInput(path);
     const source = this.using(await sourceFor(path, file, { codecs }));
     const before = file.statSync();
+    this.#work.addFile(source, before.isFile ? before.size : undefined);
     if (before.isFile) this.#inputs.push({ source, file, before });
     return source;
   }
@@ -233,6 +253,7 @@ export class Session implements Disposable, AsyncDisposable {
       throw new UsageError(`Cannot read "${path}" more than once: a regular file is needed`);
     }
     const source = this.using(new DamagedFile(path, file));
+    this.#work.addOther(source);
     this.#inputs.push({ source, file, before });
     return source;
   }

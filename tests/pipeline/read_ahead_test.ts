@@ -66,6 +66,7 @@ Deno.test("parts begin at the byte of a word at which the stream is, so that the
   const source = {
     path: "counted",
     offsetBytes: 3,
+    fileOffsetBytes: 3,
     read(into: Uint8Array) {
       places.push([into.byteOffset % 8, this.offsetBytes % 8]);
       // The first part is a short one; the last is empty.

@@ -1,0 +1,109 @@
+/** Where the data of a disk lies, roughly: for progress that counts what takes time, and not holes. */
+
+import type { Bitmap } from "../archive/bitmap.ts";
+import type { ReadableDisk } from "../disks/disk.ts";
+
+/** The disk is counted in so many equal parts. */
+const PARTS = 1024;
+
+/** How many bytes of data lie in front of each place of a disk. */
+export class DataSpread {
+  readonly #partBytes: number;
+  /** Bytes of data in front of each part, and of all. */
+  readonly #before: Float64Array;
+
+  /** `data`: bytes of data in each part of `partBytes` */
+  constructor(data: Float64Array, partBytes: number) {
+    this.#partBytes = partBytes;
+    this.#before = new Float64Array(data.length + 1);
+    for (let i = 0; i < data.length; i++) this.#before[i + 1] = this.#before[i] + data[i];
+  }
+
+  get totalBytes(): number {
+    return this.#before[this.#before.length - 1];
+  }
+
+  /** Bytes of data in front of `offsetBytes`; within a part the data counts as evenly spread. */
+  bytesBefore(offsetBytes: number): number {
+    const at = Math.min(offsetBytes / this.#partBytes, this.#before.length - 1);
+    const part = Math.floor(at);
+    const before = this.#before[part];
+    return at === part ? before : before + (at - part) * (this.#before[part + 1] - before);
+  }
+}
+
+/** What of a disk is read, and how long to look for it. */
+export interface SurveyRange {
+  /** What lies in front of it is not read. */
+  startBytes?: number;
+  /** Only these blocks are read. */
+  changed?: { blocks: Bitmap; blockBytes: number };
+  /** Whether there is time for one more stretch; of what is left the data is estimated from what was seen. */
+  goesOn: () => boolean;
+}
+
+/** Asks a disk for its stretches from front to back. */
+export async function surveyData(
+  disk: Pick<ReadableDisk, "capacityBytes" | "extentAt">,
+  { startBytes = 0, changed, goesOn }: SurveyRange,
+): Promise<DataSpread> {
+  const { capacityBytes } = disk;
+  const partBytes = Math.ceil(capacityBytes / PARTS);
+  const data = new Float64Array(Math.ceil(capacityBytes / partBytes));
+  let seenBytes = 0;
+  let dataBytes = 0;
+  for (const run of runsToRead(capacityBytes, { startBytes, changed })) {
+    for (let at = run.startBytes; at < run.endBytes;) {
+      if (!goesOn()) {
+        // Nothing seen yet: all of it may be data.
+        const share = seenBytes === 0 ? 1 : dataBytes / seenBytes;
+        spread(data, { startBytes: at, endBytes: run.endBytes, partBytes, share });
+        break;
+      }
+      const extent = await disk.extentAt(at);
+      const endBytes = Math.min(extent.endBytes, run.endBytes);
+      if (!extent.zero) {
+        dataBytes += endBytes - at;
+        spread(data, { startBytes: at, endBytes, partBytes, share: 1 });
+      }
+      seenBytes += endBytes - at;
+      at = endBytes;
+    }
+  }
+  return new DataSpread(data, partBytes);
+}
+
+function* runsToRead(
+  capacityBytes: number,
+  { startBytes, changed }: { startBytes: number; changed?: SurveyRange["changed"] },
+): Generator<{ startBytes: number; endBytes: number }> {
+  if (changed === undefined) return yield { startBytes, endBytes: capacityBytes };
+  const { blocks, blockBytes } = changed;
+  const { bitCount } = blocks;
+  for (let block = blocks.next(0, bitCount, true); block < bitCount;) {
+    const end = blocks.next(block, bitCount, false);
+    yield {
+      startBytes: Math.max(startBytes, block * blockBytes),
+      endBytes: Math.min(capacityBytes, end * blockBytes),
+    };
+    block = blocks.next(end, bitCount, true);
+  }
+}
+
+/** Adds a share of the bytes from `startBytes` to `endBytes` to the parts in which they lie. */
+function spread(
+  data: Float64Array,
+  { startBytes, endBytes, partBytes, share }: {
+    startBytes: number;
+    endBytes: number;
+    partBytes: number;
+    share: number;
+  },
+): void {
+  for (let at = startBytes; at < endBytes;) {
+    const part = Math.floor(at / partBytes);
+    const end = Math.min(endBytes, (part + 1) * partBytes);
+    data[part] += (end - at) * share;
+    at = end;
+  }
+}
