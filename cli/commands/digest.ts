@@ -9,7 +9,7 @@ import { Sealing } from "./sealing.ts";
 import { Chain } from "../pipeline/chain.ts";
 import { proofOf, unprovedText } from "./proof.ts";
 import { assertHash, assertRoot } from "./seals.ts";
-import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
+import { contentText, headerJson, secondsSince, speedText } from "./summary.ts";
 
 export const command = newCommand("digest", {
   description: "Compute the digest of a dump: the MD5 of every block that is not zero.",
@@ -58,9 +58,7 @@ export async function run(options: Options): Promise<number> {
   const { header } = dumpIn;
   return session.report({
     text: [
-      `Digested ${options.dumpin}: ${
-        blocksText(result.blocks, header.blockBytes)
-      }, ${result.zeroBlocks} zero`,
+      `Digested ${options.dumpin}: ${contentText(result, header.blockBytes)}`,
       ...unprovedText(proof.by),
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],

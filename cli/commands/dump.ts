@@ -23,7 +23,7 @@ import { refuseUnreadable } from "./proof.ts";
 import { Session } from "./session.ts";
 import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
 import { assertRoot } from "./seals.ts";
-import { blocksText, secondsSince, speedText } from "./summary.ts";
+import { contentText, secondsSince, speedText } from "./summary.ts";
 
 const SERIES_ID_BYTES = 16;
 
@@ -378,13 +378,12 @@ function report(
   { disk, options, seconds }: { disk: ReadableDisk; options: Options; seconds: number },
 ): Report {
   const { blocks, zeroBlocks, blocksRead, changedBlocks, resumedBlocks = 0 } = result;
+  // In holes, or unchanged by a bitmap.
+  const blocksSkipped = blocks - blocksRead - resumedBlocks;
   const text = [
-    `Dumped ${disk.path} (${disk.format}, ${formatSize(disk.capacityBytes)}): ${
-      blocksText(blocks, header.blockBytes)
-    }, ` +
-    `${blocksRead} read, ${zeroBlocks} zero${
-      changedBlocks === undefined ? "" : `, ${changedBlocks} changed`
-    }`,
+    `Dumped ${disk.path} (${disk.format}, ${formatSize(disk.capacityBytes)}): ` +
+    `${contentText(result, header.blockBytes)}; ${blocksRead} read, ${blocksSkipped} skipped` +
+    (changedBlocks === undefined ? "" : `; ${changedBlocks} changed`),
     ...Object.entries(storedBytes).map(([kind, bytes]) =>
       `  ${kind.padEnd(6)} ${options[`${kind as "dump" | "digest" | "rdiff"}out`]}: ${formatSize(bytes)}`
     ),
@@ -404,6 +403,8 @@ function report(
     blockSize: header.blockBytes,
     blocks,
     blocksRead,
+    blocksSkipped,
+    dataBlocks: blocks - zeroBlocks,
     zeroBlocks,
     ...(changedBlocks === undefined ? {} : { changedBlocks }),
     ...(options.resume ? { resumedBlocks } : {}),

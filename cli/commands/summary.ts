@@ -9,6 +9,14 @@ export function blocksText(count: number, blockBytes: number): string {
   return `${count} ${count === 1 ? "block" : "blocks"} of ${formatSize(blockBytes)}`;
 }
 
+/** `12 blocks of 1 MiB: 5 data, 7 zero`. */
+export function contentText(
+  { blocks, zeroBlocks }: { blocks: number; zeroBlocks: number },
+  blockBytes: number,
+): string {
+  return `${blocksText(blocks, blockBytes)}: ${blocks - zeroBlocks} data, ${zeroBlocks} zero`;
+}
+
 /** `0.52 s, 1.9 GiB/s` for so many bytes of disk. */
 export function speedText(bytes: number, seconds: number): string {
   return `${seconds.toFixed(2)} s, ${formatSize(bytes / Math.max(seconds, 0.001))}/s`;
