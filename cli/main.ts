@@ -74,8 +74,19 @@ Example:
 ${EXIT_CODES}`;
 }
 
+/**
+ * Has a write beyond the limit of the size of files (`ulimit -f`) fail with an error, as other writes do: left alone, SIGXFSZ
+ * ends the process on the spot (setrlimit(2), RLIMIT_FSIZE).
+ */
+function surviveFileSizeLimit(): Disposable {
+  const listener = () => {};
+  Deno.addSignalListener("SIGXFSZ", listener);
+  return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGXFSZ", listener) };
+}
+
 /** Runs one command line and returns its exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
+  using _limit = surviveFileSizeLimit();
   try {
     return await dispatch(argv);
   } catch (error) {
