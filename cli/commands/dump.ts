@@ -24,6 +24,7 @@ import { Session } from "./session.ts";
 import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
 import { assertRoot } from "./seals.ts";
 import { contentText, secondsSince, speedText } from "./summary.ts";
+import { warningOfTimeZone } from "./time_zone.ts";
 
 const SERIES_ID_BYTES = 16;
 
@@ -131,6 +132,8 @@ export async function run(options: Options, args: string[]): Promise<number> {
   const vddk = await disks?.open(session, { readOnly: true, mapped: options.mode !== "incr" });
   const disk = vddk ?? await openFile(session, diskPath!, options);
   session.addInputs(disk.files);
+  const warning = warningOfTimeZone(new Date());
+  if (warning !== undefined) session.warn(warning);
   session.expectBytes(disk.capacityBytes);
   const dump = options.mode === "full"
     ? await full(session, disk, options)
