@@ -1,5 +1,6 @@
 /** The command line: picks the command, prints the error, exits. */
 
+import { refuseGarbled } from "./commands/garbled_names.ts";
 import { type Command, helpText, parse } from "./commands/options.ts";
 import { SERVER_COMMAND } from "./disks/vddk/protocol.ts";
 import {
@@ -88,6 +89,7 @@ function surviveFileSizeLimit(): Disposable {
 export async function main(argv: readonly string[]): Promise<number> {
   using _limit = surviveFileSizeLimit();
   try {
+    refuseGarbled(argv);
     return await dispatch(argv);
   } catch (error) {
     const exitCode = exitCodeOf(error);

@@ -9,6 +9,7 @@ import { readablePath } from "../files/unfinished.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import type { Told } from "../pipeline/generations.ts";
 import { type Fault, faultIn, faultInFile, usingArchive } from "./check_file.ts";
+import { faultOfName } from "./garbled_names.ts";
 import { HOLDS_BLOCKS, HOLDS_DIGESTS } from "./input_file.ts";
 import { readSeal, type Sealed } from "./seals.ts";
 import type { Session } from "./session.ts";
@@ -50,7 +51,10 @@ export async function takeInventory(session: Session, folders: readonly string[]
   for (const folder of folders) paths.push(...await pathsIn(session, folder));
   for (const path of paths) {
     const fault = await faultInFile(async () => {
-      const info = await Deno.stat(await readablePath(path));
+      const readable = await readablePath(path);
+      const faultyName = faultOfName(readable);
+      if (faultyName !== undefined) return faultyName;
+      const info = await Deno.stat(readable);
       // A link to a folder is looked into no more than the folder.
       if (info.isDirectory) return undefined;
       // Nobody may be at the other end of a pipe.
