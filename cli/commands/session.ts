@@ -16,7 +16,7 @@ import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
-import { type FormatError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { temporaryNameOf } from "../files/hidden_names.ts";
 import { DiskLock } from "../files/disk_lock.ts";
 import { type OpenOptions, type OutputFile, Outputs } from "../files/outputs.ts";

@@ -9,7 +9,7 @@ import { Archives } from "./refusal.ts";
 const HOSTILE = "x\nCheck: OK\r\x1b[2J\u009b31m\u202ey\u2028z";
 const NAME = HOSTILE.replaceAll("/", "");
 
-const OBEYED = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202a-\u202e]/;
+const OBEYED = /(?!\n)[\p{Cc}\u2028\u202a-\u202e]/u;
 
 /** A dump whose metadata, and a header that nothing can read whose text, are hostile. */
 function archivesOf(): Archives {
