@@ -5,6 +5,7 @@
 
 import { type FormatError, formatError } from "../errors.ts";
 import { fnv1a } from "../fnv1a.ts";
+import { SIGNATURE_SUFFIX } from "./minisign/text.ts";
 import { MAX_BLOCK_BYTES, SECTOR_BYTES } from "./header.ts";
 
 /** What a file of a generation is. */
@@ -102,16 +103,19 @@ export function sealNamesOf(name: string, time: string): string[] {
   return [...new Set([sealNameOf(name), fitting(name), fitting(`${name}.${digits}`)])];
 }
 
-/** Whether a file named `companion` may be the seal of the file `name` beside it. */
+/** Whether a file named `companion` may be the seal of the file `name` beside it, or the signature of that seal. */
 export function isSealOf(companion: string, name: string): boolean {
-  const time = /\.([0-9]{14,})\.seal\.json$/.exec(companion)?.[1] ?? "";
-  return sealNamesOf(name, time).includes(companion);
+  const seal = companion.endsWith(SIGNATURE_SUFFIX)
+    ? companion.slice(0, -SIGNATURE_SUFFIX.length)
+    : companion;
+  const time = /\.([0-9]{14,})\.seal\.json$/.exec(seal)?.[1] ?? "";
+  return sealNamesOf(name, time).includes(seal);
 }
 
 /** The name of a seal; a name that would be too long is cut, and its hash stands for the rest. */
 function fitting(stem: string): string {
   const encoder = new TextEncoder();
-  const room = MAX_NAME_BYTES - SEAL_SUFFIX.length;
+  const room = MAX_NAME_BYTES - SEAL_SUFFIX.length - SIGNATURE_SUFFIX.length;
   if (encoder.encode(stem).length <= room) return stem + SEAL_SUFFIX;
   const end = `~${fnv1a(stem)}`;
   let start = stem;

@@ -11,6 +11,7 @@ import type { ValuesOf } from "./options.ts";
 import { SEAL_SUFFIX } from "../archive/seal.ts";
 import { HOLDS_BLOCKS, HOLDS_DIGESTS, STREAM } from "./input_file.ts";
 import { newCommand } from "./common.ts";
+import { TRUSTED_KEY } from "./signing.ts";
 import { Session } from "./session.ts";
 import { secondsSince } from "./summary.ts";
 
@@ -39,6 +40,7 @@ vmdkbkp check --quick --junit check.xml backups/web backups/db`,
   options: {
     digestin: { value: "file", help: "digest of the last archive's generation" },
     quick: { help: "do not read the blocks" },
+    trustedKey: TRUSTED_KEY,
     junit: { value: "file", help: "write the result as JUnit XML, too" },
   },
 });

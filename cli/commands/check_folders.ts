@@ -26,7 +26,7 @@ import {
 import { explain, type Explanation } from "./diagnosis.ts";
 import { type Inventory, type Item, takeInventory, toldBy } from "./folder_inventory.ts";
 import { type CheckedGeneration, reportFiles, reportSeries } from "./folder_report.ts";
-import { generationsIn } from "./seals.ts";
+import { generationsIn, signedText } from "./seals.ts";
 import type { Session } from "./session.ts";
 
 /** All that the folders hold of one series. */
@@ -36,6 +36,8 @@ interface Series {
   /** What seals tell of the generations of a second: their own roots, and those at both ends of rdiffs. */
   roots: ReadonlyMap<number, readonly string[]>;
   quick: boolean;
+  /** Only signed seals count. */
+  goesByKey: boolean;
 }
 
 /** Checks every archive and reports every generation. */
@@ -47,7 +49,7 @@ export async function checkFolders(
   const inventory = await takeInventory(session, folders);
   const verdict: Verdict = { ok: true, isRight: true, text: [], json: {}, suites: [] };
   const reports = [];
-  for (const [name, series] of seriesOf(inventory, { quick })) {
+  for (const [name, series] of seriesOf(inventory, { quick, goesByKey: session.goesByKey })) {
     const { items, seals } = series;
     for (const item of byRole(items, "digest")) await examine(session, item, series);
     for (const item of items) if (item.role !== "digest") await examine(session, item, series);
@@ -57,11 +59,15 @@ export async function checkFolders(
   }
   const { unreadable, skippedCount } = inventory;
   reportFiles(verdict, { folders, inventory });
-  verdict.json = { folders, series: reports, unreadable, skipped: skippedCount };
+  verdict.text.push(...signedText(session.signedSeals));
+  verdict.json = { folders, series: reports, signed: session.signedSeals, unreadable, skipped: skippedCount };
   return verdict;
 }
 
-function seriesOf({ items, seals }: Inventory, { quick }: { quick: boolean }): [string, Series][] {
+function seriesOf(
+  { items, seals }: Inventory,
+  options: { quick: boolean; goesByKey: boolean },
+): [string, Series][] {
   const names = [...items.map(({ series }) => series), ...seals.map(({ seal }) => seal.series)];
   return [...new Set(names)].map((name) => {
     const own = seals.map(({ seal }) => seal).filter(({ series }) => series === name);
@@ -69,7 +75,7 @@ function seriesOf({ items, seals }: Inventory, { quick }: { quick: boolean }): [
       items: items.filter(({ series }) => series === name),
       seals: own,
       roots: rootsBySecond(own),
-      quick,
+      ...options,
     }];
   });
 }
@@ -120,7 +126,7 @@ async function findingOf(
       return { fault, root: null, isCompared: false };
     }
     if (digest === undefined) return await examineBlocks(session, reader, { sealed, roots });
-    const isOfDumpAlone = digest.sealed?.file.unproved === true;
+    const isOfDumpAlone = !isProof(digest, series);
     return await usingArchive(
       session,
       digest.path,
@@ -182,6 +188,11 @@ async function checkGenerations(session: Session, series: Series): Promise<Check
   return known.map((generation) => ({ ...generation, looksGood: quick && looksGood(generation) }));
 }
 
+/** Whether a digest was not made of the dump alone, nor by a stranger where only signed seals count. */
+function isProof({ sealed }: Item, { goesByKey }: Series): boolean {
+  return sealed === undefined ? !goesByKey : sealed.file.unproved === undefined;
+}
+
 /** What the blocks of a generation can be compared with. */
 interface Target {
   digest?: string;
@@ -192,7 +203,7 @@ function targetOf(generation: Told, series: Series): Target | undefined {
   const root = series.roots.get(generation.seconds)?.find((root) => root === generation.root);
   const digest = generation.root === null
     ? undefined
-    : digestsOf(generation, series.items).find(({ sealed }) => sealed?.file.unproved === undefined)?.path;
+    : digestsOf(generation, series.items).find((digest) => isProof(digest, series))?.path;
   return root === undefined && digest === undefined ? undefined : { root, digest };
 }
 

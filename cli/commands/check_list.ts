@@ -9,11 +9,12 @@ import { check, type CheckResult } from "../pipeline/check.ts";
 import type { Verdict } from "./check.ts";
 import { containerFault, digestFault, type Fault, faultIn, isPlain, recordsFault } from "./check_file.ts";
 import { refuseUnreadable } from "./proof.ts";
-import { type KnownRoot, type Sealed, unsealedText } from "./seals.ts";
+import { type KnownRoot, type Sealed, signedText, unsealedText } from "./seals.ts";
 import type { Session } from "./session.ts";
 import { headerJson } from "./summary.ts";
 
-const UNPROVED = "  not proved: the seal was made of archives whose blocks nothing proved";
+const UNPROVED =
+  "  not proved: no seal or digest tells what the blocks must be, or the seal was made of archives that nothing proved";
 
 /** A list that is open. */
 interface List {
@@ -62,13 +63,15 @@ export async function checkList(
   const digestSeal = digest && sealed.find(({ path }) => path === digest.path);
   // Without a look at the blocks nothing is said of them, but for what the seals themselves say.
   const isProved = (quick && !sealed.some(isDoubtful)) ||
-    (digest !== undefined && !(digestSeal && isDoubtful(digestSeal))) ||
+    // Where only signed seals count, a digest that none tells of may be a stranger's.
+    (digest !== undefined && !(digestSeal ? isDoubtful(digestSeal) : session.goesByKey)) ||
     roots.some(({ isProved }) => isProved) || (unsealed.length === 0 && !sealed.some(isDoubtful));
   const ok = isRight && isProved;
   const text = [
     result === undefined ? `${archives.length} archives: the blocks were not read` : findings(result),
     ...faults.map((fault) => `  wrong: ${fault}`),
     ...(isRight && !isProved ? [UNPROVED] : []),
+    ...signedText(session.signedSeals),
     ...unsealedText(unsealed),
   ];
   const name = formatTimeStamp(chain.header.time);
@@ -83,6 +86,7 @@ export async function checkList(
       generation: headerJson(chain.header),
       ...result,
       proved: isProved,
+      signed: session.signedSeals,
       faults,
       unsealed,
     },

@@ -15,6 +15,10 @@ export interface CommonOptions {
   force?: true;
   resume?: true;
   withoutSeal?: true;
+  /** Path of a secret key. */
+  sign?: string;
+  /** A public key, or the path of one. */
+  trustedKey?: string;
   threads?: string;
   /** Set by `main.ts`: aborts when the program is asked to stop. */
   signal?: AbortSignal;

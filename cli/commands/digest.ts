@@ -4,6 +4,7 @@ import { DumpReader } from "../pipeline/archive_reader.ts";
 import { digestOf } from "../pipeline/digest.ts";
 import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, WITHOUT_SEAL } from "./common.ts";
+import { SIGN, TRUSTED_KEY } from "./signing.ts";
 import { Session } from "./session.ts";
 import { Sealing } from "./sealing.ts";
 import { Chain } from "../pipeline/chain.ts";
@@ -21,6 +22,8 @@ vmdkbkp merge --dumpout - 1.dump.zst 0.rdiff.zst | vmdkbkp digest --dumpin - --d
     dumpin: { value: "file", required: true, help: "the dump" },
     digestout: { value: "file", required: true, help: "its digest" },
     level: LEVEL,
+    sign: SIGN,
+    trustedKey: TRUSTED_KEY,
     withoutSeal: WITHOUT_SEAL,
     force: { help: "replace the output if it exists" },
   },

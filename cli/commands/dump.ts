@@ -19,7 +19,8 @@ import { flagOf, type ValuesOf } from "./options.ts";
 import { begin, type Ready, resume } from "./resume.ts";
 import { STREAM } from "./input_file.ts";
 import { LEVEL, newCommand, type Report, WITHOUT_SEAL } from "./common.ts";
-import { refuseUnreadable } from "./proof.ts";
+import { refuseUnreadable, refuseUnsigned } from "./proof.ts";
+import { SIGN, TRUSTED_KEY } from "./signing.ts";
 import { Session } from "./session.ts";
 import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
 import { assertRoot } from "./seals.ts";
@@ -84,6 +85,8 @@ vmdkbkp dump --mode full --server vc1.example --username backup --thumbprint 12:
       help: "change id of the snapshot: kept in the seal, for the next query of changes",
     },
     level: LEVEL,
+    sign: SIGN,
+    trustedKey: TRUSTED_KEY,
     withoutSeal: WITHOUT_SEAL,
     force: { help: "replace outputs that exist" },
     allowOutside: { help: "let a VMDK name extents outside its folder" },
@@ -104,8 +107,10 @@ export async function run(options: Options, args: string[]): Promise<number> {
       throw new UsageError(`Cannot dump with --mode ${options.mode}: --${name} has no use there`);
     }
   }
-  if (options.mode === "full" && options.withoutSeal) {
-    throw new UsageError("Cannot dump with --mode full: --without-seal has no use there");
+  for (const name of ["withoutSeal", "trustedKey"] as const) {
+    if (options.mode === "full" && options[name] !== undefined) {
+      throw new UsageError(`Cannot dump with --mode full: --${flagOf(name)} has no use there`);
+    }
   }
   for (const name of ["audit", "auditSeed", "onMismatch"] as const) {
     if (options.mode !== "incr" && options[name] !== undefined) {
@@ -239,7 +244,10 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
   const digestIn = await DigestReader.open(core, await session.source(options.digestin!));
   const previous = dumpIn.header;
   const sealedBefore = [await session.sealed(dumpIn), await session.sealed(digestIn)];
-  if (sealedBefore.includes(undefined)) refuseUnreadable(session);
+  if (sealedBefore.includes(undefined)) {
+    refuseUnreadable(session);
+    refuseUnsigned(session, dumpIn.path);
+  }
   session.warnOfSeals();
   const rootsBefore = await session.rootsOf([dumpIn.path, digestIn.path], {
     series: formatSeriesId(previous.seriesId),

@@ -11,7 +11,7 @@ import type { Told } from "../pipeline/generations.ts";
 import { type Fault, faultIn, faultInFile, usingArchive } from "./check_file.ts";
 import { faultOfName } from "./garbled_names.ts";
 import { HOLDS_BLOCKS, HOLDS_DIGESTS } from "./input_file.ts";
-import { readSeal, type Sealed } from "./seals.ts";
+import type { Sealed } from "./seals.ts";
 import type { Session } from "./session.ts";
 
 /** An archive of a folder, and the generation that it leads to. */
@@ -59,7 +59,7 @@ export async function takeInventory(session: Session, folders: readonly string[]
       if (info.isDirectory) return undefined;
       // Nobody may be at the other end of a pipe.
       if (!info.isFile) inventory.skippedCount++;
-      else if (path.endsWith(SEAL_SUFFIX)) inventory.seals.push({ path, seal: await readSeal(path) });
+      else if (path.endsWith(SEAL_SUFFIX)) inventory.seals.push({ path, seal: await session.readSeal(path) });
       else return await identify(session, { path, inventory });
     });
     if (fault === undefined) continue;

@@ -7,6 +7,7 @@ import { formatSize } from "./progress.ts";
 import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, WITHOUT_SEAL } from "./common.ts";
 import { proofOf, unprovedText } from "./proof.ts";
+import { SIGN, TRUSTED_KEY } from "./signing.ts";
 import { Session } from "./session.ts";
 import { Sealing } from "./sealing.ts";
 import { assertRoot, unsealedText } from "./seals.ts";
@@ -25,6 +26,8 @@ vmdkbkp merge --rdiffout 2-0.rdiff.zst 1.rdiff.zst 0.rdiff.zst`,
     dumpout: { value: "file", help: "the merged dump" },
     rdiffout: { value: "file", help: "the merged rdiff" },
     level: LEVEL,
+    sign: SIGN,
+    trustedKey: TRUSTED_KEY,
     withoutSeal: WITHOUT_SEAL,
     force: { help: "replace the output if it exists" },
   },

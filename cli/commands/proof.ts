@@ -2,6 +2,7 @@
 
 import { formatSeriesId } from "../archive/header.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
+import { MismatchError } from "../errors.ts";
 import type { Chain } from "../pipeline/chain.ts";
 import { assertRoot, type KnownRoot, type Sealed } from "./seals.ts";
 import type { Session } from "./session.ts";
@@ -43,9 +44,21 @@ export async function proofOf(session: Session, chain: Chain): Promise<Proof> {
   );
   const isProvedByRoot = roots.length > 0 && roots.every(({ isProved }) => isProved);
   const by = isProvedByRoot ? "root" : isProvedByFiles ? "files" : "nothing";
-  if (by === "nothing") refuseUnreadable(session);
+  if (by === "nothing") {
+    refuseUnreadable(session);
+    refuseUnsigned(session, path);
+  }
   session.warnOfSeals();
   return { path, by, roots, last };
+}
+
+/** @throws {MismatchError} if only what the trusted key has signed counts */
+export function refuseUnsigned(session: Session, path: string): void {
+  if (!session.goesByKey) return;
+  throw new MismatchError(
+    `Cannot trust "${path}": no seal that the trusted key has signed tells what it must be (without --trusted-key ` +
+      "it is used as it is)",
+  );
 }
 
 /** @throws {FormatError | Error} if a seal cannot be read that may tell of the files that no other seal tells of */

@@ -6,6 +6,7 @@ import { rdiffBetween } from "../pipeline/compare.ts";
 import { formatSize } from "./progress.ts";
 import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, WITHOUT_SEAL } from "./common.ts";
+import { SIGN, TRUSTED_KEY } from "./signing.ts";
 import { Session } from "./session.ts";
 import { Sealing } from "./sealing.ts";
 import { Chain } from "../pipeline/chain.ts";
@@ -22,6 +23,8 @@ With it the older dump need not be kept: merge makes it again from the newer dum
   options: {
     rdiffout: { value: "file", required: true, help: "the rdiff" },
     level: LEVEL,
+    sign: SIGN,
+    trustedKey: TRUSTED_KEY,
     withoutSeal: WITHOUT_SEAL,
     force: { help: "replace the output if it exists" },
   },

@@ -19,6 +19,7 @@ import { openTarget, refuseFormat, type RestoreTarget, TARGET_FORMATS } from "./
 import { isStream, STREAM } from "./input_file.ts";
 import { newCommand, WITHOUT_SEAL } from "./common.ts";
 import { assertProved, type Proof, proofOf, unprovedText } from "./proof.ts";
+import { TRUSTED_KEY } from "./signing.ts";
 import { Session } from "./session.ts";
 import { unsealedText } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
@@ -54,6 +55,7 @@ vmdkbkp restore --server vc1.example --username backup --thumbprint 12:34:... --
     digestin: { value: "file", help: "with --verify: digest of the last archive's generation" },
     blocksize: { value: "bytes", help: "must be that of the archives" },
     force: { help: "with --create: replace the disk if it exists" },
+    trustedKey: TRUSTED_KEY,
     withoutSeal: WITHOUT_SEAL,
     allowOutside: { help: "let a VMDK name extents outside its folder" },
     ...LIBRARY_OPTIONS,

@@ -13,6 +13,7 @@ import type { ValuesOf } from "./options.ts";
 import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
 import { STREAM } from "./input_file.ts";
 import { newCommand } from "./common.ts";
+import { SIGN } from "./signing.ts";
 import { Session } from "./session.ts";
 import { headerJson, secondsSince, speedText } from "./summary.ts";
 
@@ -28,6 +29,7 @@ vmdkbkp seal 0.dump.gz 0.digest
 vmdkbkp seal 1.dump.gz 1.digest 0.rdiff.gz`,
   args: { "<files...>": "a dump, its digest, rdiffs that lead back from it" },
   options: {
+    sign: SIGN,
     vouch: { help: "you know that the files are good: do not note that nothing proved their blocks" },
     force: { help: "replace a seal that is damaged" },
   },

@@ -16,6 +16,8 @@ import {
   sealNamesOf,
 } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
+import type { SecretKey } from "../archive/minisign/secret_key.ts";
+import { signatureNameOf } from "../archive/minisign/text.ts";
 import { FormatError, MismatchError, UsageError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { existsAt, readSeal } from "./seals.ts";
@@ -56,6 +58,8 @@ interface Files {
   /** Length and SHA-256 of an output that is a regular file and was written to its end. */
   stored(path: string): Promise<{ bytes: number; sha256: string } | undefined>;
   openSeal(path: string, options: { replace: boolean }): Promise<(bytes: Uint8Array) => void>;
+  /** Signs the seals. */
+  readonly signingKey?: SecretKey;
 }
 
 /** A file that is written, and where. */
@@ -71,6 +75,8 @@ interface Planned {
   /** A seal of the same generation that lies there already: its other files stay in it. */
   present?: Seal;
   write: (bytes: Uint8Array) => void;
+  /** Writes the signature, if there is to be one. */
+  writeSignature?: (bytes: Uint8Array) => void;
 }
 
 /** The seal has the name of the first of these. */
@@ -114,7 +120,8 @@ export class Sealing {
           `Cannot seal "${here[0].path}": "${path}" is the seal of another generation by now`,
         );
       }
-      planned.push({ path, outputs: here, present, write });
+      const writeSignature = await openSignature(files, { path, isThere });
+      planned.push({ path, outputs: here, present, write, writeSignature });
     }
     return new Sealing(files, header, planned);
   }
@@ -131,7 +138,7 @@ export class Sealing {
    */
   async complete({ root, mode, source = {}, audit, written }: Outcome): Promise<void> {
     const { seriesId, time, capacityBytes, blockBytes, blockCount } = this.#header;
-    for (const { path, outputs, present, write } of this.#planned) {
+    for (const { path, outputs, present, write, writeSignature } of this.#planned) {
       if (present?.root != null && root !== null && present.root !== root && !this.#files.isForced) {
         throw new MismatchError(
           `Cannot seal "${
@@ -158,7 +165,9 @@ export class Sealing {
         ...(audit ?? present?.audit ? { audit: audit ?? present?.audit } : {}),
         files: [...files, ...kept],
       };
-      write(await sealBytes(seal));
+      const bytes = await sealBytes(seal);
+      write(bytes);
+      writeSignature?.(await signatureOf(bytes, { path, key: this.#files.signingKey! }));
     }
   }
 
@@ -171,6 +180,30 @@ export class Sealing {
     const file = { role, name, bytes, sha256, dataRecords, zeroRecords, ...doubt };
     return role === "rdiff" ? { ...file, from, to } : file;
   }
+}
+
+/**
+ * Opens the signature of a seal. What is added to a seal that is signed makes the signature wrong.
+ *
+ * @throws {UsageError} if the seal is signed and there is no key
+ */
+async function openSignature(
+  files: Files,
+  { path, isThere }: { path: string; isThere: boolean },
+): Promise<((bytes: Uint8Array) => void) | undefined> {
+  const signature = signatureNameOf(path);
+  if (files.signingKey !== undefined) return await files.openSeal(signature, { replace: isThere });
+  if (isThere && existsAt(signature)) {
+    throw new UsageError(`Cannot add to the seal "${path}": it is signed ("${signature}"), --sign is needed`);
+  }
+}
+
+async function signatureOf(
+  bytes: Uint8Array,
+  { path, key }: { path: string; key: SecretKey },
+): Promise<Uint8Array> {
+  const { signSeal } = await import("../archive/seal_signature.ts");
+  return await signSeal(bytes, { name: basename(path), key, now: new Date() });
 }
 
 /** Opens the seal of `outputs`, beside which another command may make one at the same moment. */

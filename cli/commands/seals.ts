@@ -5,6 +5,8 @@ import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { containerOfName } from "../archive/container.ts";
 import { formatSeriesId } from "../archive/header.ts";
+import type { PublicKey } from "../archive/minisign/public_key.ts";
+import { MAX_MINISIGN_BYTES, signatureNameOf } from "../archive/minisign/text.ts";
 import {
   MAX_SEAL_BYTES,
   parseSeal,
@@ -15,6 +17,7 @@ import {
   type SealedGeneration,
   sealNameOf,
 } from "../archive/seal.ts";
+import type { SignedSeal } from "../archive/seal_signature.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { FormatError, MismatchError } from "../errors.ts";
 import type { Named } from "../pipeline/chain.ts";
@@ -52,13 +55,41 @@ export interface Known {
   bytes?: number;
 }
 
+/** A seal that the trusted key has signed. */
+export interface SignedBy {
+  sealPath: string;
+  keyId: string;
+  signedAt: Date;
+}
+
 /** Reads seals, each once. */
 export class Seals {
+  /** The key that must have signed every seal; undefined if none need be signed. */
+  readonly #trustedKey?: PublicKey;
+  /** The seals that were read and are signed with the trusted key. */
+  readonly signed: SignedBy[] = [];
   /** Why seals could not be read. Any of their files may be one that is looked for. */
   readonly unreadable: Error[] = [];
   readonly #seals = new Map<string, Promise<Seal | undefined>>();
   /** The entries of all seals of a folder. */
   readonly #folders = new Map<string, Promise<Sealed[]>>();
+
+  constructor({ trustedKey }: { trustedKey?: PublicKey } = {}) {
+    this.#trustedKey = trustedKey;
+  }
+
+  /**
+   * Reads one seal. @throws as {@linkcode readSeal}, and {@linkcode MismatchError} if the trusted key has not signed it
+   */
+  async read(path: string): Promise<Seal> {
+    const key = this.#trustedKey;
+    if (key === undefined) return await readSeal(path);
+    const { seal, ...signed } = await readSignedSeal(path, key);
+    if (!this.signed.some(({ sealPath }) => sealPath === path)) {
+      this.signed.push({ sealPath: path, ...signed });
+    }
+    return seal;
+  }
 
   /**
    * The entry of `path` in a seal of its folder. What is known of the file counts more than its name: it may have been renamed,
@@ -146,7 +177,7 @@ export class Seals {
 
   async #read(sealPath: string): Promise<Seal | undefined> {
     try {
-      return await readSeal(sealPath);
+      return await this.read(sealPath);
     } catch (error) {
       if (isShortage(error)) throw error;
       if (!(error instanceof Deno.errors.NotFound)) this.unreadable.push(error as Error);
@@ -197,14 +228,47 @@ export function existsAt(path: string): boolean {
  * @throws {Error} if it cannot be read
  */
 export async function readSeal(path: string): Promise<Seal> {
-  let bytes: Uint8Array;
+  return await parseSeal(await bytesOf("seal", path, MAX_SEAL_BYTES), path);
+}
+
+async function readSignedSeal(path: string, key: PublicKey): Promise<SignedSeal> {
+  const bytes = await bytesOf("seal", path, MAX_SEAL_BYTES);
+  const signaturePath = signatureNameOf(path);
+  const { readSignature } = await import("../archive/minisign/signature.ts");
+  const { verifySeal } = await import("../archive/seal_signature.ts");
   try {
-    bytes = await readSmallFile(await readablePath(path), MAX_SEAL_BYTES);
+    const signature = readSignature(
+      await bytesOf("signature", signaturePath, MAX_MINISIGN_BYTES),
+      signaturePath,
+    );
+    return await verifySeal(bytes, { path, signature, key });
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new MismatchError(`Cannot trust seal "${path}": it is not signed, there is no "${signaturePath}"`, {
+      cause,
+    });
+  }
+}
+
+async function bytesOf(what: string, path: string, maxBytes: number): Promise<Uint8Array> {
+  try {
+    return await readSmallFile(await readablePath(path), maxBytes);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) throw cause;
-    throw fileError("read seal", path, cause);
+    throw fileError(`read ${what}`, path, cause);
   }
-  return await parseSeal(bytes, path);
+}
+
+/** What is said of seals that the trusted key has signed: when the last one was, since an older state is signed as well. */
+export function signedText(signed: readonly SignedBy[]): string[] {
+  if (signed.length === 0) return [];
+  const last = signed.reduce((a, b) => a.signedAt > b.signedAt ? a : b);
+  return [
+    `  ${
+      signed.length === 1 ? "1 seal is" : `${signed.length} seals are`
+    } signed by key ${last.keyId}, the last one at ` +
+    last.signedAt.toISOString(),
+  ];
 }
 
 /** What is said of archives without a seal: the line of a report, if there are such. */

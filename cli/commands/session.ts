@@ -33,7 +33,10 @@ import { hashStart } from "./file_hash.ts";
 import { assertUnchanged, beginningOf, type Input, isCompressed, openInput, STREAM } from "./input_file.ts";
 import { ProgressLine } from "./progress.ts";
 import { hasMuchToCompress, sizeOf, THREADS_VARIABLE, threadsOf } from "./threads.ts";
-import { isSealOf } from "../archive/seal.ts";
+import type { PublicKey } from "../archive/minisign/public_key.ts";
+import type { SecretKey } from "../archive/minisign/secret_key.ts";
+import { isSealOf, type Seal } from "../archive/seal.ts";
+import { readSigningKey, readTrustedKey } from "./signing.ts";
 import {
   assertHash,
   assertIs,
@@ -43,6 +46,7 @@ import {
   type KnownRoot,
   type Sealed,
   Seals,
+  type SignedBy,
 } from "./seals.ts";
 import { Work } from "./work.ts";
 
@@ -66,6 +70,12 @@ export interface SessionPaths {
   expected?: string[];
 }
 
+/** The keys by which the seals of a run are signed and trusted. */
+interface SessionKeys {
+  signingKey?: SecretKey;
+  trustedKey?: PublicKey;
+}
+
 /** One run of a command: opens its files, cleans up on every way out. */
 export class Session implements Disposable, AsyncDisposable {
   readonly core: Core;
@@ -85,11 +95,14 @@ export class Session implements Disposable, AsyncDisposable {
   readonly #written = new Map<string, { sink: ByteSink; hash: PassingSha256 }>();
   /** Outputs may replace what is there. */
   readonly isForced: boolean;
-  readonly #seals = new Seals();
+  readonly #seals: Seals;
+  /** Signs the seals that are written. */
+  readonly signingKey?: SecretKey;
   /** Unreadable seals of which the user knows. */
   #toldSeals = 0;
   /** False if the user wants seals not to be looked at. */
   readonly #goesBySeals: boolean;
+  readonly #goesByKey: boolean;
   /** Bytes that will be read, at least. */
   #expectedBytes = 0;
   readonly #hashesApart: boolean;
@@ -98,7 +111,13 @@ export class Session implements Disposable, AsyncDisposable {
   readonly #usesStdout: boolean;
   readonly #json: boolean;
 
-  private constructor(core: Core, options: CommonOptions, { inputs, outputs, expected = [] }: SessionPaths) {
+  private constructor(
+    core: Core,
+    options: CommonOptions,
+    { inputs, outputs, expected = [], signingKey, trustedKey }: SessionPaths & SessionKeys,
+  ) {
+    this.signingKey = signingKey;
+    this.#seals = new Seals({ trustedKey });
     this.core = core;
     const largePages = askForLargePages(core.bytes(0, core.memoryBytes));
     if (largePages !== undefined) this.using(largePages);
@@ -112,6 +131,12 @@ export class Session implements Disposable, AsyncDisposable {
     this.#json = options.json === true;
     this.isForced = options.force === true;
     this.#goesBySeals = options.withoutSeal !== true;
+    this.#goesByKey = trustedKey !== undefined;
+    if (this.#goesByKey && !this.#goesBySeals) {
+      throw new UsageError(
+        "Cannot use --trusted-key and --without-seal together: one goes by seals, one by none",
+      );
+    }
     this.#outputs = new Outputs({
       force: this.isForced,
       inputs,
@@ -135,7 +160,11 @@ export class Session implements Disposable, AsyncDisposable {
         throw new UsageError('"-" can be used only once');
       }
     }
-    const session = new Session(await Core.load(), options, paths);
+    const keys = {
+      signingKey: options.sign === undefined ? undefined : await readSigningKey(options.sign, options),
+      trustedKey: options.trustedKey === undefined ? undefined : await readTrustedKey(options.trustedKey),
+    };
+    const session = new Session(await Core.load(), options, { ...paths, ...keys });
     for (const path of paths.inputs) await session.warnOfCommit(path);
     if (variableOf(THREADS_VARIABLE) !== undefined) await session.#crew.start();
     else if (hasMuchToCompress(paths)) session.#crew.expectWork();
@@ -323,6 +352,21 @@ export class Session implements Disposable, AsyncDisposable {
   /** Archives of the last {@linkcode chain} that no seal tells of. */
   get unsealed(): readonly string[] {
     return this.#unsealed;
+  }
+
+  /** Reads one seal. @throws as {@linkcode Seals.read} */
+  readSeal(path: string): Promise<Seal> {
+    return this.#seals.read(path);
+  }
+
+  /** The seals that were read and are signed with the trusted key. */
+  get signedSeals(): readonly SignedBy[] {
+    return this.#seals.signed;
+  }
+
+  /** Whether only signed seals count, and nothing that is not sealed. */
+  get goesByKey(): boolean {
+    return this.#goesByKey;
   }
 
   /** Why seals in the folders of the inputs could not be read. */

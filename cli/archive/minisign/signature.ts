@@ -31,14 +31,6 @@ import {
   UNTRUSTED_PREFIX,
 } from "./text.ts";
 
-/** The signature of a file lies beside it, under the name of the file with this suffix. */
-export const SIGNATURE_SUFFIX = ".minisig";
-
-/** The name of the file that holds the signature of the file `name`. */
-export function signatureNameOf(name: string): string {
-  return name + SIGNATURE_SUFFIX;
-}
-
 /** Ed25519 over a hash of the file. */
 const ED25519_HASHED = "ED";
 const ALGORITHM_BYTES = 2;

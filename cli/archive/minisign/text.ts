@@ -20,6 +20,14 @@ const MAX_TRUSTED_LINE_BYTES = 8192;
 /** No valid file is longer: a reader needs to take no more than one byte beyond this. */
 export const MAX_MINISIGN_BYTES = 16 * 1024;
 
+/** The signature of a file has its name, and this behind it. */
+export const SIGNATURE_SUFFIX = ".minisig";
+
+/** The name of the file that holds the signature of the file `name`. */
+export function signatureNameOf(name: string): string {
+  return name + SIGNATURE_SUFFIX;
+}
+
 /** Control characters but the tab, which stands between the fields of minisign's own comments, and line ends. */
 const UNPRINTABLE = /(?!\t)[\p{Cc}\p{Zl}\p{Zp}]/u;
 

@@ -9,7 +9,8 @@ import {
 } from "@std/assert";
 import { type PublicKey, readPublicKey } from "../../../cli/archive/minisign/public_key.ts";
 import { readSecretKey } from "../../../cli/archive/minisign/secret_key.ts";
-import { readSignature, sign, signatureNameOf, verify } from "../../../cli/archive/minisign/signature.ts";
+import { readSignature, sign, verify } from "../../../cli/archive/minisign/signature.ts";
+import { signatureNameOf } from "../../../cli/archive/minisign/text.ts";
 import { FormatError, MismatchError } from "../../../cli/errors.ts";
 import { Random } from "../../../scripts/disk_image.ts";
 import { base64, bytesOfBase64 } from "./key_files.ts";
