@@ -184,8 +184,8 @@ function parseJson(bytes: Uint8Array, path: string): Record<string, unknown> {
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (cause) {
-    const found = `something else (${(cause as Error).message})`;
-    throw formatError("seal", { path, expected: "JSON", found }, { cause });
+    // The cause quotes the text, which may be that of another file to which a link leads.
+    throw formatError("seal", { path, expected: "JSON", found: "something else" }, { cause });
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
   throw formatError("seal", { path, expected: "a JSON object", found: "another value" });

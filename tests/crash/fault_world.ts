@@ -6,6 +6,7 @@ import { assert, assertEquals } from "@std/assert";
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
+import { sealBytes } from "../../cli/archive/seal.ts";
 import { aroundCommit } from "../../cli/files/unfinished.ts";
 import type { CliResult } from "../support/run_cli.ts";
 import { Archives } from "../refusals/refusal.ts";
@@ -55,7 +56,9 @@ class World {
     const after = filesOf(archives);
     const made = Object.fromEntries(Object.entries(after).filter(([name]) => !(name in before)));
     assert(Object.keys(made).length > 0);
-    const replaced = Object.keys(made).map((name) => [name, hash(oldOne(name))]);
+    const replaced = Object.keys(made).map((
+      name,
+    ) => [name, hashOf(name, new TextEncoder().encode(oldOne(name)), archives)]);
     return new World(line, { before: { ...before, ...Object.fromEntries(force ? replaced : []) }, made });
   }
 
@@ -172,18 +175,38 @@ function isHidden(name: string): boolean {
   return /^\..*\.vmdkbkp$/.test(basename(name));
 }
 
-/** What had the name of an output before. */
+/** What had the name of an output before. A seal that cannot be read would stop the command: it may be that of its inputs. */
 function oldOne(name: string): string {
-  return `the old ${basename(name)}`;
+  return name.endsWith(".seal.json") ? OLD_SEAL : `the old ${basename(name)}`;
 }
+
+/** The seal of another disk, whose files are gone. */
+const OLD_SEAL = new TextDecoder().decode(
+  await sealBytes({
+    program: "vmdkbkp",
+    series: "0".repeat(32),
+    time: "2001-01-01 00:00:00",
+    root: null,
+    capacityBytes: 512,
+    blockBytes: 512,
+    blockCount: 1,
+    mode: { asked: "full", done: "full" },
+    source: {},
+    files: [],
+  }),
+);
 
 /** Every file by its name, as a hash of what it holds, so that a difference can be read. */
 function filesOf(archives: Archives): Files {
   const files = Object.entries(archives.snapshot());
   return Object.fromEntries(files.map(([name, hex]) => {
     const bytes = Buffer.from(hex, "hex");
-    return [name, hash(name.endsWith(".seal.json") ? sealAnywhere(bytes, archives) : bytes)];
+    return [name, hashOf(name, bytes, archives)];
   }));
+}
+
+function hashOf(name: string, bytes: Uint8Array, archives: Archives): string {
+  return hash(name.endsWith(".seal.json") ? sealAnywhere(bytes, archives) : bytes);
 }
 
 /** A seal names the disk by its path, which is another one in every folder, and ends with its own hash. */
