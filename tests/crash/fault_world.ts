@@ -151,9 +151,8 @@ class World {
     const path = join(this.#archives.path, name);
     const around = await aroundCommit(path);
     if (around === undefined) return this.#now()[name];
-    return around.path === undefined
-      ? undefined
-      : this.#now()[around.path.slice(this.#archives.path.length + 1)];
+    if (around.path === undefined) return undefined;
+    return hashOf(name, Deno.readFileSync(around.path), this.#archives);
   }
 
   /** Every output is there if the command says so, and none if not. */
