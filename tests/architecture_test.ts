@@ -25,7 +25,7 @@ const ARROWS: Record<string, string[]> = {
     "cli/archive/codecs.ts",
     "cli/archive/sha256.ts",
     "cli/core.ts",
-    "cli/disks/vmdk_grain_pack.ts",
+    "cli/disks/vmdk/create/grain_pack.ts",
   ],
   "cli/pipeline": ["cli/pipeline", "cli/workers", "cli/archive", "cli/disks/disk.ts", "cli/core.ts"],
   "cli/commands": [
@@ -53,11 +53,10 @@ function sources(folder: string): { name: string; text: string }[] {
 }
 
 const program = [...sources("cli"), ...sources("ffi")];
+const withoutComments = (text: string) => text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
 /** The files that use something outside comments. */
 const usersOf = (pattern: RegExp) =>
-  program.filter(({ text }) => pattern.test(text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, ""))).map((
-    { name },
-  ) => name);
+  program.filter(({ text }) => pattern.test(withoutComments(text))).map(({ name }) => name);
 
 Deno.test("Deno.dlopen, WebAssembly and Deno.exit each appear in one file", () => {
   assertEquals(usersOf(/Deno\.dlopen\b/), ["ffi/open_library.ts"]);
@@ -78,6 +77,33 @@ Deno.test("no arrow between the rooms points back", () => {
     }
   }
   assertEquals(wrong, []);
+});
+
+/** The folders whose files are proved to import each other in one direction only. */
+const WITHOUT_CYCLES = ["cli/disks/", "ffi/"];
+
+Deno.test("the files of the disks and of the native libraries import each other without a cycle", () => {
+  const imports = new Map(
+    program.filter(({ name }) => WITHOUT_CYCLES.some((folder) => name.startsWith(folder))).map((
+      { name, text },
+    ) => [
+      name,
+      [...withoutComments(text).matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)].map(([, specifier]) =>
+        new URL(specifier, new URL(name, ROOT)).pathname.slice(ROOT.pathname.length)
+      ),
+    ]),
+  );
+  assert(imports.size > 60, "the files are not found");
+  const cycles: string[] = [];
+  const done = new Set<string>();
+  const follow = (name: string, path: readonly string[]) => {
+    if (path.includes(name)) cycles.push([...path.slice(path.indexOf(name)), name].join(" -> "));
+    if (done.has(name) || path.includes(name)) return;
+    for (const target of imports.get(name) ?? []) follow(target, [...path, name]);
+    done.add(name);
+  };
+  for (const name of imports.keys()) follow(name, []);
+  assertEquals(cycles, []);
 });
 
 /** The files and packages that `name` loads with itself, `import()` not counted. */

@@ -7,7 +7,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path/posix/join";
 import { formatSize } from "../cli/commands/progress.ts";
 import { Folder, noise } from "./disks/helpers.ts";
-import { buildSparse } from "./disks/vmdk_builder.ts";
+import { buildSparse } from "./disks/vmdk/builder.ts";
 import { readDigest, readDump } from "./fuzz/oracle/archives.ts";
 import { seriesFiles } from "./refusals/material.ts";
 import { atTime } from "./support/clock.ts";

@@ -2,7 +2,7 @@
 
 import { Bitmap } from "../archive/bitmap.ts";
 import { openChain } from "../disks/open.ts";
-import type { VmdkDisk } from "../disks/vmdk_disk.ts";
+import type { VmdkDisk } from "../disks/vmdk/disk.ts";
 import { MismatchError, UsageError } from "../errors.ts";
 import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { blockBytesOf, DEFAULT_BLOCK_BYTES } from "./block_size.ts";

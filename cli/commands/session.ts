@@ -15,7 +15,7 @@ import { type OutputFile as ArchiveFile, PlainSink, PlainSource } from "../archi
 import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
-import type { GrainPacking } from "../disks/vmdk_stream_create.ts";
+import type { GrainPacking } from "../disks/vmdk/create/stream.ts";
 import { UsageError } from "../errors.ts";
 import { temporaryNameOf } from "../files/hidden_names.ts";
 import { DiskLock } from "../files/disk_lock.ts";

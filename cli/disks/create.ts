@@ -4,18 +4,16 @@ import { basename } from "@std/path/posix/basename";
 import { extname } from "@std/path/posix/extname";
 import { UsageError } from "../errors.ts";
 import type { WritableDisk } from "./disk.ts";
+import type { OpenOutput } from "./image_file.ts";
 import { createRawDisk } from "./raw.ts";
-import { CAPACITY_LIMIT_BYTES } from "./vmdk_descriptor.ts";
-import { cidOf, drawCid } from "./vmdk_ddb.ts";
-import type { NewVmdkFormat } from "./vmdk_descriptor_write.ts";
-import { createFlatVmdk } from "./vmdk_flat_create.ts";
-import type { GrainPacking } from "./vmdk_stream_create.ts";
+import { CAPACITY_LIMIT_BYTES } from "./vmdk/descriptor/descriptor.ts";
+import { cidOf, drawCid } from "./vmdk/descriptor/ddb.ts";
+import type { NewVmdkFormat } from "./vmdk/descriptor/write.ts";
+import { createFlatVmdk } from "./vmdk/create/flat.ts";
+import type { GrainPacking } from "./vmdk/create/stream.ts";
 
 /** Kinds of disks that are made. */
 export type NewDiskFormat = "raw" | NewVmdkFormat;
-
-/** Gets a final name and returns an empty file, open for reading and writing, that will have it. */
-export type OpenOutput = (path: string) => Deno.FsFile | Promise<Deno.FsFile>;
 
 /** The new disk. */
 export interface CreateOptions {
@@ -86,9 +84,9 @@ export async function createDisk(
       return await createFlatVmdk(path, { ...disk, createType: format });
     // Loaded for those alone who want them.
     case "monolithicSparse":
-      return await (await import("./vmdk_sparse_create.ts")).createSparseVmdk(path, disk);
+      return await (await import("./vmdk/create/sparse.ts")).createSparseVmdk(path, disk);
     case "streamOptimized":
-      return await (await import("./vmdk_stream_create.ts")).createStreamVmdk(path, { ...disk, packing });
+      return await (await import("./vmdk/create/stream.ts")).createStreamVmdk(path, { ...disk, packing });
   }
 }
 

@@ -146,6 +146,9 @@ export class ImageFile implements Disposable {
   }
 }
 
+/** Gets a final name and returns an empty file, open for reading and writing, that will have it. */
+export type OpenOutput = (path: string) => Deno.FsFile | Promise<Deno.FsFile>;
+
 /** A new image of `sizeBytes`, all of it a hole, in the empty file `file`, which stays the caller's. */
 export function createImage(
   file: Deno.FsFile & Pick<OpenFile, "systemPath">,

@@ -11,9 +11,9 @@ import type { ReadableDisk, WritableDisk } from "./disk.ts";
 import { ImageFile } from "./image_file.ts";
 import { RawDisk } from "./raw.ts";
 import { cannotOpen, systemReason } from "./refusal.ts";
-import type { VmdkDisk } from "./vmdk_disk.ts";
-import type { Inflater } from "./vmdk_inflate.ts";
-import { kindOf, readDescriptorFile, requireVmdk, type VmdkKind } from "./vmdk_kind.ts";
+import type { VmdkDisk } from "./vmdk/disk.ts";
+import type { Inflater } from "./vmdk/extents/hosted/inflate.ts";
+import { kindOf, readDescriptorFile, requireVmdk, type VmdkKind } from "./vmdk/kind.ts";
 
 /** What the caller knows or allows. */
 export interface OpenOptions {
@@ -49,7 +49,7 @@ export async function openForReading(path: string, options: OpenOptions = {}): P
   // What reads VMDKs is loaded for them alone.
   const disk = kind === "raw"
     ? new RawDisk(image)
-    : (await import("./vmdk_disk.ts")).openVmdk(image, kind, options);
+    : (await import("./vmdk/disk.ts")).openVmdk(image, kind, options);
   scope.move();
   return disk;
 }
@@ -63,7 +63,7 @@ export async function openChain(path: string, options: OpenOptions = {}): Promis
   const image = scope.use(await openImage(path));
   const kind = decideKind(image, options.format);
   if (kind === "raw") throw new UsageError(`Cannot open "${path}" as a chain of VMDKs: it is a raw disk`);
-  const disk = (await import("./vmdk_disk.ts")).openVmdk(image, kind, options);
+  const disk = (await import("./vmdk/disk.ts")).openVmdk(image, kind, options);
   scope.move();
   return disk;
 }
@@ -79,7 +79,7 @@ export async function openForWriting(path: string, options: OpenOptions = {}): P
   const image = scope.use(await openImage(path, { write: true }));
   const kind = decideKind(image, options.format);
   if (kind === "descriptor") {
-    const { openFlatVmdk } = await import("./vmdk_flat.ts");
+    const { openFlatVmdk } = await import("./vmdk/flat.ts");
     return openFlatVmdk(readDescriptorFile(image), { path, allowOutside: options.allowOutside });
   }
   if (kind === "sparse") {

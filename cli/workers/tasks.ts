@@ -2,7 +2,7 @@
 
 import { type Codecs, HERE, inflateAll, type Inflating } from "../archive/codecs.ts";
 import type { BlockRun, Core } from "../core.ts";
-import type { PackedGrains } from "../disks/vmdk_grain_pack.ts";
+import type { PackedGrains } from "../disks/vmdk/create/grain_pack.ts";
 
 /** Finds the zero blocks of a run and computes the digests of the others. Gives the number of the others. */
 export interface HashTask {
@@ -48,7 +48,7 @@ export interface GrainTask {
 export type Task = HashTask | CompareTask | CodecTask | InflateTask | GrainTask;
 
 // Loaded by the first grains: a thread that has none does not pay for it.
-let grainPack: typeof import("../disks/vmdk_grain_pack.ts") | undefined;
+let grainPack: typeof import("../disks/vmdk/create/grain_pack.ts") | undefined;
 
 /** Does it, on this thread. */
 export async function perform(core: Core, task: Task): Promise<number> {
@@ -71,7 +71,7 @@ export async function perform(core: Core, task: Task): Promise<number> {
       await inflateAll(task.streams);
       return 0;
     case "packGrains":
-      return (grainPack ??= await import("../disks/vmdk_grain_pack.ts")).packGrains(task.given);
+      return (grainPack ??= await import("../disks/vmdk/create/grain_pack.ts")).packGrains(task.given);
   }
 }
 

@@ -2,8 +2,8 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { readBitmap } from "../../cli/archive/bitmap.ts";
 import { PlainSource } from "../../cli/archive/plain.ts";
 import { Folder, noise } from "../disks/helpers.ts";
-import { descriptorText } from "../disks/vmdk_builder.ts";
-import { buildCowd } from "../disks/vmdk_esx_builder.ts";
+import { descriptorText } from "../disks/vmdk/builder.ts";
+import { buildCowd } from "../disks/vmdk/esx_builder.ts";
 import { callMain } from "../support/run_cli.ts";
 
 const SECTORS = 5000;

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Folder, noise, patchyDisk, qemuImg, qemuTest } from "../disks/helpers.ts";
-import { buildSparse, descriptorText } from "../disks/vmdk_builder.ts";
-import { buildStream } from "../disks/vmdk_stream_builder.ts";
+import { buildSparse, descriptorText } from "../disks/vmdk/builder.ts";
+import { buildStream } from "../disks/vmdk/stream_builder.ts";
 import { callMain } from "../support/run_cli.ts";
 
 const GRAIN = 65536;

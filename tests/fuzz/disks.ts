@@ -5,9 +5,9 @@ import { openForReading } from "../../cli/disks/open.ts";
 import type { ReadableDisk } from "../../cli/disks/disk.ts";
 import { FormatError, UsageError } from "../../cli/errors.ts";
 import { Folder, noise } from "../disks/helpers.ts";
-import { buildSparse, descriptorText } from "../disks/vmdk_builder.ts";
-import { buildCowd, buildSeSparse } from "../disks/vmdk_esx_builder.ts";
-import { buildStream } from "../disks/vmdk_stream_builder.ts";
+import { buildSparse, descriptorText } from "../disks/vmdk/builder.ts";
+import { buildCowd, buildSeSparse } from "../disks/vmdk/esx_builder.ts";
+import { buildStream } from "../disks/vmdk/stream_builder.ts";
 import { damaged, type Range } from "./damage.ts";
 import { oneOf, type Outcome, type Random, randomOf, type Subject } from "./subject.ts";
 

@@ -4,8 +4,8 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { openForReading } from "../../cli/disks/open.ts";
 import { changeDisk, makeDisk } from "../../scripts/disk_image.ts";
 import { qemuImg, qemuTest } from "../disks/helpers.ts";
-import { walkStream } from "../disks/stream_walk.ts";
-import { descriptorText } from "../disks/vmdk_builder.ts";
+import { walkStream } from "../disks/vmdk/create/stream_walk.ts";
+import { descriptorText } from "../disks/vmdk/builder.ts";
 import { assertEqualBytes } from "./same_bytes.ts";
 import { Workspace } from "./workspace.ts";
 

@@ -2,9 +2,9 @@
 
 import { assertEquals } from "@std/assert";
 import { noise } from "../disks/helpers.ts";
-import { buildSparse, descriptorText } from "../disks/vmdk_builder.ts";
-import { buildCowd, buildSeSparse } from "../disks/vmdk_esx_builder.ts";
-import { buildStream } from "../disks/vmdk_stream_builder.ts";
+import { buildSparse, descriptorText } from "../disks/vmdk/builder.ts";
+import { buildCowd, buildSeSparse } from "../disks/vmdk/esx_builder.ts";
+import { buildStream } from "../disks/vmdk/stream_builder.ts";
 import { Workspace } from "./workspace.ts";
 
 const SECTORS = 20_000;

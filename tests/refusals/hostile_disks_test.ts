@@ -3,9 +3,9 @@
 import { assert, assertStringIncludes } from "@std/assert";
 import zlib from "node:zlib";
 import { Folder, noise } from "../disks/helpers.ts";
-import { buildSparse, descriptorText } from "../disks/vmdk_builder.ts";
-import { buildCowd } from "../disks/vmdk_esx_builder.ts";
-import { buildStream } from "../disks/vmdk_stream_builder.ts";
+import { buildSparse, descriptorText } from "../disks/vmdk/builder.ts";
+import { buildCowd } from "../disks/vmdk/esx_builder.ts";
+import { buildStream } from "../disks/vmdk/stream_builder.ts";
 import { denoArgs } from "../support/run_cli.ts";
 import { testWith } from "../support/skip.ts";
 

@@ -1,0 +1,49 @@
+/**
+ * Deflates the grains of a streamOptimized VMDK, on any thread. Their format is zlib's (RFC 1950): VMware's technical note
+ * says RFC 1951, but no program writes or takes that.
+ */
+
+import { isIncompressible } from "../../../archive/incompressible.ts";
+import { zlibInto } from "../../../archive/zlib_engine.ts";
+import { GRAIN_BYTES, SECTOR_BYTES } from "./sparse_header.ts";
+import { MARKER_BYTES } from "../extents/hosted/marker.ts";
+import { endItem, ITEM_LIMIT_BYTES } from "./stream_items.ts";
+import { isZero } from "./zero_bytes.ts";
+
+/**
+ * Of a grain of text, Deno's zlib makes 35 % at level 1 (4 ms for 1 MiB), 25 % at 2 (8 ms), 24 % at 3 (8 ms), 21 % at 5
+ * (13 ms) and 20 % at 6 (27 ms), qemu-img's level; of programs 49, 40, 39, 38 and 38 %.
+ */
+const LEVEL = 3;
+const STORED = 0;
+
+/** Whole grains, and where their items go. All memory may be shared. */
+export interface PackedGrains {
+  grains: Uint8Array;
+  /** Has {@linkcode ITEM_LIMIT_BYTES} for each of them. */
+  into: Uint8Array;
+  /** Of the disk, where the first grain begins. */
+  firstSector: number;
+}
+
+/** Writes the items of the grains that are not zero one behind the other to the start of `into`; returns how many bytes. */
+export function packGrains({ grains, into, firstSector }: PackedGrains): number {
+  let packedBytes = 0;
+  for (let at = 0; at < grains.length; at += GRAIN_BYTES) {
+    const grain = grains.subarray(at, at + GRAIN_BYTES);
+    if (isZero(grain)) continue;
+    const item = into.subarray(packedBytes, packedBytes + ITEM_LIMIT_BYTES);
+    packedBytes += packGrain(grain, item, firstSector + at / SECTOR_BYTES);
+  }
+  return packedBytes;
+}
+
+function packGrain(grain: Uint8Array, item: Uint8Array, sector: number): number {
+  const room = item.subarray(MARKER_BYTES);
+  const streamBytes = (isIncompressible(grain) ? undefined : zlibInto(grain, { into: room, level: LEVEL })) ??
+    zlibInto(grain, { into: room, level: STORED });
+  if (streamBytes === undefined) {
+    throw new Error(`Cannot deflate the grain at sector ${sector}: ${room.length} bytes are too few`);
+  }
+  return endItem(item, { sector, streamBytes });
+}

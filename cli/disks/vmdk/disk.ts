@@ -1,0 +1,256 @@
+/**
+ * A VMDK: a chain of links, the top one first. Each is asked in turn, and the first that has a stretch, or says that it is
+ * zeros, tells what it holds.
+ *
+ * ```
+ * snapshot 2   [ data |        | zero |         ]
+ * snapshot 1   [      | data   | data |         ]
+ * base         [ data | data   | data | zeros   ]
+ *                 ▼       ▼       ▼       ▼
+ * disk         [ of 2 |  of 1  | zero |  zero   ]
+ * ```
+ */
+
+import type { Extent, MappedExtent, ReadableDisk } from "../disk.ts";
+import { fileIdentity, ImageFile } from "../image_file.ts";
+import { OpenImages } from "./extents/open_images.ts";
+import { cannotOpen, checkRange, quoted, systemReason } from "../refusal.ts";
+import { adapterTypeOf, inherit } from "./descriptor/ddb.ts";
+import { ExtentPool } from "./extents/pool.ts";
+import { EXTENT_LIMIT } from "./descriptor/descriptor.ts";
+import { type Inflater, InflateRoom } from "./extents/hosted/inflate.ts";
+import { kindOf, requireVmdk, type VmdkKind } from "./kind.ts";
+import { type Link, type LinkStretch, openLink } from "./link.ts";
+import { findParent } from "./parent.ts";
+import { TableCache } from "./extents/grains/table_cache.ts";
+
+/** vSphere itself stops at about 32 snapshots. */
+const LINK_LIMIT = 64;
+/** Files that each link adds to those that stay open. */
+const OPEN_PER_LINK = 2;
+/** Stretches of one kind are joined up to this length: a few batches of the pipeline, and a look at few tables. */
+const JOIN_BYTES = 64 << 20;
+
+/** What the caller allows and brings along. */
+export interface VmdkOptions {
+  allowOutside?: boolean;
+  inflater?: Inflater;
+  warn?: (message: string) => void;
+}
+
+/** A stretch of the chain. */
+interface ChainStretch extends LinkStretch {
+  depth: number;
+}
+
+/** A VMDK with its parents; {@linkcode openVmdk} opens it. */
+export class VmdkDisk implements ReadableDisk {
+  readonly path: string;
+  readonly format: string;
+  readonly files: readonly string[];
+  readonly capacityBytes: number;
+  readonly adapterType: number;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly cid?: number;
+  /** To inflate takes long: while one read waits for it, others can go on. */
+  readonly overlaps: boolean;
+  readonly #links: readonly Link[];
+  readonly #images: OpenImages;
+  /** The stretch that was found last: callers walk through it in small steps. */
+  #known: Extent & { beginBytes: number } = { beginBytes: 0, endBytes: 0, zero: false };
+
+  /** Takes over `links` and `images`. */
+  constructor(links: readonly Link[], images: OpenImages) {
+    const [top] = links;
+    this.path = top.path;
+    this.format = top.format;
+    this.files = [...new Set(links.flatMap(({ files }) => files))];
+    this.capacityBytes = top.descriptor.capacityBytes;
+    this.cid = top.descriptor.cid;
+    this.metadata = inherit(links.map(({ descriptor }) => descriptor.metadata));
+    this.adapterType = adapterTypeOf(this.metadata);
+    this.overlaps = links.some(({ compressed }) => compressed);
+    this.#links = links;
+    this.#images = images;
+  }
+
+  /** The paths of the links, the top one first: as it was opened by, then as their children name them. */
+  get chain(): readonly string[] {
+    return this.#links.map(({ path }) => path);
+  }
+
+  /** The place of the file `path` in the chain, 0 for the top; -1 if it is no descriptor of a link. */
+  depthOf(path: string): number {
+    const identityOf = (path: string) => fileIdentity(Deno.statSync(path), Deno.realPathSync(path));
+    const wanted = identityOf(path);
+    return this.#links.findIndex((link) => identityOf(link.path) === wanted);
+  }
+
+  extentAt(offsetBytes: number): Extent {
+    checkRange(offsetBytes, 1, this);
+    const { beginBytes, endBytes } = this.#known;
+    if (offsetBytes < beginBytes || offsetBytes >= endBytes) this.#known = this.#join(offsetBytes);
+    return { endBytes: this.#known.endBytes, zero: this.#known.zero };
+  }
+
+  #join(beginBytes: number): Extent & { beginBytes: number } {
+    const first = this.#stretchAt(beginBytes);
+    const zero = first.holding !== "data";
+    let { endBytes } = first;
+    while (endBytes < this.capacityBytes && endBytes - beginBytes < JOIN_BYTES) {
+      const next = this.#stretchAt(endBytes);
+      if ((next.holding !== "data") !== zero) break;
+      ({ endBytes } = next);
+    }
+    return { beginBytes, endBytes, zero };
+  }
+
+  mapAt(offsetBytes: number): MappedExtent {
+    checkRange(offsetBytes, 1, this);
+    const { endBytes, depth, holding, fileBytes, reader } = this.#stretchAt(offsetBytes);
+    const shared = { endBytes, depth, present: holding !== "absent", zero: holding !== "data" };
+    return shared.zero ? shared : { ...shared, path: reader.path, fileBytes };
+  }
+
+  /** Whether one of the upper `linkCount` links says what the stretch at `offsetBytes` holds, and where the stretch ends. */
+  namedAt(offsetBytes: number, linkCount: number): { endBytes: number; named: boolean } {
+    checkRange(offsetBytes, 1, this);
+    const { endBytes, holding } = this.#stretchAt(offsetBytes, linkCount);
+    return { endBytes, named: holding !== "absent" };
+  }
+
+  #stretchAt(offsetBytes: number, linkCount = this.#links.length): ChainStretch {
+    let endBytes = this.capacityBytes;
+    for (let depth = 0;; depth++) {
+      const stretch = this.#links[depth].stretchAt(offsetBytes);
+      endBytes = Math.min(endBytes, stretch.endBytes);
+      if (stretch.holding !== "absent" || depth === linkCount - 1) return { ...stretch, endBytes, depth };
+    }
+  }
+
+  async read(into: Uint8Array, offsetBytes: number): Promise<void> {
+    checkRange(offsetBytes, into.length, this);
+    const reads: Promise<void>[] = [];
+    try {
+      for (let done = 0; done < into.length;) {
+        const at = offsetBytes + done;
+        const { endBytes, holding, reader, extentBytes } = this.#stretchAt(at);
+        const part = into.subarray(done, Math.min(into.length, endBytes - offsetBytes));
+        done += part.length;
+        if (holding !== "data") part.fill(0);
+        else if (reader.compressed) reads.push(reader.read(part, at - extentBytes));
+        else await reader.read(part, at - extentBytes);
+      }
+    } finally {
+      // All of them, even if one fails: until then `into` is in use.
+      await Promise.allSettled(reads);
+    }
+    await Promise.all(reads);
+  }
+
+  [Symbol.dispose](): void {
+    for (const link of this.#links) link[Symbol.dispose]();
+    this.#images[Symbol.dispose]();
+  }
+}
+
+/**
+ * Opens the VMDK that `image` is, with its parents. Takes over `image`, unless this throws.
+ * @throws {FormatError} if a file is damaged or of a kind that is not read, or a parent does not fit its child
+ */
+export function openVmdk(image: ImageFile, kind: VmdkKind, options: VmdkOptions = {}): VmdkDisk {
+  const { allowOutside, inflater, warn } = options;
+  using scope = new DisposableStack();
+  const images = scope.use(new OpenImages());
+  const shared = {
+    cache: new TableCache(),
+    room: new InflateRoom(inflater),
+    extents: new ExtentPool(),
+    warn: warn && once(warn),
+  };
+  const linkOptions = { allowOutside, images, shared };
+
+  const seen = new Set([image.identity()]);
+  const links = [openLink(image, kind, linkOptions)];
+  let extentCount = links[0].descriptor.extents.length;
+  for (let child = links[0]; child.descriptor.parentCid !== undefined; child = links[links.length - 1]) {
+    const path = findParent(nameOfParent(child), { path: child.path, allowOutside });
+    const parentImage = openParentImage(path, child);
+    const undo = new DisposableStack();
+    undo.use(parentImage);
+    try {
+      const identity = parentImage.identity();
+      if (seen.has(identity)) {
+        const names = [...links.map((link) => link.path), path].map(quoted).join(" -> ");
+        throw cannotOpen(image.path, `the parents form a loop: ${names}`);
+      }
+      if (seen.add(identity).size > LINK_LIMIT) {
+        throw cannotOpen(image.path, `it has ${LINK_LIMIT} links or more above its base`);
+      }
+      const parent = openLink(parentImage, requireVmdk(path, kindOf(parentImage)), linkOptions);
+      checkFit(child, parent);
+      if ((extentCount += parent.descriptor.extents.length) > EXTENT_LIMIT) {
+        throw cannotOpen(image.path, `it and its parents have more than ${EXTENT_LIMIT} extents`);
+      }
+      scope.use(parent);
+      links.push(parent);
+      undo.move();
+    } finally {
+      undo.dispose();
+    }
+    images.allowMore(OPEN_PER_LINK);
+  }
+  scope.move();
+  return new VmdkDisk(links, images);
+}
+
+/** Says everything once: the readers of a large disk are made more often. */
+function once(warn: (message: string) => void): (message: string) => void {
+  const said = new Set<string>();
+  return (message) => {
+    if (!said.has(message)) warn(message);
+    said.add(message);
+  };
+}
+
+function nameOfParent({ descriptor, path }: Link): string {
+  const { parentCid, parentName = "" } = descriptor;
+  if (parentName !== "") return parentName;
+  throw cannotOpen(
+    path,
+    `it is a snapshot of a disk with CID ${hex(parentCid)}, but does not name that disk`,
+  );
+}
+
+function openParentImage(path: string, child: Link): ImageFile {
+  try {
+    return new ImageFile(Deno.openSync(path), path);
+  } catch (cause) {
+    throw cannotOpen(child.path, `the parent ${quoted(path)} cannot be opened: ${systemReason(cause)}`, {
+      cause,
+    });
+  }
+}
+
+function checkFit(child: Link, parent: Link): void {
+  const { parentCid, capacityBytes } = child.descriptor;
+  const name = quoted(parent.path);
+  if (parent.descriptor.cid !== parentCid) {
+    const found = parent.descriptor.cid === undefined ? "no CID" : `CID ${hex(parent.descriptor.cid)}`;
+    throw cannotOpen(
+      child.path,
+      `the parent ${name} has ${found}, ${hex(parentCid)} is wanted: it was changed after the child was made`,
+      { expected: hex(parentCid), found: hex(parent.descriptor.cid) },
+    );
+  }
+  if (parent.descriptor.capacityBytes !== capacityBytes) {
+    throw cannotOpen(
+      child.path,
+      `the parent ${name} has ${parent.descriptor.capacityBytes} bytes, the child ${capacityBytes}`,
+    );
+  }
+}
+
+function hex(cid: number | undefined): string {
+  return cid === undefined ? "none" : cid.toString(16).padStart(8, "0");
+}

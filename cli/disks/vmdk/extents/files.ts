@@ -1,0 +1,149 @@
+/** The files that the extent lines of a descriptor name: found, checked, and a few of them held open. */
+
+import { dirname } from "@std/path/posix/dirname";
+import { isAbsolute } from "@std/path/posix/is-absolute";
+import { join } from "@std/path/posix/join";
+import { fileIdentity, ImageFile } from "../../image_file.ts";
+import { leadsOut, liesInside, namesDevice } from "../inside_folder.ts";
+import { OpenImages } from "./open_images.ts";
+import { cannotOpen, quoted, systemReason } from "../../refusal.ts";
+import type { ExtentFile } from "./extent.ts";
+
+/** How extents are looked for. */
+export interface ExtentFilesOptions {
+  /** The descriptor's path, for messages and as the place to start from. */
+  path: string;
+  /** Accept names that lead out of the descriptor's folder. */
+  allowOutside?: boolean;
+  /** Open for writing as well. */
+  write?: boolean;
+  /** Holds them open; those of several descriptors may share it. Its maker disposes it. */
+  images?: OpenImages;
+}
+
+interface Known {
+  realPath: string;
+  identity: string;
+  sizeBytes: number;
+}
+
+/** The extent files of one descriptor. */
+export class ExtentFiles implements Disposable {
+  readonly #options: ExtentFilesOptions;
+  /** Real folder and identity of the descriptor. */
+  readonly #folder: string;
+  readonly #descriptor: string;
+  readonly #known = new Map<string, Known>();
+  readonly #images: OpenImages;
+  /** Names of the files with bytes that may not be on stable storage. */
+  readonly #unsynced = new Set<string>();
+
+  constructor(options: ExtentFilesOptions) {
+    this.#options = options;
+    this.#images = options.images ?? new OpenImages({
+      beforeClose: (realPath, image) => {
+        for (const name of this.#unsynced) {
+          if (this.#known.get(name)?.realPath !== realPath) continue;
+          image.sync();
+          this.#unsynced.delete(name);
+        }
+      },
+    });
+    const realPath = Deno.realPathSync(options.path);
+    this.#folder = dirname(realPath);
+    this.#descriptor = fileIdentity(Deno.statSync(realPath), realPath);
+  }
+
+  /** Real paths of the extents found so far. */
+  get paths(): string[] {
+    return [...this.#known.values()].map(({ realPath }) => realPath);
+  }
+
+  /**
+   * Finds the file of an extent, opens it once, and tells its identity: two names may be one file.
+   * @throws {FormatError} if the name is not acceptable, or the file has less than `neededBytes`
+   */
+  add(name: string, neededBytes: number): string {
+    const known = this.#known.get(name) ?? this.#find(name);
+    if (known.sizeBytes < neededBytes) {
+      throw this.#refuse(name, `has ${known.sizeBytes} bytes, ${neededBytes} are needed`);
+    }
+    return known.identity;
+  }
+
+  /** The open file of a name that was added. */
+  get(name: string): ImageFile {
+    const { realPath, identity } = this.#known.get(name)!;
+    return this.#images.get(realPath, () => {
+      const image = this.#openFile(name, realPath);
+      if (image.identity() === identity) return image;
+      image[Symbol.dispose]();
+      throw this.#refuse(name, "was replaced by another file while it was in use");
+    });
+  }
+
+  /** The file of a name that was added, for a reader of extents. */
+  file(name: string): ExtentFile {
+    const { realPath, sizeBytes } = this.#known.get(name)!;
+    return { path: realPath, sizeBytes, image: () => this.get(name) };
+  }
+
+  /** Writes into a file that was added. */
+  async write(name: string, from: Uint8Array, offsetBytes: number): Promise<void> {
+    this.#unsynced.add(name);
+    await this.get(name).write(from, offsetBytes);
+    // Another call may have synced and closed the file meanwhile.
+    this.#unsynced.add(name);
+  }
+
+  /** Returns when everything written is on stable storage. */
+  sync(): void {
+    for (const name of this.#unsynced) this.get(name).sync();
+    this.#unsynced.clear();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#options.images === undefined) this.#images[Symbol.dispose]();
+  }
+
+  #find(name: string): Known {
+    const { allowOutside = false, path } = this.#options;
+    if (namesDevice(name)) {
+      throw cannotOpen(path, `the extent ${quoted(name)} names a device`);
+    }
+    if (name === "" || (!allowOutside && leadsOut(name))) throw this.#outside(name);
+
+    let realPath: string;
+    try {
+      realPath = Deno.realPathSync(isAbsolute(name) ? name : join(this.#folder, name));
+    } catch (cause) {
+      throw this.#refuse(name, `cannot be opened: ${systemReason(cause)}`, cause);
+    }
+    if (!allowOutside && !liesInside(realPath, this.#folder)) throw this.#outside(name);
+    // Asked before the file is opened: to open a FIFO waits for its other end.
+    if (!Deno.statSync(realPath).isFile) throw this.#refuse(name, "is not a regular file");
+
+    const image = this.#images.get(realPath, () => this.#openFile(name, realPath));
+    const known = { realPath, identity: image.identity(), sizeBytes: image.sizeBytes };
+    if (known.identity === this.#descriptor) throw this.#refuse(name, "is the descriptor itself");
+    this.#known.set(name, known);
+    return known;
+  }
+
+  #openFile(name: string, realPath: string): ImageFile {
+    try {
+      const { write } = this.#options;
+      return new ImageFile(Deno.openSync(realPath, { read: true, write }), realPath, { write });
+    } catch (cause) {
+      throw this.#refuse(name, `cannot be opened: ${systemReason(cause)}`, cause);
+    }
+  }
+
+  #outside(name: string) {
+    return this.#refuse(name, "lies outside the folder of the descriptor");
+  }
+
+  #refuse(name: string, reason: string, cause?: unknown) {
+    return cannotOpen(this.#options.path, `the extent ${quoted(name)} ${reason}`, { cause });
+  }
+}

@@ -1,0 +1,31 @@
+/** FLAT and VMFS extents: the bytes as they are, from a start in the file on. Holes of the file are zeros. */
+
+import type { ExtentFile, ExtentReader, Stretch } from "./extent.ts";
+
+/** A flat extent. */
+export class FlatExtent implements ExtentReader {
+  readonly compressed = false;
+  readonly sizeBytes: number;
+  readonly path: string;
+  readonly #file: ExtentFile;
+  readonly #startBytes: number;
+
+  /** `startBytes + sizeBytes` lie in `file`. */
+  constructor(file: ExtentFile, { startBytes, sizeBytes }: { startBytes: number; sizeBytes: number }) {
+    this.path = file.path;
+    this.sizeBytes = sizeBytes;
+    this.#file = file;
+    this.#startBytes = startBytes;
+  }
+
+  stretchAt(offsetBytes: number): Stretch {
+    const fileBytes = this.#startBytes + offsetBytes;
+    const { endBytes, zero } = this.#file.image().extentAt(fileBytes);
+    const end = Math.min(endBytes - this.#startBytes, this.sizeBytes);
+    return zero ? { endBytes: end, holding: "zero" } : { endBytes: end, holding: "data", fileBytes };
+  }
+
+  read(into: Uint8Array, offsetBytes: number): Promise<void> {
+    return this.#file.image().readBulk(into, this.#startBytes + offsetBytes);
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * The end of a streamOptimized file that was written from front to back: its header could not know where the grain directory
+ * would come to lie, so a second header at the end tells.
+ *
+ * ```
+ * ... | footer marker | footer: the header again | end of stream: zeros | padding of some transfers: zeros
+ * ```
+ */
+
+import { cannotOpen } from "../../../refusal.ts";
+import type { ExtentFile } from "../extent.ts";
+import { MARKER, readMarker, TYPE_AT } from "./marker.ts";
+import { parseSparseHeader, SPARSE_HEADER_BYTES, type SparseHeader } from "./header.ts";
+
+const SECTOR_BYTES = 512;
+/** How far to look for it behind zeros. */
+const SEARCH_BYTES = 1 << 20;
+const MAGIC = [0x4b, 0x44, 0x4d, 0x56];
+
+/**
+ * The place of the grain directory by the footer of a file with the given header.
+ * @throws {FormatError} if there is no footer or it contradicts the header
+ */
+export function readFooter(file: ExtentFile, header: SparseHeader): number {
+  const { path, sizeBytes: fileBytes } = file;
+  const { marker, bytes, offsetBytes } = lastSectors(file);
+  const view = new DataView(marker.buffer, marker.byteOffset);
+  const { value, sizeBytes } = readMarker(marker, 0);
+  const isFooter = value === 1n && sizeBytes === 0 && view.getUint32(TYPE_AT, true) === MARKER.footer;
+  if (!isFooter || !MAGIC.every((byte, index) => bytes[index] === byte)) {
+    throw cannotOpen(path, "the footer is missing, the file may be incomplete", { offsetBytes });
+  }
+  const footer = parseSparseHeader(bytes, { path, fileBytes, beginBytes: offsetBytes });
+  for (const key of ["capacityBytes", "grainBytes", "tableEntries", "zeroGrains", "compressed"] as const) {
+    if (footer[key] === header[key]) continue;
+    throw cannotOpen(path, `the footer contradicts the header: ${key} ${footer[key]} and ${header[key]}`, {
+      offsetBytes,
+      expected: String(header[key]),
+      found: String(footer[key]),
+    });
+  }
+  if (footer.directoryOffsetBytes === undefined) {
+    throw cannotOpen(path, "the footer does not say where the grain directory is", {
+      offsetBytes: offsetBytes + 56,
+    });
+  }
+  return footer.directoryOffsetBytes;
+}
+
+/** The last sector that is not zeros and has a sector of zeros behind it, and the sector before it. */
+function lastSectors(file: ExtentFile): { marker: Uint8Array; bytes: Uint8Array; offsetBytes: number } {
+  const { path, sizeBytes: fileBytes } = file;
+  const wholeBytes = fileBytes - fileBytes % SECTOR_BYTES;
+  const beginBytes = Math.max(0, wholeBytes - SEARCH_BYTES);
+  const tail = new Uint8Array(wholeBytes - beginBytes);
+  file.image().read(tail, beginBytes);
+  let last = tail.length - 1;
+  while (last >= 0 && tail[last] === 0) last--;
+  const at = last - last % SECTOR_BYTES;
+  if (fileBytes !== wholeBytes || at < SECTOR_BYTES || at + 2 * SECTOR_BYTES > tail.length) {
+    throw cannotOpen(path, "the footer is missing, the file may be incomplete", { offsetBytes: fileBytes });
+  }
+  return {
+    marker: tail.subarray(at - SECTOR_BYTES, at),
+    bytes: tail.subarray(at, at + SPARSE_HEADER_BYTES),
+    offsetBytes: beginBytes + at,
+  };
+}

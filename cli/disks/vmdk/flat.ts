@@ -1,0 +1,187 @@
+/**
+ * A VMDK of flat extents that is written in place: a descriptor, and files that take the bytes as they are (`FLAT`, `VMFS`) or
+ * none (`ZERO`). Covers monolithicFlat, twoGbMaxExtentFlat, vmfs and mixtures of these by hand.
+ */
+
+import { UsageError } from "../../errors.ts";
+import type { WritableDisk } from "../disk.ts";
+import { cannotOpen, checkRange, quoted } from "../refusal.ts";
+import { replaceFile } from "./replace_file.ts";
+import { adapterTypeOf, cidOf, drawCid, withDefaults } from "./descriptor/ddb.ts";
+import { type Descriptor, type ExtentLine, parseDescriptor } from "./descriptor/descriptor.ts";
+import { replaceContentId, replaceMetadata } from "./descriptor/write.ts";
+import { ExtentFiles, type ExtentFilesOptions } from "./extents/files.ts";
+import { checkExtentLine } from "./extents/open.ts";
+import { formatOf } from "./link.ts";
+
+/** A stretch of the disk and the place of its bytes; without a name it reads as zeros. */
+interface Piece {
+  beginBytes: number;
+  endBytes: number;
+  name?: string;
+  startBytes: number;
+}
+
+/** A flat VMDK that exists; {@linkcode openFlatVmdk} opens it. */
+class FlatVmdk implements WritableDisk {
+  readonly path: string;
+  readonly format: string;
+  readonly capacityBytes: number;
+  readonly fresh = false;
+  readonly keepsMetadata = true;
+  #metadata: ReadonlyMap<string, string>;
+  #text: Uint8Array;
+  #contentIdIsNew = false;
+  readonly #pieces: readonly Piece[];
+  readonly #files: ExtentFiles;
+
+  constructor({ path, text, descriptor, pieces, files }: {
+    path: string;
+    text: Uint8Array;
+    descriptor: Descriptor;
+    pieces: readonly Piece[];
+    files: ExtentFiles;
+  }) {
+    this.path = path;
+    this.format = formatOf(descriptor);
+    this.capacityBytes = descriptor.capacityBytes;
+    this.#metadata = descriptor.metadata;
+    this.#text = text;
+    this.#pieces = pieces;
+    this.#files = files;
+  }
+
+  get files(): readonly string[] {
+    return [this.path, ...this.#files.paths];
+  }
+
+  /** The first write gives the disk another content id: snapshots made on its old content must not fit any more. */
+  async write(from: Uint8Array, offsetBytes: number): Promise<void> {
+    if (!this.#contentIdIsNew) this.#replaceText(replaceContentId(this.#text, drawCid(), this.path));
+    this.#contentIdIsNew = true;
+    for (const { piece, part, atBytes } of this.#split(from, offsetBytes)) {
+      if (piece.name !== undefined) {
+        await this.#files.write(piece.name, part, atBytes);
+      } else if (part.some((byte) => byte !== 0)) {
+        throw new UsageError(
+          `Cannot write disk "${this.path}": data are given for the bytes ${piece.beginBytes} to ${piece.endBytes}, ` +
+            `which are an extent of type ZERO and hold none`,
+        );
+      }
+    }
+  }
+
+  /**
+   * The disk data base becomes `metadata` and what every disk needs beyond it; header and extent lines stay as they are,
+   * but for the content id, which the metadata may name.
+   */
+  writeMetadata(metadata: ReadonlyMap<string, string>): void {
+    const { capacityBytes } = this;
+    const adapterType = adapterTypeOf(this.#metadata);
+    const all = withDefaults(metadata, { capacityBytes, adapterType });
+    const cid = cidOf(all);
+    const text = replaceMetadata(this.#text, all, this.path);
+    this.#replaceText(cid === undefined ? text : replaceContentId(text, cid, this.path));
+    this.#contentIdIsNew ||= cid !== undefined;
+    this.#metadata = all;
+  }
+
+  #replaceText(text: Uint8Array): void {
+    replaceFile(this.path, text);
+    this.#text = text;
+  }
+
+  sync(): void {
+    this.#files.sync();
+  }
+
+  [Symbol.dispose](): void {
+    this.#files[Symbol.dispose]();
+  }
+
+  /** The parts of `bytes` that lie in one piece each, and where they lie in its file. */
+  *#split(
+    bytes: Uint8Array,
+    offsetBytes: number,
+  ): Generator<{ piece: Piece; part: Uint8Array; atBytes: number }> {
+    checkRange(offsetBytes, bytes.length, this);
+    for (let done = 0; done < bytes.length;) {
+      const at = offsetBytes + done;
+      const piece = this.#pieceAt(at);
+      const part = bytes.subarray(done, done + Math.min(bytes.length - done, piece.endBytes - at));
+      yield { piece, part, atBytes: at - piece.beginBytes + piece.startBytes };
+      done += part.length;
+    }
+  }
+
+  #pieceAt(offsetBytes: number): Piece {
+    let low = 0;
+    let high = this.#pieces.length - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#pieces[middle].endBytes <= offsetBytes) low = middle + 1;
+      else high = middle;
+    }
+    return this.#pieces[low];
+  }
+}
+
+/**
+ * Opens the flat VMDK whose descriptor has the bytes `text` for writing. All files are found, opened once and measured here.
+ * @throws {FormatError} if the descriptor is damaged, or its files are not as it says
+ * @throws {UsageError} if it is not of a kind that is written in place
+ */
+export function openFlatVmdk(text: Uint8Array, options: Omit<ExtentFilesOptions, "write">): WritableDisk {
+  const { path } = options;
+  const descriptor = parseDescriptor(text, { path });
+  for (const line of descriptor.extents) checkExtentLine(line, path);
+  if (descriptor.parentCid !== undefined) {
+    throw new UsageError(
+      `Cannot open disk "${path}" for writing: it is a snapshot of another disk, which is not written in place`,
+    );
+  }
+  for (const line of descriptor.extents) checkWritable(line, path);
+
+  using scope = new DisposableStack();
+  const files = scope.use(new ExtentFiles({ ...options, write: true }));
+  const pieces = locate(descriptor.extents, files);
+  refuseOverlap(pieces, path);
+  scope.move();
+  return new FlatVmdk({ path, text, descriptor, pieces, files });
+}
+
+function checkWritable({ access, type, name }: ExtentLine, path: string): void {
+  if (access !== "RW") {
+    throw new UsageError(`Cannot open disk "${path}" for writing: an extent has the access ${access}`);
+  }
+  if (type === "FLAT" || type === "VMFS" || type === "ZERO") return;
+  throw new UsageError(
+    `Cannot open disk "${path}" for writing: the extent ${quoted(name ?? "")} is of type ${type}, ` +
+      `only raw disks and flat VMDKs are written in place`,
+  );
+}
+
+/** A piece, and the identity of its file. */
+type LocatedPiece = Piece & { file?: string };
+
+function locate(lines: readonly ExtentLine[], files: ExtentFiles): LocatedPiece[] {
+  let beginBytes = 0;
+  return lines.map(({ name, startBytes, sizeBytes }) => {
+    const file = name === undefined ? undefined : files.add(name, startBytes + sizeBytes);
+    const piece = { name, file, startBytes, beginBytes, endBytes: beginBytes + sizeBytes };
+    beginBytes = piece.endBytes;
+    return piece;
+  });
+}
+
+/** Two lines may lie in one file, but what is written through one must not change the other. */
+function refuseOverlap(pieces: readonly LocatedPiece[], path: string): void {
+  const reached = new Map<string, number>();
+  for (const piece of pieces.toSorted((a, b) => a.startBytes - b.startBytes)) {
+    if (piece.file === undefined) continue;
+    if (piece.startBytes < (reached.get(piece.file) ?? 0)) {
+      throw cannotOpen(path, `two extents share bytes of the file ${quoted(piece.name!)}`);
+    }
+    reached.set(piece.file, piece.startBytes + piece.endBytes - piece.beginBytes);
+  }
+}

@@ -1,0 +1,75 @@
+/** What a file that is called a VMDK is: one of the two kinds that are opened, or something that is refused with a hint. */
+
+import { UsageError } from "../../errors.ts";
+import { detectKind, type FileKind, SNIFF_BYTES } from "./detect.ts";
+import type { ImageFile } from "../image_file.ts";
+import { cannotOpen } from "../refusal.ts";
+import { DESCRIPTOR_LIMIT_BYTES } from "./descriptor/descriptor.ts";
+
+/** A descriptor alone, or a hosted sparse file with one. */
+export type VmdkKind = "descriptor" | "sparse";
+
+/** What the first bytes of `image` are. */
+export function kindOf(image: ImageFile): FileKind | undefined {
+  const first = new Uint8Array(Math.min(SNIFF_BYTES, image.sizeBytes));
+  image.read(first, 0);
+  return detectKind(first);
+}
+
+/** Names of files that a descriptor points to: `X-flat.vmdk`, `X-s001.vmdk` ... */
+const EXTENT_NAME = /-(?:flat|delta|sesparse|rdmp?|[sf]\d{3,})\.vmdk$/i;
+
+/**
+ * Says that a file is a VMDK to open.
+ * @throws {FormatError} or {@linkcode UsageError} if it is not, and why
+ */
+export function requireVmdk(path: string, kind: FileKind | undefined): VmdkKind {
+  const descriptor = EXTENT_NAME.test(path)
+    ? `the descriptor "${path.replace(EXTENT_NAME, ".vmdk")}"`
+    : undefined;
+  switch (kind) {
+    case "descriptor":
+    case "sparse":
+      return kind;
+    case "cowd":
+    case "seSparse":
+      throw new UsageError(
+        `Cannot open disk "${path}": it is an extent of a ${
+          kind === "cowd" ? "vmfsSparse" : kind
+        } snapshot, ` +
+          `open ${descriptor ?? "the descriptor that names it"} instead`,
+      );
+    case "changeTracking":
+      throw new UsageError(
+        `Cannot open disk "${path}": it is a change tracking file and holds no data of a disk`,
+      );
+    case "unfinished":
+      throw cannotOpen(path, "its writer did not finish it", {
+        offsetBytes: 0,
+        expected: '"KDMV"',
+        found: '"kdmv"',
+      });
+  }
+  if (descriptor !== undefined) {
+    throw new UsageError(`Cannot open disk "${path}": it is an extent, open ${descriptor} instead`);
+  }
+  throw cannotOpen(path, "it is called a VMDK, but begins neither like a descriptor nor like a sparse VMDK", {
+    offsetBytes: 0,
+  });
+}
+
+/**
+ * The bytes of a file that holds nothing but a descriptor.
+ * @throws {FormatError} if it is too long for one
+ */
+export function readDescriptorFile(image: ImageFile): Uint8Array {
+  if (image.sizeBytes > DESCRIPTOR_LIMIT_BYTES) {
+    throw cannotOpen(
+      image.path,
+      `the descriptor has ${image.sizeBytes} bytes, at most ${DESCRIPTOR_LIMIT_BYTES} are accepted`,
+    );
+  }
+  const text = new Uint8Array(image.sizeBytes);
+  image.read(text, 0);
+  return text;
+}
