@@ -4,7 +4,13 @@ import { VERSION } from "../cli/version.ts";
 const ROOT = new URL("..", import.meta.url);
 
 /** Everybody's: they know of no room. */
-const EVERYBODYS = ["cli/errors.ts", "cli/fnv1a.ts", "cli/printable.ts", "cli/settle_all.ts"];
+const EVERYBODYS = [
+  "cli/errors.ts",
+  "cli/fnv1a.ts",
+  "cli/printable.ts",
+  "cli/sector.ts",
+  "cli/settle_all.ts",
+];
 
 /** Which room may import from which, beside those. */
 const ARROWS: Record<string, string[]> = {

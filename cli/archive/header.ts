@@ -4,12 +4,11 @@
  */
 
 import { formatError } from "../errors.ts";
+import { SECTOR_BYTES } from "../sector.ts";
 import { FieldReader, FieldWriter, quote } from "./fields.ts";
 import { compareText } from "./text.ts";
 import { readTimeStamp, type TimeStamp, writeTimeStamp } from "./time_stamp.ts";
 
-/** A block is a whole number of sectors of 512 bytes. */
-export const SECTOR_BYTES = 512;
 /** The largest block accepted; the original breaks down at 8 MiB. */
 export const MAX_BLOCK_BYTES = 16 * 1024 * 1024;
 /** A header ends within this many bytes; VMware's metadata take a few hundred. */

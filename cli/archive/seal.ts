@@ -6,7 +6,8 @@
 import { type FormatError, formatError } from "../errors.ts";
 import { fnv1a } from "../fnv1a.ts";
 import { SIGNATURE_SUFFIX } from "./minisign/text.ts";
-import { MAX_BLOCK_BYTES, SECTOR_BYTES } from "./header.ts";
+import { SECTOR_BYTES } from "../sector.ts";
+import { MAX_BLOCK_BYTES } from "./header.ts";
 
 /** What a file of a generation is. */
 export type Role = "dump" | "digest" | "rdiff";

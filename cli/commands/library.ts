@@ -10,6 +10,7 @@ import { addStats, type LibraryEvent, type SessionSetup } from "../disks/vddk/se
 import { LibraryProcess } from "../disks/vddk/process.ts";
 import { DiskLibraryError, UsageError } from "../errors.ts";
 import { temporaryNameOf } from "../files/hidden_names.ts";
+import { SECTOR_BYTES } from "../sector.ts";
 import { deniedFlags, type LibraryOptions } from "./library_options.ts";
 import { flagOf } from "./options.ts";
 import { readPassword } from "./password.ts";
@@ -96,7 +97,7 @@ export class LibraryDisks implements AsyncDisposable {
       readOnly,
       create: create && {
         path: temporaryDiskName(path),
-        capacitySectors: create.capacityBytes / 512,
+        capacitySectors: create.capacityBytes / SECTOR_BYTES,
         adapterType: create.adapterType,
       },
       retries: numberOf(options, "retries", { min: 0, max: 1000 }),
@@ -255,8 +256,8 @@ function modesOf(options: LibraryOptions): string {
 }
 
 function callBytesOf(options: LibraryOptions): number {
-  const bytes = numberOf(options, "readSize", { min: 512, max: MAX_CALL_BYTES });
-  if (bytes % 512 === 0) return bytes;
+  const bytes = numberOf(options, "readSize", { min: SECTOR_BYTES, max: MAX_CALL_BYTES });
+  if (bytes % SECTOR_BYTES === 0) return bytes;
   throw new UsageError(`Cannot use --read-size ${bytes}: it is no multiple of 512`);
 }
 

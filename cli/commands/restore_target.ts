@@ -5,6 +5,7 @@ import { createDisk, type NewDiskFormat } from "../disks/create.ts";
 import type { ReadableDisk, WritableDisk } from "../disks/disk.ts";
 import { openForReading, openForWriting } from "../disks/open.ts";
 import { UsageError } from "../errors.ts";
+import { SECTOR_BYTES } from "../sector.ts";
 import { type LibraryOptions, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
 import type { Session } from "./session.ts";
 
@@ -113,7 +114,7 @@ async function libraryTarget(
   { capacityBytes, adapterType }: DumpHeader,
   options: TargetOptions,
 ): Promise<RestoreTarget> {
-  if (capacityBytes % 512 !== 0) {
+  if (capacityBytes % SECTOR_BYTES !== 0) {
     throw new UsageError(
       `Cannot restore to a disk behind VMware's library: ${capacityBytes} bytes are no whole sectors`,
     );

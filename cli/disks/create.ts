@@ -3,6 +3,7 @@
 import { basename } from "@std/path/posix/basename";
 import { extname } from "@std/path/posix/extname";
 import { UsageError } from "../errors.ts";
+import { SECTOR_BYTES } from "../sector.ts";
 import type { WritableDisk } from "./disk.ts";
 import type { OpenOutput } from "./image_file.ts";
 import { createRawDisk } from "./raw.ts";
@@ -94,7 +95,7 @@ export async function createDisk(
 function refuseForVmdk(path: string, capacityBytes: number): void {
   const refuse = (reason: string) => new UsageError(`Cannot create disk "${path}": ${reason}`);
   if (extname(path).toLowerCase() !== ".vmdk") throw refuse("the name of a VMDK must end in .vmdk");
-  if (capacityBytes % 512 !== 0) {
+  if (capacityBytes % SECTOR_BYTES !== 0) {
     const name = basename(path, extname(path));
     throw refuse(
       `${capacityBytes} bytes are no whole number of sectors, which a VMDK must have; ` +

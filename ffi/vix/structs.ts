@@ -3,9 +3,6 @@
  * the largest layout serves them all, as long as nothing behind the end of an older one is read.
  */
 
-/** Bytes of a disk sector, the unit of offsets and lengths. */
-export const SECTOR_BYTES = 512;
-
 /**
  * ```c
  * struct VixDiskLibConnectParams {

@@ -6,6 +6,7 @@
  * Threads and VixDiskLib"). Offsets and lengths are sectors of 512 bytes, as safe integers.
  */
 
+import { SECTOR_BYTES } from "../../cli/sector.ts";
 import { openLibrary } from "../open_library.ts";
 import { ConnectParams, type Target } from "./connect_params.ts";
 import { cString, cStringOrNull, OutPointer, textAt } from "./native_strings.ts";
@@ -16,7 +17,6 @@ import {
   HW_VERSION,
   INFO,
   OPEN_READ_ONLY,
-  SECTOR_BYTES,
 } from "./structs.ts";
 import { SYMBOLS, type VixSymbols } from "./symbols.ts";
 import { codeOf, VIX, VixError } from "./vix_error.ts";

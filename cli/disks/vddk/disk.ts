@@ -4,7 +4,7 @@ import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { SharedMemory } from "../../../ffi/shared_memory.ts";
-import { MIN_CHUNK_SECTORS, SECTOR_BYTES } from "../../../ffi/vix/structs.ts";
+import { MIN_CHUNK_SECTORS } from "../../../ffi/vix/structs.ts";
 import type { CallStats } from "../../../ffi/vix/vix_disk_lib.ts";
 import { VixError } from "../../../ffi/vix/vix_error.ts";
 import { DiskLibraryError } from "../../errors.ts";
@@ -14,6 +14,7 @@ import type { LibraryProcess } from "./process.ts";
 import { isSessionOver, isTransient } from "./recovery.ts";
 import { LibrarySession, type SessionSetup } from "./session.ts";
 import { settleAll } from "../../settle_all.ts";
+import { SECTOR_BYTES } from "../../sector.ts";
 
 /** How a disk is opened. */
 export interface VddkOptions extends SessionSetup {

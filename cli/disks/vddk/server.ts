@@ -23,8 +23,8 @@ import {
   type SectorRange,
   VixDiskLib,
 } from "../../../ffi/vix/vix_disk_lib.ts";
-import { SECTOR_BYTES } from "../../../ffi/vix/structs.ts";
 import { VIX, VixError, type VixFault } from "../../../ffi/vix/vix_error.ts";
+import { SECTOR_BYTES } from "../../sector.ts";
 import type { Answer, Calls, Moved, Request, Transfer } from "./protocol.ts";
 
 /** Who says to vCenter that a backup goes on; at most 50 characters. */

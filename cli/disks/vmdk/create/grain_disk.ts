@@ -1,12 +1,13 @@
 /** A new VMDK that is one file of grains, written from its beginning to its end. */
 
 import { basename } from "@std/path/posix/basename";
+import { SECTOR_BYTES } from "../../../sector.ts";
 import type { WritableDisk } from "../../disk.ts";
 import { GrainCollector, type GrainStore } from "./grain_collector.ts";
 import { checkRange } from "../../refusal.ts";
 import { withDefaults } from "../descriptor/ddb.ts";
 import { formatEmbeddedDescriptor } from "../descriptor/write.ts";
-import { DESCRIPTOR_SECTORS, SECTOR_BYTES } from "./sparse_header.ts";
+import { DESCRIPTOR_SECTORS } from "./sparse_header.ts";
 
 /** What the new disk is like. */
 export interface NewGrainVmdk {

@@ -5,7 +5,8 @@
 
 import { isIncompressible } from "../../../archive/incompressible.ts";
 import { zlibInto } from "../../../archive/zlib_engine.ts";
-import { GRAIN_BYTES, SECTOR_BYTES } from "./sparse_header.ts";
+import { SECTOR_BYTES } from "../../../sector.ts";
+import { GRAIN_BYTES } from "./sparse_header.ts";
 import { MARKER_BYTES } from "../extents/hosted/marker.ts";
 import { endItem, ITEM_LIMIT_BYTES } from "./stream_items.ts";
 import { isZero } from "./zero_bytes.ts";

@@ -1,6 +1,6 @@
 /** The header of the sparse VMDKs that we write; `extents/hosted/header.ts` draws it and reads it. */
 
-export const SECTOR_BYTES = 512;
+import { SECTOR_BYTES } from "../../../sector.ts";
 /** What all of VMware's products write, and every reader takes. */
 export const GRAIN_SECTORS = 128;
 export const GRAIN_BYTES = GRAIN_SECTORS * SECTOR_BYTES;

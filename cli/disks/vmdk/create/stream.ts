@@ -14,6 +14,7 @@
  */
 
 import { UsageError } from "../../../errors.ts";
+import { SECTOR_BYTES } from "../../../sector.ts";
 import type { WritableDisk } from "../../disk.ts";
 import { REGION_BYTES } from "./grain_collector.ts";
 import { createImage, type ImageFile, type OpenOutput } from "../../image_file.ts";
@@ -26,7 +27,6 @@ import {
   formatSparseHeader,
   GRAIN_BYTES,
   GRAIN_SECTORS,
-  SECTOR_BYTES,
   TABLE_COVERAGE_BYTES,
   TABLE_ENTRIES,
 } from "./sparse_header.ts";

@@ -4,8 +4,9 @@
  * Source: VMware's technical note "Virtual Disk Format 5.0".
  */
 
+import { SECTOR_BYTES } from "../../../sector.ts";
 import { MARKER_BYTES, readMarker, TYPE_AT, writeMarker } from "../extents/hosted/marker.ts";
-import { GRAIN_SECTORS, SECTOR_BYTES } from "./sparse_header.ts";
+import { GRAIN_SECTORS } from "./sparse_header.ts";
 
 /** Most bytes of the item of a grain: what open-vmdk and VirtualBox have room for. */
 export const ITEM_LIMIT_BYTES = (GRAIN_SECTORS + 1) * SECTOR_BYTES;

@@ -1,5 +1,6 @@
 /** The disk data base of a VMDK: its keys that we know, and what a new disk must say. */
 
+import { SECTOR_BYTES } from "../../../sector.ts";
 import { ADAPTER } from "../../disk.ts";
 
 const ADAPTER_NAMES: readonly (readonly [number, string])[] = [
@@ -33,7 +34,7 @@ export function withDefaults(
   if (![...all.keys()].some((key) => key.toLowerCase().startsWith("geometry."))) {
     const ide = adapterTypeOf(all) === ADAPTER.ide;
     const heads = ide ? 16 : 255;
-    const cylinders = Math.max(1, Math.floor(capacityBytes / 512 / heads / 63));
+    const cylinders = Math.max(1, Math.floor(capacityBytes / SECTOR_BYTES / heads / 63));
     all.set("geometry.cylinders", String(ide ? Math.min(cylinders, 16383) : cylinders));
     all.set("geometry.heads", String(heads));
     all.set("geometry.sectors", "63");

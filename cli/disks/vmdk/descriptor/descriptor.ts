@@ -15,6 +15,7 @@
  * `tests/disks/vmdk/descriptor/descriptor_test.ts`.
  */
 
+import { SECTOR_BYTES } from "../../../sector.ts";
 import { decoderFor, type Line, linesOf } from "./text.ts";
 import { cannotOpen, quoted } from "../../refusal.ts";
 
@@ -26,7 +27,6 @@ export const CAPACITY_LIMIT_BYTES = 2 ** 46;
 /** 64 TiB in pieces of 2 GiB are 32768. */
 export const EXTENT_LIMIT = 40000;
 
-const SECTOR_BYTES = 512;
 const NO_CID = 0xffffffff;
 
 /** One extent line. */

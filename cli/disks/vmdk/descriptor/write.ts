@@ -4,6 +4,7 @@
  */
 
 import { UsageError } from "../../../errors.ts";
+import { SECTOR_BYTES } from "../../../sector.ts";
 import { quoted } from "../../refusal.ts";
 import { bytesOf, charsOf, encodingOf, hasByteOrderMark, type Line, linesOf } from "./text.ts";
 
@@ -52,7 +53,7 @@ export function formatDescriptor(disk: NewDescriptor, path: string): Uint8Array 
     `createType="${disk.createType}"`,
     "",
     "# Extent description",
-    `RW ${disk.capacityBytes / 512} ${type} "${disk.extentName}"${start}`,
+    `RW ${disk.capacityBytes / SECTOR_BYTES} ${type} "${disk.extentName}"${start}`,
     "",
     "# The Disk Data Base",
     "#DDB",

@@ -12,6 +12,7 @@
  * Source: VMware's technical note "Virtual Disk Format 5.0".
  */
 
+import { SECTOR_BYTES } from "../../../sector.ts";
 import { cannotOpen } from "../../refusal.ts";
 import type { ExtentFile, ExtentReader } from "./extent.ts";
 import { GrainExtent } from "./grains/extent.ts";
@@ -19,7 +20,6 @@ import type { GrainLayout } from "./grains/tables.ts";
 import { grainPlaces32, tablePlaces32 } from "./grains/places.ts";
 import type { TableCache } from "./grains/table_cache.ts";
 
-const SECTOR_BYTES = 512;
 const HEADER_BYTES = 2048;
 const TABLE_ENTRIES = 4096;
 const VERSION = 1;

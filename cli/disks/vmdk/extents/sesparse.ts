@@ -13,13 +13,13 @@
  */
 
 import type { FormatError } from "../../../errors.ts";
+import { SECTOR_BYTES } from "../../../sector.ts";
 import { cannotOpen, cannotRead } from "../../refusal.ts";
 import type { ExtentFile, ExtentReader } from "./extent.ts";
 import { GrainExtent } from "./grains/extent.ts";
 import { type EntriesAt, type GrainLayout, ZEROS } from "./grains/tables.ts";
 import type { TableCache } from "./grains/table_cache.ts";
 
-const SECTOR_BYTES = 512;
 const VERSION = 0x0000000200000001n;
 const VOLATILE_MAGIC = 0xcafecafen;
 const GRAIN_SECTORS = 8;

@@ -1,9 +1,8 @@
 /** What the formats with 32-bit sector numbers, hosted sparse and COWD, have in common: their entries, checked. */
 
+import { SECTOR_BYTES } from "../../../../sector.ts";
 import { cannotRead } from "../../../refusal.ts";
 import { type EntriesAt, ZEROS } from "./tables.ts";
-
-const SECTOR_BYTES = 512;
 
 /** A file whose entries are read. */
 export interface PlacesOptions extends EntriesAt {

@@ -7,12 +7,12 @@
  * ```
  */
 
+import { SECTOR_BYTES } from "../../../../sector.ts";
 import { cannotOpen } from "../../../refusal.ts";
 import type { ExtentFile } from "../extent.ts";
 import { MARKER, readMarker, TYPE_AT } from "./marker.ts";
 import { parseSparseHeader, SPARSE_HEADER_BYTES, type SparseHeader } from "./header.ts";
 
-const SECTOR_BYTES = 512;
 /** How far to look for it behind zeros. */
 const SEARCH_BYTES = 1 << 20;
 const MAGIC = [0x4b, 0x44, 0x4d, 0x56];

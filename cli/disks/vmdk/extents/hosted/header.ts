@@ -14,12 +14,12 @@
  */
 
 import type { FormatError } from "../../../../errors.ts";
+import { SECTOR_BYTES } from "../../../../sector.ts";
 import { cannotOpen } from "../../../refusal.ts";
 import { CAPACITY_LIMIT_BYTES, DESCRIPTOR_LIMIT_BYTES } from "../../descriptor/descriptor.ts";
 
 export const SPARSE_HEADER_BYTES = 512;
 
-const SECTOR_BYTES = 512;
 const NEWLINES_VALID = 1 << 0;
 const ZERO_GRAINS = 1 << 2;
 const COMPRESSED = 1 << 16;

@@ -4,13 +4,13 @@
  * by as many threads as there are.
  */
 
+import { SECTOR_BYTES } from "../../../../sector.ts";
 import { cannotRead } from "../../../refusal.ts";
 import type { ExtentFile } from "../extent.ts";
 import { GrainExtent, type GrainExtentOptions } from "../grains/extent.ts";
 import type { DeflatedGrain, InflateRoom } from "./inflate.ts";
 import { MARKER_BYTES, readMarker } from "./marker.ts";
 
-const SECTOR_BYTES = 512;
 /** Content that one thread inflates at a time: a thread takes 2 ms for it, and 0.05 ms to hear of it. */
 const GROUP_BYTES = 1 << 20;
 
