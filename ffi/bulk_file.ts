@@ -1,15 +1,17 @@
 /**
- * Large reads, writes and copies on other threads: `pread`, `pwrite` and `copy_file_range` as nonblocking calls.
+ * Large reads, writes and copies on other threads: `pread`, `pwrite` and `copy_file_range` as nonblocking
+ * calls.
  *
- * Deno's own asynchronous reads and writes take no shared memory, and its synchronous ones stop everything else. These
- * calls go straight to and from the core's memory on the runtime's own threads, several at a time, at about 25 µs a
- * call. An error number belongs to the thread that met it and cannot be asked for here: a call that does less than it
- * should is no error but an end, and the caller goes on with Deno's functions, which meet the same error and name it.
+ * Deno's own asynchronous reads and writes do not accept shared memory, and its synchronous ones block
+ * everything else. These calls read and write the core's memory directly on the runtime's threads, several at
+ * a time, and cost about 25 µs each. An error number belongs to the thread on which the call failed, and
+ * cannot be read here. So a call that does less than requested is not an error but an end: the caller goes on
+ * with Deno's functions, which fail with the same error and name it.
  */
 
 import { isNameOf, type Libc, O_RDONLY, O_WRONLY, openDescriptor, useLibc } from "./libc.ts";
 
-/** The most that Linux moves in one call, rounded down. */
+/** The most bytes that Linux moves in one call, rounded down. */
 const CALL_BYTES = 2 ** 30;
 
 /** `IOV_MAX` of Linux and macOS. */
@@ -22,13 +24,16 @@ export class BulkFile implements Disposable {
   #underWay = 0;
   #disposed = false;
 
-  /** Takes over `libc` and `fd`. */
+  /** Takes ownership of `libc` and `fd`. */
   constructor(libc: Libc, fd: number) {
     this.#libc = libc;
     this.#fd = fd;
   }
 
-  /** Fills `into` from `offsetBytes`; returns how many bytes came, fewer at the end of the file or after an error. */
+  /**
+   * Fills `into` with the bytes from `offsetBytes` on. Returns the number of bytes read, which is lower at
+   * the end of the file and after an error.
+   */
   read(into: Uint8Array, offsetBytes: number): Promise<number> {
     return this.#repeat(into.length, (doneBytes, lenBytes) => {
       const part = into.subarray(doneBytes, doneBytes + lenBytes) as Uint8Array<ArrayBuffer>;
@@ -37,8 +42,9 @@ export class BulkFile implements Disposable {
   }
 
   /**
-   * Writes `parts` one behind the other from `offsetBytes` on; returns how many bytes went, fewer after an error. A call
-   * costs more than a mebibyte on some machines, so as many parts as possible go with one.
+   * Writes `parts` one behind the other from `offsetBytes` on. Returns the number of bytes written, which is
+   * lower after an error. On some machines a call costs more than writing a mebibyte, so each call takes as
+   * many parts as possible.
    */
   async write(parts: readonly Uint8Array[], offsetBytes: number): Promise<number> {
     let done = 0;
@@ -60,7 +66,7 @@ export class BulkFile implements Disposable {
         return pwrite(this.#fd, part, BigInt(lenBytes), BigInt(offsetBytes + doneBytes));
       });
     }
-    // macOS 10 has none.
+    // macOS 10 does not have it.
     if (!pwritev) return 0;
     // struct iovec { void *iov_base; size_t iov_len; }
     const vector = new BigUint64Array(2 * group.length);
@@ -74,9 +80,9 @@ export class BulkFile implements Disposable {
   }
 
   /**
-   * Has the system copy `lenBytes` from `fromBytes` of `source` to `toBytes` of this file: without a way through this
-   * program, and where the file system can, by sharing the blocks. Returns how many bytes went; 0 where the system
-   * does not copy between these two files.
+   * Lets the system copy `lenBytes` from `fromBytes` of `source` to `toBytes` of this file. The bytes do not
+   * pass through this program, and file systems that can do so share the blocks. Returns the number of bytes
+   * copied, which is 0 if the system cannot copy between these two files.
    */
   async copyFrom(
     source: BulkFile,
@@ -84,7 +90,7 @@ export class BulkFile implements Disposable {
   ): Promise<number> {
     const copyFileRange = this.#libc.calls.copyFileRange;
     if (!copyFileRange || source.#disposed) return 0;
-    // The call moves both offsets on.
+    // The call advances both offsets.
     const from = BigInt64Array.of(BigInt(fromBytes));
     const to = BigInt64Array.of(BigInt(toBytes));
     source.#underWay++;
@@ -98,7 +104,10 @@ export class BulkFile implements Disposable {
     }
   }
 
-  /** Closes the file, when the last call on it has ended: its number may belong to another file right after. */
+  /**
+   * Closes the file when the last call on it has ended, because its number may belong to another file right
+   * after.
+   */
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -106,7 +115,7 @@ export class BulkFile implements Disposable {
     this.#leave();
   }
 
-  /** Calls until `lenBytes` are done or a call does nothing. */
+  /** Repeats the call until `lenBytes` are done or a call does nothing. */
   async #repeat(
     lenBytes: number,
     call: (doneBytes: number, lenBytes: number) => Promise<bigint | number>,
@@ -134,8 +143,8 @@ export class BulkFile implements Disposable {
 }
 
 /**
- * Opens `file`, a regular file or block device that was opened by `path`, a second time for reading or for writing;
- * undefined where that is not possible. Never asks for a permission.
+ * Opens `file`, a regular file or block device that was opened by `path`, a second time for reading or for
+ * writing. Returns undefined if that is not possible. Never asks for a permission.
  */
 export function openBulkFile(
   path: string,
@@ -144,7 +153,7 @@ export function openBulkFile(
 ): BulkFile | undefined {
   let opened: BulkFile | undefined;
   try {
-    // Asked first: to open a pipe waits for its other end, and may do so for ever.
+    // The kind of file is checked first, because opening a pipe waits for its other end, possibly for ever.
     const { isFile, isBlockDevice } = file.statSync();
     if (!isFile && !isBlockDevice || !isNameOf(path, file)) return undefined;
     const libc = useLibc();
@@ -157,7 +166,7 @@ export function openBulkFile(
     opened = new BulkFile(libc, fd);
     if (isNameOf(path, file)) return opened;
   } catch {
-    // Deno's own functions do all of this, more slowly.
+    // Deno's own functions do the same, more slowly.
   }
   opened?.[Symbol.dispose]();
   return undefined;

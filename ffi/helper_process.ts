@@ -1,4 +1,4 @@
-/** What a process needs of the system that works for another one, blocked in calls of a library. */
+/** Functions for a process that works for another one and is blocked in calls of a library. */
 
 import { useLibc } from "./libc.ts";
 
@@ -9,20 +9,25 @@ const SIG_IGN = 1n;
 const STDOUT = 1;
 const STDERR = 2;
 
-/** The process from inside. */
+/** The process, as seen from inside. */
 export interface HelperProcess {
-  /** Writes all of `bytes` to what was standard output when the process started. @throws {Error} if nobody listens */
+  /**
+   * Writes all of `bytes` to the standard output that the process had when it started.
+   * @throws {Error} if nobody reads it
+   */
   answer(bytes: Uint8Array<ArrayBuffer>): void;
-  /** Has the system end this process in so many seconds, whatever it is blocked in; 0 takes that back. */
+  /** Lets the system end this process in so many seconds, even during a call; 0 cancels that. */
   endIn(seconds: number): void;
-  /** A log function for native libraries, `void (const char *, va_list)`: standard error, from any thread. */
+  /**
+   * The address of a log function for native libraries, `void (const char *, va_list)`, which writes to
+   * standard error and may be called on any thread.
+   */
   readonly log: Deno.PointerValue;
 }
 
 /**
- * Sets this process up: the signals of a terminal are left to the program that it works for, which closes standard input
- * to end it; what a library prints goes to standard error.
- *
+ * Sets this process up. The signals of a terminal are ignored, because the program that it works for handles
+ * them and closes standard input to end it. Everything that a library prints goes to standard error.
  * @throws {Error} without the C library
  */
 export function setUpHelperProcess(): HelperProcess {

@@ -1,16 +1,18 @@
 /**
- * Where a sparse file has holes: `lseek` with `SEEK_HOLE` and `SEEK_DATA`, which Deno does not have.
+ * Finds the holes of a sparse file: `lseek` with `SEEK_HOLE` and `SEEK_DATA`, which Deno does not have.
  *
- * Without the system call there is no map, and whoever asks must take every byte as data.
+ * Without the system call there is no map, and the caller must treat every byte as data.
  */
 
 import { isNameOf, type Libc, O_RDONLY, openDescriptor, useLibc } from "./libc.ts";
 
-/** A stretch of a file of one kind. */
-export interface Stretch {
-  /** First byte after the stretch; above the offset that was asked for, at most the file's size. */
+/** A run of bytes of a file that is a hole or counts as data. */
+export interface HoleRun {
+  /**
+   * The first byte after the run: greater than the offset that was asked for, at most the size of the file.
+   */
   endBytes: number;
-  /** The file system stores nothing here: the stretch reads as zeros. */
+  /** Whether the file system stores nothing here, so that the run reads as zeros. */
   hole: boolean;
 }
 
@@ -21,10 +23,10 @@ const ENXIO = 6;
 export class HoleMap implements Disposable {
   readonly #libc: Libc;
   readonly #fd: number;
-  /** Bytes of the file at the time it was opened. */
+  /** The size of the file when it was opened. */
   readonly sizeBytes: number;
 
-  /** Takes over `libc`, also when it throws. */
+  /** Takes ownership of `libc`, even if it throws. */
   constructor(path: string, libc: Libc) {
     this.#libc = libc;
     this.#fd = openDescriptor(libc, path, O_RDONLY);
@@ -36,17 +38,17 @@ export class HoleMap implements Disposable {
   }
 
   /**
-   * The stretch that begins at `offsetBytes` (0 <= `offsetBytes` < `sizeBytes`).
+   * Returns the run that begins at `offsetBytes` (0 <= `offsetBytes` < `sizeBytes`).
    *
-   * Only two answers make a hole, all else is data up to the end of the file:
+   * Only two answers make a hole; everything else is data up to the end of the file:
    * - the hole begins here, and data begin further on;
    * - the hole begins here, there are no more data (`ENXIO`), and the last byte lies in a hole, too.
    *
-   * The errno is asked for by a second call. Should something in the runtime overwrite it in between, then not with
-   * `ENXIO`, which no call on memory or time gives; any other value makes data of the stretch. So an I/O error in
+   * A second call reads the errno. If something in the runtime overwrites it in between, the value cannot be
+   * `ENXIO`, which no call on memory or time returns; any other value makes the run data. So an I/O error in
    * `SEEK_DATA`, which returns -1 like the end of the data, never becomes a hole.
    */
-  stretchAt(offsetBytes: number): Stretch {
+  runAt(offsetBytes: number): HoleRun {
     const { seekHole, seekData } = this.#libc.system;
     const size = this.sizeBytes;
     const hole = this.#seek(offsetBytes, seekHole);
@@ -76,9 +78,11 @@ export class HoleMap implements Disposable {
 }
 
 /**
- * The holes of `file`, a regular file opened by `path`; undefined if they cannot be known. Never asks for a permission.
+ * Returns the map of the holes of `file`, a regular file opened by `path`, or undefined if they cannot be
+ * known. Never asks for a permission.
  *
- * The second descriptor must be of the same file: the path must still name it after the opening, and sizes must agree.
+ * The second descriptor must belong to the same file: the path must still name it after the opening, and the
+ * sizes must agree.
  *
  * @example
  * ```ts
@@ -86,7 +90,7 @@ export class HoleMap implements Disposable {
  *
  * using file = Deno.openSync("deno.json");
  * using map = openHoleMap("deno.json", file);
- * console.log(map?.stretchAt(0).hole ?? "no map: everything is data");
+ * console.log(map?.runAt(0).hole ?? "no map: everything is data");
  * ```
  */
 export function openHoleMap(path: string, file: Deno.FsFile): HoleMap | undefined {
@@ -97,7 +101,7 @@ export function openHoleMap(path: string, file: Deno.FsFile): HoleMap | undefine
     map = new HoleMap(path, libc);
     if (isNameOf(path, file) && file.statSync().size === map.sizeBytes) return map;
   } catch {
-    // A map is a favour: whatever goes wrong here, the bytes themselves can be read.
+    // A map only saves time: whatever fails here, the bytes themselves can be read.
   }
   map?.[Symbol.dispose]();
   return undefined;

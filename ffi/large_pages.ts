@@ -1,9 +1,9 @@
 /**
  * Memory in large pages: `madvise` with `MADV_HUGEPAGE`.
  *
- * The first touch of a page costs as much as reading some of its bytes from a file, on virtual machines much more: 12 µs
- * for 4 KiB were measured on one, where pages of 2 MiB brought a full dump of a 1 GiB disk from 1.1 s to 0.9 s. Linux
- * gives large pages without being asked on some systems and on request on most.
+ * The first access to a page costs as much as reading some of its bytes from a file, and much more on virtual
+ * machines: 12 µs for 4 KiB were measured on one of them, where pages of 2 MiB reduced a full dump of a disk
+ * of 1 GiB from 1.1 s to 0.9 s. Some Linux systems use large pages by default, and most on request.
  */
 
 import { useLibc } from "./libc.ts";
@@ -12,8 +12,8 @@ import { useLibc } from "./libc.ts";
 const MADV_HUGEPAGE = 14;
 
 /**
- * Asks for large pages for `memory`, which begins at a page; a favour that changes nothing but speed. Until the result is
- * disposed of, the C library stays loaded.
+ * Requests large pages for `memory`, which begins at a page. This changes only the speed. The C library stays
+ * loaded until the result is disposed of.
  */
 export function askForLargePages(memory: Uint8Array): Disposable | undefined {
   const libc = useLibc();

@@ -1,13 +1,15 @@
 /**
- * The C library. What it is asked for is in the neighbouring files, one a purpose.
+ * The C library. The neighbouring files use it, each for one purpose.
  *
- * Importing this file loads nothing. Without the library, the permission or the system there is none, and whoever asks
- * must do without: everything here has a slower way in Deno's own functions.
+ * Importing this file loads nothing. If the library or the permission is missing, or the system is another
+ * one, there is no library, and every caller uses a slower way with Deno's own functions.
  */
 
 import { openLibrary } from "./open_library.ts";
 
-/** What differs between systems. Linux: `<fcntl.h>`, `<unistd.h>`; macOS: `sys/fcntl.h`, `sys/unistd.h`. */
+/**
+ * The differences between systems. Linux: `<fcntl.h>`, `<unistd.h>`; macOS: `sys/fcntl.h`, `sys/unistd.h`.
+ */
 const SYSTEMS: Partial<Record<typeof Deno.build.os, System>> = {
   linux: {
     libraries: ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`],
@@ -25,7 +27,7 @@ const SYSTEMS: Partial<Record<typeof Deno.build.os, System>> = {
   },
 };
 
-/** Numbers of one system. */
+/** The numbers of one system. */
 export interface System {
   readonly libraries: readonly string[];
   readonly errno: string;
@@ -34,7 +36,7 @@ export interface System {
   readonly seekHole: number;
 }
 
-/** Access modes of `open`, the same everywhere. */
+/** The access modes of `open`, the same on every system. */
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;
@@ -47,7 +49,7 @@ function symbols(system: System) {
     lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
     // int close(int fd)
     close: { parameters: ["i32"], result: "i32" },
-    // int *errno_location(void): the calling thread's errno.
+    // int *errno_location(void): the errno of the calling thread.
     errnoLocation: { name: system.errno, parameters: [], result: "pointer" },
     // ssize_t pread(int fd, void *buf, size_t count, off_t offset)
     pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize", nonblocking: true },
@@ -68,7 +70,8 @@ function symbols(system: System) {
       nonblocking: true,
       optional: true,
     },
-    // void *memcpy(void *to, const void *from, size_t count), once for each side that is no buffer
+    // void *memcpy(void *to, const void *from, size_t count), declared twice: once for each side that is not
+    // a buffer
     copyIn: {
       name: "memcpy",
       parameters: ["buffer", "pointer", "usize"],
@@ -91,7 +94,7 @@ function symbols(system: System) {
     ftruncate: { parameters: ["i32", "i64"], result: "i32" },
     // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
     mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
-    // ssize_t write(int fd, const void *buf, size_t count): at once
+    // ssize_t write(int fd, const void *buf, size_t count): synchronous
     write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
     // int dup(int fd), int dup2(int from, int to)
     dup: { parameters: ["i32"], result: "i32" },
@@ -100,7 +103,7 @@ function symbols(system: System) {
     signal: { parameters: ["i32", "pointer"], result: "pointer" },
     // unsigned alarm(unsigned seconds)
     alarm: { parameters: ["u32"], result: "u32" },
-    // void vwarnx(const char *format, va_list arguments): only its address is of use
+    // void vwarnx(const char *format, va_list arguments): only its address is used
     vwarnx: { type: "pointer" },
   } as const;
 }
@@ -115,7 +118,10 @@ export interface Libc extends Disposable {
 
 let loaded: { library: Library; users: number } | undefined;
 
-/** The C library, loaded once for all who use it and unloaded with the last; undefined where there is none. */
+/**
+ * Returns the C library, or undefined if there is none. It is loaded once for all users, and unloaded with
+ * the last one.
+ */
 export function useLibc(): Libc | undefined {
   const system = SYSTEMS[Deno.build.os];
   if (system === undefined) return undefined;
@@ -132,26 +138,32 @@ function leave(): void {
   loaded = undefined;
 }
 
-/** Opens `path` beside a `Deno.FsFile`, which does not tell its descriptor; -1 if that fails. */
+/**
+ * Opens `path` in addition to a `Deno.FsFile`, which does not reveal its descriptor. Returns -1 if that
+ * fails.
+ */
 export function openDescriptor({ calls, system }: Libc, path: string, accessMode: number): number {
   return calls.open(new TextEncoder().encode(`${path}\0`), accessMode | system.closeOnExec);
 }
 
-/** Whether `path` names the open `file`: what was opened by it a moment ago is the same file then. */
+/**
+ * Whether `path` names the open `file`. If so, a descriptor that was opened by `path` just before is of the
+ * same file.
+ */
 export function isNameOf(path: string, file: Pick<Deno.FsFile, "statSync">): boolean {
   const opened = file.statSync();
   const named = Deno.statSync(path);
   return opened.ino !== null && opened.dev === named.dev && opened.ino === named.ino;
 }
 
-/** Never asks for a permission. */
+/** Loads the C library. Never asks for a permission. */
 function load(system: System): Library | undefined {
   for (const library of system.libraries) {
     if (Deno.permissions.querySync({ name: "ffi", path: library }).state !== "granted") continue;
     try {
       return openLibrary(library, symbols(system)) as Library;
     } catch {
-      // The other C library, perhaps.
+      // The system may have the other C library.
     }
   }
   return undefined;

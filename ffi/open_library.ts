@@ -1,7 +1,7 @@
-/** Where native libraries are loaded: the one place of `Deno.dlopen`. */
+/** Loads native libraries; `Deno.dlopen` is used only here. */
 
 /**
- * Loads the library at `path`; what it does not have and is not `optional` makes this fail.
+ * Loads the library at `path`. Fails if it lacks a symbol that is not `optional`.
  *
  * @throws {Deno.errors.NotCapable} without `--allow-ffi`
  * @throws {Error} if the system does not load it

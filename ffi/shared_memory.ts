@@ -1,6 +1,6 @@
 /**
- * Memory that two processes share: a file without a name (`memfd_create`, Linux), which one of them makes and both map.
- * The maker copies bytes between it and the core's memory on other threads.
+ * Memory that two processes share: a file without a name (`memfd_create`, Linux), which one process makes and
+ * both map. The creator copies bytes between it and the core's memory on other threads.
  */
 
 import { type Libc, O_RDWR, openDescriptor, useLibc } from "./libc.ts";
@@ -11,7 +11,7 @@ const MAP_SHARED = 1;
 /** `MAP_FAILED` is -1. */
 const MAP_FAILED = 2n ** 64n - 1n;
 
-/** The maker's end. */
+/** The memory in the process that makes it. */
 export class SharedMemory implements Disposable {
   readonly lenBytes: number;
   readonly #libc: Libc;
@@ -20,7 +20,10 @@ export class SharedMemory implements Disposable {
   #underWay = 0;
   #disposed = false;
 
-  /** @throws {Error} where the system has no such memory */
+  /**
+   * Makes the memory.
+   * @throws {Error} if the system cannot share memory in this way
+   */
   constructor(lenBytes: number) {
     const libc = useLibc();
     const fd = libc?.calls.memfdCreate?.(new TextEncoder().encode("vmdkbkp\0"), MFD_CLOEXEC) ?? -1;
@@ -41,12 +44,12 @@ export class SharedMemory implements Disposable {
     this.#pointer = pointer;
   }
 
-  /** What the other process opens, as long as this one keeps it. */
+  /** The path by which the other process opens the memory while this one keeps it. */
   get path(): string {
     return `/proc/${Deno.pid}/fd/${this.#fd}`;
   }
 
-  /** Copies what lies at `offsetBytes` to `into`, which stays where it is meanwhile. */
+  /** Copies the bytes at `offsetBytes` to `into`, which must not move in the meantime. */
   async read(into: Uint8Array, offsetBytes: number): Promise<void> {
     await this.#copy(
       into,
@@ -64,7 +67,7 @@ export class SharedMemory implements Disposable {
     );
   }
 
-  /** Gives the memory back when the last copy on it has ended. */
+  /** Frees the memory when the last copy has ended. */
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -97,7 +100,7 @@ export class SharedMemory implements Disposable {
   }
 }
 
-/** The other end: maps what `path` of {@linkcode SharedMemory} names, until the process ends. */
+/** Maps the memory that `path` of {@linkcode SharedMemory} names, until the process ends. */
 export function mapSharedMemory(path: string, lenBytes: number): Deno.PointerObject {
   const libc = useLibc();
   const fd = libc === undefined ? -1 : openDescriptor(libc, path, O_RDWR);

@@ -17,7 +17,7 @@ import { readPassword } from "./password.ts";
 import { parseServer } from "./server_address.ts";
 import type { Session } from "./session.ts";
 
-type Target = NonNullable<SessionSetup["target"]>;
+type ServerTarget = NonNullable<SessionSetup["target"]>;
 
 const DEFAULTS = { readSize: 1024 * 1024, retries: 10, retryWait: 1, timeout: 600 };
 const DEFAULT_MODES = "nbdssl:nbd";
@@ -45,7 +45,7 @@ export class LibraryDisks implements AsyncDisposable {
   readonly #options: LibraryOptions;
   readonly #library: FoundLibrary;
   readonly #timeoutSeconds: number;
-  #target?: Target;
+  #target?: ServerTarget;
   /** Not in use yet. */
   #process?: LibraryProcess;
   readonly #opened: VddkDisk[] = [];
@@ -142,7 +142,7 @@ export class LibraryDisks implements AsyncDisposable {
   }
 
   /** Asks for the password, once. */
-  async #logIn(session: Session, target: Target): Promise<Target> {
+  async #logIn(session: Session, target: ServerTarget): Promise<ServerTarget> {
     if (target.password !== "") return target;
     const { password, passwordFile } = this.#options;
     return this.#target = {
@@ -219,7 +219,7 @@ function checkTogether(options: LibraryOptions): void {
 }
 
 /** Server, account and machine; the password comes later. */
-function targetOf(options: LibraryOptions): Target {
+function targetOf(options: LibraryOptions): ServerTarget {
   for (const name of ["server", "username", "vm"] as const) {
     if (!options[name]) throw new UsageError(`Cannot reach a remote disk: --${name} is missing`);
   }

@@ -1,4 +1,4 @@
-/** Makes new disks for a restore. Where the caller does not say of which kind, the name does. */
+/** Makes new disks for a restore. The file name decides their kind unless the caller states one. */
 
 import { basename } from "@std/path/posix/basename";
 import { extname } from "@std/path/posix/extname";
@@ -13,22 +13,27 @@ import type { NewVmdkFormat } from "./vmdk/descriptor/write.ts";
 import { createFlatVmdk } from "./vmdk/create/flat.ts";
 import type { GrainPacking } from "./vmdk/create/stream.ts";
 
-/** Kinds of disks that are made. */
+/** The kinds of disks that can be made. */
 export type NewDiskFormat = "raw" | NewVmdkFormat;
 
-/** The new disk. */
+/** The properties of a new disk. */
 export interface CreateOptions {
-  /** At least 1; for a VMDK a multiple of 512, up to 64 TiB. */
+  /** The size in bytes, at least 1; for a VMDK a multiple of 512, up to 64 TiB. */
   capacityBytes: number;
   /** One of `ADAPTER` in `disk.ts`. */
   adapterType: number;
-  /** First disk data base of a VMDK; what a new disk needs beyond it is added. */
+  /** The disk data base of a VMDK. Keys that a new disk needs are added. */
   metadata?: ReadonlyMap<string, string>;
-  /** Overrides what the name says. */
+  /** The kind of the disk, whatever its name. */
   format?: NewDiskFormat;
-  /** Content id of a VMDK, 32 bits; if not given, the one that the metadata name, else drawn. */
+  /**
+   * The content id of a VMDK, a number of 32 bits. The default is the one in the metadata, or else a random
+   * one.
+   */
   cid?: number;
-  /** Who deflates the grains of a streamOptimized VMDK; this thread if nobody is named. */
+  /**
+   * The threads that deflate the grains of a streamOptimized VMDK. Without them the calling thread does it.
+   */
   packing?: GrainPacking;
 }
 
@@ -39,12 +44,13 @@ const FORMATS: Readonly<Record<string, NewDiskFormat>> = {
 };
 
 /**
- * Makes the disk `path`, all zeros and `fresh`. A flat VMDK takes two files: first `X-flat.vmdk`, then `X.vmdk`, the
- * descriptor, so that files renamed in the order of opening show the descriptor last. A sparse VMDK is written from its
- * beginning to its end, and is one when `sync` has come back, not before.
+ * Makes the disk `path`, which is all zeros and `fresh`.
  *
- * The files that `openOutput` returns stay the caller's to close.
- * @throws {UsageError} if the name says no kind, or the kind cannot have the capacity
+ * A flat VMDK consists of two files. `X-flat.vmdk` is opened first and `X.vmdk`, the descriptor, second, so
+ * that files that are renamed in this order show the descriptor last. A sparse VMDK is written from its
+ * beginning to its end, and is complete only when `sync` has returned. The files that `openOutput` returns
+ * remain the caller's to close.
+ * @throws {UsageError} if the name does not tell the kind, or the kind cannot have the capacity
  *
  * @example
  * ```ts
@@ -83,7 +89,7 @@ export async function createDisk(
     case "monolithicFlat":
     case "vmfs":
       return await createFlatVmdk(path, { ...disk, createType: format });
-    // Loaded for those alone who want them.
+    // The writers of sparse VMDKs are loaded only when they are needed.
     case "monolithicSparse":
       return await (await import("./vmdk/create/sparse.ts")).createSparseVmdk(path, disk);
     case "streamOptimized":
@@ -91,7 +97,10 @@ export async function createDisk(
   }
 }
 
-/** @throws {UsageError} if no VMDK can have the name or the size */
+/**
+ * Checks the name and the size of a new VMDK.
+ * @throws {UsageError} if no VMDK can have them
+ */
 function refuseForVmdk(path: string, capacityBytes: number): void {
   const refuse = (reason: string) => new UsageError(`Cannot create disk "${path}": ${reason}`);
   if (extname(path).toLowerCase() !== ".vmdk") throw refuse("the name of a VMDK must end in .vmdk");

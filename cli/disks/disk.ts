@@ -1,14 +1,17 @@
 /**
- * What the pipeline knows of a disk. Offsets and lengths are bytes, as safe integers (below 2^53);
- * sectors, grains and extents stay behind these interfaces.
+ * The interfaces between the pipeline and the disks. Offsets and lengths are bytes, as safe integers (below
+ * 2^53); sectors, grains and the extents of VMDKs stay behind these interfaces.
  */
 
-/** Numbers of the archive header and of the disk library (`VixDiskLibAdapterType`). */
+/**
+ * The adapter types, with the numbers of the archive header and of the disk library
+ * (`VixDiskLibAdapterType`).
+ */
 export const ADAPTER = { ide: 1, busLogic: 2, lsiLogic: 3, unknown: 256 } as const;
 
-/** What a disk says of itself; goes into the dump's header. */
+/** The properties of a disk that go into the header of its dump. */
 export interface DiskDescription {
-  /** Bytes of the disk, at least 1. */
+  /** The size of the disk in bytes, at least 1. */
   capacityBytes: number;
   /** One of {@linkcode ADAPTER}. */
   adapterType: number;
@@ -16,71 +19,84 @@ export interface DiskDescription {
   metadata: ReadonlyMap<string, string>;
 }
 
-/** A stretch of a disk of one kind. */
+/** A run of bytes of a disk that are all data, or all known to be zero. */
 export interface Extent {
-  /** First byte after the stretch; above the offset that was asked for, at most the capacity. */
+  /** The first byte after the run: greater than the offset that was asked for, at most the capacity. */
   endBytes: number;
-  /** The stretch is known to read as zeros (a hole, an unallocated grain); it need not be read. */
+  /** The run is known to read as zeros (a hole, an unallocated grain), so it need not be read. */
   zero: boolean;
 }
 
-/** A stretch of a disk and where it comes from: what `qemu-img map` tells. */
+/** A run of bytes of a disk and the place where they are stored, with the fields of `qemu-img map`. */
 export interface MappedExtent {
-  /** First byte after the stretch. */
+  /** The first byte after the run. */
   endBytes: number;
-  /** Links of the chain above the one that has it. */
+  /** The number of links of the chain above the link that stores the run. */
   depth: number;
-  /** A link of the chain has it; otherwise it is zeros because none has. */
+  /** A link of the chain says what the run holds. Otherwise no link does, and the run reads as zeros. */
   present: boolean;
-  /** It reads as zeros, without being read. */
+  /** The run reads as zeros, and no file need be read for it. */
   zero: boolean;
-  /** The file with its bytes, if it is not `zero`. */
+  /** The file that stores the bytes; absent if `zero` is set. */
   path?: string;
-  /** Where in that file they begin; undefined for compressed ones. */
+  /** The byte of that file where the run begins; undefined for compressed data. */
   fileBytes?: number;
 }
 
 /** A disk that can be read. */
 export interface ReadableDisk extends DiskDescription, Disposable {
-  /** The path it was opened by, for messages. */
+  /** The path by which the disk was opened, for messages. */
   readonly path: string;
-  /** Every file that it consists of: a command that reads the disk writes to none of them. */
+  /** The paths of all files of the disk. A command that reads the disk must not write to any of them. */
   readonly files: readonly string[];
-  /** `raw`, `monolithicFlat`, `monolithicSparse` ...: for summaries. */
+  /** The kind of the disk for summaries: `raw`, `monolithicFlat`, `monolithicSparse` and so on. */
   readonly format: string;
-  /** The content id of a VMDK's descriptor, which changes with every session that writes: 32 bits. */
+  /**
+   * The content id in the descriptor of a VMDK, a number of 32 bits. Each session that writes to the disk
+   * changes it.
+   */
   readonly cid?: number;
-  /** The stretch that begins at `offsetBytes` (0 <= offsetBytes < capacityBytes). Neighbouring stretches may be of one kind. */
+  /**
+   * Returns the run that begins at `offsetBytes` (0 <= offsetBytes < capacityBytes). Two runs of the same
+   * kind may follow each other.
+   */
   extentAt(offsetBytes: number): Extent | Promise<Extent>;
   /**
-   * Fills `into` from `offsetBytes`; `offsetBytes + into.length <= capacityBytes`. `into` may lie in shared memory.
+   * Fills `into` with the bytes from `offsetBytes` on; `offsetBytes + into.length <= capacityBytes`. `into`
+   * may lie in shared memory.
    * @throws {FormatError} if the image ends too early or is damaged
    */
   read(into: Uint8Array, offsetBytes: number): void | Promise<void>;
-  /** As `extentAt`, with the places of the bytes; for disks that are files. */
+  /**
+   * Returns the run that begins at `offsetBytes`, and where it is stored. Only disks that are files have this
+   * method.
+   */
   mapAt?(offsetBytes: number): MappedExtent;
-  /** Whether many reads should be under way at a time: the disk does them in their order, and should not wait for the next. */
+  /**
+   * Whether the caller should keep several reads under way at a time, because one read alone leaves the disk
+   * idle.
+   */
   readonly overlaps?: boolean;
 }
 
 /** A disk that can be written. */
 export interface WritableDisk extends Disposable {
   readonly path: string;
-  /** Every file that it consists of: a command that writes the disk reads none of them. */
+  /** The paths of all files of the disk. A command that writes the disk must not read any of them. */
   readonly files: readonly string[];
   readonly format: string;
   readonly capacityBytes: number;
-  /** True if every byte that is not written reads as zero: a disk made for this restore. */
+  /** True if every byte that was not written reads as zero: the disk was made for this restore. */
   readonly fresh: boolean;
-  /** False for a kind of disk that has no place for metadata. */
+  /** False if disks of this kind cannot store metadata. */
   readonly keepsMetadata: boolean;
   /** Writes all of `from` at `offsetBytes`; `offsetBytes + from.length <= capacityBytes`. */
   write(from: Uint8Array, offsetBytes: number): void | Promise<void>;
   /**
    * Replaces the disk data base.
-   * @throws {UsageError} if this kind of disk has no place for it
+   * @throws {UsageError} if disks of this kind cannot store metadata
    */
   writeMetadata(metadata: ReadonlyMap<string, string>): void | Promise<void>;
-  /** Returns when everything written is on stable storage. */
+  /** Returns when everything that was written is on stable storage. */
   sync(): void | Promise<void>;
 }

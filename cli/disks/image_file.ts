@@ -1,4 +1,7 @@
-/** A file or block device with the bytes of a disk: whole reads and writes at an offset, and its holes. */
+/**
+ * A file or block device with the bytes of a disk: complete reads and writes at an offset, and the holes of
+ * the file.
+ */
 
 import { type HoleMap, openHoleMap } from "../../ffi/hole_map.ts";
 import { formatError } from "../errors.ts";
@@ -6,25 +9,25 @@ import { type OpenFile, PositionedFile } from "../files/positioned.ts";
 import type { Extent } from "./disk.ts";
 import { systemReason } from "./refusal.ts";
 
-/** A stretch without bytes. */
+/** An empty run, which contains no offset. */
 const NOTHING: Extent & { beginBytes: number } = { beginBytes: 0, endBytes: 0, zero: false };
 
-/** An open image; it alone moves the position of the `Deno.FsFile`. */
+/** An open image. Nothing else may move the position of its `Deno.FsFile`. */
 export class ImageFile implements Disposable {
   readonly path: string;
-  /** Bytes of the file or device at the time it was opened. */
+  /** The size of the file or device when it was opened. */
   readonly sizeBytes: number;
   readonly #file: Deno.FsFile;
   readonly #bytes: PositionedFile;
   readonly #borrowed: boolean;
-  /** Undefined until it is first asked for, null if there is none. */
+  /** The map of the holes: undefined before it is first needed, null if the file has none. */
   #holes: HoleMap | null | undefined;
-  /** The stretch that was found last: callers walk through it in small steps. */
+  /** The run that was found last, because callers walk through it in small steps. */
   #known = NOTHING;
 
   /**
-   * Takes over `file` unless it is `borrowed`; `path` is its name, for messages and for the hole map. It is read, or
-   * with `write` only written.
+   * Takes ownership of `file` unless it is `borrowed`. `path` is its name, for messages and for the hole map.
+   * With `write` the file is only written, otherwise only read.
    */
   constructor(
     file: Deno.FsFile & Pick<OpenFile, "systemPath">,
@@ -35,17 +38,17 @@ export class ImageFile implements Disposable {
     this.#file = file;
     this.#bytes = new PositionedFile(file, { path, write });
     this.#borrowed = borrowed;
-    // A block device has a stat().size of 0; its end can be sought.
+    // A block device has a `stat().size` of 0, but its end can be sought.
     this.sizeBytes = file.seekSync(0, Deno.SeekMode.End);
   }
 
-  /** Tells whether two names are one file. */
+  /** Returns a text that is the same for all names of this file. */
   identity(): string {
     return fileIdentity(this.#file.statSync(), this.path);
   }
 
   /**
-   * Fills `into`, which may lie in shared memory, from `offsetBytes` on.
+   * Fills `into`, which may lie in shared memory, with the bytes from `offsetBytes` on.
    * @throws {FormatError} if the file ends before `into` is full
    */
   read(into: Uint8Array, offsetBytes: number): void {
@@ -56,15 +59,15 @@ export class ImageFile implements Disposable {
     );
   }
 
-  /** As `read`, a large one without stopping this thread. */
+  /** The same as `read`, but a large read does not block this thread. */
   async readBulk(into: Uint8Array, offsetBytes: number): Promise<void> {
     const done = await this.#attemptBulk("read", offsetBytes, () => this.#bytes.read(into, offsetBytes));
     this.#requireAll(into, offsetBytes, done);
   }
 
-  /** Writes all of `from` at `offsetBytes`, much of it without stopping this thread. */
+  /** Writes all of `from` at `offsetBytes`. A large write does not block this thread. */
   async write(from: Uint8Array, offsetBytes: number): Promise<void> {
-    // What was a hole may be none any more, nor what is found to be one while another thread writes.
+    // The run may have been a hole, and one that another call finds during the write may be outdated as well.
     this.#known = NOTHING;
     try {
       await this.#attemptBulk("write", offsetBytes, () => this.#bytes.write([from], offsetBytes));
@@ -73,21 +76,24 @@ export class ImageFile implements Disposable {
     }
   }
 
-  /** The stretch that begins at `offsetBytes` (0 <= `offsetBytes` < `sizeBytes`): a hole, or what counts as data. */
+  /**
+   * Returns the run that begins at `offsetBytes` (0 <= `offsetBytes` < `sizeBytes`): a hole, or bytes that
+   * count as data.
+   */
   extentAt(offsetBytes: number): Extent {
     const { beginBytes, endBytes } = this.#known;
-    if (offsetBytes < beginBytes || offsetBytes >= endBytes) this.#known = this.#stretchAt(offsetBytes);
+    if (offsetBytes < beginBytes || offsetBytes >= endBytes) this.#known = this.#runAt(offsetBytes);
     return { endBytes: this.#known.endBytes, zero: this.#known.zero };
   }
 
-  #stretchAt(beginBytes: number): Extent & { beginBytes: number } {
+  #runAt(beginBytes: number): Extent & { beginBytes: number } {
     this.#holes ??= this.#openHoles() ?? null;
-    const stretch = this.#holes?.stretchAt(beginBytes) ?? { endBytes: this.sizeBytes, hole: false };
-    return { beginBytes, endBytes: stretch.endBytes, zero: stretch.hole };
+    const run = this.#holes?.runAt(beginBytes) ?? { endBytes: this.sizeBytes, hole: false };
+    return { beginBytes, endBytes: run.endBytes, zero: run.hole };
   }
 
   #openHoles(): HoleMap | undefined {
-    // Only regular files have holes to speak of; a block device answers EINVAL.
+    // Only regular files have holes; a block device answers EINVAL.
     if (!this.#file.statSync().isFile) return undefined;
     const map = openHoleMap(this.path, this.#file);
     if (map === undefined || map.sizeBytes === this.sizeBytes) return map;
@@ -95,7 +101,7 @@ export class ImageFile implements Disposable {
     return undefined;
   }
 
-  /** Returns when everything written is on stable storage. */
+  /** Returns when everything that was written is on stable storage. */
   sync(): void {
     try {
       this.#file.syncSync();
@@ -146,10 +152,15 @@ export class ImageFile implements Disposable {
   }
 }
 
-/** Gets a final name and returns an empty file, open for reading and writing, that will have it. */
+/**
+ * A function that returns an empty file, open for reading and writing, which will get the final name `path`.
+ */
 export type OpenOutput = (path: string) => Deno.FsFile | Promise<Deno.FsFile>;
 
-/** A new image of `sizeBytes`, all of it a hole, in the empty file `file`, which stays the caller's. */
+/**
+ * Makes an image of `sizeBytes`, which is one hole, in the empty file `file`. The file remains the caller's
+ * to close.
+ */
 export function createImage(
   file: Deno.FsFile & Pick<OpenFile, "systemPath">,
   { path, sizeBytes }: { path: string; sizeBytes: number },
@@ -162,7 +173,10 @@ export function createImage(
   }
 }
 
-/** What two names of one file have in common: device and inode, or else the real path `path`. */
+/**
+ * Returns what all names of one file have in common: its device and inode, or the real path `path` where the
+ * system has no inodes.
+ */
 export function fileIdentity({ dev, ino }: Deno.FileInfo, path: string): string {
   return `${dev}:${ino ?? path}`;
 }

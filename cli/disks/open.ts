@@ -1,9 +1,10 @@
 /**
- * Opens disks that exist, for reading or writing, and decides what they are.
+ * Opens existing disks for reading or writing, and decides of which kind they are.
  *
- * The name decides: `*.vmdk` must be a VMDK, everything else is raw. The contents of a raw disk belong to its guest,
- * who could write a descriptor into its first sector that names files of the host; so contents never make a VMDK of a
- * file that was not called one. A raw disk that begins like a VMDK is refused until the caller says which it is.
+ * The name decides: a file named `*.vmdk` must be a VMDK, and every other file is raw. The content of a raw
+ * disk belongs to its guest, which could write a descriptor into the first sector that names files of the
+ * host. So the content alone never makes a VMDK of a file. A raw disk that begins like a VMDK is refused
+ * until the caller states the format.
  */
 
 import { UsageError } from "../errors.ts";
@@ -15,15 +16,15 @@ import type { VmdkDisk } from "./vmdk/disk.ts";
 import type { Inflater } from "./vmdk/extents/hosted/inflate.ts";
 import { kindOf, readDescriptorFile, requireVmdk, type VmdkKind } from "./vmdk/kind.ts";
 
-/** What the caller knows or allows. */
-export interface OpenOptions {
-  /** Overrides what the name says. */
+/** How a disk is opened. */
+export interface OpenDiskOptions {
+  /** The format of the disk, whatever its name. */
   format?: "raw" | "vmdk";
-  /** Accept a descriptor whose extents lie outside its folder. */
+  /** Accept a descriptor whose extents or parents lie outside its folder. */
   allowOutside?: boolean;
-  /** Threads that inflate compressed grains; without them this one does. */
+  /** The threads that inflate compressed grains. Without them the calling thread does it. */
   inflater?: Inflater;
-  /** Hears of oddities that do not stop the reading; a sentence each. */
+  /** Called with one sentence for each oddity that does not stop the reading. */
   warn?: (message: string) => void;
 }
 
@@ -42,11 +43,11 @@ export interface OpenOptions {
  * if (!zero) await disk.read(new Uint8Array(endBytes), 0);
  * ```
  */
-export async function openForReading(path: string, options: OpenOptions = {}): Promise<ReadableDisk> {
+export async function openForReading(path: string, options: OpenDiskOptions = {}): Promise<ReadableDisk> {
   using scope = new DisposableStack();
   const image = scope.use(await openImage(path));
   const kind = decideKind(image, options.format);
-  // What reads VMDKs is loaded for them alone.
+  // The readers of VMDKs are loaded only when a VMDK is opened.
   const disk = kind === "raw"
     ? new RawDisk(image)
     : (await import("./vmdk/disk.ts")).openVmdk(image, kind, options);
@@ -55,10 +56,10 @@ export async function openForReading(path: string, options: OpenOptions = {}): P
 }
 
 /**
- * Opens a VMDK with its parents, to ask what each of them has.
+ * Opens a VMDK as a chain, whose links can be asked separately.
  * @throws as {@linkcode openForReading}
  */
-export async function openChain(path: string, options: OpenOptions = {}): Promise<VmdkDisk> {
+export async function openChain(path: string, options: OpenDiskOptions = {}): Promise<VmdkDisk> {
   using scope = new DisposableStack();
   const image = scope.use(await openImage(path));
   const kind = decideKind(image, options.format);
@@ -74,7 +75,7 @@ export async function openChain(path: string, options: OpenOptions = {}): Promis
  * @throws {UsageError} if the disk cannot be written, or as for {@linkcode openForReading}
  * @throws {Error} if the system does not open it; `cause` is its error
  */
-export async function openForWriting(path: string, options: OpenOptions = {}): Promise<WritableDisk> {
+export async function openForWriting(path: string, options: OpenDiskOptions = {}): Promise<WritableDisk> {
   using scope = new DisposableStack();
   const image = scope.use(await openImage(path, { write: true }));
   const kind = decideKind(image, options.format);
@@ -95,7 +96,8 @@ async function openImage(path: string, { write = false } = {}): Promise<ImageFil
   try {
     const info = await Deno.stat(path);
     if (info.isDirectory) throw new Error("it is a directory");
-    // Asked before the file is opened: to open a FIFO waits for its other end. Windows does not tell devices.
+    // The kind of file is checked first, because opening a FIFO waits for its other end. Windows does not
+    // report devices.
     if (!info.isFile && info.isBlockDevice === false) {
       throw new Error("it is no regular file and no block device");
     }
@@ -105,7 +107,7 @@ async function openImage(path: string, { write = false } = {}): Promise<ImageFil
   }
 }
 
-/** What to read the file as. */
+/** Decides as what the file is read. */
 function decideKind(image: ImageFile, format?: "raw" | "vmdk"): "raw" | VmdkKind {
   const { path } = image;
   if (image.sizeBytes === 0) throw cannotOpen(path, "the file is empty");

@@ -1,11 +1,11 @@
-/** A raw disk: the bytes of a file or a block device, one for one. */
+/** A raw disk: the bytes of the disk are the bytes of a file or of a block device. */
 
 import { UsageError } from "../errors.ts";
 import { ADAPTER, type Extent, type MappedExtent, type ReadableDisk, type WritableDisk } from "./disk.ts";
 import { createImage, type ImageFile } from "./image_file.ts";
 import { checkRange } from "./refusal.ts";
 
-/** A raw image or device of any length from 1 byte on. */
+/** A raw image or block device of any length from 1 byte on. */
 export class RawDisk implements ReadableDisk, WritableDisk {
   readonly format = "raw";
   readonly keepsMetadata = false;
@@ -17,7 +17,7 @@ export class RawDisk implements ReadableDisk, WritableDisk {
   readonly fresh: boolean;
   readonly #image: ImageFile;
 
-  /** Takes over `image`; `fresh` if nothing but holes is in it. */
+  /** Takes ownership of `image`. `fresh` says that the image contains only holes. */
   constructor(image: ImageFile, { fresh = false }: { fresh?: boolean } = {}) {
     this.path = image.path;
     this.files = [image.path];
@@ -47,7 +47,7 @@ export class RawDisk implements ReadableDisk, WritableDisk {
     await this.#image.write(from, offsetBytes);
   }
 
-  /** No metadata at all fit into a raw disk as well. */
+  /** Accepts only an empty map, because a raw disk cannot store metadata. */
   writeMetadata(metadata: ReadonlyMap<string, string>): void {
     if (metadata.size === 0) return;
     throw new UsageError(`Cannot write metadata to disk "${this.path}": a raw disk has no place for them`);
@@ -62,7 +62,10 @@ export class RawDisk implements ReadableDisk, WritableDisk {
   }
 }
 
-/** Makes a raw disk of `capacityBytes`, one hole, of the empty file `file`; `path` is its name for messages. */
+/**
+ * Makes a raw disk of `capacityBytes`, which is one hole, in the empty file `file`. `path` is its name for
+ * messages.
+ */
 export function createRawDisk(
   file: Deno.FsFile,
   { path, capacityBytes }: { path: string; capacityBytes: number },

@@ -1,21 +1,31 @@
-/** How the disks room words its errors: the action, the path, then what is wrong. */
+/** The wording of the errors of disks: the action, the path, then the reason. */
 
 import { FormatError, type FormatFault } from "../errors.ts";
 
-/** Where the fault lies, for programs; the sentence is for people. */
-export type Fault = Omit<FormatFault, "path"> & { cause?: unknown };
+/** Where the fault lies, for programs; the message is for people. */
+export type RefusalFault = Omit<FormatFault, "path"> & { cause?: unknown };
 
-/** `Cannot open disk "x.vmdk": the header has version 4, at most 3 is known`. */
-export function cannotOpen(path: string, reason: string, { cause, ...fault }: Fault = {}): FormatError {
+/** Makes an error such as `Cannot open disk "x.vmdk": the header has version 4, at most 3 is known`. */
+export function cannotOpen(
+  path: string,
+  reason: string,
+  { cause, ...fault }: RefusalFault = {},
+): FormatError {
   return new FormatError(`Cannot open disk "${path}": ${reason}`, { path, ...fault }, { cause });
 }
 
-/** `Cannot read disk "x.vmdk": grain 9 lies at sector 1073741824, the file has 896`. */
-export function cannotRead(path: string, reason: string, { cause, ...fault }: Fault = {}): FormatError {
+/**
+ * Makes an error such as `Cannot read disk "x.vmdk": grain 9 lies at sector 1073741824, the file has 896`.
+ */
+export function cannotRead(
+  path: string,
+  reason: string,
+  { cause, ...fault }: RefusalFault = {},
+): FormatError {
   return new FormatError(`Cannot read disk "${path}": ${reason}`, { path, ...fault }, { cause });
 }
 
-/** Why the operating system, or Deno, refused: `no such file`. */
+/** Returns the reason for which the operating system, or Deno, refused an action: `no such file`. */
 export function systemReason(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no such file";
   if (error instanceof Deno.errors.NotCapable) return "Deno was started without the permission for it";
@@ -28,15 +38,18 @@ export function systemReason(error: unknown): string {
 
 const QUOTED_LENGTH = 120;
 
-/** Text from inside a file, quoted for a message: cut to 120 characters, and nothing a terminal would obey. */
+/**
+ * Quotes text from inside a file for a message. It is cut to 120 characters, and control characters are
+ * escaped, since a terminal would obey them.
+ */
 export function quoted(text: string): string {
   const shown = text.length > QUOTED_LENGTH ? `${text.slice(0, QUOTED_LENGTH)}...` : text;
   return `"${shown.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)}"`;
 }
 
 /**
- * Bounds of a read or write.
- * @throws {RangeError} if `lengthBytes` from `offsetBytes` on do not lie inside `capacityBytes`
+ * Checks the bounds of a read or write.
+ * @throws {RangeError} if the `lengthBytes` from `offsetBytes` on do not lie inside `capacityBytes`
  */
 export function checkRange(
   offsetBytes: number,

@@ -1,4 +1,4 @@
-/** `VixDiskLibConnectParams` as the library wants it: who, where, which machine. */
+/** `VixDiskLibConnectParams` in the form of the library: server, account and machine. */
 
 import { addressOf, cString } from "./native_strings.ts";
 import { CONNECT_PARAMS, CRED_UID } from "./structs.ts";
@@ -7,29 +7,30 @@ import type { VixSymbols } from "./symbols.ts";
 /** A server, an account and a machine. */
 export interface Target {
   serverName: string;
-  /** 0: the library's choice. */
+  /** The port of the server; 0 lets the library choose. */
   port: number;
   userName: string;
   password: string;
-  /** SHA-1 of the server's certificate; without it the library takes any. */
+  /** The SHA-1 of the server's certificate; without it the library accepts any certificate. */
   thumbprint?: string;
-  /** Managed object reference of the machine. */
+  /** The managed object reference of the machine. */
   vm: string;
 }
 
 /**
- * The struct and the strings that it points to. From 6.7 on the library allocates it, since it keeps a state in it. The
- * strings stay ours: their addresses are cleared before the library frees what it allocated.
+ * The struct and the strings that it points to. From 6.7 on the library allocates the struct, since it keeps
+ * private state in it. The strings belong to this object: their addresses are cleared before the library
+ * frees the struct.
  */
 export class ConnectParams implements Disposable {
   readonly pointer: Deno.PointerObject;
   readonly #symbols: VixSymbols;
   readonly #struct: DataView;
   readonly #isLibrarys: boolean;
-  /** Keeps what the struct points to. */
+  /** Keeps the strings that the struct points to. */
   readonly #strings: Uint8Array<ArrayBuffer>[] = [];
 
-  /** Without `withVm` the struct names no machine, as Cleanup wants it. */
+  /** Without `withVm` the struct names no machine, as Cleanup requires. */
   constructor(symbols: VixSymbols, target: Target, { withVm = true } = {}) {
     this.#symbols = symbols;
     const allocated = symbols.VixDiskLib_AllocateConnectParams?.() ?? null;

@@ -1,22 +1,25 @@
-/** C strings on both sides of the boundary. */
+/** Converts C strings in both directions. */
 
 const encoder = new TextEncoder();
 
-/** `text` with the zero byte that ends it. @throws {TypeError} if it has one inside */
+/**
+ * Returns `text` with the zero byte that ends it.
+ * @throws {TypeError} if it contains a zero byte
+ */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
   if (text.includes("\0")) throw new TypeError("Cannot pass a text with a zero byte to a library");
   return encoder.encode(`${text}\0`);
 }
 
-/** The same where NULL stands for nothing. */
+/** The same, with NULL for no text. */
 export function cStringOrNull(text: string | undefined): Uint8Array<ArrayBuffer> | null {
   return text === undefined ? null : cString(text);
 }
 
-/** No text of a library is longer; one that is has lost its end. */
+/** The limit of a text; no text of a library is longer. A longer one has lost its end. */
 const MAX_TEXT_BYTES = 64 * 1024;
 
-/** The text at `pointer`, empty for NULL; what is not UTF-8 becomes U+FFFD. */
+/** Returns the text at `pointer`, empty for NULL. Bytes that are not UTF-8 become U+FFFD. */
 export function textAt(pointer: Deno.PointerValue): string {
   if (pointer === null) return "";
   const view = new Deno.UnsafePointerView(pointer);
@@ -25,12 +28,12 @@ export function textAt(pointer: Deno.PointerValue): string {
   return new TextDecoder().decode(view.getArrayBuffer(lenBytes));
 }
 
-/** The address of `bytes`, to be stored in a struct; the bytes must stay referenced as long. */
+/** Returns the address of `bytes` for a struct. The bytes must stay referenced while the struct is in use. */
 export function addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
 }
 
-/** Room for a pointer that a call gives back. */
+/** Memory for a pointer that a call returns. */
 export class OutPointer {
   readonly room: BigUint64Array<ArrayBuffer> = new BigUint64Array(1);
 

@@ -1,6 +1,7 @@
 /**
- * The structs of vixDiskLib.h as named offsets, on x86-64 (natural alignment). Every version only appended fields, so
- * the largest layout serves them all, as long as nothing behind the end of an older one is read.
+ * The structs of vixDiskLib.h as named offsets, on x86-64 (natural alignment). Newer versions only appended
+ * fields, so the largest layout serves all of them, as long as nothing behind the end of an older struct is
+ * read.
  */
 
 /**
@@ -30,7 +31,7 @@ export const CONNECT_PARAMS = {
   userName: 40,
   password: 48,
   port: 64,
-  /** Enough for every version. */
+  /** The size of the largest version. */
   size: 128,
 } as const;
 
@@ -68,13 +69,13 @@ export const CREATE_PARAMS = { diskType: 0, adapterType: 4, hwVersion: 8, capaci
 /** `VIXDISKLIB_DISK_MONOLITHIC_FLAT`. */
 export const DISK_MONOLITHIC_FLAT = 2;
 
-/** Virtual hardware of Workstation 5 and ESX 3: every later product takes it. */
+/** The virtual hardware of Workstation 5 and ESX 3, which every later product accepts. */
 export const HW_VERSION = 4;
 
 /** `struct VixDiskLibBlockList { uint32 numBlocks; struct { uint64 offset, length; } blocks[]; }`, in sectors. */
 export const BLOCK_LIST = { count: 0, blocks: 8, blockSize: 16 } as const;
 
-/** Sectors of the smallest chunk that the allocation can be asked for; a question may have 524 288 of them. */
+/** The sectors of the smallest chunk in a query of allocated blocks. A query may cover 524 288 chunks. */
 export const MIN_CHUNK_SECTORS = 128;
 
 /** `VIXDISKLIB_FLAG_OPEN_READ_ONLY`. */

@@ -1,9 +1,9 @@
 /**
- * The functions of libvixDiskLib, each once, with the prototype beside it (vixDiskLib.h; every name begins with
- * `VixDiskLib_`). `VixError` is a `uint64`; `Bool` is a `char`.
+ * The functions of libvixDiskLib, each with its prototype (vixDiskLib.h; every name begins with
+ * `VixDiskLib_`). `VixError` is a `uint64`, `Bool` a `char`.
  */
 
-/** Since 6.5, the oldest level that is supported. */
+/** The functions since 6.5, the oldest version that is supported. */
 const LEVEL_65 = {
   // VixError InitEx(uint32 major, uint32 minor, GenericLogFunc *log, *warn, *panic, const char *libDir, const char *configFile)
   VixDiskLib_InitEx: {
@@ -61,11 +61,11 @@ const LEVEL_65 = {
   VixDiskLib_Unlink: { parameters: ["pointer", "buffer"], result: "u64" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** Since 6.7; an older library works without. */
+/** The functions since 6.7, without which older libraries work. */
 const LEVEL_67 = {
   // ConnectParams *AllocateConnectParams(void)
   VixDiskLib_AllocateConnectParams: { parameters: [], result: "pointer", optional: true },
-  // void FreeConnectParams(ConnectParams *): of what AllocateConnectParams gave
+  // void FreeConnectParams(ConnectParams *): for the result of AllocateConnectParams only
   VixDiskLib_FreeConnectParams: { parameters: ["pointer"], result: "void", optional: true },
   // VixError QueryAllocatedBlocks(Handle, SectorType start, SectorType sectors, SectorType chunk, BlockList **out)
   VixDiskLib_QueryAllocatedBlocks: {
@@ -77,8 +77,8 @@ const LEVEL_67 = {
   VixDiskLib_FreeBlockList: { parameters: ["pointer"], result: "u64", optional: true },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** All that backup and restore need. */
+/** All functions that backup and restore use. */
 export const SYMBOLS = { ...LEVEL_65, ...LEVEL_67 } as const;
 
-/** As Deno binds them. */
+/** The functions as Deno binds them. */
 export type VixSymbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];

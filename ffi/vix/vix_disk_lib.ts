@@ -1,9 +1,10 @@
 /**
- * libvixDiskLib: every function that backup and restore need, as methods that throw {@linkcode VixError}.
+ * libvixDiskLib: the functions that backup and restore use, as methods that throw {@linkcode VixError}.
  *
- * All calls are synchronous and belong to one thread, the one that called `init`: the library wants open, close and
- * allocation queries on one thread, and no two calls at a time on a disk (Virtual Disk Programming Guide, "Multiple
- * Threads and VixDiskLib"). Offsets and lengths are sectors of 512 bytes, as safe integers.
+ * All calls are synchronous and must be made on one thread, the one that called `init`: the library requires
+ * open, close and allocation queries on one thread, and never two calls at a time on a disk (Virtual Disk
+ * Programming Guide, "Multiple Threads and VixDiskLib"). Offsets and lengths are sectors of 512 bytes, as
+ * safe integers.
  */
 
 import { SECTOR_BYTES } from "../../cli/sector.ts";
@@ -21,27 +22,30 @@ import {
 import { SYMBOLS, type VixSymbols } from "./symbols.ts";
 import { codeOf, VIX, VixError } from "./vix_error.ts";
 
-/** Every library from 6.5 to 9 accepts a program that was written for 6.5. */
+/** The version for which the program is written. Every library from 6.5 to 9 accepts it. */
 const API_MAJOR = 6;
 const API_MINOR = 5;
 
 /** How the library starts. */
 export interface InitOptions {
-  /** Root of the unpacked tree; the library appends the folders of its plug-ins. */
+  /** The root of the unpacked tree, to which the library appends the folders of its plug-ins. */
   libDir: string;
   configFile?: string;
-  /** Address of a `void (const char *fmt, va_list args)` that any thread may call; NULL: a log file of the library's own. */
+  /**
+   * The address of a `void (const char *fmt, va_list args)` that may be called on any thread; with NULL the
+   * library writes to a log file of its own.
+   */
   log: Deno.PointerValue;
 }
 
-/** Calls of one function, for the summary. */
+/** The calls of one function, for the summary. */
 export interface CallStats {
   calls: number;
   bytes: number;
   milliseconds: number;
 }
 
-/** What a disk says of itself. */
+/** The properties of a disk. */
 export interface DiskInfo {
   capacitySectors: number;
   adapterType: number;
@@ -51,15 +55,18 @@ export interface DiskInfo {
 /** A loaded library. */
 export class VixDiskLib {
   readonly symbols: VixSymbols;
-  /** By function, without the prefix. */
+  /** The calls of each function, whose name has no prefix. */
   readonly stats: Map<string, CallStats> = new Map();
 
-  /** @throws {Error} if the system does not load the library, or a function is missing that every version since 6.5 has */
+  /**
+   * Loads the library.
+   * @throws {Error} if the system does not load it, or it lacks a function that every version since 6.5 has
+   */
   constructor(path: string) {
     this.symbols = openLibrary(path, SYMBOLS).symbols;
   }
 
-  /** Functions that this version does not have. */
+  /** Returns the functions that this library does not have. */
   missing(): string[] {
     return Object.keys(SYMBOLS).filter((name) => this.symbols[name as keyof VixSymbols] === null);
   }
@@ -76,12 +83,15 @@ export class VixDiskLib {
     this.time("Exit", () => this.symbols.VixDiskLib_Exit());
   }
 
-  /** Names separated by colons, the preferred first. */
+  /** Returns the names of the transport modes, separated by colons, the preferred first. */
   transportModes(): string {
     return textAt(this.time("ListTransportModes", () => this.symbols.VixDiskLib_ListTransportModes()));
   }
 
-  /** Tells vCenter that a backup of the machine goes on; a plain ESXi host knows nothing of it and reports an error. */
+  /**
+   * Tells vCenter that a backup of the machine has begun. A single ESXi host does not support this and
+   * returns an error.
+   */
   prepareForAccess(params: ConnectParams, identity: string): void {
     this.check(
       "PrepareForAccess",
@@ -93,7 +103,10 @@ export class VixDiskLib {
     this.check("EndAccess", () => this.symbols.VixDiskLib_EndAccess(params.pointer, cString(identity)));
   }
 
-  /** Removes what a connection left on this machine: hot-added disks of earlier runs, too. `params` name no machine. */
+  /**
+   * Removes what a connection left on this machine, and hot-added disks of earlier runs. `params` must not
+   * name a machine.
+   */
   cleanup(params: ConnectParams): void {
     this.check("Cleanup", () => this.symbols.VixDiskLib_Cleanup(params.pointer, null, null));
   }
@@ -102,7 +115,10 @@ export class VixDiskLib {
     return new ConnectParams(this.symbols, target, options);
   }
 
-  /** Connects; without `params` to the local machine. They must exist until after the disconnection. */
+  /**
+   * Connects to a server, or without `params` to the local machine. `params` must exist until after the
+   * disconnection.
+   */
   connect(
     params: ConnectParams | undefined,
     { readOnly, snapshot, modes }: { readOnly: boolean; snapshot?: string; modes?: string },
@@ -120,28 +136,31 @@ export class VixDiskLib {
     return new Connection(this, out.value);
   }
 
-  /** Gives a local disk that is closed another name. */
+  /** Renames a closed local disk. */
   rename(from: string, to: string): void {
     this.check("Rename", () => this.symbols.VixDiskLib_Rename(cString(from), cString(to)));
   }
 
-  /** @throws {VixError} unless `run` returns 0 */
+  /**
+   * Makes a call.
+   * @throws {VixError} unless `run` returns 0
+   */
   check(call: string, run: () => bigint, bytes = 0): void {
     const code = this.code(call, run, bytes);
     if (code !== VIX.ok) throw this.error(call, code);
   }
 
-  /** The error of a call that gave `code`. */
+  /** Returns the error of a call that returned `code`. */
   error(call: string, code: number): VixError {
     return new VixError({ call, code, text: this.#text(BigInt(code)) });
   }
 
-  /** As {@linkcode check} for those who know what to do about some codes. */
+  /** The same as {@linkcode check}, but returns the code. */
   code(call: string, run: () => bigint, bytes = 0): number {
     return codeOf(this.time(call, run, bytes));
   }
 
-  /** The bracket around every call. */
+  /** Counts and times a call; every call goes through it. */
   time<Result>(call: string, run: () => Result, bytes = 0): Result {
     let stats = this.stats.get(call);
     if (stats === undefined) this.stats.set(call, stats = { calls: 0, bytes: 0, milliseconds: 0 });
@@ -166,7 +185,7 @@ export class VixDiskLib {
   }
 }
 
-/** A connection; its disks must be closed before it is. */
+/** A connection. Its disks must be closed before it is. */
 export class Connection {
   readonly #library: VixDiskLib;
   readonly #pointer: Deno.PointerValue;
@@ -192,7 +211,7 @@ export class Connection {
     path: string,
     { capacitySectors, adapterType }: { capacitySectors: number; adapterType: number },
   ): void {
-    // Zeros where a version has a field that is not known here.
+    // Fields that this program does not know are zero.
     const params = new DataView(new ArrayBuffer(CREATE_PARAMS.size));
     params.setInt32(CREATE_PARAMS.diskType, DISK_MONOLITHIC_FLAT, true);
     params.setInt32(CREATE_PARAMS.adapterType, adapterType, true);
@@ -275,9 +294,9 @@ export class DiskHandle {
   }
 
   /**
-   * The runs of sectors that are allocated, as `[start, count]`; range and chunk as the library wants them: multiples of
-   * `chunkSectors`, 128 at least.
-   * @throws {VixError} if it cannot tell; code 6 if it is older than 6.7
+   * Returns the runs of allocated sectors as `[start, count]`. The start and the length of the range must be
+   * multiples of `chunkSectors`, which is 128 at least.
+   * @throws {VixError} if the library cannot tell; with code 6 if it is older than 6.7
    */
   allocated({ startSector, sectors }: SectorRange, chunkSectors: number): [number, number][] {
     const { VixDiskLib_QueryAllocatedBlocks: query, VixDiskLib_FreeBlockList: free } = this.#library.symbols;
@@ -305,7 +324,7 @@ export class DiskHandle {
     }
   }
 
-  /** All metadata of the disk. */
+  /** Returns all metadata of the disk. */
   metadata(): [string, string][] {
     const { symbols } = this.#library;
     const keys = this.#sized(
@@ -313,7 +332,7 @@ export class DiskHandle {
       (into, length, needed) => symbols.VixDiskLib_GetMetadataKeys(this.#pointer, into, length, needed),
     );
     const pairs: [string, string][] = [];
-    // Each ends in a zero byte, the list in one more.
+    // Each key ends with a zero byte, and the list with another one.
     for (const key of new TextDecoder().decode(keys ?? new Uint8Array(0)).split("\0")) {
       if (key === "") continue;
       const value = this.#sized(
@@ -337,7 +356,10 @@ export class DiskHandle {
     this.#library.check("Close", () => this.#library.symbols.VixDiskLib_Close(this.#pointer));
   }
 
-  /** Asks for the length first, then for the bytes; undefined for a key that is gone. */
+  /**
+   * Asks for the length first, and then for the bytes. Returns undefined for a key that does not exist any
+   * more.
+   */
   #sized(
     call: string,
     run: (
@@ -360,10 +382,10 @@ export class DiskHandle {
   }
 }
 
-/** No disk has that much; a number that is larger is no length. */
+/** The limit of metadata; no disk has more, and a larger number is not a length. */
 const MAX_METADATA_BYTES = 4 * 1024 * 1024;
 
-/** A stretch of a disk, in sectors. */
+/** A run of sectors of a disk. */
 export interface SectorRange {
   startSector: number;
   sectors: number;

@@ -1,6 +1,6 @@
-/** What libvixDiskLib reports, and what to do about the usual codes. */
+/** The errors of libvixDiskLib, and advice for the usual ones. */
 
-/** The codes that somebody here tells apart; names as in vixDiskLib.h and vix.h without `VIX_E_`. */
+/** The codes that the program distinguishes, with the names of vixDiskLib.h and vix.h without `VIX_E_`. */
 export const VIX = {
   ok: 0,
   fail: 1,
@@ -17,7 +17,7 @@ export const VIX = {
   keyNotFound: 16052,
 } as const;
 
-/** What users can do, for the codes that they meet. */
+/** Advice for users. */
 const ADVICE: Record<number, string> = {
   [VIX.fail]: "the library's catch-all; when opening a disk it mostly means a wrong --thumbprint",
   [VIX.outOfMemory]:
@@ -44,13 +44,13 @@ const ADVICE: Record<number, string> = {
   30201: "no TLS connection: check --server and --thumbprint",
 };
 
-/** What went wrong in a call of the library. */
+/** The error of a call of the library. */
 export interface VixFault {
-  /** Name of the function without its prefix: `Open`. */
+  /** The name of the function without its prefix: `Open`. */
   call: string;
   /** The lower 16 bits of the `VixError`. */
   code: number;
-  /** What the library says of it. */
+  /** The library's text for the code. */
   text: string;
 }
 
@@ -70,7 +70,7 @@ export class VixError extends Error implements VixFault {
   }
 }
 
-/** The upper bits of a `VixError` may carry something else. */
+/** Returns the code of a `VixError`, whose upper bits may carry other data. */
 export function codeOf(error: bigint): number {
   return Number(error & 0xffffn);
 }

@@ -21,7 +21,7 @@ function sparseFile(path: string, { sizeBytes, dataAt }: { sizeBytes: number; da
 function tellsHoles(path: string): boolean {
   using file = Deno.openSync(path);
   using map = openHoleMap(path, file);
-  return map !== undefined && map.stretchAt(0).hole;
+  return map !== undefined && map.runAt(0).hole;
 }
 
 async function extentsOf(disk: ReadableDisk): Promise<[number, number, boolean][]> {
@@ -128,7 +128,7 @@ Deno.test("openHoleMap() takes no stretch for a hole when the system call fails"
   using map = openHoleMap(path, file);
   // A file that has shrunk: every lseek beyond its end fails with ENXIO.
   Deno.truncateSync(path, MIB);
-  if (map !== undefined) assertEquals(map.stretchAt(2 * MIB), { endBytes: 4 * MIB, hole: false });
+  if (map !== undefined) assertEquals(map.runAt(2 * MIB), { endBytes: 4 * MIB, hole: false });
 });
 
 Deno.test("HoleMap believes in a hole only if all answers agree", () => {
@@ -152,7 +152,7 @@ Deno.test("HoleMap believes in a hole only if all answers agree", () => {
     errno[0] = error;
     answers.clear();
     for (const [call, answer] of Object.entries(given)) answers.set(call, answer);
-    return map.stretchAt(100);
+    return map.runAt(100);
   };
   const allData = { endBytes: size, hole: false };
   assertEquals(ask(0, { "4@100": 100, "3@100": 300 }), { endBytes: 300, hole: true });
@@ -178,7 +178,7 @@ Deno.test({
     sparseFile(path, { sizeBytes: MIB, dataAt: [] });
     using file = Deno.openSync(path);
     using map = openHoleMap(path, file);
-    assert(map === undefined || map.stretchAt(0).endBytes === MIB);
+    assert(map === undefined || map.runAt(0).endBytes === MIB);
   },
 });
 

@@ -69,7 +69,7 @@ function whatIsMissing(): string | undefined {
   }
   using file = Deno.openSync(path);
   using holes = openHoleMap(path, file);
-  if (holes?.stretchAt(0).hole !== true) return "the file system does not tell where holes are";
+  if (holes?.runAt(0).hole !== true) return "the file system does not tell where holes are";
 }
 
 async function run(line: string): Promise<Record<string, number>> {

@@ -1,4 +1,4 @@
-/** A disk behind libvixDiskLib: of a server, or of this machine. */
+/** A disk behind libvixDiskLib, on a server or on this machine. */
 
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
@@ -18,33 +18,42 @@ import { SECTOR_BYTES } from "../../sector.ts";
 
 /** How a disk is opened. */
 export interface VddkOptions extends SessionSetup {
-  /** What a call of the library reads or writes at most, a multiple of 512. Hosts have limits: above 2 MiB many fail. */
+  /**
+   * The most bytes that one call of the library reads or writes, a multiple of 512. Hosts have limits: many
+   * fail above 2 MiB.
+   */
   callBytes: number;
   /** The files of a disk of this machine, as far as they are known. */
   files: readonly string[];
-  /** Whether the allocated blocks are asked for; what is not allocated is not read. */
+  /** Whether the library is asked for the allocated blocks. Other blocks are not read. */
   mapped: boolean;
 }
 
 /**
- * What is asked of the library's process at a time, in calls of `callBytes`: a question and its answer take this program a
- * tenth of a millisecond or two.
+ * The bytes that one request to the library's process moves, in calls of `callBytes`. A request and its
+ * answer cost this program a tenth of a millisecond or two.
  */
 const SLOT_BYTES = 4 * 1024 * 1024;
 
-/** Slots: the library is at one of them while others are copied to or from the core's memory, or wait for that. */
+/**
+ * The number of slots. The library uses one of them, while others are copied from or to the core's memory or
+ * wait for that.
+ */
 const SLOTS = 4;
 
-/** The least that calls shrink to. */
+/** The smallest size to which calls shrink. */
 const MIN_CALL_BYTES = 64 * 1024;
 
 const CHUNK_BYTES = MIN_CHUNK_SECTORS * SECTOR_BYTES;
 
-/** A question about allocation may take seconds, and its answer has an entry for every other chunk. */
+/**
+ * The bytes that one query of the allocated blocks covers. A query may take seconds, and its answer may have
+ * an entry for every other chunk.
+ */
 const WINDOW_BYTES = 2 * 1024 ** 3;
 
-/** Allocated runs of a part of the disk, in bytes, in order. */
-interface Window {
+/** The allocated runs of a part of the disk, in bytes and in order. */
+interface AllocationWindow {
   startBytes: number;
   endBytes: number;
   runs: { startBytes: number; endBytes: number }[];
@@ -67,7 +76,7 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
   readonly #slots: SlotPool;
   #callBytes: number;
   #mapped: boolean;
-  #window: Promise<Window> = Promise.resolve({ startBytes: 0, endBytes: 0, runs: [] });
+  #window: Promise<AllocationWindow> = Promise.resolve({ startBytes: 0, endBytes: 0, runs: [] });
   #closing?: Promise<void>;
   #isNamed = false;
 
@@ -96,7 +105,10 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
     this.format = `libvixDiskLib ${options.library.version}, ${transportMode}`;
   }
 
-  /** @throws {DiskLibraryError} if the library, the server or the disk cannot be used */
+  /**
+   * Opens a disk.
+   * @throws {DiskLibraryError} if the library, the server or the disk cannot be used
+   */
   static async open(options: VddkOptions): Promise<VddkDisk> {
     await using scope = new AsyncDisposableStack();
     const slotBytes = Math.max(SLOT_BYTES, options.callBytes);
@@ -117,17 +129,17 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
     return disk;
   }
 
-  /** How the library reaches the disk. */
+  /** The transport mode by which the library reaches the disk. */
   get transportMode(): string {
     return this.#session.info.transportMode;
   }
 
-  /** Whether what was written has to be read back to be believed. */
+  /** Whether the disk must be read back to know that everything was written. */
   get isDoubtful(): boolean {
     return this.#session.isDoubtful;
   }
 
-  /** Calls of the library until the disk was closed. */
+  /** The calls of the library until the disk was closed. */
   get stats(): Readonly<Record<string, CallStats>> {
     return this.#session.stats;
   }
@@ -135,7 +147,7 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
   async extentAt(offsetBytes: number): Promise<Extent> {
     checkRange(offsetBytes, 1, this);
     if (!this.#mapped) return { endBytes: this.capacityBytes, zero: false };
-    // Several may ask at a time, of windows that lie side by side.
+    // Several callers may ask at a time, about windows that lie side by side.
     let window = await this.#window;
     while (offsetBytes < window.startBytes || offsetBytes >= window.endBytes) {
       window = await (this.#window = this.#windowFrom(offsetBytes));
@@ -174,7 +186,10 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
     await this.#session.flush(`Cannot write disk "${this.path}" to its end`);
   }
 
-  /** Gives a new disk its name. @throws {DiskLibraryError} if it does not get it; see `LibrarySession.name` */
+  /**
+   * Gives a new disk its name.
+   * @throws {DiskLibraryError} if that fails; see `LibrarySession.name`
+   */
   async name(options: { aside?: string }): Promise<void> {
     await this.#session.name(options);
     this.#isNamed = true;
@@ -182,26 +197,26 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
 
   /**
    * Closes the disk and ends the library.
-   * @throws {DiskLibraryError} if the disk was written and does not close
+   * @throws {DiskLibraryError} if the disk was written and cannot be closed
    */
   async close(): Promise<void> {
     await (this.#closing ??= this.#session.close());
   }
 
-  /** Leaves the disk as it is; the library ends in order. */
+  /** Leaves the disk as it is. The library ends in order. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing === undefined) await (this.#closing = this.#session.leave());
     if (!this.#isNamed && this.#options.create) removeLeftovers(this.#options.create.path);
     this.#memory[Symbol.dispose]();
   }
 
-  /** The same without waiting. */
+  /** The same, without waiting for it. */
   [Symbol.dispose](): void {
     void this[Symbol.asyncDispose]();
   }
 
   /** Moves all parts of `bytes` at the same time, as far as there are slots. */
-  async #transfer(bytes: Uint8Array, offsetBytes: number, way: Way): Promise<void> {
+  async #transfer(bytes: Uint8Array, offsetBytes: number, way: TransferWay): Promise<void> {
     checkRange(offsetBytes, bytes.length, this);
     if (offsetBytes % SECTOR_BYTES !== 0 || bytes.length % SECTOR_BYTES !== 0) {
       throw new RangeError(
@@ -221,14 +236,14 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
   async #transferPart(
     part: Uint8Array,
     offsetBytes: number,
-    { way, slot }: { way: Way; slot: number },
+    { way, slot }: { way: TransferWay; slot: number },
   ): Promise<void> {
     const call = (name: "read" | "write") =>
       this.#ask(name, { memoryBytes: slot, offsetBytes, lenBytes: part.length });
     await way.move(call, part, slot);
   }
 
-  /** Has the library move bytes, in smaller calls if the host has no memory for them. */
+  /** Lets the library move bytes, in smaller calls if the host has no memory for them. */
   async #ask(
     name: "read" | "write",
     { memoryBytes, offsetBytes, lenBytes }: { memoryBytes: number; offsetBytes: number; lenBytes: number },
@@ -259,7 +274,7 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
 
   #shrink(callBytes: number, error: VixError): void {
     const half = Math.max(MIN_CALL_BYTES, Math.ceil(callBytes / 2 / SECTOR_BYTES) * SECTOR_BYTES);
-    // Another part may have met the same.
+    // Another part may have failed in the same way.
     if (this.#callBytes <= half) return;
     this.#callBytes = half;
     this.#options.onEvent({
@@ -269,13 +284,16 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
     });
   }
 
-  /** Asks which blocks are allocated from `offsetBytes` on; if that cannot be told, all of them are. */
-  async #windowFrom(offsetBytes: number): Promise<Window> {
+  /**
+   * Asks which blocks are allocated from `offsetBytes` on. If the library cannot tell, all of them count as
+   * allocated.
+   */
+  async #windowFrom(offsetBytes: number): Promise<AllocationWindow> {
     const startBytes = Math.floor(offsetBytes / CHUNK_BYTES) * CHUNK_BYTES;
     const wantedBytes = Math.min(WINDOW_BYTES, this.capacityBytes - startBytes);
     const lenBytes = Math.floor(wantedBytes / CHUNK_BYTES) * CHUNK_BYTES;
     const all = { startBytes, endBytes: this.capacityBytes };
-    // Only whole chunks can be asked for: what is left at the end of the disk counts as allocated.
+    // The library answers for whole chunks only; the rest at the end of the disk counts as allocated.
     if (lenBytes === 0 || !this.#mapped) return { ...all, runs: [all] };
     const startSector = startBytes / SECTOR_BYTES;
     const sectors = lenBytes / SECTOR_BYTES;
@@ -299,7 +317,10 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
     }
   }
 
-  /** @throws {DiskLibraryError} if a number is none that this program counts with */
+  /**
+   * Checks the size of the disk.
+   * @throws {DiskLibraryError} if it is not a safe integer above 0
+   */
   #checkSize(): void {
     if (Number.isSafeInteger(this.capacityBytes) && this.capacityBytes > 0) return;
     throw new DiskLibraryError(
@@ -309,7 +330,10 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
     );
   }
 
-  /** The library takes what works, not what was wished for. */
+  /**
+   * Reports if the library uses another transport mode than the preferred one, which it does without an
+   * error.
+   */
   #compareTransport(): void {
     const { modes, onEvent } = this.#options;
     const wished = modes?.split(":")[0];
@@ -321,7 +345,9 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
   }
 }
 
-/** Deletes the files of a disk that was not finished; its name is random, and so is theirs. */
+/**
+ * Deletes the files of a disk that was not completed. Its name is random, and so are the names of its files.
+ */
 function removeLeftovers(path: string): void {
   const start = basename(path, ".vmdk");
   try {
@@ -329,14 +355,14 @@ function removeLeftovers(path: string): void {
       if (name.startsWith(start)) Deno.removeSync(join(dirname(path), name));
     }
   } catch {
-    // The failure that left them is the one that counts.
+    // The failure that left the files is the one that is reported.
   }
 }
 
-/** How bytes are moved. */
-interface Way {
+/** The direction in which bytes are moved. */
+interface TransferWay {
   action: "read" | "write";
-  /** `call` has the library read or write the slot at `memoryBytes`. */
+  /** Moves a part. `call` lets the library read or write the slot at `memoryBytes`. */
   move(
     call: (name: "read" | "write") => Promise<unknown>,
     part: Uint8Array,
@@ -344,7 +370,7 @@ interface Way {
   ): Promise<void>;
 }
 
-/** Stretches of shared memory for transfers under way; who comes when all are taken waits. */
+/** The parts of the shared memory that transfers use. A transfer waits if all of them are in use. */
 class SlotPool {
   readonly slotBytes: number;
   readonly #free: number[];
@@ -355,7 +381,7 @@ class SlotPool {
     this.#free = Array.from({ length: count }, (_, i) => i * slotBytes);
   }
 
-  /** Gives a slot to `work`, in the order of the calls. */
+  /** Passes a slot to `work`, in the order of the calls. */
   async use(work: (memoryBytes: number) => Promise<void>): Promise<void> {
     const slot = this.#free.pop() ?? await new Promise<number>((resolve) => this.#waiting.push(resolve));
     try {
@@ -368,12 +394,15 @@ class SlotPool {
   }
 }
 
-/** Runs of a library, which may come in any order, touch, overlap, or reach over the end: made to what is asked about. */
+/**
+ * Makes a window of the runs that a library returns, which may come in any order, touch, overlap, or exceed
+ * the window.
+ */
 export function windowOf(
   runs: readonly [number, number][],
   { startBytes, endBytes }: { startBytes: number; endBytes: number },
-): Window {
-  const window: Window = { startBytes, endBytes, runs: [] };
+): AllocationWindow {
+  const window: AllocationWindow = { startBytes, endBytes, runs: [] };
   for (const [startSector, sectors] of runs.toSorted(([a], [b]) => a - b)) {
     const from = Math.max(startBytes, startSector * SECTOR_BYTES);
     const to = Math.min(endBytes, (startSector + sectors) * SECTOR_BYTES);
@@ -385,8 +414,8 @@ export function windowOf(
   return window;
 }
 
-/** The stretch that begins at `offsetBytes` of the window. */
-function extentIn({ endBytes, runs }: Window, offsetBytes: number): Extent {
+/** Returns the run of the window that begins at `offsetBytes`. */
+function extentIn({ endBytes, runs }: AllocationWindow, offsetBytes: number): Extent {
   // The first run that ends behind the offset.
   let [low, high] = [0, runs.length];
   while (low < high) {

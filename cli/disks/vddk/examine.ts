@@ -1,21 +1,21 @@
-/** Whether a library that was found can be used. */
+/** Finds out whether a library that was found can be used. */
 
 import type { FoundLibrary } from "./find.ts";
 import { LibraryProcess } from "./process.ts";
 
-/** What starting a library shows. */
+/** The result of starting a library. */
 export interface Examination {
-  /** Why it cannot be used. */
+  /** The reason for which it cannot be used. */
   failure?: string;
-  /** Names separated by colons. */
+  /** The transport modes, separated by colons. */
   transportModes?: string;
-  /** Functions that this version does not have; the program does without. */
+  /** The functions that this library does not have and the program does not always need. */
   missingFunctions: string[];
-  /** What of its log tells of trouble, such as libraries that it brings along and does not find. */
+  /** The lines of its log that tell of trouble, such as bundled libraries that it does not find. */
   complaints: string[];
 }
 
-/** What VMware's library says when a part of it does not load; it is no error anywhere else. */
+/** The line that VMware's library logs when a part of it cannot be loaded. It returns no error for that. */
 const COMPLAINT = /cannot open shared object file|error while loading/i;
 
 /** Starts a library in a process of its own, and ends it. */

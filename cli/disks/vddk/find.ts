@@ -1,25 +1,25 @@
-/** Where libvixDiskLib is installed. */
+/** Finds the installed libvixDiskLib. */
 
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 
-/** A library that was found; not loaded. */
+/** A library that was found and is not loaded. */
 export interface FoundLibrary {
-  /** The file, symbolic links resolved. */
+  /** The file, with symbolic links resolved. */
   path: string;
-  /** Of the file's name: `8.0.3`; the library itself does not tell. */
+  /** The version in the file's name, `8.0.3`. The library has no function that returns it. */
   version: string;
-  /** Root of the unpacked tree. */
+  /** The root of the unpacked tree. */
   libDir: string;
-  /** The folder of the file, where the libraries lie that it brings along. */
+  /** The folder of the file, which also contains the bundled libraries. */
   bundleDir: string;
 }
 
-/** Major versions by file name. */
+/** The major versions in file names. */
 const MAJORS = [9, 8, 7, 6];
 
-/** Where people unpack it, the library's own installer first. */
+/** The folders in which the library is usually unpacked, that of its own installer first. */
 export const USUAL_PLACES: readonly string[] = [
   "/usr/lib/vmware-vix-disklib",
   "/opt/vmware-vix-disklib-distrib",
@@ -27,12 +27,12 @@ export const USUAL_PLACES: readonly string[] = [
   "/usr/local/vmware-vix-disklib-distrib",
 ];
 
-/** Names a folder as `--libdir` does, which overrides it. */
+/** The environment variable that names a folder like `--libdir`, which overrides it. */
 export const LIBDIR_VARIABLE = "VMDKBKP_LIBDIR";
 
 /**
- * The library in `libDir`, which is the root of the unpacked tree, its `lib64`, or the library itself; undefined if there
- * is none.
+ * Returns the library in `libDir`, which is the root of the unpacked tree, its `lib64`, or the library
+ * itself; undefined if there is none.
  */
 export function libraryIn(libDir: string): FoundLibrary | undefined {
   if (/^libvixDiskLib\.so/.test(basename(libDir))) return found(libDir);
@@ -45,7 +45,10 @@ export function libraryIn(libDir: string): FoundLibrary | undefined {
   return undefined;
 }
 
-/** Files that are called as the library is, the newest version first; links may have been lost in copying. */
+/**
+ * Returns the names of the library's files in a folder, the newest version first. The links may have been
+ * lost in copying.
+ */
 function namesIn(folder: string): string[] {
   const versions = new Map<string, number[]>();
   try {
@@ -64,13 +67,13 @@ function namesIn(folder: string): string[] {
   return [...versions].sort(([, a], [, b]) => compare(a, b)).map(([name]) => name);
 }
 
-/** The places to look at: the one that is named, or all usual ones. */
+/** Returns the folders to search: the named one, or all usual ones. */
 export function placesFor(libDir: string | undefined): readonly string[] {
   const named = libDir ?? libDirVariable();
   return named ? [named] : USUAL_PLACES;
 }
 
-/** What {@linkcode LIBDIR_VARIABLE} says, as far as it may be asked. */
+/** Returns the value of {@linkcode LIBDIR_VARIABLE}, if there is the permission to read it. */
 export function libDirVariable(): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: LIBDIR_VARIABLE });
   return state === "granted" ? Deno.env.get(LIBDIR_VARIABLE) || undefined : undefined;

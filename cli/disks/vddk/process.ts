@@ -1,13 +1,13 @@
-/** The process of the disk library, seen from the program that started it. */
+/** The process of the disk library, as the program that started it uses it. */
 
 import type { CallStats } from "../../../ffi/vix/vix_disk_lib.ts";
 import { VixError } from "../../../ffi/vix/vix_error.ts";
 import { type Answer, type Calls, type Request, SERVER_COMMAND } from "./protocol.ts";
 
-/** The process is gone, or was ended because it gave no answer. */
+/** The process has ended, or was killed because it did not answer. */
 export class ProcessGoneError extends Error {
   override name = "ProcessGoneError";
-  /** Whether it had the time it was given. */
+  /** Whether it did not answer in time. */
   readonly hung: boolean;
 
   constructor(message: string, { hung }: { hung: boolean }) {
@@ -18,38 +18,44 @@ export class ProcessGoneError extends Error {
 
 /** How the process starts. */
 export interface ProcessOptions {
-  /** Where the libraries lie that the library brings along. */
+  /** The folder of the bundled libraries. */
   bundleDir: string;
-  /** What a call may take. */
+  /** The seconds that a call may take. */
   timeoutSeconds: number;
 }
 
-/** The system ends the process when a call takes too long; should that fail, this program does so a little later. */
+/**
+ * The system ends the process when a call takes too long. If that fails, this program ends it so many seconds
+ * later.
+ */
 const GRACE_SECONDS = 5;
 
-/** A timer of more milliseconds fires at once. */
+/** The largest number of milliseconds of a timer; a longer timer fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** How long is listened to what an ended process has said: one of its own children may keep the pipes open. */
+/**
+ * The time in which the last output of an ended process is read. One of its own children may keep the pipes
+ * open.
+ */
 const LAST_WORDS_MS = 1000;
 
-/** Variables that are no business of the library. */
+/** The environment variables that the library does not get. */
 const WITHHELD = ["VMDKBKP_PASSWORD"];
 
-interface Waiting {
+interface PendingRequest {
   calls: number;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
 
-/** A running process; requests are answered one after the other. */
+/** A running process, which answers requests one after the other. */
 export class LibraryProcess {
-  /** Hears the library's log, a line at a time. */
+  /** Called with each line of the library's log. */
   log: (line: string) => void = () => {};
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #options: ProcessOptions;
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: PendingRequest[] = [];
   #inputClosed?: Promise<void>;
   #unsent = "";
   #sending = false;
@@ -72,8 +78,8 @@ export class LibraryProcess {
   }
 
   /**
-   * Has the library do something, in so many `calls` of it.
-   * @throws {VixError} what the library answers
+   * Sends a request, which takes so many `calls` of the library, and returns the answer.
+   * @throws {VixError} if the library returns an error
    * @throws {ProcessGoneError} if the process ends before it answers
    */
   async call<Name extends keyof Calls>(
@@ -88,12 +94,15 @@ export class LibraryProcess {
     return await answer as Calls[Name]["reply"];
   }
 
-  /** What the library was called for so far, by function; empty if the process is gone. */
+  /** Returns the number of calls of each function so far; empty if the process has ended. */
   async stats(): Promise<Record<string, CallStats>> {
     return await this.call("stats", {}).catch(() => ({}));
   }
 
-  /** Lets the library close what is open and end, in its own time or so many seconds. Returns what went wrong with that. */
+  /**
+   * Lets the library close everything and end, in its own time or within so many seconds. Returns what went
+   * wrong.
+   */
   async end({ withinSeconds = Infinity } = {}): Promise<string[]> {
     await this.#closeInput();
     if (this.#gone) return [];
@@ -104,7 +113,10 @@ export class LibraryProcess {
     return status.success ? [] : [`the library did not end well: ${endOf(status)}`];
   }
 
-  /** What is asked at the same time goes in one write: a second one would wait for the event loop. */
+  /**
+   * Sends a request. Requests that are made at the same time go in one write, because a second write would
+   * wait for the event loop.
+   */
   #send(request: Request): void {
     this.#unsent += `${JSON.stringify(request)}\n`;
     if (this.#sending) return;
@@ -113,12 +125,12 @@ export class LibraryProcess {
       const bytes = encoder.encode(this.#unsent);
       this.#unsent = "";
       this.#sending = false;
-      // A process that is gone takes no more; its end is told by the answer.
+      // A process that has ended takes no requests; the answer fails with its end.
       this.#input.write(bytes).catch(() => {});
     });
   }
 
-  /** Tells the process to end; what has ended by itself is closed all the same. */
+  /** Tells the process to end by closing its input, which is closed after its end, too. */
   #closeInput(): Promise<void> {
     return this.#inputClosed ??= this.#input.close().catch(() => {});
   }
@@ -162,7 +174,7 @@ export class LibraryProcess {
     else waiting.reject(new Error(answer.broken));
   }
 
-  /** `warnx` puts the program's name in front of what it prints, and one more line end behind. */
+  /** `warnx` prints the program's name before the text, and one more line end behind it. */
   #hearLog(line: string): void {
     const text = line.replace(/^[\w.-]+: /, "");
     if (text !== "") this.log(text);
@@ -178,7 +190,7 @@ export class LibraryProcess {
         : `the process of the disk library ended: ${endOf(status)}`,
       { hung },
     );
-    // What it still said comes first.
+    // The lines that it printed before its end are read first.
     this.#lastWords().then(() => {
       for (const { reject } of this.#waiting.splice(0)) reject(this.#gone);
     });
@@ -194,7 +206,7 @@ function endOf({ code, signal }: Deno.CommandStatus): string {
 function spawn({ bundleDir }: ProcessOptions): Deno.ChildProcess {
   const env = Deno.env.toObject();
   for (const name of WITHHELD) delete env[name];
-  // Read by the system when the process starts; of no effect later.
+  // The system reads it when a process starts; later changes have no effect.
   env.LD_LIBRARY_PATH = [bundleDir, env.LD_LIBRARY_PATH].filter(Boolean).join(":");
   const args = Deno.build.standalone ? [SERVER_COMMAND] : [
     "run",

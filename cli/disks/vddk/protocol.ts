@@ -1,47 +1,59 @@
 /**
- * What the program and the process of the disk library say to each other: one JSON object a line, requests on standard
- * input, answers on standard output, in the same order. Bytes of disks do not pass here; they lie in shared memory.
+ * The protocol between the program and the process of the disk library: one JSON object on each line,
+ * requests on standard input, answers on standard output in the same order. The bytes of disks lie in shared
+ * memory instead.
  */
 
 import type { Target } from "../../../ffi/vix/connect_params.ts";
 import type { CallStats, DiskInfo, SectorRange } from "../../../ffi/vix/vix_disk_lib.ts";
 import type { VixFault } from "../../../ffi/vix/vix_error.ts";
 
-/** The word that makes the program this process, instead of a command: how the executable starts itself. */
+/**
+ * The argument with which the program runs as this process instead of a command: the executable starts itself
+ * with it.
+ */
 export const SERVER_COMMAND = "disk-library-process";
 
-/** A stretch of a disk, where in the shared memory its bytes lie, and how much of it a call of the library moves at most. */
+/**
+ * A run of sectors of a disk, the place of its bytes in the shared memory, and the most sectors that one call
+ * of the library moves.
+ */
 export interface Transfer extends SectorRange {
   memoryBytes: number;
   callSectors: number;
 }
 
-/** How many sectors were moved, and why not all. */
+/** The number of sectors that were moved, and the error that stopped the transfer. */
 export interface Moved {
   sectors: number;
   failed?: VixFault;
 }
 
-/** What can be asked for, and what comes back. */
+/** The requests and their answers. */
 export interface Calls {
-  /** Loads and starts the library. First of all. */
+  /** Loads and starts the library. This is the first request. */
   start: {
     request: {
       libraryPath: string;
       libDir: string;
       configFile?: string;
       memory?: { path: string; lenBytes: number };
-      /** No call may take longer; then the system ends the process. */
+      /** The seconds after which the system ends the process during a call. */
       timeoutSeconds: number;
     };
     reply: { modes: string; missing: string[] };
   };
-  /** Connects; without `target` to the local machine. Gives what was tried in vain and is not needed. */
+  /**
+   * Connects to a server, or without `target` to the local machine. Returns what failed and is not needed.
+   */
   connect: {
     request: { target?: Target; readOnly: boolean; snapshot?: string; modes?: string };
     reply: { remarks: string[] };
   };
-  /** `isNew`: the disk is nobody's yet, and is deleted if the process ends before it got its name. */
+  /**
+   * Opens a disk. With `isNew` the disk has no name yet, and is deleted if the process ends before it gets
+   * one.
+   */
   open: { request: { path: string; readOnly: boolean; isNew: boolean }; reply: DiskInfo };
   metadata: { request: Empty; reply: [string, string][] };
   allocated: { request: SectorRange & { chunkSectors: number }; reply: [number, number][] };
@@ -50,16 +62,19 @@ export interface Calls {
   writeMetadata: { request: { pairs: [string, string][] }; reply: null };
   flush: { request: Empty; reply: null };
   create: { request: { path: string; capacitySectors: number; adapterType: number }; reply: null };
-  /** Gives a new disk its name; the disk is closed for that. One that has the name is called `aside` meanwhile, and deleted. */
+  /**
+   * Closes a new disk and gives it its name. A disk that has the name already is renamed to `aside`, and then
+   * deleted.
+   */
   rename: { request: { to: string; aside?: string }; reply: null };
-  /** Closes disk and connection; gives what went wrong behind the closing of the disk. */
+  /** Closes the disk and the connection. Returns what went wrong after the disk was closed. */
   close: { request: Empty; reply: { remarks: string[] } };
-  /** A new disk is another process's from now on: this one does not delete it. */
+  /** Leaves a new disk to another process: this one does not delete it. */
   handOver: { request: Empty; reply: null };
   stats: { request: Empty; reply: Record<string, CallStats> };
 }
 
-/** A request without anything. */
+/** A request without fields. */
 export type Empty = Record<never, never>;
 
 /** One line to the library's process. */

@@ -1,17 +1,20 @@
-/** What is done when a call on a disk fails: nothing is given up before it was tried often enough, and in every way. */
+/**
+ * Decides what is done when a call on a disk fails. A call fails for good only after it was repeated often
+ * enough and in every way.
+ */
 
 import { VIX, VixError } from "../../../ffi/vix/vix_error.ts";
 import { ProcessGoneError } from "./process.ts";
 
 /**
- * - `again`: the same once more
+ * - `again`: repeat the call
  * - `reconnect`: close, connect and open anew
- * - `restart`: a new process that loads the library afresh
- * - `giveUp`: no way helps
+ * - `restart`: start a new process, which loads the library afresh
+ * - `giveUp`: fail
  */
 export type Remedy = "again" | "reconnect" | "restart" | "giveUp";
 
-/** The caller or the user is wrong, and will be wrong again: bad arguments, no such file, no rights, out of range. */
+/** Errors that a repetition does not change: bad arguments, no such file, no rights, out of range. */
 const HOPELESS: readonly number[] = [
   3,
   4,
@@ -23,7 +26,7 @@ const HOPELESS: readonly number[] = [
   16052,
 ];
 
-/** The session has come to its end. */
+/** Errors of a session that has ended. */
 const SESSION_OVER: readonly number[] = [
   VIX.hostNotConnected,
   VIX.hostDisconnected,
@@ -31,15 +34,15 @@ const SESSION_OVER: readonly number[] = [
   VIX.invalidSession,
 ];
 
-/** Whether the connection is no longer of use. */
+/** Whether the connection cannot be used any more. */
 export function isSessionOver(error: unknown): boolean {
   return error instanceof VixError && SESSION_OVER.includes(error.code);
 }
 
 /**
- * The way out after the `failures`-th failure in a row. Most faults are short, so the first time nothing is changed; some
- * last as long as the session (it expires), some as long as the process: after a SCSI reservation conflict the library
- * fails to read that disk for ever.
+ * Returns the remedy after the `failures`-th failure in a row. Most faults are short, so the first time
+ * nothing is changed. Some faults last as long as the session, which expires, and some as long as the
+ * process: after a SCSI reservation conflict the library never reads that disk again.
  */
 export function remedyFor(error: unknown, failures: number): Remedy {
   if (error instanceof ProcessGoneError) return error.hung ? "giveUp" : "restart";
@@ -48,10 +51,12 @@ export function remedyFor(error: unknown, failures: number): Remedy {
   return failures === 2 ? "reconnect" : "restart";
 }
 
-/** Short of memory, or a connection that broke, was cut or not answered in time. */
+/** Errors of a lack of memory, and of connections that broke or were not answered in time. */
 const TRANSIENT: readonly number[] = [VIX.outOfMemory, 14010, 14011, 14014, 14015, 30028];
 
-/** Whether a disk that did not open at once may open a moment later; most failures there are wrong options. */
+/**
+ * Whether a disk that did not open may open a moment later. Most failures at this point are wrong options.
+ */
 export function isTransient(error: unknown): boolean {
   if (error instanceof ProcessGoneError) return !error.hung;
   return error instanceof VixError && TRANSIENT.includes(error.code);
@@ -59,7 +64,7 @@ export function isTransient(error: unknown): boolean {
 
 const LONGEST_WAIT_MS = 60_000;
 
-/** Time to wait before the try behind the `failures`-th failure: twice as long each time. */
+/** Returns the time to wait before the try after the `failures`-th failure, which doubles each time. */
 export function waitBefore(failures: number, firstMs: number): number {
   return Math.min(LONGEST_WAIT_MS, firstMs * 2 ** (failures - 1));
 }

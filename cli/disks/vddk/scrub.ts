@@ -1,16 +1,17 @@
-/** Takes a password out of text that others wrote: messages of the disk library, its log, answers of a server. */
+/** Removes a password from text of others: messages of the disk library, its log, answers of a server. */
 
 const REPLACEMENT = "***";
 
 /**
- * Shorter ones stay. They stand by chance in words, where the stars would tell the password to whoever knows the
- * sentence. No server is secured by them: ESXi wants seven characters, vCenter eight.
+ * The shortest password that is removed. Shorter ones occur in words by chance, where the stars would reveal
+ * the password to a reader who knows the sentence. No server is secured by them: ESXi requires seven
+ * characters, vCenter eight.
  */
 const MIN_SECRET_CHARS = 4;
 
 /**
- * Replaces every occurrence of `password` by `***`, also where it is escaped for JSON, XML or a URI. A password of
- * less than four characters is not looked for.
+ * Replaces every occurrence of `password` by `***`, also if it is escaped for JSON, XML or a URI. A password
+ * of less than four characters is not replaced.
  *
  * @example
  * ```ts
@@ -24,7 +25,10 @@ export function scrub(text: string, password: string): string {
   return formsOf(password).reduce((rest, form) => rest.replaceAll(form, REPLACEMENT), text);
 }
 
-/** Longest first: of `a%2525`, the URI's form of `a%25`, nothing must be left. */
+/**
+ * Returns the forms of a password, the longest first, so that nothing is left of `a%2525`, the URI's form of
+ * `a%25`.
+ */
 function formsOf(password: string): string[] {
   // Half of a surrogate pair cannot be encoded.
   const whole = password.toWellFormed();

@@ -1,17 +1,22 @@
 /**
- * The process of the disk library: it alone loads libvixDiskLib, does what it is asked for, one call after the other, and
- * ends when nobody asks any more.
+ * The process of the disk library. Only this process loads libvixDiskLib. It serves one request after the
+ * other, and ends when its standard input ends.
  *
- * Why a process of its own, not a thread:
- * - a crash, a hang, or a fault that lasts (after a SCSI reservation conflict every read of a session fails) costs this
- *   process, and the program starts another one; a thread would take the archive with it, and cannot be ended in a call;
- * - the library finds the libraries that it brings along by LD_LIBRARY_PATH, which the system reads when a process starts;
- * - it wants to be started on the main thread, and disks opened, closed and mapped on the same; here all calls are;
- * - it writes to standard output and changes handlers of signals as it likes.
+ * Why it is a process and not a thread:
+ * - A crash, a hang, or a lasting fault (after a SCSI reservation conflict every read of a session fails)
+ *   costs this process, and the program starts another one. In a thread it would cost the archive, and a
+ *   thread cannot be ended during a call.
+ * - The library finds its bundled libraries by LD_LIBRARY_PATH, which the system reads when a process starts.
+ * - The library should be started on the main thread, and disks should be opened, closed and queried on the
+ *   same thread. Here all calls are made on it.
+ * - The library writes to standard output and changes signal handlers.
  *
- * What it costs: bytes go through memory that both processes map, so each is copied once more, by a thread that has
- * nothing else to do: some 0.15 s of processor time for a GiB, and 0.2 s for the start. A terminal's signals are ignored here: the program that was interrupted goes, standard input ends,
- * and disk and connection are closed in order, also if the program was killed.
+ * What it costs: bytes go through memory that both processes map, so each byte is copied once more, on a
+ * thread that is idle otherwise. This takes about 0.15 s of processor time for a GiB, and the start takes 0.2
+ * s.
+ *
+ * The signals of a terminal are ignored here. When the program is interrupted or killed, standard input ends,
+ * and the disk and the connection are closed in order.
  */
 
 import { type HelperProcess, setUpHelperProcess } from "../../../ffi/helper_process.ts";
@@ -27,14 +32,14 @@ import { VIX, VixError, type VixFault } from "../../../ffi/vix/vix_error.ts";
 import { SECTOR_BYTES } from "../../sector.ts";
 import type { Answer, Calls, Moved, Request, Transfer } from "./protocol.ts";
 
-/** Who says to vCenter that a backup goes on; at most 50 characters. */
+/** The name under which vCenter is told of a backup, at most 50 characters. */
 const IDENTITY = "vmdkbkp";
 
 type Served = {
   [Name in keyof Calls]: (request: Calls[Name]["request"]) => Calls[Name]["reply"];
 };
 
-/** The library and what is open in it. */
+/** The library and everything that is open in it. */
 class Server implements Served {
   readonly #process: HelperProcess;
   #timeoutSeconds = 0;
@@ -45,7 +50,7 @@ class Server implements Served {
   #isPrepared = false;
   #connection?: Connection;
   #disk?: DiskHandle;
-  /** A disk that was made and has not got its name. */
+  /** A new disk that did not get its name yet. */
   #newPath?: string;
 
   constructor(process: HelperProcess) {
@@ -142,13 +147,13 @@ class Server implements Served {
     return null;
   }
 
-  /** In the order that the library wants: disk, connection, cleaning up, end of access. */
+  /** Closes everything in the order that the library requires: disk, connection, clean-up, end of access. */
   close() {
     const remarks: string[] = [];
     const library = this.#library;
     if (library === undefined) return { remarks };
     try {
-      // Of a disk that was written, this may be where its last bytes are lost.
+      // The last bytes of a disk that was written may be lost here.
       this.#closeDisk();
     } finally {
       const [connection, target, params] = [this.#connection, this.#target, this.#params];
@@ -173,7 +178,7 @@ class Server implements Served {
     return Object.fromEntries(this.#started.stats);
   }
 
-  /** Closes what is open, whatever the library says to it, and ends the library. */
+  /** Closes everything, whatever errors the library returns, and ends the library. */
   end(): void {
     this.#process.endIn(this.#timeoutSeconds);
     const [path, library] = [this.#newPath, this.#library];
@@ -186,7 +191,7 @@ class Server implements Served {
     library.exit();
   }
 
-  /** Does a transfer in calls, each of which may take as long as a call may. */
+  /** Makes a transfer in several calls, each of which may take as long as a call may. */
   #move(
     { memoryBytes, startSector, sectors, callSectors }: Transfer,
     call: (memory: Deno.PointerValue, range: SectorRange) => void,
@@ -222,14 +227,20 @@ class Server implements Served {
   }
 }
 
-/** A hot-added disk of an earlier run is removed as well. Parameters of their own: these may name no machine. */
+/**
+ * Cleans up after a connection, and removes hot-added disks of earlier runs. It uses parameters of its own,
+ * because they must not name a machine.
+ */
 function cleanUp(library: VixDiskLib, { target, remarks }: { target: Target; remarks: string[] }): void {
   using params = library.params(target, { withVm: false });
-  // With these codes it says that there is nothing to clean up.
+  // With these codes the library reports that there is nothing to clean up.
   attempt(remarks, () => library.cleanup(params), [VIX.notSupported, VIX.hostNotConnected]);
 }
 
-/** Does what the rest does not depend on: a failure makes a remark, unless its code is one of `harmless`. */
+/**
+ * Does something that the rest does not depend on: a failure becomes a remark, unless its code is one of
+ * `harmless`.
+ */
 function attempt(remarks: string[], run: () => void, harmless: readonly number[] = []): boolean {
   try {
     run();
@@ -241,7 +252,10 @@ function attempt(remarks: string[], run: () => void, harmless: readonly number[]
   }
 }
 
-/** What of an error can be told to another process. @throws {unknown} if it is none of the library's */
+/**
+ * Returns the part of an error that is sent to another process.
+ * @throws {unknown} the error, if it is not one of the library
+ */
 function faultOf(error: unknown): VixFault {
   if (!(error instanceof VixError)) throw error;
   const { call, code, text } = error;
@@ -262,12 +276,12 @@ export function serve(): void {
       process.answer(encoder.encode(`${JSON.stringify(server.handle(JSON.parse(line)))}\n`));
     }
   } finally {
-    // Whatever became of the program.
+    // This also runs if the program was killed.
     server.end();
   }
 }
 
-/** The lines of `input`, read without giving way to anything else. */
+/** Yields the lines of `input`. The reads are synchronous, so nothing else runs in between. */
 function* linesOf(input: Pick<typeof Deno.stdin, "readSync">): Generator<string> {
   const buffer = new Uint8Array(64 * 1024);
   const decoder = new TextDecoder();

@@ -1,4 +1,4 @@
-/** A disk that is open in the disk library, and is opened again whenever that is of help. */
+/** A disk that is open in the disk library, and that is opened again when a call fails. */
 
 import type { Target } from "../../../ffi/vix/connect_params.ts";
 import type { CallStats, DiskInfo } from "../../../ffi/vix/vix_disk_lib.ts";
@@ -9,44 +9,47 @@ import { LibraryProcess } from "./process.ts";
 import { scrub } from "./scrub.ts";
 import { isTransient, type Remedy, remedyFor, waitBefore } from "./recovery.ts";
 
-/** Which library, which server, which disk, and how patient. */
+/** The library, the server, the disk, and how long to try. */
 export interface SessionSetup {
   library: FoundLibrary;
-  /** A process that was started for the library already; it is taken over. */
+  /** A process that was started for the library already; the session takes ownership of it. */
   process?: LibraryProcess;
   configFile?: string;
-  /** Without it, a disk of this machine. */
+  /** The server; without it the disk is one of this machine. */
   target?: Target;
   snapshot?: string;
-  /** Transport modes, separated by colons, the preferred first; without it the library's choice. */
+  /** The transport modes, separated by colons, the preferred first. Without them the library chooses. */
   modes?: string;
-  /** The disk, as the library and messages call it. */
+  /** The path of the disk, for the library and for messages. */
   path: string;
   readOnly: boolean;
-  /** Makes the disk, under another name until it is complete. */
+  /** Makes the disk, which has another name until it is complete. */
   create?: { path: string; capacitySectors: number; adapterType: number };
-  /** How often a call is tried again. */
+  /** How often a failed call is repeated. */
   retries: number;
-  /** Wait before the first of them; twice as long each time. */
+  /** The wait before the first repetition, in milliseconds; it doubles each time. */
   firstWaitMs: number;
   timeoutSeconds: number;
-  /** Hears of everything that did not go as it should and was not the end. */
+  /** Called for everything that went wrong and did not end the session. */
   onEvent: (event: LibraryEvent) => void;
-  /** Hears the library's log. */
+  /** Called with each line of the library's log. */
   log: (line: string) => void;
 }
 
-/** What was tried again, or done without. */
+/** A call that was repeated, or something that was not possible. */
 export interface LibraryEvent {
   kind: "retry" | "downgrade" | "remark";
   /** What happened and what is done about it. */
   text: string;
 }
 
-/** For the end of a library that has failed already; VMware's takes about a second. */
+/** The time for the end of a library that has failed already; VMware's takes about a second. */
 const PATIENCE_SECONDS = 10;
 
-/** Lines of the library's log that an error ends with: they say what a code does not, such as both thumbprints. */
+/**
+ * The lines of the library's log that are added to an error. They contain what the code does not tell, such
+ * as both thumbprints.
+ */
 const LOG_LINES = 3;
 const LOG_DELAY_MS = 20;
 
@@ -57,14 +60,16 @@ export class LibrarySession {
   readonly #lastLog: string[] = [];
   #process!: LibraryProcess;
   #info!: DiskInfo;
-  /** Counts the connections: a call that failed on an earlier one says nothing of the present one. */
+  /**
+   * The number of the connection: a call that failed on an earlier one says nothing about the present one.
+   */
   #epoch = 0;
   #recovering?: Promise<void>;
   #givenUp?: DiskLibraryError;
-  /** Something was written since the last flush. */
+  /** Whether something was written since the last flush. */
   #unconfirmed = false;
   #doubtful = false;
-  /** The log spoke of a lack of memory since the last such error. */
+  /** Whether the log told of a lack of memory since the last such error. */
   #saidMemory = false;
   #stats: Record<string, CallStats> = {};
 
@@ -75,7 +80,7 @@ export class LibrarySession {
 
   /**
    * Starts the library, connects and opens the disk.
-   * @param memory what {@linkcode Transfer} addresses
+   * @param memory the shared memory that {@linkcode Transfer} refers to
    * @throws {DiskLibraryError} if any of it fails
    */
   static async open(
@@ -91,7 +96,7 @@ export class LibrarySession {
         session.#info = await session.#openDisk();
         return session;
       } catch (error) {
-        // What the log says of it comes another way than the answer.
+        // The log comes another way than the answer, and later.
         await sleep(LOG_DELAY_MS);
         const failure = session.failure(action, error, failures);
         await session.leave();
@@ -103,25 +108,25 @@ export class LibrarySession {
     }
   }
 
-  /** The disk as it was when it was opened the last time. */
+  /** The properties of the disk when it was opened last. */
   get info(): DiskInfo {
     return this.#info;
   }
 
-  /** Whether the library may have lost what it was given to write. */
+  /** Whether the library may have lost bytes that it was given to write. */
   get isDoubtful(): boolean {
     return this.#doubtful;
   }
 
-  /** Says that something was written. */
+  /** Records that something was written. */
   noteWrite(): void {
     this.#unconfirmed = true;
   }
 
-  /** Has everything written that was given to the library so far. */
+  /** Flushes everything that was given to the library so far. */
   async flush(action: string): Promise<void> {
     const flush = async (process: LibraryProcess) => {
-      // A second flush that succeeds says nothing of what the first one lost.
+      // A second flush that succeeds does not tell what the first one lost.
       await process.call("flush", {}).catch((error) => {
         this.#doubt();
         throw error;
@@ -132,21 +137,21 @@ export class LibrarySession {
   }
 
   /**
-   * Does `work`, again and again if need be.
+   * Does `work`, and repeats it if necessary.
    *
-   * Several may be at it at the same time. The first that fails sees to the recovery; the others wait for it and try
-   * again, too.
+   * Several calls may be under way at the same time. The first one that fails starts the recovery; the others
+   * wait for it and are repeated, too.
    *
-   * @param options `action` begins the error's message; `accepts` tells failures that are an answer, and are thrown as
-   * they are
-   * @throws {DiskLibraryError} if nothing helps
+   * @param options `action` begins the error's message; `accepts` recognises failures that are an answer, and
+   * are thrown unchanged
+   * @throws {DiskLibraryError} if no remedy helps
    */
   async attempt<T>(
     work: (process: LibraryProcess) => Promise<T>,
     options: { readonly action: string; accepts?: (error: unknown) => boolean },
   ): Promise<T> {
     for (let failures = 0;;) {
-      // Another one may have begun while this one waited for its turn.
+      // Another recovery may have begun while this call waited for the first.
       while (this.#recovering) await this.#recovering;
       if (this.#givenUp) throw this.#givenUp;
       const epoch = this.#epoch;
@@ -165,7 +170,7 @@ export class LibrarySession {
 
   /**
    * Closes the disk and ends the library.
-   * @throws {DiskLibraryError} if the disk was written and does not close: its last bytes may be lost
+   * @throws {DiskLibraryError} if the disk was written and cannot be closed: its last bytes may be lost
    */
   async close(): Promise<void> {
     try {
@@ -183,8 +188,9 @@ export class LibrarySession {
   }
 
   /**
-   * Closes a new disk and gives it its name; one that has it is called `aside` until then.
-   * @throws {DiskLibraryError} if it does not get it
+   * Closes a new disk and gives it its name. A disk that has the name already is called `aside` in the
+   * meantime.
+   * @throws {DiskLibraryError} if the disk does not get its name
    */
   async name(options: { aside?: string }): Promise<void> {
     const { path: to } = this.#setup;
@@ -195,24 +201,29 @@ export class LibrarySession {
     }
   }
 
-  /** Has the process close what is open and end; when this resolves, it does not write to the shared memory any more. */
+  /**
+   * Lets the process close everything and end. When this resolves, it no longer writes to the shared memory.
+   */
   async leave(): Promise<void> {
     await this.#process.end({ withinSeconds: PATIENCE_SECONDS });
   }
 
-  /** Whether the host has no memory for a transfer; the code alone does not always say so, but the log before it does. */
+  /**
+   * Whether the host has no memory for a transfer. Not every code tells so, but the lines of the log before
+   * it do.
+   */
   isOutOfMemory(error: VixError): boolean {
     const said = this.#saidMemory;
     this.#saidMemory = false;
     return said || error.code === VIX.outOfMemory;
   }
 
-  /** Calls of the library, of all its processes that came to an orderly end. */
+  /** The calls of the library, in all its processes that ended in order. */
   get stats(): Readonly<Record<string, CallStats>> {
     return this.#stats;
   }
 
-  /** The error that ends the command. */
+  /** Returns the error that ends the command. */
   failure(action: string, error: unknown, failures = 1): DiskLibraryError {
     const { message } = error as Error;
     const times = failures > 1 ? ` (tried ${failures} times)` : "";
@@ -224,7 +235,8 @@ export class LibrarySession {
   async #start(): Promise<void> {
     const { library, configFile, timeoutSeconds } = this.#setup;
     const { bundleDir } = library;
-    // The first time only: later ones are replaced because they are of no use any more.
+    // The given process is used for the first start only. Later starts replace a process that cannot be used
+    // any more.
     this.#process = this.#epoch === 0 && this.#setup.process ||
       new LibraryProcess({ bundleDir, timeoutSeconds });
     this.#process.log = (line) => this.#hearLog(line);
@@ -236,7 +248,7 @@ export class LibrarySession {
       memory: this.#memory,
       timeoutSeconds,
     });
-    // What it says of its start is of no use later.
+    // The lines of the start do not explain later errors.
     this.#lastLog.length = 0;
     await this.#connect();
   }
@@ -256,14 +268,14 @@ export class LibrarySession {
     });
   }
 
-  /** One recovery at a time; while it goes on, everybody waits. */
+  /** Recovers once; all other calls wait for it. */
   async #recover(
     remedy: Remedy,
     given: { error: unknown; failures: number; action: string },
   ): Promise<void> {
     this.#epoch++;
     const recovery = this.#cure(remedy, given);
-    // Those who wait meet the failure at their own next try.
+    // Calls that wait get the error from their own next try.
     this.#recovering = recovery.catch(() => {});
     try {
       await recovery;
@@ -294,14 +306,14 @@ export class LibrarySession {
     return failures > this.#setup.retries ? "giveUp" : remedyFor(error, failures);
   }
 
-  /** The first failure that nothing helps against is that of all who are at work: none of them tries on its own. */
+  /** Returns the first error without a remedy, which ends all calls: none of them is repeated on its own. */
   #giveUp(action: string, error: unknown, failures: number): DiskLibraryError {
     return this.#givenUp ??= this.failure(action, error, failures);
   }
 
   async #apply(remedy: Remedy): Promise<void> {
     if (remedy !== "reconnect" && remedy !== "restart") return;
-    // A session that is over, or a library that is beside itself, may not close: what counts is the next one.
+    // A session that has ended, or a library in a bad state, may not close. Only the next session matters.
     await this.#process.call("close", {}).catch(() => this.#doubt());
     if (remedy === "restart") {
       await this.#keepStats();
@@ -324,7 +336,7 @@ export class LibrarySession {
     this.#info = info;
   }
 
-  /** What the library took and did not confirm may be lost with the session. */
+  /** Records that bytes may be lost: the library took them and the session ended before it confirmed them. */
   #doubt(): void {
     if (!this.#unconfirmed || this.#doubtful) return;
     this.#doubtful = true;
@@ -345,10 +357,10 @@ export class LibrarySession {
 
   #hearLog(line: string): void {
     const { log, target } = this.#setup;
-    // The library's log is not ours to trust with a password.
+    // The library's log may contain the password.
     const text = target === undefined ? line : scrub(line, target.password);
     log(text);
-    // What the host says when it has no memory for a transfer, whatever the code is.
+    // Hosts log this when they have no memory for a transfer, whatever the code is.
     if (/NFC error 5\b/i.test(text)) this.#saidMemory = true;
     this.#lastLog.push(text);
     if (this.#lastLog.length > LOG_LINES) this.#lastLog.shift();
@@ -359,7 +371,7 @@ export class LibrarySession {
   }
 }
 
-/** Adds calls to those that were counted before, by function. */
+/** Adds the calls of each function to those that were counted before. */
 export function addStats(to: Record<string, CallStats>, more: Readonly<Record<string, CallStats>>): void {
   for (const [name, { calls, bytes, milliseconds }] of Object.entries(more)) {
     const sum = to[name] ??= { calls: 0, bytes: 0, milliseconds: 0 };

@@ -1,9 +1,9 @@
-/** What the first bytes of a file say; `open.ts` decides what may be made of it. */
+/** Recognises files by their first bytes; `open.ts` decides how they may be used. */
 
-/** Kinds of files around VMDK that are known by their first bytes. */
+/** The kinds of files of VMDKs that are recognised by their first bytes. */
 export type FileKind = "descriptor" | "sparse" | "cowd" | "seSparse" | "changeTracking" | "unfinished";
 
-/** Bytes to look at. */
+/** The number of bytes that are examined. */
 export const SNIFF_BYTES = 512;
 
 const MAGICS: readonly (readonly [FileKind, readonly number[]])[] = [
@@ -11,13 +11,16 @@ const MAGICS: readonly (readonly [FileKind, readonly number[]])[] = [
   ["cowd", [0x43, 0x4f, 0x57, 0x44]], // COWD
   ["seSparse", [0xbe, 0xba, 0xfe, 0xca, 0, 0, 0, 0]],
   ["changeTracking", [0xa2, 0x72, 0x19, 0xf6]],
-  ["unfinished", [0x6b, 0x64, 0x6d, 0x76]], // kdmv: open-vmdk writes KDMV over it when all is done
+  ["unfinished", [0x6b, 0x64, 0x6d, 0x76]], // kdmv: open-vmdk replaces it by KDMV when the file is complete
 ];
 
-/** A byte order mark and blank lines are no obstacle: qemu-img takes such files for a VMDK as well. */
+/** A byte order mark and blank lines may come first: qemu-img takes such files for VMDKs as well. */
 const DESCRIPTOR = /^(\xef\xbb\xbf)?\s*#[ \t]*disk[ \t]*descriptorfile/i;
 
-/** The kind of file that begins with `first` (up to {@linkcode SNIFF_BYTES}), if it is one of ours. */
+/**
+ * Returns the kind of the file that begins with `first` (up to {@linkcode SNIFF_BYTES}), or undefined if it
+ * is not known.
+ */
 export function detectKind(first: Uint8Array): FileKind | undefined {
   for (const [kind, magic] of MAGICS) {
     if (magic.every((byte, index) => first[index] === byte)) return kind;

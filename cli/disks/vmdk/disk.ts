@@ -1,6 +1,6 @@
 /**
- * A VMDK: a chain of links, the top one first. Each is asked in turn, and the first that has a stretch, or says that it is
- * zeros, tells what it holds.
+ * A VMDK: a chain of links, the top one first. The links are asked in turn. The first link that stores a run,
+ * or says that it is zero, decides what the run holds.
  *
  * ```
  * snapshot 2   [ data |        | zero |         ]
@@ -20,30 +20,33 @@ import { ExtentPool } from "./extents/pool.ts";
 import { EXTENT_LIMIT } from "./descriptor/descriptor.ts";
 import { type Inflater, InflateRoom } from "./extents/hosted/inflate.ts";
 import { kindOf, requireVmdk, type VmdkKind } from "./kind.ts";
-import { type Link, type LinkStretch, openLink } from "./link.ts";
+import { type Link, type LinkRun, openLink } from "./link.ts";
 import { findParent } from "./parent.ts";
 import { TableCache } from "./extents/grains/table_cache.ts";
 
 /** vSphere itself stops at about 32 snapshots. */
 const LINK_LIMIT = 64;
-/** Files that each link adds to those that stay open. */
+/** The number of open files that each link adds to the limit. */
 const OPEN_PER_LINK = 2;
-/** Stretches of one kind are joined up to this length: a few batches of the pipeline, and a look at few tables. */
+/**
+ * Runs of one kind are joined up to this length: a few batches of the pipeline, for which only a few tables
+ * are read.
+ */
 const JOIN_BYTES = 64 << 20;
 
-/** What the caller allows and brings along. */
+/** How a VMDK is opened; see `OpenDiskOptions` in `open.ts`. */
 export interface VmdkOptions {
   allowOutside?: boolean;
   inflater?: Inflater;
   warn?: (message: string) => void;
 }
 
-/** A stretch of the chain. */
-interface ChainStretch extends LinkStretch {
+/** A run of the chain. */
+interface ChainRun extends LinkRun {
   depth: number;
 }
 
-/** A VMDK with its parents; {@linkcode openVmdk} opens it. */
+/** A VMDK with its parents. {@linkcode openVmdk} opens it. */
 export class VmdkDisk implements ReadableDisk {
   readonly path: string;
   readonly format: string;
@@ -52,14 +55,14 @@ export class VmdkDisk implements ReadableDisk {
   readonly adapterType: number;
   readonly metadata: ReadonlyMap<string, string>;
   readonly cid?: number;
-  /** To inflate takes long: while one read waits for it, others can go on. */
+  /** Inflating takes long: while one read waits for it, others can go on. */
   readonly overlaps: boolean;
   readonly #links: readonly Link[];
   readonly #images: OpenImages;
-  /** The stretch that was found last: callers walk through it in small steps. */
+  /** The run that was found last, because callers walk through it in small steps. */
   #known: Extent & { beginBytes: number } = { beginBytes: 0, endBytes: 0, zero: false };
 
-  /** Takes over `links` and `images`. */
+  /** Takes ownership of `links` and `images`. */
   constructor(links: readonly Link[], images: OpenImages) {
     const [top] = links;
     this.path = top.path;
@@ -74,12 +77,18 @@ export class VmdkDisk implements ReadableDisk {
     this.#images = images;
   }
 
-  /** The paths of the links, the top one first: as it was opened by, then as their children name them. */
+  /**
+   * The paths of the links, the top one first. The top has the path by which it was opened, the others the
+   * paths that their children name.
+   */
   get chain(): readonly string[] {
     return this.#links.map(({ path }) => path);
   }
 
-  /** The place of the file `path` in the chain, 0 for the top; -1 if it is no descriptor of a link. */
+  /**
+   * Returns the position of the file `path` in the chain, 0 for the top, or -1 if it is not the descriptor of
+   * a link.
+   */
   depthOf(path: string): number {
     const identityOf = (path: string) => fileIdentity(Deno.statSync(path), Deno.realPathSync(path));
     const wanted = identityOf(path);
@@ -94,11 +103,11 @@ export class VmdkDisk implements ReadableDisk {
   }
 
   #join(beginBytes: number): Extent & { beginBytes: number } {
-    const first = this.#stretchAt(beginBytes);
+    const first = this.#runAt(beginBytes);
     const zero = first.holding !== "data";
     let { endBytes } = first;
     while (endBytes < this.capacityBytes && endBytes - beginBytes < JOIN_BYTES) {
-      const next = this.#stretchAt(endBytes);
+      const next = this.#runAt(endBytes);
       if ((next.holding !== "data") !== zero) break;
       ({ endBytes } = next);
     }
@@ -107,24 +116,27 @@ export class VmdkDisk implements ReadableDisk {
 
   mapAt(offsetBytes: number): MappedExtent {
     checkRange(offsetBytes, 1, this);
-    const { endBytes, depth, holding, fileBytes, reader } = this.#stretchAt(offsetBytes);
+    const { endBytes, depth, holding, fileBytes, reader } = this.#runAt(offsetBytes);
     const shared = { endBytes, depth, present: holding !== "absent", zero: holding !== "data" };
     return shared.zero ? shared : { ...shared, path: reader.path, fileBytes };
   }
 
-  /** Whether one of the upper `linkCount` links says what the stretch at `offsetBytes` holds, and where the stretch ends. */
+  /**
+   * Returns whether one of the upper `linkCount` links says what the run at `offsetBytes` holds, and where
+   * the run ends.
+   */
   namedAt(offsetBytes: number, linkCount: number): { endBytes: number; named: boolean } {
     checkRange(offsetBytes, 1, this);
-    const { endBytes, holding } = this.#stretchAt(offsetBytes, linkCount);
+    const { endBytes, holding } = this.#runAt(offsetBytes, linkCount);
     return { endBytes, named: holding !== "absent" };
   }
 
-  #stretchAt(offsetBytes: number, linkCount = this.#links.length): ChainStretch {
+  #runAt(offsetBytes: number, linkCount = this.#links.length): ChainRun {
     let endBytes = this.capacityBytes;
     for (let depth = 0;; depth++) {
-      const stretch = this.#links[depth].stretchAt(offsetBytes);
-      endBytes = Math.min(endBytes, stretch.endBytes);
-      if (stretch.holding !== "absent" || depth === linkCount - 1) return { ...stretch, endBytes, depth };
+      const run = this.#links[depth].runAt(offsetBytes);
+      endBytes = Math.min(endBytes, run.endBytes);
+      if (run.holding !== "absent" || depth === linkCount - 1) return { ...run, endBytes, depth };
     }
   }
 
@@ -134,7 +146,7 @@ export class VmdkDisk implements ReadableDisk {
     try {
       for (let done = 0; done < into.length;) {
         const at = offsetBytes + done;
-        const { endBytes, holding, reader, extentBytes } = this.#stretchAt(at);
+        const { endBytes, holding, reader, extentBytes } = this.#runAt(at);
         const part = into.subarray(done, Math.min(into.length, endBytes - offsetBytes));
         done += part.length;
         if (holding !== "data") part.fill(0);
@@ -142,7 +154,7 @@ export class VmdkDisk implements ReadableDisk {
         else await reader.read(part, at - extentBytes);
       }
     } finally {
-      // All of them, even if one fails: until then `into` is in use.
+      // Every read is waited for, even if one fails, because `into` is in use until then.
       await Promise.allSettled(reads);
     }
     await Promise.all(reads);
@@ -155,8 +167,9 @@ export class VmdkDisk implements ReadableDisk {
 }
 
 /**
- * Opens the VMDK that `image` is, with its parents. Takes over `image`, unless this throws.
- * @throws {FormatError} if a file is damaged or of a kind that is not read, or a parent does not fit its child
+ * Opens the VMDK that `image` is, with its parents. Takes ownership of `image` unless this throws.
+ * @throws {FormatError} if a file is damaged or of a kind that is not read, or a parent does not fit its
+ * child
  */
 export function openVmdk(image: ImageFile, kind: VmdkKind, options: VmdkOptions = {}): VmdkDisk {
   const { allowOutside, inflater, warn } = options;
@@ -204,7 +217,7 @@ export function openVmdk(image: ImageFile, kind: VmdkKind, options: VmdkOptions 
   return new VmdkDisk(links, images);
 }
 
-/** Says everything once: the readers of a large disk are made more often. */
+/** Passes each message on only once, because the readers of a large disk are made repeatedly. */
 function once(warn: (message: string) => void): (message: string) => void {
   const said = new Set<string>();
   return (message) => {

@@ -1,6 +1,7 @@
 /**
- * A VMDK of flat extents that is written in place: a descriptor, and files that take the bytes as they are (`FLAT`, `VMFS`) or
- * none (`ZERO`). Covers monolithicFlat, twoGbMaxExtentFlat, vmfs and mixtures of these by hand.
+ * A VMDK of flat extents that is written in place: a descriptor, and files that store the bytes as they are
+ * (`FLAT`, `VMFS`), or no file (`ZERO`). This covers monolithicFlat, twoGbMaxExtentFlat, vmfs and mixtures
+ * made by hand.
  */
 
 import { UsageError } from "../../errors.ts";
@@ -14,15 +15,15 @@ import { ExtentFiles, type ExtentFilesOptions } from "./extents/files.ts";
 import { checkExtentLine } from "./extents/open.ts";
 import { formatOf } from "./link.ts";
 
-/** A stretch of the disk and the place of its bytes; without a name it reads as zeros. */
-interface Piece {
+/** A run of the disk and where it is stored. Without a file name it reads as zeros. */
+interface FlatPiece {
   beginBytes: number;
   endBytes: number;
   name?: string;
   startBytes: number;
 }
 
-/** A flat VMDK that exists; {@linkcode openFlatVmdk} opens it. */
+/** An existing flat VMDK. {@linkcode openFlatVmdk} opens it. */
 class FlatVmdk implements WritableDisk {
   readonly path: string;
   readonly format: string;
@@ -32,14 +33,14 @@ class FlatVmdk implements WritableDisk {
   #metadata: ReadonlyMap<string, string>;
   #text: Uint8Array;
   #contentIdIsNew = false;
-  readonly #pieces: readonly Piece[];
+  readonly #pieces: readonly FlatPiece[];
   readonly #files: ExtentFiles;
 
   constructor({ path, text, descriptor, pieces, files }: {
     path: string;
     text: Uint8Array;
     descriptor: Descriptor;
-    pieces: readonly Piece[];
+    pieces: readonly FlatPiece[];
     files: ExtentFiles;
   }) {
     this.path = path;
@@ -55,7 +56,10 @@ class FlatVmdk implements WritableDisk {
     return [this.path, ...this.#files.paths];
   }
 
-  /** The first write gives the disk another content id: snapshots made on its old content must not fit any more. */
+  /**
+   * Writes bytes. The first write gives the disk another content id, so that snapshots of its old content do
+   * not fit any more.
+   */
   async write(from: Uint8Array, offsetBytes: number): Promise<void> {
     if (!this.#contentIdIsNew) this.#replaceText(replaceContentId(this.#text, drawCid(), this.path));
     this.#contentIdIsNew = true;
@@ -72,8 +76,8 @@ class FlatVmdk implements WritableDisk {
   }
 
   /**
-   * The disk data base becomes `metadata` and what every disk needs beyond it; header and extent lines stay as they are,
-   * but for the content id, which the metadata may name.
+   * Replaces the disk data base by `metadata` and the keys that every disk needs. The header and the extent
+   * lines stay as they are, except for the content id, which the metadata may state.
    */
   writeMetadata(metadata: ReadonlyMap<string, string>): void {
     const { capacityBytes } = this;
@@ -99,11 +103,11 @@ class FlatVmdk implements WritableDisk {
     this.#files[Symbol.dispose]();
   }
 
-  /** The parts of `bytes` that lie in one piece each, and where they lie in its file. */
+  /** Splits `bytes` into parts that lie in one piece each, and yields them with their places in the files. */
   *#split(
     bytes: Uint8Array,
     offsetBytes: number,
-  ): Generator<{ piece: Piece; part: Uint8Array; atBytes: number }> {
+  ): Generator<{ piece: FlatPiece; part: Uint8Array; atBytes: number }> {
     checkRange(offsetBytes, bytes.length, this);
     for (let done = 0; done < bytes.length;) {
       const at = offsetBytes + done;
@@ -114,7 +118,7 @@ class FlatVmdk implements WritableDisk {
     }
   }
 
-  #pieceAt(offsetBytes: number): Piece {
+  #pieceAt(offsetBytes: number): FlatPiece {
     let low = 0;
     let high = this.#pieces.length - 1;
     while (low < high) {
@@ -127,9 +131,10 @@ class FlatVmdk implements WritableDisk {
 }
 
 /**
- * Opens the flat VMDK whose descriptor has the bytes `text` for writing. All files are found, opened once and measured here.
+ * Opens the flat VMDK whose descriptor has the bytes `text` for writing. All files are found, opened once and
+ * measured.
  * @throws {FormatError} if the descriptor is damaged, or its files are not as it says
- * @throws {UsageError} if it is not of a kind that is written in place
+ * @throws {UsageError} if disks of this kind are not written in place
  */
 export function openFlatVmdk(text: Uint8Array, options: Omit<ExtentFilesOptions, "write">): WritableDisk {
   const { path } = options;
@@ -162,9 +167,9 @@ function checkWritable({ access, type, name }: ExtentLine, path: string): void {
 }
 
 /** A piece, and the identity of its file. */
-type LocatedPiece = Piece & { file?: string };
+type LocatedFlatPiece = FlatPiece & { file?: string };
 
-function locate(lines: readonly ExtentLine[], files: ExtentFiles): LocatedPiece[] {
+function locate(lines: readonly ExtentLine[], files: ExtentFiles): LocatedFlatPiece[] {
   let beginBytes = 0;
   return lines.map(({ name, startBytes, sizeBytes }) => {
     const file = name === undefined ? undefined : files.add(name, startBytes + sizeBytes);
@@ -174,8 +179,11 @@ function locate(lines: readonly ExtentLine[], files: ExtentFiles): LocatedPiece[
   });
 }
 
-/** Two lines may lie in one file, but what is written through one must not change the other. */
-function refuseOverlap(pieces: readonly LocatedPiece[], path: string): void {
+/**
+ * Refuses pieces that overlap. Two lines may refer to one file, but a write through one must not change the
+ * other.
+ */
+function refuseOverlap(pieces: readonly LocatedFlatPiece[], path: string): void {
   const reached = new Map<string, number>();
   for (const piece of pieces.toSorted((a, b) => a.startBytes - b.startBytes)) {
     if (piece.file === undefined) continue;

@@ -1,4 +1,7 @@
-/** What a file that is called a VMDK is: one of the two kinds that are opened, or something that is refused with a hint. */
+/**
+ * Decides what a file named as a VMDK is: one of the two kinds that can be opened, or one that is refused
+ * with a hint.
+ */
 
 import { UsageError } from "../../errors.ts";
 import { detectKind, type FileKind, SNIFF_BYTES } from "./detect.ts";
@@ -6,22 +9,22 @@ import type { ImageFile } from "../image_file.ts";
 import { cannotOpen } from "../refusal.ts";
 import { DESCRIPTOR_LIMIT_BYTES } from "./descriptor/descriptor.ts";
 
-/** A descriptor alone, or a hosted sparse file with one. */
+/** A file that holds only a descriptor, or a hosted sparse file with an embedded descriptor. */
 export type VmdkKind = "descriptor" | "sparse";
 
-/** What the first bytes of `image` are. */
+/** Returns the kind of `image` by its first bytes. */
 export function kindOf(image: ImageFile): FileKind | undefined {
   const first = new Uint8Array(Math.min(SNIFF_BYTES, image.sizeBytes));
   image.read(first, 0);
   return detectKind(first);
 }
 
-/** Names of files that a descriptor points to: `X-flat.vmdk`, `X-s001.vmdk` ... */
+/** The names of files that a descriptor refers to: `X-flat.vmdk`, `X-s001.vmdk` and so on. */
 const EXTENT_NAME = /-(?:flat|delta|sesparse|rdmp?|[sf]\d{3,})\.vmdk$/i;
 
 /**
- * Says that a file is a VMDK to open.
- * @throws {FormatError} or {@linkcode UsageError} if it is not, and why
+ * Returns the kind of a VMDK that can be opened.
+ * @throws {FormatError} or {@linkcode UsageError}, with the reason, if the file is not one
  */
 export function requireVmdk(path: string, kind: FileKind | undefined): VmdkKind {
   const descriptor = EXTENT_NAME.test(path)
@@ -59,8 +62,8 @@ export function requireVmdk(path: string, kind: FileKind | undefined): VmdkKind 
 }
 
 /**
- * The bytes of a file that holds nothing but a descriptor.
- * @throws {FormatError} if it is too long for one
+ * Reads a file that holds only a descriptor.
+ * @throws {FormatError} if it is too long for a descriptor
  */
 export function readDescriptorFile(image: ImageFile): Uint8Array {
   if (image.sizeBytes > DESCRIPTOR_LIMIT_BYTES) {

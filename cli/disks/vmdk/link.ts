@@ -1,31 +1,37 @@
-/** One link of a chain: a descriptor, alone or embedded in a hosted sparse file, and its extents, one behind the other. */
+/**
+ * One link of a chain: a descriptor, in a file of its own or embedded in a hosted sparse file, and its
+ * extents, which follow each other on the disk.
+ */
 
 import type { ImageFile } from "../image_file.ts";
 import type { OpenImages } from "./extents/open_images.ts";
 import { cannotOpen } from "../refusal.ts";
 import { type Descriptor, parseDescriptor } from "./descriptor/descriptor.ts";
-import type { ExtentReader, Stretch } from "./extents/extent.ts";
+import type { ExtentReader, ExtentRun } from "./extents/extent.ts";
 import { ExtentFiles } from "./extents/files.ts";
 import { type HostedHeader, openHostedExtent, readHostedHeader } from "./extents/hosted/open.ts";
 import { openExtent, type Shared, warnOfUncleanShutdown } from "./extents/open.ts";
 import { readDescriptorFile, type VmdkKind } from "./kind.ts";
 
-/** What a link is opened with. */
+/** How a link is opened. */
 export interface LinkOptions {
-  /** Accept extents outside the descriptor's folder. */
+  /** Accept extents outside the folder of the descriptor. */
   allowOutside?: boolean;
   images: OpenImages;
   shared: Shared;
 }
 
-/** A stretch of a link, and the extent that it belongs to. */
-export interface LinkStretch extends Stretch {
+/** A run of a link, and the extent that it belongs to. */
+export interface LinkRun extends ExtentRun {
   reader: ExtentReader;
   /** The first byte of the extent on the disk. */
   extentBytes: number;
 }
 
-/** createType is only reported, and only if it is a word we know: it comes from the file and goes to a terminal. */
+/**
+ * The values of createType that are reported. The value comes from a file and goes to a terminal, so unknown
+ * words are not printed.
+ */
 const FORMATS = [
   "monolithicFlat",
   "monolithicSparse",
@@ -44,7 +50,7 @@ const FORMATS = [
   "vmfsSeSparse",
 ];
 
-/** What is reported of a createType. */
+/** Returns the word by which a createType is reported. */
 export function formatOf({ createType }: Pick<Descriptor, "createType">): string {
   const wanted = createType.toLowerCase();
   return FORMATS.find((known) => known.toLowerCase() === wanted) ?? "custom";
@@ -54,13 +60,13 @@ export function formatOf({ createType }: Pick<Descriptor, "createType">): string
 export class Link implements Disposable {
   readonly path: string;
   readonly format: string;
-  /** Every file that it consists of. */
+  /** The paths of all files of the link. */
   readonly files: readonly string[];
   readonly descriptor: Descriptor;
   readonly #extents: readonly { reader: ExtentReader; beginBytes: number; endBytes: number }[];
   readonly #resource?: Disposable;
 
-  /** Takes over `resource`. */
+  /** Takes ownership of `resource`. */
   constructor({ path, format, files, descriptor, readers, resource }: {
     path: string;
     format: string;
@@ -82,16 +88,16 @@ export class Link implements Disposable {
     this.#resource = resource;
   }
 
-  /** Whether data of it are compressed. */
+  /** Whether any data of the link are compressed. */
   get compressed(): boolean {
     return this.#extents.some(({ reader }) => reader.compressed);
   }
 
-  /** The stretch that begins at `offsetBytes` of the disk. */
-  stretchAt(offsetBytes: number): LinkStretch {
+  /** Returns the run that begins at `offsetBytes` of the disk. */
+  runAt(offsetBytes: number): LinkRun {
     const { reader, beginBytes } = this.#extents[this.#indexAt(offsetBytes)];
-    const stretch = reader.stretchAt(offsetBytes - beginBytes);
-    return { ...stretch, endBytes: stretch.endBytes + beginBytes, reader, extentBytes: beginBytes };
+    const run = reader.runAt(offsetBytes - beginBytes);
+    return { ...run, endBytes: run.endBytes + beginBytes, reader, extentBytes: beginBytes };
   }
 
   #indexAt(offsetBytes: number): number {
@@ -111,8 +117,8 @@ export class Link implements Disposable {
 }
 
 /**
- * Opens the link that `image` is, and all of its files. Takes over `image`, unless this throws.
- * @throws {FormatError} if one of them is damaged or of a kind that is not read
+ * Opens the link that `image` is, and all of its files. Takes ownership of `image` unless this throws.
+ * @throws {FormatError} if a file is damaged or of a kind that is not read
  */
 export function openLink(image: ImageFile, kind: VmdkKind, options: LinkOptions): Link {
   return kind === "descriptor" ? openDescriptorLink(image, options) : openHostedLink(image, options);
@@ -133,7 +139,10 @@ function openDescriptorLink(image: ImageFile, { allowOutside, images, shared }: 
   });
 }
 
-/** One file; the name in the extent line is ignored: files get renamed, and some writers never wrote theirs. */
+/**
+ * Opens a link in one file. The file name in the extent line is ignored: files get renamed, and some writers
+ * never wrote the name of theirs.
+ */
 function openHostedLink(image: ImageFile, { shared }: LinkOptions): Link {
   const { path, sizeBytes } = image;
   const file = { path, sizeBytes, image: () => image };
@@ -150,9 +159,9 @@ function readEmbeddedDescriptor(image: ImageFile, header: HostedHeader): Descrip
   const { offsetBytes, sizeBytes } = header.descriptor ?? { offsetBytes: 0, sizeBytes: 0 };
   const bytes = new Uint8Array(sizeBytes);
   image.read(bytes, offsetBytes);
-  // Here the text ends at the first NUL, whatever an earlier and longer one has left behind it.
+  // An embedded text ends at the first NUL; behind it may stand the rest of an earlier, longer text.
   const nul = bytes.indexOf(0);
-  // qemu-img leaves room for a descriptor in the pieces of a split disk, and does not fill it.
+  // In the pieces of a split disk qemu-img reserves room for a descriptor and does not fill it.
   if (sizeBytes === 0 || nul === 0) {
     throw cannotOpen(path, "it is an extent of a split disk, open the descriptor that names it instead");
   }

@@ -8,10 +8,11 @@ import { leadsOut, liesInside, namesDevice } from "./inside_folder.ts";
 import { cannotOpen, quoted, systemReason } from "../refusal.ts";
 
 /**
- * The path of the parent `name` of the disk `path`: as the name says, from the child's folder on, or else in the child's
- * folder by the last part of the name - VMware writes `/vmfs/volumes/...` where parent and child are in two folders, and
- * disks get copied into one. A parent lies in the child's folder unless `allowOutside`.
- * @throws {FormatError} if there is none
+ * Returns the path of the parent `name` of the disk `path`. The name is first taken as a path relative to the
+ * child's folder. If there is no such file, its last part is looked for in the child's folder: VMware writes
+ * `/vmfs/volumes/...` where parent and child lie in two folders, and disks get copied into one. A parent must
+ * lie in the child's folder unless `allowOutside` is set.
+ * @throws {FormatError} if no parent is found
  */
 export function findParent(
   name: string,
@@ -40,7 +41,7 @@ export function findParent(
     } else if (!Deno.statSync(realPath).isFile) {
       throw refuse("is not a regular file");
     } else if (realPath !== child || candidate === plain) {
-      // A clone may have the name of its parent, in another folder.
+      // A clone may have the name of its parent, which lies in another folder.
       return found;
     }
   }

@@ -1,4 +1,4 @@
-/** A small file gets new contents at one stroke. */
+/** Replaces the contents of a small file in one step. */
 
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
@@ -6,14 +6,15 @@ import { join } from "@std/path/posix/join";
 import { systemReason } from "../refusal.ts";
 
 /**
- * Replaces the contents of the file `path`: written beside it under a temporary name, synced, renamed. At any moment
- * the name leads to all of the old or all of the new contents. Mode and, where allowed, owner are kept; a symbolic
- * link stays one.
+ * Replaces the contents of the file `path`: the new contents are written beside it under a temporary name,
+ * synced and renamed. At any moment the name leads to all of the old or all of the new contents. The mode is
+ * kept, and the owner where the system allows it. A symbolic link remains one.
  */
 export function replaceFile(path: string, bytes: Uint8Array): void {
   const realPath = Deno.realPathSync(path);
   const folder = dirname(realPath);
-  // Named like every temporary file of the program, so that what a killed run left behind can be told.
+  // The temporary file is named like every other one of the program, so that the next command can remove it
+  // after a kill.
   const temporary = join(folder, `.${basename(realPath)}.${crypto.randomUUID().slice(0, 8)}.vmdkbkp`);
   try {
     const old = Deno.statSync(realPath);
@@ -38,12 +39,16 @@ function keepOwner(path: string, { mode, uid, gid }: Deno.FileInfo): void {
   try {
     Deno.chownSync(path, uid, gid);
   } catch {
-    // Only root gives files away. The file is then its writer's, like one that was saved by an editor.
+    // Only root may give files away. The file then belongs to the user who writes it, as after saving it in
+    // an editor.
   }
   if (mode !== null) Deno.chmodSync(path, mode & 0o7777);
 }
 
-/** The new name is on stable storage when its folder is. Not every system syncs folders; then the name may be old. */
+/**
+ * Puts the new name on stable storage by syncing the folder. Some systems cannot sync folders; there the name
+ * may lead to the old contents after a power failure.
+ */
 function syncFolder(folder: string): void {
   try {
     using handle = Deno.openSync(folder);

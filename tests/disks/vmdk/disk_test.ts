@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { openForReading, type OpenOptions } from "../../../cli/disks/open.ts";
+import { type OpenDiskOptions, openForReading } from "../../../cli/disks/open.ts";
 import { FormatError } from "../../../cli/errors.ts";
 import {
   assertRandomReads,
@@ -166,7 +166,7 @@ Deno.test("A parent is found as it is named, or in the child's folder", async ()
   using folder = new Folder();
   Deno.mkdirSync(folder.file("vm"));
   const content = writeBase(folder);
-  const read = async (path: string, options?: OpenOptions) => {
+  const read = async (path: string, options?: OpenDiskOptions) => {
     using disk = await openForReading(path, options);
     assertSameBytes(await readByExtents(disk), content, path);
   };

@@ -6,7 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { join } from "@std/path/posix/join";
-import { openForReading, openForWriting, type OpenOptions } from "../../../cli/disks/open.ts";
+import { type OpenDiskOptions, openForReading, openForWriting } from "../../../cli/disks/open.ts";
 import { FormatError, UsageError } from "../../../cli/errors.ts";
 import {
   assertRandomReads,
@@ -43,7 +43,7 @@ function mixedDisk(folder: Folder): { path: string; expected: Uint8Array } {
   return { path, expected };
 }
 
-async function refusal(path: string, options?: OpenOptions): Promise<Error> {
+async function refusal(path: string, options?: OpenDiskOptions): Promise<Error> {
   return await assertRejects(() => openForReading(path, options), Error);
 }
 

@@ -1,4 +1,4 @@
-/** A new flat VMDK: a descriptor and one file with the bytes of the disk. ESXi wants it to be called `vmfs`. */
+/** A new flat VMDK: a descriptor, and one file with the bytes of the disk. For ESXi it is called `vmfs`. */
 
 import { basename } from "@std/path/posix/basename";
 import type { WritableDisk } from "../../disk.ts";
@@ -7,10 +7,10 @@ import { checkRange } from "../../refusal.ts";
 import { withDefaults } from "../descriptor/ddb.ts";
 import { formatDescriptor } from "../descriptor/write.ts";
 
-/** What the new disk is like. */
+/** The properties of a new disk. */
 export interface NewFlatVmdk {
   createType: "monolithicFlat" | "vmfs";
-  /** A multiple of 512. */
+  /** The size in bytes, a multiple of 512. */
   capacityBytes: number;
   adapterType: number;
   metadata: ReadonlyMap<string, string>;
@@ -51,7 +51,7 @@ class FreshFlatVmdk implements WritableDisk {
     await this.#data.write(from, offsetBytes);
   }
 
-  /** Keys that every disk needs and `metadata` lacks are added. */
+  /** Replaces the metadata. Keys that every disk needs are added. */
   writeMetadata(metadata: ReadonlyMap<string, string>): void {
     const all = withDefaults(metadata, this.#disk);
     const text = formatDescriptor(
@@ -74,7 +74,7 @@ class FreshFlatVmdk implements WritableDisk {
 }
 
 /**
- * Makes the VMDK `path`, a name that ends in `.vmdk`; opens `X-flat.vmdk`, then `X.vmdk`.
+ * Makes the VMDK `path`, a name that ends in `.vmdk`. Opens `X-flat.vmdk` first and `X.vmdk` second.
  * @throws {UsageError} if the name or `metadata` cannot be written in a descriptor
  */
 export async function createFlatVmdk(path: string, disk: NewFlatVmdk): Promise<WritableDisk> {

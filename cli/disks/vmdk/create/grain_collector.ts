@@ -1,5 +1,5 @@
 /**
- * Ascending writes of any place and length become runs of whole grains.
+ * Turns ascending writes of any place and length into runs of whole grains.
  *
  * ```
  * writes   |--------------------------------|   |---|  |-|        |--------|
@@ -7,27 +7,28 @@
  * put      |________ as it is _____________|_ collected in a region _|
  * ```
  *
- * What is not written is zero. A region is filled up to the next multiple of its length at the most, so that no run goes
- * beyond what one grain table covers, unless it was written so.
+ * Bytes that are not written are zero. A region is filled at most up to the next multiple of its length, so
+ * that no run that is put exceeds one grain table, unless it was written in one call.
  */
 
 import { GRAIN_BYTES } from "./sparse_header.ts";
 
-/** Bytes of a region: its multiples divide what a grain table covers. */
+/** The size of a region. Its multiples divide the bytes that a grain table covers. */
 export const REGION_BYTES = 16 * GRAIN_BYTES;
 
-/** Shorter writes are collected even where they are whole grains. */
+/** Shorter writes are collected even if they are whole grains. */
 const AS_IT_IS_BYTES = 2 * GRAIN_BYTES;
 
-/** What becomes of the grains. */
+/** The place where the grains go. */
 export interface GrainStore {
-  /** Whether grains that lie together in a write may be put as they are, instead of through a region. */
+  /** Whether whole grains of a write may be put as they are, without a region. */
   readonly takesWrites: boolean;
-  /** Hands out {@linkcode REGION_BYTES} bytes to be filled and put; their content is open. */
+  /** Returns {@linkcode REGION_BYTES} bytes, with any content, that are filled and then put. */
   region(): Uint8Array | Promise<Uint8Array>;
   /**
-   * Takes whole grains, the first of which has the number `firstGrain`; each grain comes once, in ascending order. `grains`
-   * is the region, up to its last grain, or memory that the caller changes when the promise has settled.
+   * Takes whole grains, of which the first has the number `firstGrain`. Each grain comes once, in ascending
+   * order. `grains` is the start of the region, or memory that the caller changes when the promise has
+   * settled.
    */
   put(grains: Uint8Array, firstGrain: number): Promise<void>;
 }
@@ -37,19 +38,22 @@ export class GrainCollector {
   readonly #path: string;
   readonly #store: GrainStore;
   #region?: Uint8Array;
-  /** The bytes of the disk that the region stands for, as far as they are filled. */
+  /** The bytes of the disk that the filled part of the region stands for. */
   #beginBytes = 0;
   #endBytes = 0;
-  /** Nothing may be written before. */
+  /** The end of the last write; nothing may be written before it. */
   #writtenBytes = 0;
 
-  /** `path` is the disk's, for messages. */
+  /** `path` is the path of the disk, for messages. */
   constructor(path: string, store: GrainStore) {
     this.#path = path;
     this.#store = store;
   }
 
-  /** @throws {RangeError} if it lies before the end of an earlier write */
+  /**
+   * Writes bytes of the disk.
+   * @throws {RangeError} if they begin before the end of an earlier write
+   */
   async write(from: Uint8Array, offsetBytes: number): Promise<void> {
     if (offsetBytes < this.#writtenBytes) {
       throw new RangeError(
@@ -63,7 +67,7 @@ export class GrainCollector {
     }
   }
 
-  /** Puts what is collected; the rest of its last grain is zero. */
+  /** Puts the collected bytes; the rest of their last grain is zero. */
   async flush(): Promise<void> {
     const region = this.#region;
     if (region === undefined) return;
@@ -74,7 +78,7 @@ export class GrainCollector {
     await this.#store.put(grains, this.#beginBytes / GRAIN_BYTES);
   }
 
-  /** Takes some of the bytes, returns how many. */
+  /** Takes a part of the bytes and returns its length. */
   async #take(bytes: Uint8Array, atBytes: number): Promise<number> {
     const isWhole = atBytes % GRAIN_BYTES === 0 && bytes.length >= AS_IT_IS_BYTES;
     if (isWhole && this.#store.takesWrites) {

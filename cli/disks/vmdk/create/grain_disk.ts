@@ -9,21 +9,21 @@ import { withDefaults } from "../descriptor/ddb.ts";
 import { formatEmbeddedDescriptor } from "../descriptor/write.ts";
 import { DESCRIPTOR_SECTORS } from "./sparse_header.ts";
 
-/** What the new disk is like. */
+/** The properties of a new disk. */
 export interface NewGrainVmdk {
   createType: "monolithicSparse" | "streamOptimized";
-  /** A multiple of 512, up to 64 TiB. */
+  /** The size in bytes, a multiple of 512 up to 64 TiB. */
   capacityBytes: number;
   adapterType: number;
   metadata: ReadonlyMap<string, string>;
   cid: number;
 }
 
-/** The file that the grains go to. */
+/** The file that the grains are written to. */
 export interface GrainFile extends GrainStore, Disposable {
-  /** Writes what is left to write around the grains, the header last, and syncs. */
+  /** Writes the rest of the file around the grains, the header last, and syncs it. */
   finish(descriptor: Uint8Array): Promise<void>;
-  /** Returns when nothing is under way any more, which then may have failed. */
+  /** Returns when no write is under way any more; the last ones may have failed. */
   settle?(): Promise<void>;
 }
 
@@ -61,13 +61,13 @@ class FreshGrainVmdk implements WritableDisk, AsyncDisposable {
     await this.#grains.write(from, offsetBytes);
   }
 
-  /** Keys that every disk needs and `metadata` lacks are added. */
+  /** Replaces the metadata. Keys that every disk needs are added. */
   writeMetadata(metadata: ReadonlyMap<string, string>): void {
     this.#assertOpen();
     this.#descriptor = describe(this.path, { ...this.#disk, metadata });
   }
 
-  /** Completes the file; nothing can be written behind it. */
+  /** Completes the file. Nothing can be written afterwards. */
   async sync(): Promise<void> {
     if (this.#complete) return;
     await this.#grains.flush();
@@ -97,7 +97,7 @@ function describe(path: string, disk: NewGrainVmdk): Uint8Array {
 }
 
 /**
- * Makes the VMDK `path`; `openFile` is called once it is known that the disk can be described.
+ * Makes the VMDK `path`. `openFile` is called when it is known that the disk can be described.
  * @throws {UsageError} if the name or the metadata cannot be written in a descriptor
  */
 export async function createGrainVmdk(

@@ -1,6 +1,6 @@
 /**
- * Deflates the grains of a streamOptimized VMDK, on any thread. Their format is zlib's (RFC 1950): VMware's technical note
- * says RFC 1951, but no program writes or takes that.
+ * Deflates the grains of a streamOptimized VMDK, on any thread. Their format is that of zlib (RFC 1950).
+ * VMware's technical note says RFC 1951, but no program writes or reads that.
  */
 
 import { isIncompressible } from "../../../archive/incompressible.ts";
@@ -12,22 +12,26 @@ import { endItem, ITEM_LIMIT_BYTES } from "./stream_items.ts";
 import { isZero } from "./zero_bytes.ts";
 
 /**
- * Of a grain of text, Deno's zlib makes 35 % at level 1 (4 ms for 1 MiB), 25 % at 2 (8 ms), 24 % at 3 (8 ms), 21 % at 5
- * (13 ms) and 20 % at 6 (27 ms), qemu-img's level; of programs 49, 40, 39, 38 and 38 %.
+ * The compression level. Of grains of text, Deno's zlib leaves 35 % at level 1 (4 ms for 1 MiB), 25 % at 2 (8
+ * ms), 24 % at 3 (8 ms), 21 % at 5 (13 ms) and 20 % at 6 (27 ms), the level of qemu-img; of programs 49, 40,
+ * 39, 38 and 38 %.
  */
 const LEVEL = 3;
 const STORED = 0;
 
-/** Whole grains, and where their items go. All memory may be shared. */
+/** Whole grains, and the memory for their items. All memory may be shared. */
 export interface PackedGrains {
   grains: Uint8Array;
-  /** Has {@linkcode ITEM_LIMIT_BYTES} for each of them. */
+  /** {@linkcode ITEM_LIMIT_BYTES} for each grain. */
   into: Uint8Array;
-  /** Of the disk, where the first grain begins. */
+  /** The sector of the disk where the first grain begins. */
   firstSector: number;
 }
 
-/** Writes the items of the grains that are not zero one behind the other to the start of `into`; returns how many bytes. */
+/**
+ * Writes the items of the grains that are not zero to the start of `into`, one behind the other, and returns
+ * their size in bytes.
+ */
 export function packGrains({ grains, into, firstSector }: PackedGrains): number {
   let packedBytes = 0;
   for (let at = 0; at < grains.length; at += GRAIN_BYTES) {

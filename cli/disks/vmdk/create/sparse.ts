@@ -5,12 +5,12 @@
  * 0            header, written last
  * 1            descriptor
  * 21           redundant grain directory, then its tables
- *              grain directory, then its tables            equal to the first, but for where the tables lie
+ *              grain directory, then its tables            equal to the first, but for the places of the tables
  * overHead     the grains that are not zero, one behind the other
  * ```
  *
- * A table is written when a grain of another one comes, since they come in ascending order; one without a grain is a
- * hole of the file, but has its place: VMware does not take files without it.
+ * Grains come in ascending order, so a table is written when the first grain of another table comes. A table
+ * without grains is a hole of the file, but has its place, because VMware does not accept files without it.
  */
 
 import { UsageError } from "../../../errors.ts";
@@ -33,20 +33,20 @@ import {
 } from "./sparse_header.ts";
 import { isZero } from "./zero_bytes.ts";
 
-/** Entries of a directory that are written at a time: those of 512 GiB. */
+/** The number of directory entries that are written together: those of 512 GiB. */
 const DIRECTORY_PART = 16384;
 
-/** Where things lie, in sectors. */
-interface Layout {
+/** The places in the file, in sectors. */
+interface SparseLayout {
   tableCount: number;
-  /** The redundant directory, then the one that readers take. */
+  /** The redundant directory, then the one that readers use. */
   directories: readonly [redundant: number, primary: number];
-  /** From a directory to its first table. */
+  /** The distance from a directory to its first table. */
   directorySectors: number;
   overhead: number;
 }
 
-function layoutOf(capacityBytes: number): Layout {
+function layoutOf(capacityBytes: number): SparseLayout {
   const tableCount = Math.ceil(capacityBytes / TABLE_COVERAGE_BYTES);
   const directorySectors = Math.ceil((tableCount * 4) / SECTOR_BYTES);
   const redundant = DESCRIPTOR_SECTOR + DESCRIPTOR_SECTORS;
@@ -60,21 +60,21 @@ class SparseFile implements GrainFile {
   readonly takesWrites = true;
   readonly #image: ImageFile;
   readonly #capacityBytes: number;
-  readonly #layout: Layout;
+  readonly #layout: SparseLayout;
   #region?: Uint8Array;
-  /** The table that grains are entered in now, and its number. */
+  /** The table in which grains are entered now, and its number. */
   readonly #table = new Uint32Array(TABLE_ENTRIES);
   #tableIndex = 0;
   #nextSector: number;
 
-  constructor(image: ImageFile, { capacityBytes, layout }: { capacityBytes: number; layout: Layout }) {
+  constructor(image: ImageFile, { capacityBytes, layout }: { capacityBytes: number; layout: SparseLayout }) {
     this.#image = image;
     this.#capacityBytes = capacityBytes;
     this.#layout = layout;
     this.#nextSector = layout.overhead;
   }
 
-  /** There is one: all of it is written when `put` has come back. */
+  /** There is only one region, because `put` returns when all of it is written. */
   region(): Uint8Array {
     return this.#region ??= new Uint8Array(REGION_BYTES);
   }
@@ -112,7 +112,7 @@ class SparseFile implements GrainFile {
     this.#image.sync();
   }
 
-  /** Gives a grain the next place. */
+  /** Assigns the next place to a grain. */
   async #enter(grain: number): Promise<void> {
     const index = Math.floor(grain / TABLE_ENTRIES);
     if (index !== this.#tableIndex) {

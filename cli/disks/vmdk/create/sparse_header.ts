@@ -1,17 +1,17 @@
-/** The header of the sparse VMDKs that we write; `extents/hosted/header.ts` draws it and reads it. */
+/** Writes the header of sparse VMDKs; `extents/hosted/header.ts` draws and reads it. */
 
 import { SECTOR_BYTES } from "../../../sector.ts";
-/** What all of VMware's products write, and every reader takes. */
+/** The size that all of VMware's products write, and that every reader accepts. */
 export const GRAIN_SECTORS = 128;
 export const GRAIN_BYTES = GRAIN_SECTORS * SECTOR_BYTES;
 export const TABLE_ENTRIES = 512;
 export const TABLE_SECTORS = (TABLE_ENTRIES * 4) / SECTOR_BYTES;
-/** What one grain table covers of the disk: 32 MiB. */
+/** The bytes of the disk that one grain table covers: 32 MiB. */
 export const TABLE_COVERAGE_BYTES = TABLE_ENTRIES * GRAIN_BYTES;
-/** The embedded descriptor, behind the header. */
+/** The place of the embedded descriptor, behind the header. */
 export const DESCRIPTOR_SECTOR = 1;
 export const DESCRIPTOR_SECTORS = 20;
-/** Tables have 32-bit numbers of sectors. */
+/** The limit of the file's size, because tables have 32-bit sector numbers. */
 export const FILE_LIMIT_SECTORS = 2 ** 32;
 
 const NEWLINES_VALID = 1 << 0;
@@ -19,23 +19,26 @@ const REDUNDANT_TABLES = 1 << 1;
 const COMPRESSED = 1 << 16;
 const MARKERS = 1 << 17;
 const DEFLATE = 1;
-/** Stands for: the footer tells. */
+/** The place of the directory in a header whose file has a footer. */
 const IN_FOOTER = 0xffffffffffffffffn;
 
-/** What differs from one to the other. */
+/** The fields in which the headers differ. */
 export interface NewSparseHeader {
-  /** Compressed grains with markers. ESXi takes no lower version than 3 for them, VirtualBox none but 1 without. */
+  /**
+   * Compressed grains with markers. For these ESXi accepts no lower version than 3; without compression
+   * VirtualBox accepts only version 1.
+   */
   compressed: boolean;
   capacityBytes: number;
-  /** Left out where there is none. */
+  /** Absent if there is none. */
   redundantDirectorySector?: number;
-  /** Left out where the footer tells. */
+  /** Absent if the footer has it. */
   directorySector?: number;
-  /** Sectors in front of the first grain. */
+  /** The number of sectors in front of the first grain. */
   overheadSectors: number;
 }
 
-/** The 512 bytes of a header, or of a footer. */
+/** Returns the 512 bytes of a header or a footer. */
 export function formatSparseHeader(header: NewSparseHeader): Uint8Array<ArrayBuffer> {
   const { compressed, capacityBytes, redundantDirectorySector, directorySector, overheadSectors } = header;
   const bytes = new Uint8Array(SECTOR_BYTES);
@@ -63,7 +66,7 @@ export function formatSparseHeader(header: NewSparseHeader): Uint8Array<ArrayBuf
   return bytes;
 }
 
-/** Numbers of sectors as a grain table or directory has them. */
+/** Returns sector numbers in the form of a grain table or a directory. */
 export function formatEntries(sectors: ArrayLike<number>): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(Math.ceil((sectors.length * 4) / SECTOR_BYTES) * SECTOR_BYTES);
   const view = new DataView(bytes.buffer);

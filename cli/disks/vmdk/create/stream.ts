@@ -33,25 +33,25 @@ import {
 import { MARKER } from "../extents/hosted/marker.ts";
 import { formatItem, grainsOf, ITEM_LIMIT_BYTES } from "./stream_items.ts";
 
-/** Sectors in front of the first grain, as VMware leaves them. */
+/** The number of sectors in front of the first grain, as in VMware's files. */
 const OVERHEAD_SECTORS = 128;
 
-/** Packs grains on whatever threads there are; see `packGrains` in `grain_pack.ts`. */
+/** Packs grains on the available threads; see `packGrains` in `grain_pack.ts`. */
 export interface GrainPacking {
-  /** How many calls may be under way at a time, at least 1. */
+  /** The number of calls that may be under way at a time, at least 1. */
   ahead: number;
-  /** Returns how many bytes the items have. */
+  /** Packs grains and returns the size of their items in bytes. */
   pack(given: PackedGrains): Promise<number>;
 }
 
-/** On this thread. */
+/** Packs grains on this thread. */
 const HERE: GrainPacking = {
   ahead: 1,
   pack: async (given) => (await import("./grain_pack.ts")).packGrains(given),
 };
 
-/** Grains on their way into the file. */
-interface Run {
+/** Grains that are packed and written, with the memory for both. */
+interface GrainRun {
   readonly grains: Uint8Array;
   readonly items: Uint8Array;
   /** Settles when the items are written. */
@@ -59,17 +59,17 @@ interface Run {
 }
 
 class StreamFile implements GrainFile {
-  /** Other threads deflate while the next grains are written. */
+  /** Every write goes through a region, so that other threads deflate it while the caller goes on. */
   readonly takesWrites = false;
   readonly #image: ImageFile;
   readonly #capacityBytes: number;
   readonly #packing: GrainPacking;
-  /** They go round; the oldest stands first. */
-  readonly #runs: Run[] = [];
-  /** The last of what is on its way. */
+  /** The runs in the order of their use, the oldest first. They are used again in turn. */
+  readonly #runs: GrainRun[] = [];
+  /** Settles when everything that was put so far is written. */
   #written: Promise<void> = Promise.resolve();
   #endSector = OVERHEAD_SECTORS;
-  /** The table that grains are entered in now, and its number; undefined before the first one. */
+  /** The table in which grains are entered now, and its number, which is undefined before the first grain. */
   readonly #table = new Uint32Array(TABLE_ENTRIES);
   #tableIndex?: number;
   readonly #directory: Uint32Array;
@@ -92,19 +92,23 @@ class StreamFile implements GrainFile {
     return run.grains;
   }
 
-  /** Returns at once: `grains` is what `region` gave last, and is not given again before it is written. */
+  /**
+   * Returns at once: `grains` is the region that `region` returned last, and is not returned again before it
+   * is written.
+   */
   put(grains: Uint8Array, firstGrain: number): Promise<void> {
     const run = this.#runs.at(-1)!;
     const packed = this.#packing.pack({ grains, into: run.items, firstSector: firstGrain * GRAIN_SECTORS });
     const before = this.#written;
     run.written = this.#written = (async () => {
-      // Both: nothing may be at work on the run when it is said to be written.
+      // Both are waited for, because the run is used again when this promise settles.
       const [, result] = await Promise.allSettled([before, packed]);
       await before;
       if (result.status === "rejected") throw result.reason;
       if (!this.#stopped) await this.#append(run.items.subarray(0, result.value));
     })();
-    // Met in its turn; until then it must not count as unhandled.
+    // The error is thrown by the next call that awaits the promise; until then it must not count as
+    // unhandled.
     this.#written.catch(() => {});
     return Promise.resolve();
   }
@@ -131,7 +135,7 @@ class StreamFile implements GrainFile {
     await Promise.allSettled([this.#written]);
   }
 
-  /** Writes the items of grains that one table covers. */
+  /** Writes the items of grains, and each table when its last grain is written. */
   async #append(items: Uint8Array): Promise<void> {
     for (const { sector, atBytes } of grainsOf(items)) {
       const grain = sector / GRAIN_SECTORS;
@@ -170,8 +174,8 @@ class StreamFile implements GrainFile {
   }
 }
 
-/** In shared memory, for other threads. */
-function newRun(): Run {
+/** Makes a run in shared memory, for other threads. */
+function newRun(): GrainRun {
   const itemsBytes = (REGION_BYTES / GRAIN_BYTES) * ITEM_LIMIT_BYTES;
   return {
     grains: new Uint8Array(new SharedArrayBuffer(REGION_BYTES)),

@@ -1,5 +1,6 @@
 /**
- * The items of a streamOptimized VMDK: each begins on a sector, with a marker (`extents/hosted/marker.ts`), and ends with one.
+ * The items of a streamOptimized VMDK. Each begins on a sector with a marker (`extents/hosted/marker.ts`),
+ * and is filled up to whole sectors.
  *
  * Source: VMware's technical note "Virtual Disk Format 5.0".
  */
@@ -8,10 +9,10 @@ import { SECTOR_BYTES } from "../../../sector.ts";
 import { MARKER_BYTES, readMarker, TYPE_AT, writeMarker } from "../extents/hosted/marker.ts";
 import { GRAIN_SECTORS } from "./sparse_header.ts";
 
-/** Most bytes of the item of a grain: what open-vmdk and VirtualBox have room for. */
+/** The longest item of a grain: open-vmdk and VirtualBox have room for this much. */
 export const ITEM_LIMIT_BYTES = (GRAIN_SECTORS + 1) * SECTOR_BYTES;
 
-/** Puts the marker in front of a stream, and zeros behind it; returns how many bytes the item has. */
+/** Writes the marker in front of a stream, and zeros behind it. Returns the size of the item in bytes. */
 export function endItem(
   item: Uint8Array,
   { sector, streamBytes }: { sector: number; streamBytes: number },
@@ -22,7 +23,7 @@ export function endItem(
   return endBytes;
 }
 
-/** The grains whose items fill `items`, one behind the other. */
+/** Yields the grains whose items fill `items`, one behind the other. */
 export function* grainsOf(items: Uint8Array): Generator<{ sector: number; atBytes: number }> {
   for (let atBytes = 0; atBytes < items.length;) {
     const { value, sizeBytes } = readMarker(items, atBytes);
@@ -31,7 +32,7 @@ export function* grainsOf(items: Uint8Array): Generator<{ sector: number; atByte
   }
 }
 
-/** An item that is no grain: a marker of `type`, and whole sectors. */
+/** Returns an item that is not a grain: a marker of `type`, and whole sectors. */
 export function formatItem(type: number, sectors: Uint8Array): Uint8Array {
   const item = new Uint8Array(SECTOR_BYTES + sectors.length);
   writeMarker(item, { value: BigInt(sectors.length / SECTOR_BYTES), sizeBytes: 0 });

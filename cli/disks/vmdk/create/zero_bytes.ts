@@ -1,6 +1,9 @@
-/** Zero grains are not stored. */
+/** The test for grains of zeros, which are not stored. */
 
-/** Whether all of `bytes` are zero; fast where they begin at a multiple of 4 and their length is one of 32. */
+/**
+ * Whether all of `bytes` are zero. It is fast if they begin at a multiple of 4 and their length is a multiple
+ * of 32.
+ */
 export function isZero(bytes: Uint8Array): boolean {
   const { buffer, byteOffset, length } = bytes;
   if (byteOffset % 4 !== 0 || length % 32 !== 0) return bytes.every((byte) => byte === 0);

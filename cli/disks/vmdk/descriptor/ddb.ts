@@ -1,4 +1,4 @@
-/** The disk data base of a VMDK: its keys that we know, and what a new disk must say. */
+/** The disk data base of a VMDK: the keys that the program uses, and those that a new disk needs. */
 
 import { SECTOR_BYTES } from "../../../sector.ts";
 import { ADAPTER } from "../../disk.ts";
@@ -10,18 +10,20 @@ const ADAPTER_NAMES: readonly (readonly [number, string])[] = [
   [ADAPTER.unknown, "legacyESX"],
 ];
 
-/** The number of `adapterType`: `lsilogic` → 3; 256 for `legacyESX`, unknown names and none. */
+/**
+ * Returns the number of `adapterType`: `lsilogic` gives 3; `legacyESX`, unknown names and no name give 256.
+ */
 export function adapterTypeOf(metadata: ReadonlyMap<string, string>): number {
   const wanted = valueOf(metadata, "adapterType")?.toLowerCase();
   return ADAPTER_NAMES.find(([, name]) => name.toLowerCase() === wanted)?.[0] ?? ADAPTER.unknown;
 }
 
 /**
- * `metadata`, and what a new disk needs beyond it: adapter, geometry and hardware version.
+ * Returns `metadata` with the keys that a new disk needs: adapter, geometry and hardware version.
  *
- * 16 heads and 63 sectors for IDE, which ends at 16383 cylinders, 255 and 63 for all others; cylinders are rounded down
- * as VMware does (83886080 sectors / 255 / 63 → 5221). The geometry is one thing: if `metadata` has a part of it,
- * nothing is added, so that two sources do not mix.
+ * IDE disks have 16 heads, 63 sectors and at most 16383 cylinders; all others have 255 heads and 63 sectors.
+ * Cylinders are rounded down as VMware does (83886080 sectors / 255 / 63 gives 5221). The geometry is kept
+ * together: if `metadata` has a part of it, nothing is added, so that two sources do not mix.
  */
 export function withDefaults(
   metadata: ReadonlyMap<string, string>,
@@ -43,10 +45,13 @@ export function withDefaults(
   return all;
 }
 
-/** What only the link itself can say: its last digits are the CID of that link. */
+/** The key that belongs to one link alone: its last digits are the CID of the link. */
 const NOT_INHERITED = "longcontentid";
 
-/** The data base of a disk by those of its links, the top one first: a child inherits what it does not say. */
+/**
+ * Returns the data base of a disk from those of its links, the top one first. A child inherits the keys that
+ * it does not have.
+ */
 export function inherit(links: readonly ReadonlyMap<string, string>[]): ReadonlyMap<string, string> {
   const [top, ...parents] = links;
   if (parents.length === 0) return top;
@@ -60,17 +65,20 @@ export function inherit(links: readonly ReadonlyMap<string, string>[]): Readonly
   return all;
 }
 
-/** 0xffffffff means no disk, and 0xfffffffe is what VMware gives disks that were never written. */
+/** 0xffffffff means that there is no disk, and VMware gives 0xfffffffe to disks that were never written. */
 const RESERVED_CID = 0xfffffffe;
 
-/** The last eight digits of `longContentID` equal the CID, so a disk that comes back with it keeps its CID too. */
+/**
+ * Returns the CID in `longContentID`, if there is one. Its last eight digits equal the CID, so a disk that is
+ * restored with this key keeps its CID, too.
+ */
 export function cidOf(metadata: ReadonlyMap<string, string>): number | undefined {
   const digits = valueOf(metadata, "longContentID")?.match(/^[0-9a-f]{24}([0-9a-f]{8})$/i)?.[1];
   const cid = digits === undefined ? RESERVED_CID : parseInt(digits, 16);
   return cid < RESERVED_CID ? cid : undefined;
 }
 
-/** A content id by chance. */
+/** Returns a random content id. */
 export function drawCid(): number {
   for (;;) {
     const [cid] = crypto.getRandomValues(new Uint32Array(1));
@@ -78,7 +86,7 @@ export function drawCid(): number {
   }
 }
 
-/** Keys count in any case. */
+/** Returns the value of a key, which is compared without regard to case. */
 function valueOf(metadata: ReadonlyMap<string, string>, key: string): string | undefined {
   for (const [name, value] of metadata) {
     if (name.toLowerCase() === key.toLowerCase()) return value;

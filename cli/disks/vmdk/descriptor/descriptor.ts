@@ -9,9 +9,10 @@
  * access     = "RW" | "RDONLY" | "NOACCESS"
  * ```
  *
- * Keys and keywords count in any case, the first of equal keys wins, unknown keys are kept and ignored. A line that
- * is none of these is refused: to skip it could make the disk shorter without a word.
- * Source: VMware's technical note "Virtual Disk Format 5.0"; where readers differ, the table of choices is in
+ * Keys and keywords are read in any case, the first of equal keys wins, and unknown keys are ignored. A line
+ * that is none of these is refused, because skipping it could make the disk shorter without notice.
+ *
+ * Source: VMware's technical note "Virtual Disk Format 5.0". Where readers differ, the choices are listed in
  * `tests/disks/vmdk/descriptor/descriptor_test.ts`.
  */
 
@@ -19,12 +20,12 @@ import { SECTOR_BYTES } from "../../../sector.ts";
 import { decoderFor, type Line, linesOf } from "./text.ts";
 import { cannotOpen, quoted } from "../../refusal.ts";
 
-/** Longest descriptor that is read; the limit of qemu-img and 7-Zip. */
+/** The longest descriptor that is read; qemu-img and 7-Zip have the same limit. */
 export const DESCRIPTOR_LIMIT_BYTES = 1 << 20;
-/** Largest VMDK, 64 TiB: above vSphere's 62 TB, and low enough that no sum leaves the safe integers. */
+/** The largest VMDK, 64 TiB: more than vSphere's 62 TB, and small enough that all sums are safe integers. */
 export const CAPACITY_LIMIT_BYTES = 2 ** 46;
 
-/** 64 TiB in pieces of 2 GiB are 32768. */
+/** The limit of extents: 64 TiB in pieces of 2 GiB are 32768. */
 export const EXTENT_LIMIT = 40000;
 
 const NO_CID = 0xffffffff;
@@ -33,42 +34,45 @@ const NO_CID = 0xffffffff;
 export interface ExtentLine {
   access: "RW" | "RDONLY" | "NOACCESS";
   sizeBytes: number;
-  /** In capitals: `FLAT`, `SPARSE`, `ZERO`, `VMFS` ... or a type nobody knows. */
+  /** The type in capitals: `FLAT`, `SPARSE`, `ZERO`, `VMFS` and so on, or an unknown word. */
   type: string;
-  /** As it is written; no name in `ZERO` lines. */
+  /** The file name as it is written; `ZERO` lines have none. */
   name?: string;
-  /** Where the extent begins in its file. */
+  /** The byte of the file where the extent begins. */
   startBytes: number;
-  /** The line in the file, for messages. */
+  /** Where the line begins in the descriptor's file, for messages. */
   offsetBytes: number;
 }
 
-/** What a descriptor says. */
+/** The contents of a descriptor. */
 export interface Descriptor {
   cid?: number;
-  /** Set if the disk is a child: a snapshot or linked clone. */
+  /** The content id of the parent; set if the disk is a snapshot or a linked clone. */
   parentCid?: number;
-  /** Where the parent is said to be, as it is written. */
+  /** The path of the parent as it is written. */
   parentName?: string;
-  /** As written; empty if absent. It is reported only: the extent lines decide how the disk is read. */
+  /**
+   * The createType as written, empty if absent. It is only reported: the extent lines decide how the disk is
+   * read.
+   */
   createType: string;
   extents: readonly ExtentLine[];
-  /** Sum of the extents. */
+  /** The size of the disk, the sum of the extents. */
   capacityBytes: number;
-  /** Keys of the disk data base without `ddb.`, as written and in their order. */
+  /** The disk data base: keys without `ddb.`, as written and in their order. */
   metadata: ReadonlyMap<string, string>;
 }
 
-// Lines have one character a byte, where \s would also match 0xA0, a part of many a UTF-8 name.
+// Lines have one character for each byte, and \s would also match 0xA0, which occurs in many UTF-8 names.
 const EXTENT =
   /^(RW|RDONLY|NOACCESS)[ \t]+(\d{1,18})[ \t]+(\w+)(?:[ \t]+"([^"]*)"(?:[ \t]+(\d{1,18})(?:[ \t]+[^ \t"]+){0,2})?)?$/i;
 const PAIR = /^([^ \t"=]+)[ \t]*=[ \t]*(?:"([^"]*)"|([^"]*))$/;
 const ACCESS = /^(RW|RDONLY|NOACCESS)([ \t]|$)/i;
 
 /**
- * Reads a descriptor of at most {@linkcode DESCRIPTOR_LIMIT_BYTES}; NUL bytes may follow the text. It begins at byte
- * `beginBytes` of the file `path`.
- * @throws {FormatError} if it is not understood or beyond a limit
+ * Reads a descriptor of at most {@linkcode DESCRIPTOR_LIMIT_BYTES}. NUL bytes may follow the text, which
+ * begins at byte `beginBytes` of the file `path`.
+ * @throws {FormatError} if it is not understood or exceeds a limit
  */
 export function parseDescriptor(
   bytes: Uint8Array,
@@ -144,7 +148,10 @@ function parsePair(line: Line, path: string): [key: string, value: string] {
   return [match[1], match[2] ?? match[3]];
 }
 
-/** 2 came with encryption of hosted products, 3 with change tracking; their extents are read as those of 1. */
+/**
+ * Checks the version. 2 came with the encryption of hosted products, 3 with change tracking; the extents of
+ * both are read like those of 1.
+ */
 function checkVersion(version: string | undefined, path: string): void {
   if (version === undefined || /^[123]$/.test(version)) return;
   throw cannotOpen(path, `the descriptor has version ${quoted(version)}, 1 to 3 are known`);

@@ -1,43 +1,44 @@
 /**
- * The text of a descriptor as lines of bytes. A line is a string with one character a byte: the keywords are ASCII in
- * every encoding, and what is not understood can be written back as it was. Values are decoded one by one.
+ * The text of a descriptor as lines of bytes. A line is a string with one character for each byte: the
+ * keywords are ASCII in every encoding, and lines that are not understood can be written back unchanged.
+ * Values are decoded one by one.
  */
 
 import { cannotOpen, quoted } from "../../refusal.ts";
 
 /** A line of a descriptor. */
 export interface Line {
-  /** Without blanks around it, one character a byte. */
+  /** The line without blanks around it, one character for each byte. */
   text: string;
-  /** All of the line with its end, one character a byte. */
+  /** The whole line with its end, one character for each byte. */
   raw: string;
-  /** Its first byte in the file. */
+  /** The position of its first byte in the file. */
   offsetBytes: number;
 }
 
-/** The bytes of a string that has one character a byte. */
+/** Returns the bytes of a string that has one character for each byte. */
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(text, (char) => char.charCodeAt(0));
 }
 
 /**
- * The string that has one character for each of `bytes`. To load `node:buffer` for it would take 25 ms, and the "latin1" of
- * `TextDecoder` is windows-1252.
+ * Returns the string that has one character for each of `bytes`. Loading `node:buffer` for this would take 25
+ * ms, and the "latin1" of `TextDecoder` is windows-1252.
  */
 export function charsOf(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }
 
 /**
- * qemu-img writes the CID without leading zeros, twice; where the second is shorter, the last bytes of the first text stay
- * behind the NUL of the second. A CID shrinks by seven digits at the most.
+ * qemu-img writes the CID without leading zeros, and writes the text twice. Where the second text is shorter,
+ * the last bytes of the first one remain behind the NUL of the second. A CID shrinks by at most seven digits.
  */
 const MAX_RESIDUE_BYTES = 7;
 
 /**
- * Splits a descriptor at LF, CR LF and CR; it ends before the first NUL, behind which only NULs may stand, and the end of
- * the text before it, in a file that qemu-img made.
- * @throws {FormatError} if the text holds control characters
+ * Splits a descriptor at LF, CR LF and CR. The text ends before the first NUL. Behind it only NULs may stand,
+ * or, in a file that qemu-img made, the rest of an earlier text.
+ * @throws {FormatError} if the text contains control characters
  */
 export function linesOf(
   bytes: Uint8Array,
@@ -64,12 +65,15 @@ export function linesOf(
   return lines;
 }
 
-/** UTF-8's mark, which some editors set. */
+/** Whether the text begins with the byte order mark of UTF-8, which some editors write. */
 export function hasByteOrderMark(bytes: Uint8Array): boolean {
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
 }
 
-/** Not `trim()`, which takes 0xA0 for a blank, and no expression, which takes n² steps for n blanks. */
+/**
+ * Removes blanks at both ends. `trim()` would remove 0xA0, too, and a regular expression takes n² steps for n
+ * blanks.
+ */
 function trimBlanks(text: string): string {
   let begin = 0;
   let end = text.length;
@@ -86,7 +90,7 @@ function isControl(byte: number): boolean {
   return (byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d) || byte === 0x7f;
 }
 
-/** The encoding a descriptor names, in lower case; UTF-8 if it names none. */
+/** Returns the encoding that a descriptor names, in lower case, or UTF-8 if it names none. */
 export function encodingOf(lines: readonly Line[]): string {
   for (const { text } of lines) {
     const match = /^encoding[ \t]*=[ \t]*"?([^"]*)"?$/i.exec(text);
@@ -95,15 +99,16 @@ export function encodingOf(lines: readonly Line[]): string {
   return "utf-8";
 }
 
-/** Windows code pages that the Encoding Standard knows by another name. */
+/** The names of Windows code pages in the Encoding Standard. */
 const CODE_PAGES: Readonly<Record<string, string>> = { cp932: "shift_jis", cp936: "gbk", cp950: "big5" };
 
-/** Not ASCII below 0x80, so the line they stand in could not have been read. */
+/** Encodings that are not ASCII below 0x80: the line that names them could not have been read. */
 const NOT_ASCII = /^(utf-16|iso-2022|replacement)/;
 
 /**
- * What turns a value of these lines into text.
- * @throws {FormatError} if the encoding is unknown; the function returned throws it for bytes outside the encoding
+ * Returns a function that decodes a value of these lines.
+ * @throws {FormatError} if the encoding is unknown; the function throws it for bytes that the encoding does
+ * not have
  */
 export function decoderFor(lines: readonly Line[], path: string): (text: string) => string {
   const encoding = encodingOf(lines);
@@ -111,7 +116,7 @@ export function decoderFor(lines: readonly Line[], path: string): (text: string)
   try {
     decoder = new TextDecoder(CODE_PAGES[encoding] ?? encoding, { fatal: true, ignoreBOM: true });
   } catch {
-    // RangeError: a name that the Encoding Standard does not have.
+    // RangeError: the Encoding Standard does not have the name.
   }
   if (decoder === undefined || NOT_ASCII.test(decoder.encoding)) {
     throw cannotOpen(path, `the encoding ${quoted(encoding)} of the descriptor is not supported`);

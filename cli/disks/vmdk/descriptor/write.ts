@@ -1,6 +1,6 @@
 /**
- * Descriptors as we write them: exactly the shape VMware's products write, because libvmdk wants the three comments,
- * qemu-img counts an extent twice if a blank line stands before it, and ESXi reads only the usual spelling.
+ * Writes descriptors exactly in the shape of VMware's products: libvmdk needs the three comments, qemu-img
+ * counts an extent twice if a blank line stands before it, and ESXi reads only the usual spelling.
  */
 
 import { UsageError } from "../../../errors.ts";
@@ -8,7 +8,7 @@ import { SECTOR_BYTES } from "../../../sector.ts";
 import { quoted } from "../../refusal.ts";
 import { bytesOf, charsOf, encodingOf, hasByteOrderMark, type Line, linesOf } from "./text.ts";
 
-/** Kinds of VMDKs that are made, as their descriptors call them, and the type of their one extent. */
+/** The kinds of VMDKs that are made, as their descriptors call them, and the type of their one extent. */
 const EXTENT_TYPES = {
   monolithicFlat: "FLAT",
   vmfs: "VMFS",
@@ -19,20 +19,22 @@ const EXTENT_TYPES = {
 /** A kind of VMDK that is made. */
 export type NewVmdkFormat = keyof typeof EXTENT_TYPES;
 
-/** A new disk in one extent. */
+/** The description of a new disk with one extent. */
 export interface NewDescriptor {
   createType: NewVmdkFormat;
-  /** 32 bits, neither 0xffffffff (none) nor 0xfffffffe (what VMware gives untouched disks). */
+  /** A number of 32 bits, neither 0xffffffff (none) nor 0xfffffffe (which VMware gives untouched disks). */
   cid: number;
   capacityBytes: number;
-  /** File name, without a folder, of the extent; of an embedded descriptor its own file. */
+  /**
+   * The file name of the extent without a folder. For an embedded descriptor it is the name of its own file.
+   */
   extentName: string;
-  /** Keys without `ddb.`. */
+  /** The disk data base, with keys without `ddb.`. */
   metadata: ReadonlyMap<string, string>;
 }
 
 /**
- * The descriptor of a new disk at `path`.
+ * Returns the descriptor of a new disk at `path`.
  * @throws {UsageError} if a name, key or value cannot be written in a descriptor
  */
 export function formatDescriptor(disk: NewDescriptor, path: string): Uint8Array {
@@ -42,7 +44,7 @@ export function formatDescriptor(disk: NewDescriptor, path: string): Uint8Array 
     );
   }
   const type = EXTENT_TYPES[disk.createType];
-  // qemu-img demands a start sector of FLAT and refuses one of VMFS.
+  // qemu-img requires a start sector in FLAT lines and refuses one in VMFS lines.
   const start = type === "FLAT" ? " 0" : "";
   return new TextEncoder().encode([
     "# Disk DescriptorFile",
@@ -64,7 +66,7 @@ export function formatDescriptor(disk: NewDescriptor, path: string): Uint8Array 
 }
 
 /**
- * The descriptor of a new disk as it is embedded in `sizeBytes` of its file, with NULs behind it.
+ * Returns the descriptor of a new disk as it is embedded in `sizeBytes` of its file, filled up with NULs.
  * @throws {UsageError} as {@linkcode formatDescriptor}, and if there is not enough room
  */
 export function formatEmbeddedDescriptor(
@@ -73,7 +75,7 @@ export function formatEmbeddedDescriptor(
 ): Uint8Array {
   const text = formatDescriptor(disk, path);
   const embedded = new Uint8Array(sizeBytes);
-  // qemu-img wants a NUL behind the text.
+  // qemu-img needs a NUL behind the text.
   if (text.length >= sizeBytes) {
     throw new UsageError(
       `Cannot create disk "${path}": its metadata make a descriptor of ${text.length} bytes, ` +
@@ -85,8 +87,8 @@ export function formatEmbeddedDescriptor(
 }
 
 /**
- * The descriptor `bytes` with `metadata` for its disk data base. Every other line stays as it is, byte for byte; NULs
- * behind the text are dropped.
+ * Returns the descriptor `bytes` with `metadata` as its disk data base. Every other line stays as it is, byte
+ * for byte. NULs behind the text are dropped.
  * @throws {UsageError} if a key or value cannot be written in a descriptor
  */
 export function replaceMetadata(
@@ -123,7 +125,10 @@ export function replaceMetadata(
   );
 }
 
-/** The descriptor `bytes` with another content id, in its header and at the end of its `longContentID`. */
+/**
+ * Returns the descriptor `bytes` with another content id, in its header and at the end of its
+ * `longContentID`.
+ */
 export function replaceContentId(bytes: Uint8Array, cid: number, path: string): Uint8Array {
   const digits = cid.toString(16).padStart(8, "0");
   const lines = linesOf(bytes, { path }).map(({ raw }) =>
@@ -145,7 +150,7 @@ function metadataLines(metadata: ReadonlyMap<string, string>, path: string): str
   });
 }
 
-/** No escape exists inside quotes, and a line ends where it ends. */
+/** Whether `text` can stand inside quotes: there is no escape, and a line ends at the first line break. */
 function isQuotable(text: string): boolean {
   return !/["\p{Cc}]/u.test(text) && text.isWellFormed();
 }

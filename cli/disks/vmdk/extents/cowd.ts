@@ -1,5 +1,6 @@
 /**
- * vmfsSparse extents, "COWD": what ESXi writes of a snapshot on VMFS-5. A header of 2048 bytes, little-endian:
+ * vmfsSparse extents, "COWD": the snapshots that ESXi writes on VMFS-5. A header of 2048 bytes,
+ * little-endian:
  *
  * ```
  *  0 u32 magic "COWD"   12 u32 numSectors   24 u32 numGDEntries
@@ -7,8 +8,10 @@
  *  8 u32 flags: 3       20 u32 gdOffset     32 names, texts, generations: not used
  * ```
  *
- * A table has 4096 entries, mostly of one sector each; the directory and the tables are not doubled. Entry 0: ask the parent.
- * Entry 1 is taken as zeros by xen-orchestra, which reads such files in production; qemu-img gives the bytes of sector 1.
+ * A table has 4096 entries, and a grain is mostly one sector. There is one copy of the directory and of the
+ * tables. Entry 0 means that the parent is asked. Entry 1 is read as zeros, as xen-orchestra does, which
+ * reads such files in production; qemu-img gives the bytes of sector 1.
+ *
  * Source: VMware's technical note "Virtual Disk Format 5.0".
  */
 
@@ -27,7 +30,7 @@ const FLAGS = 3;
 const GRAIN_LIMIT_SECTORS = 2048;
 
 /**
- * Opens a COWD extent of `sizeBytes` by its line.
+ * Opens a COWD extent whose line has `sizeBytes`.
  * @throws {FormatError} if its header is unusable
  */
 export function openCowdExtent(

@@ -1,46 +1,52 @@
-/** One extent of a VMDK: what its file says of a stretch, whatever the format. An offset counts from the extent's first byte. */
+/**
+ * The interface of the extents of a VMDK, whatever their format. Offsets count from the first byte of the
+ * extent.
+ */
 
 import type { ImageFile } from "../../image_file.ts";
 
 /**
- * What an extent says of a stretch: it holds its bytes, it says that they are zeros, or it says nothing, so that the parent
- * is asked, and without one they are zeros.
+ * What an extent says of a run: `data`, it stores the bytes; `zero`, the bytes are zeros; `absent`, it says
+ * nothing, so that the parent is asked, and without a parent the bytes are zeros.
  */
 export type Holding = "data" | "zero" | "absent";
 
-/** A stretch of an extent of one kind. */
-export interface Stretch {
-  /** First byte behind the stretch. Neighbouring stretches may be of one kind. */
+/** A run of bytes of an extent of which the extent says the same. */
+export interface ExtentRun {
+  /** The first byte behind the run. Two runs of the same kind may follow each other. */
   endBytes: number;
   holding: Holding;
-  /** Where the data lie in the extent's file, one for one; undefined for those that are compressed, and for no data. */
+  /**
+   * The byte of the extent's file where the data begin. Undefined if they are compressed, and if there are no
+   * data.
+   */
   fileBytes?: number;
 }
 
 /** An open extent. */
 export interface ExtentReader {
   readonly sizeBytes: number;
-  /** The file with the data, for maps; undefined if there is none. */
+  /** The file with the data, for maps. Undefined if there is none. */
   readonly path?: string;
-  /** Grains are compressed: to read them takes longer than to fetch them. */
+  /** Whether grains are compressed. Such an extent takes longer to inflate than to read from its file. */
   readonly compressed: boolean;
   /**
-   * The stretch that begins at `offsetBytes` (0 <= `offsetBytes` < `sizeBytes`).
+   * Returns the run that begins at `offsetBytes` (0 <= `offsetBytes` < `sizeBytes`).
    * @throws {FormatError} if the tables are damaged there
    */
-  stretchAt(offsetBytes: number): Stretch;
+  runAt(offsetBytes: number): ExtentRun;
   /**
-   * Fills `into`, which may lie in shared memory, with data of one stretch.
-   * @throws {FormatError} if they are damaged
+   * Fills `into`, which may lie in shared memory, with data of one run.
+   * @throws {FormatError} if the data are damaged
    */
   read(into: Uint8Array, offsetBytes: number): Promise<void>;
 }
 
-/** A file of a disk, and how to come by it while it is in use: not all of them stay open. */
+/** A file of a disk. Not all files of a disk are held open, so it is opened again when it is needed. */
 export interface ExtentFile {
-  /** For messages and maps. */
+  /** The path, for messages and maps. */
   readonly path: string;
   readonly sizeBytes: number;
-  /** The open file; good until the next call of any `image()`. */
+  /** Returns the open file, which is valid until the next call of any `image()`. */
   image(): ImageFile;
 }

@@ -1,4 +1,7 @@
-/** The files that the extent lines of a descriptor name: found, checked, and a few of them held open. */
+/**
+ * The files that the extent lines of a descriptor name. They are found and checked, and some of them are held
+ * open.
+ */
 
 import { dirname } from "@std/path/posix/dirname";
 import { isAbsolute } from "@std/path/posix/is-absolute";
@@ -9,19 +12,19 @@ import { OpenImages } from "./open_images.ts";
 import { cannotOpen, quoted, systemReason } from "../../refusal.ts";
 import type { ExtentFile } from "./extent.ts";
 
-/** How extents are looked for. */
+/** How extents are found and opened. */
 export interface ExtentFilesOptions {
-  /** The descriptor's path, for messages and as the place to start from. */
+  /** The path of the descriptor, for messages; names are relative to its folder. */
   path: string;
   /** Accept names that lead out of the descriptor's folder. */
   allowOutside?: boolean;
-  /** Open for writing as well. */
+  /** Open the files for writing as well. */
   write?: boolean;
-  /** Holds them open; those of several descriptors may share it. Its maker disposes it. */
+  /** The open files, which several descriptors may share. Its creator disposes of it. */
   images?: OpenImages;
 }
 
-interface Known {
+interface KnownFile {
   realPath: string;
   identity: string;
   sizeBytes: number;
@@ -30,12 +33,12 @@ interface Known {
 /** The extent files of one descriptor. */
 export class ExtentFiles implements Disposable {
   readonly #options: ExtentFilesOptions;
-  /** Real folder and identity of the descriptor. */
+  /** The real folder and the identity of the descriptor. */
   readonly #folder: string;
   readonly #descriptor: string;
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, KnownFile>();
   readonly #images: OpenImages;
-  /** Names of the files with bytes that may not be on stable storage. */
+  /** The names of files with bytes that may not be on stable storage. */
   readonly #unsynced = new Set<string>();
 
   constructor(options: ExtentFilesOptions) {
@@ -54,14 +57,14 @@ export class ExtentFiles implements Disposable {
     this.#descriptor = fileIdentity(Deno.statSync(realPath), realPath);
   }
 
-  /** Real paths of the extents found so far. */
+  /** The real paths of the files found so far. */
   get paths(): string[] {
     return [...this.#known.values()].map(({ realPath }) => realPath);
   }
 
   /**
-   * Finds the file of an extent, opens it once, and tells its identity: two names may be one file.
-   * @throws {FormatError} if the name is not acceptable, or the file has less than `neededBytes`
+   * Finds the file of an extent, opens it once and returns its identity, because two names may be one file.
+   * @throws {FormatError} if the name is not acceptable, or the file has fewer than `neededBytes`
    */
   add(name: string, neededBytes: number): string {
     const known = this.#known.get(name) ?? this.#find(name);
@@ -71,7 +74,7 @@ export class ExtentFiles implements Disposable {
     return known.identity;
   }
 
-  /** The open file of a name that was added. */
+  /** Returns the open file of a name that was added. */
   get(name: string): ImageFile {
     const { realPath, identity } = this.#known.get(name)!;
     return this.#images.get(realPath, () => {
@@ -82,7 +85,7 @@ export class ExtentFiles implements Disposable {
     });
   }
 
-  /** The file of a name that was added, for a reader of extents. */
+  /** Returns the file of a name that was added, for a reader of extents. */
   file(name: string): ExtentFile {
     const { realPath, sizeBytes } = this.#known.get(name)!;
     return { path: realPath, sizeBytes, image: () => this.get(name) };
@@ -92,11 +95,11 @@ export class ExtentFiles implements Disposable {
   async write(name: string, from: Uint8Array, offsetBytes: number): Promise<void> {
     this.#unsynced.add(name);
     await this.get(name).write(from, offsetBytes);
-    // Another call may have synced and closed the file meanwhile.
+    // Another call may have synced and closed the file in the meantime.
     this.#unsynced.add(name);
   }
 
-  /** Returns when everything written is on stable storage. */
+  /** Returns when everything that was written is on stable storage. */
   sync(): void {
     for (const name of this.#unsynced) this.get(name).sync();
     this.#unsynced.clear();
@@ -106,7 +109,7 @@ export class ExtentFiles implements Disposable {
     if (this.#options.images === undefined) this.#images[Symbol.dispose]();
   }
 
-  #find(name: string): Known {
+  #find(name: string): KnownFile {
     const { allowOutside = false, path } = this.#options;
     if (namesDevice(name)) {
       throw cannotOpen(path, `the extent ${quoted(name)} names a device`);
@@ -120,7 +123,7 @@ export class ExtentFiles implements Disposable {
       throw this.#refuse(name, `cannot be opened: ${systemReason(cause)}`, cause);
     }
     if (!allowOutside && !liesInside(realPath, this.#folder)) throw this.#outside(name);
-    // Asked before the file is opened: to open a FIFO waits for its other end.
+    // The kind of file is checked first, because opening a FIFO waits for its other end.
     if (!Deno.statSync(realPath).isFile) throw this.#refuse(name, "is not a regular file");
 
     const image = this.#images.get(realPath, () => this.#openFile(name, realPath));

@@ -1,6 +1,6 @@
 /** FLAT and VMFS extents: the bytes as they are, from a start in the file on. Holes of the file are zeros. */
 
-import type { ExtentFile, ExtentReader, Stretch } from "./extent.ts";
+import type { ExtentFile, ExtentReader, ExtentRun } from "./extent.ts";
 
 /** A flat extent. */
 export class FlatExtent implements ExtentReader {
@@ -10,7 +10,7 @@ export class FlatExtent implements ExtentReader {
   readonly #file: ExtentFile;
   readonly #startBytes: number;
 
-  /** `startBytes + sizeBytes` lie in `file`. */
+  /** The file has at least `startBytes + sizeBytes` bytes. */
   constructor(file: ExtentFile, { startBytes, sizeBytes }: { startBytes: number; sizeBytes: number }) {
     this.path = file.path;
     this.sizeBytes = sizeBytes;
@@ -18,7 +18,7 @@ export class FlatExtent implements ExtentReader {
     this.#startBytes = startBytes;
   }
 
-  stretchAt(offsetBytes: number): Stretch {
+  runAt(offsetBytes: number): ExtentRun {
     const fileBytes = this.#startBytes + offsetBytes;
     const { endBytes, zero } = this.#file.image().extentAt(fileBytes);
     const end = Math.min(endBytes - this.#startBytes, this.sizeBytes);

@@ -1,4 +1,7 @@
-/** Opens what an extent line names. The type of the line decides, and the file must be what the type says. */
+/**
+ * Opens the extent that an extent line describes. The type in the line decides, and the file must be of that
+ * type.
+ */
 
 import { detectKind, type FileKind, SNIFF_BYTES } from "../detect.ts";
 import { cannotOpen, quoted } from "../../refusal.ts";
@@ -14,19 +17,25 @@ import { ZeroExtent } from "./zero.ts";
 import type { InflateRoom } from "./hosted/inflate.ts";
 import type { TableCache } from "./grains/table_cache.ts";
 
-/** What all extents of a disk share. */
+/** The resources that all extents of a disk share. */
 export interface Shared {
   cache: TableCache;
   room: InflateRoom;
   extents: ExtentPool;
-  /** Hears of oddities that do not stop the reading. */
+  /** Called with one sentence for each oddity that does not stop the reading. */
   warn?: (message: string) => void;
 }
 
-/** 16 TiB in pieces of 2 GiB, twice as much as Workstation makes; each is opened, and its header takes memory. */
+/**
+ * The limit of sparse extents: 16 TiB in pieces of 2 GiB, twice as much as Workstation makes. Each one is
+ * opened, and its header takes memory.
+ */
 const SPARSE_LIMIT = 8192;
 
-/** The types of lines with sparse files, and the files that they may name: qemu-img and we take COWD in SPARSE lines too. */
+/**
+ * The types of lines with sparse files, and the files that they may name. COWD files are read for SPARSE
+ * lines, too, as qemu-img does.
+ */
 const SPARSE_TYPES: Readonly<Record<string, readonly FileKind[]>> = {
   SPARSE: ["sparse", "cowd"],
   VMFSSPARSE: ["cowd"],
@@ -34,7 +43,7 @@ const SPARSE_TYPES: Readonly<Record<string, readonly FileKind[]>> = {
 };
 
 /**
- * The extent of a line in the descriptor `path`.
+ * Opens the extent of a line in the descriptor `path`.
  * @throws {FormatError} if it cannot be read
  */
 export function openExtent(
@@ -59,7 +68,7 @@ export function openExtent(
   return shared.extents.add(key, () => openSparseExtent(line, { path, file, shared }));
 }
 
-/** Sparse ones alone: the readers of the others are small. */
+/** Only sparse extents go through the pool, because the readers of the others are small. */
 function openSparseExtent(
   line: ExtentLine,
   { path, file, shared }: { path: string; file: ExtentFile; shared: Shared },
@@ -84,14 +93,14 @@ function openSparseExtent(
   }
 }
 
-/** A hosted sparse file that its writer did not close is readable mostly. */
+/** Warns of a hosted sparse file that its writer did not close. Such a file can usually be read. */
 export function warnOfUncleanShutdown(path: string, { warn }: Shared): void {
   warn?.(`Disk "${path}" was not closed by its last writer, it may be incomplete`);
 }
 
 /**
- * Whether a line is one that can be read.
- * @throws {FormatError} if it is not
+ * Checks whether a line can be read.
+ * @throws {FormatError} if it cannot
  */
 export function checkExtentLine(
   { access, type, name, startBytes, offsetBytes }: ExtentLine,

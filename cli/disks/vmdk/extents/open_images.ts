@@ -1,8 +1,8 @@
-/** Files of a disk that are held open: those that were used last. */
+/** The files of a disk that are held open: those that were used last. */
 
 import type { ImageFile } from "../../image_file.ts";
 
-/** Files held open: one is the rule, pieces of 2 GiB are read one after the other. */
+/** The limit of open files. Usually one is in use, because pieces of 2 GiB are read one after the other. */
 const OPEN_LIMIT = 8;
 
 /** Open files by their real paths. */
@@ -12,17 +12,17 @@ export class OpenImages implements Disposable {
   readonly #open = new Map<string, ImageFile>();
   readonly #beforeClose?: (realPath: string, image: ImageFile) => void;
 
-  /** `beforeClose` hears of a file that is closed to make room. */
+  /** `beforeClose` is called with a file that is closed to make room. */
   constructor({ beforeClose }: { beforeClose?: (realPath: string, image: ImageFile) => void } = {}) {
     this.#beforeClose = beforeClose;
   }
 
-  /** A chain is read from all of its links by turns. */
+  /** Raises the limit, because a chain is read from all of its links in turn. */
   allowMore(count: number): void {
     this.#limit += count;
   }
 
-  /** The open file, by `open` if it is not there; good until the next call. */
+  /** Returns the open file, which `open` opens if necessary. It is valid until the next call. */
   get(realPath: string, open: () => ImageFile): ImageFile {
     let image = this.#open.get(realPath);
     if (image === undefined) {
@@ -35,7 +35,10 @@ export class OpenImages implements Disposable {
     return image;
   }
 
-  /** Closes the file that was not used for the longest time. An error of its writing is known while it is open. */
+  /**
+   * Closes the file that was unused for the longest time. `beforeClose` may sync it, so that an error of an
+   * earlier write is reported while the file is open.
+   */
   #makeRoom(): void {
     for (const [realPath, image] of this.#open) {
       if (this.#open.size < this.#limit) return;

@@ -1,8 +1,11 @@
-/** For disks of very many pieces: their readers are made again when they are needed, a few are kept. */
+/**
+ * The readers of the sparse extents of a disk. On a disk of very many extents, readers that were not used for
+ * long are dropped and made again when they are needed.
+ */
 
-import type { ExtentReader, Stretch } from "./extent.ts";
+import type { ExtentReader, ExtentRun } from "./extent.ts";
 
-/** Readers kept: a disk of fewer extents keeps them all. */
+/** The number of readers that are kept. A disk with fewer extents keeps all of them. */
 const READER_LIMIT = 512;
 
 /** The readers that were used last. */
@@ -12,14 +15,14 @@ export class ExtentPool {
 
   readonly #known = new Map<string, ExtentReader>();
 
-  /** Different extents so far. */
+  /** The number of different extents so far. */
   get count(): number {
     return this.#known.size;
   }
 
   /**
-   * The extent `key` whose reader `open` makes; it is made once here, so that what is wrong with it is known at once. Lines
-   * with one key share it.
+   * Returns the extent `key`, whose reader `open` makes. The reader is made once here, so that its faults are
+   * found when the disk is opened. Lines with the same key share one extent.
    */
   add(key: string, open: () => ExtentReader): ExtentReader {
     let extent = this.#known.get(key);
@@ -27,7 +30,7 @@ export class ExtentPool {
     return extent;
   }
 
-  /** The reader of one of its extents. */
+  /** Returns the reader of an extent of this pool. */
   get(extent: PooledExtent, open: () => ExtentReader): ExtentReader {
     const reader = this.#readers.get(extent) ?? open();
     this.#readers.delete(extent);
@@ -53,8 +56,8 @@ class PooledExtent implements ExtentReader {
     ({ sizeBytes: this.sizeBytes, path: this.path, compressed: this.compressed } = pool.get(this, open));
   }
 
-  stretchAt(offsetBytes: number): Stretch {
-    return this.#pool.get(this, this.#open).stretchAt(offsetBytes);
+  runAt(offsetBytes: number): ExtentRun {
+    return this.#pool.get(this, this.#open).runAt(offsetBytes);
   }
 
   read(into: Uint8Array, offsetBytes: number): Promise<void> {

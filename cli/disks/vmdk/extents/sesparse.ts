@@ -1,5 +1,6 @@
 /**
- * seSparse extents: what ESXi writes of a snapshot on VMFS-6 and above 2 TB. Numbers of 64 bits, little-endian:
+ * seSparse extents: the snapshots that ESXi writes on VMFS-6 and above 2 TB. Numbers of 64 bits,
+ * little-endian:
  *
  * ```
  * 0 magic  8 version  16 capacity  24 grainSize: 8  32 grainTableSize: 64  40 flags: 0  48 four times 0
@@ -7,9 +8,11 @@
  * 160 free bitmap  176 back map  192 grains        places and sizes in sectors
  * ```
  *
- * The four highest bits of an entry tell what it is. A directory entry `1000000000000005` is table 5; a table entry
- * `3004000000000001` is a grain, number 1 << 12 | 004. The journal is of unknown form: a file that needs it is refused.
- * Not documented by VMware; source: block/vmdk.c of qemu, and the reader of xen-orchestra.
+ * The four highest bits of an entry are its tag. A directory entry `1000000000000005` is table 5; a table
+ * entry `3004000000000001` is a grain, number 1 << 12 | 004. The format of the journal is not known, so a
+ * file that needs its journal is refused.
+ *
+ * VMware does not document this format. Source: block/vmdk.c of qemu, and the reader of xen-orchestra.
  */
 
 import type { FormatError } from "../../../errors.ts";
@@ -27,21 +30,21 @@ const GRAIN_BYTES = GRAIN_SECTORS * SECTOR_BYTES;
 const TABLE_SECTORS = 64;
 const TABLE_BYTES = TABLE_SECTORS * SECTOR_BYTES;
 const TABLE_ENTRIES = TABLE_BYTES / 8;
-/** Byte offsets below 2^53. */
+/** The limit that keeps byte offsets below 2^53. */
 const OFFSET_LIMIT_SECTORS = 2n ** 44n - 1n;
 
 /** A region of the file. */
 interface Region {
   beginBytes: number;
-  /** As the header has it; of the grains, the file need not have all. */
+  /** The size in the header. The file need not contain all of the region of grains. */
   sizeBytes: number;
 }
 
-/** The error for a field, by its place in the file. */
-type Refuse = (offsetBytes: number, reason: string) => FormatError;
+/** Makes the error for a field, by its place in the file. */
+type RefuseField = (offsetBytes: number, reason: string) => FormatError;
 
 /**
- * Opens a seSparse extent of `sizeBytes` by its line.
+ * Opens a seSparse extent whose line has `sizeBytes`.
  * @throws {FormatError} if its headers are unusable, or its journal must be replayed
  */
 export function openSeSparseExtent(
@@ -57,7 +60,7 @@ function readLayout(file: ExtentFile, sizeBytes: number): GrainLayout {
   const view = new DataView(new ArrayBuffer(2 * SECTOR_BYTES));
   file.image().read(new Uint8Array(view.buffer), 0);
   const field = (offsetBytes: number) => view.getBigUint64(offsetBytes, true);
-  const refuse: Refuse = (offsetBytes, reason) => cannotOpen(path, reason, { offsetBytes });
+  const refuse: RefuseField = (offsetBytes, reason) => cannotOpen(path, reason, { offsetBytes });
 
   if (field(8) !== VERSION) {
     throw refuse(8, `the header has version ${field(8) >> 32n}.${field(8) & 0xffffffffn}, only 2.1 is known`);
@@ -118,7 +121,7 @@ function readLayout(file: ExtentFile, sizeBytes: number): GrainLayout {
   };
 }
 
-interface PlacesOptions extends EntriesAt {
+interface SeSparsePlacesOptions extends EntriesAt {
   path: string;
   fileBytes: number;
   region: Region;
@@ -126,7 +129,7 @@ interface PlacesOptions extends EntriesAt {
 
 function tablePlaces(
   entries: DataView,
-  { path, fileBytes, region, first, entriesBytes }: PlacesOptions,
+  { path, fileBytes, region, first, entriesBytes }: SeSparsePlacesOptions,
 ): Float64Array {
   const places = new Float64Array(entries.byteLength / 8);
   for (let i = 0; i < places.length; i++) {
@@ -149,7 +152,9 @@ function tablePlaces(
 
 function grainPlaces(
   entries: DataView,
-  { path, fileBytes, region, first, entriesBytes, grainCount }: PlacesOptions & { grainCount: number },
+  { path, fileBytes, region, first, entriesBytes, grainCount }: SeSparsePlacesOptions & {
+    grainCount: number;
+  },
 ): Float64Array {
   const places = new Float64Array(entries.byteLength / 8);
   const count = Math.min(places.length, grainCount - first);
@@ -159,16 +164,16 @@ function grainPlaces(
     if (low === 0 && high === 0) continue;
     const where = { offsetBytes: entriesBytes + i * 8 };
     switch (high >>> 28) {
-      case 1: // Given up by the guest: the number of the old grain is kept for the writer alone.
+      case 1: // Unmapped by the guest; the number of the old grain is kept for writers only.
       case 2:
         places[i] = ZEROS;
         continue;
       case 3:
         break;
-      default: // Also 0, ask the parent, with anything behind it.
+      default: // Also tag 0 (ask the parent) if any other bit is set.
         throw cannotRead(path, `the entry of grain ${first + i} is ${hex(entries, i)}`, where);
     }
-    // Below 2^60, and rounded above 2^53, where it is larger than every region.
+    // The number is below 2^60 and is rounded above 2^53, where it is larger than every region.
     const slot = ((high & 0xffff) * 2 ** 32 + low) * 4096 + (high >>> 16 & 0xfff);
     const inRegion = slot * GRAIN_BYTES;
     places[i] = region.beginBytes + inRegion;

@@ -1,6 +1,6 @@
-/** ZERO extents: no file, all zeros. */
+/** ZERO extents, which have no file and read as zeros. */
 
-import type { ExtentReader, Stretch } from "./extent.ts";
+import type { ExtentReader, ExtentRun } from "./extent.ts";
 
 /** An extent of zeros. */
 export class ZeroExtent implements ExtentReader {
@@ -11,7 +11,7 @@ export class ZeroExtent implements ExtentReader {
     this.sizeBytes = sizeBytes;
   }
 
-  stretchAt(): Stretch {
+  runAt(): ExtentRun {
     return { endBytes: this.sizeBytes, holding: "zero" };
   }
 

@@ -1,13 +1,16 @@
-/** Sparse extents whose grains are stored as they are: hosted sparse, COWD and seSparse differ in their tables alone. */
+/**
+ * Sparse extents whose grains are stored as they are. Hosted sparse, COWD and seSparse differ only in their
+ * tables.
+ */
 
-import type { ExtentFile, ExtentReader, Stretch } from "../extent.ts";
+import type { ExtentFile, ExtentReader, ExtentRun } from "../extent.ts";
 import { ABSENT, type GrainLayout, GrainTables, ZEROS } from "./tables.ts";
 import type { TableCache } from "./table_cache.ts";
 
-/** What a sparse extent is opened with. */
+/** How a sparse extent is opened. */
 export interface GrainExtentOptions {
   layout: GrainLayout;
-  /** Bytes of the extent; the last grain may lie in it in part. */
+  /** The size of the extent in bytes. Its last grain may be partly outside. */
   sizeBytes: number;
   cache: TableCache;
 }
@@ -20,8 +23,8 @@ export class GrainExtent implements ExtentReader {
   protected readonly file: ExtentFile;
   protected readonly grainBytes: number;
   protected readonly tables: GrainTables;
-  /** The stretch that was found last: callers walk through it in small steps. */
-  #known: Stretch & { beginBytes: number } = { beginBytes: 0, endBytes: 0, holding: "absent" };
+  /** The run that was found last, because callers walk through it in small steps. */
+  #known: ExtentRun & { beginBytes: number } = { beginBytes: 0, endBytes: 0, holding: "absent" };
 
   constructor(file: ExtentFile, { layout, sizeBytes, cache }: GrainExtentOptions) {
     this.path = file.path;
@@ -32,7 +35,7 @@ export class GrainExtent implements ExtentReader {
     this.tables = new GrainTables(file, { layout, grainCount, cache });
   }
 
-  stretchAt(offsetBytes: number): Stretch {
+  runAt(offsetBytes: number): ExtentRun {
     const { beginBytes, endBytes } = this.#known;
     if (offsetBytes < beginBytes || offsetBytes >= endBytes) this.#known = this.#find(offsetBytes);
     const { fileBytes, holding } = this.#known;
@@ -44,7 +47,7 @@ export class GrainExtent implements ExtentReader {
     };
   }
 
-  #find(offsetBytes: number): Stretch & { beginBytes: number } {
+  #find(offsetBytes: number): ExtentRun & { beginBytes: number } {
     const grain = Math.floor(offsetBytes / this.grainBytes);
     const beginBytes = grain * this.grainBytes;
     const place = this.tables.placeOf(grain);
@@ -56,6 +59,6 @@ export class GrainExtent implements ExtentReader {
   }
 
   async read(into: Uint8Array, offsetBytes: number): Promise<void> {
-    await this.file.image().readBulk(into, this.stretchAt(offsetBytes).fileBytes!);
+    await this.file.image().readBulk(into, this.runAt(offsetBytes).fileBytes!);
   }
 }

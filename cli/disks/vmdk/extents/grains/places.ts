@@ -1,24 +1,24 @@
-/** What the formats with 32-bit sector numbers, hosted sparse and COWD, have in common: their entries, checked. */
+/** Checks and decodes the entries of the formats with 32-bit sector numbers: hosted sparse and COWD. */
 
 import { SECTOR_BYTES } from "../../../../sector.ts";
 import { cannotRead } from "../../../refusal.ts";
 import { type EntriesAt, ZEROS } from "./tables.ts";
 
-/** A file whose entries are read. */
-export interface PlacesOptions extends EntriesAt {
+/** The file whose entries are read. */
+export interface SectorPlacesOptions extends EntriesAt {
   path: string;
   fileBytes: number;
-  /** An entry of 1 means zeros. */
+  /** Whether an entry of 1 means zeros. */
   zeros: boolean;
 }
 
 /**
  * Reads directory entries.
- * @throws {FormatError} if a table does not lie in the file, with all of its `tableBytes`
+ * @throws {FormatError} if the file does not contain a table with all of its `tableBytes`
  */
 export function tablePlaces32(
   entries: DataView,
-  { path, fileBytes, entriesBytes, first, zeros, tableBytes }: PlacesOptions & { tableBytes: number },
+  { path, fileBytes, entriesBytes, first, zeros, tableBytes }: SectorPlacesOptions & { tableBytes: number },
 ): Float64Array {
   const places = new Float64Array(entries.byteLength / 4);
   for (let i = 0; i < places.length; i++) {
@@ -40,13 +40,13 @@ export function tablePlaces32(
 }
 
 /**
- * Reads table entries; those behind the last grain mean nothing.
- * @throws {FormatError} if a grain lies before byte `grainsBytes` of the file, or does not lie in it with all of the bytes
- * that `lengthOf` says
+ * Reads table entries. Those behind the last grain are ignored.
+ * @throws {FormatError} if a grain lies before byte `grainsBytes` of the file, or the file does not contain
+ * all of the bytes that `lengthOf` returns for it
  */
 export function grainPlaces32(
   entries: DataView,
-  { path, fileBytes, entriesBytes, first, zeros, grainsBytes, grainCount, lengthOf }: PlacesOptions & {
+  { path, fileBytes, entriesBytes, first, zeros, grainsBytes, grainCount, lengthOf }: SectorPlacesOptions & {
     grainsBytes: number;
     grainCount: number;
     lengthOf: (grain: number) => number;

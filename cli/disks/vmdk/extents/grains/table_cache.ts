@@ -1,9 +1,9 @@
-/** Parts of grain directories and tables that were read last: one cache for all the files of a disk, bounded in bytes. */
+/** A cache of parts of grain directories and grain tables, limited in bytes, for all files of a disk. */
 
-/** Enough for the tables of 64 GiB in grains of 64 KiB, of 256 MiB in grains of a sector. */
+/** Enough for the tables of 64 GiB with grains of 64 KiB, or of 256 MiB with grains of one sector. */
 const CACHE_BYTES = 8 << 20;
 
-/** Whose parts they are: each gets its own numbers. */
+/** The owner of parts; each owner numbers its parts separately. */
 export type TableOwner = object;
 
 interface Recent {
@@ -21,17 +21,20 @@ export class TableCache {
   readonly #numbers = new WeakMap<TableOwner, number>();
   #ownerCount = 0;
   readonly #parts = new Map<string, Float64Array>();
-  /** The two parts that were asked for last, mostly a page of a directory and a table: found without a look at the map. */
+  /**
+   * The two parts that were requested last, usually a page of a directory and a table. They are found without
+   * the map.
+   */
   #recent: Recent = NONE;
   #lessRecent: Recent = NONE;
-  /** Raw bytes behind the table that was read last: tables that lie together are read together. */
+  /** The raw bytes of the tables that were read last. Tables that lie behind each other are read together. */
   #ahead?: { owner: TableOwner; beginBytes: number; bytes: Uint8Array };
 
   constructor(limitBytes: number = CACHE_BYTES) {
     this.#limitBytes = limitBytes;
   }
 
-  /** Part number `index` of `owner`, made by `load` if it is not there. */
+  /** Returns part number `index` of `owner`, which `load` makes if it is not in the cache. */
   get(owner: TableOwner, index: number, load: () => Float64Array): Float64Array {
     if (this.#recent.owner !== owner || this.#recent.index !== index) {
       const wanted = this.#lessRecent.owner === owner && this.#lessRecent.index === index
@@ -63,7 +66,10 @@ export class TableCache {
     return part;
   }
 
-  /** `lengthBytes` of a file from `beginBytes` on, out of the bytes read last or of new ones that `read` gives. */
+  /**
+   * Returns `lengthBytes` of a file from `beginBytes` on, from the bytes that were read last or from those
+   * that `read` returns.
+   */
   raw(
     owner: TableOwner,
     { beginBytes, lengthBytes, read }: {
@@ -82,7 +88,9 @@ export class TableCache {
   }
 }
 
-/** What a part takes: a small one takes more for its administration than for its entries. */
+/**
+ * Returns the memory that a part takes. A small part takes more for its administration than for its entries.
+ */
 function sizeOf({ byteLength }: Float64Array): number {
   return byteLength + 512;
 }

@@ -1,5 +1,5 @@
 /**
- * Where the grains of a sparse extent lie: grain directory → grain table → place in the file.
+ * Finds the grains of a sparse extent: grain directory → grain table → place in the file.
  *
  * ```
  * directory (read in pages)   table (read when needed)         file
@@ -8,65 +8,70 @@
  *                               └ absent
  * ```
  *
- * What entries look like is the format's business ({@linkcode GrainLayout}): here, a place is a byte of the file, or
- * {@linkcode ABSENT} or {@linkcode ZEROS}, which no place can be since every file begins with a header.
+ * The format decodes the entries ({@linkcode GrainLayout}). A place is a byte of the file, or {@linkcode
+ * ABSENT} or {@linkcode ZEROS}. These two cannot be places, because every file begins with a header.
  */
 
 import type { ExtentFile } from "../extent.ts";
 import type { TableCache } from "./table_cache.ts";
 
-/** In the place of a grain or table that the file does not have. */
+/** Stands for a grain or table that the file does not contain. */
 export const ABSENT = 0;
-/** In the place of a grain or table that the file says to be zeros. */
+/** Stands for a grain or table that reads as zeros. */
 export const ZEROS = 1;
 
-/** How a format keeps its tables. All numbers are checked against the file and bounded. */
+/** The layout of the tables of a format. All numbers are bounded and checked against the file. */
 export interface GrainLayout {
-  /** A power of two. */
+  /** The size of a grain, a power of two. */
   grainBytes: number;
-  /** Grains in a table. */
+  /** The number of grains in a table. */
   tableEntries: number;
-  /** Bytes of a table in the file. */
+  /** The size of a table in the file. */
   tableBytes: number;
-  /** The directory: its place, and the bytes of an entry. It lies in the file as far as it is needed. */
+  /**
+   * The place of the directory, and the size of its entries. The file contains all entries that are needed.
+   */
   directoryBytes: number;
   directoryEntryBytes: number;
   /**
-   * The places of tables; they lie in the file.
+   * Returns the places of tables, which lie in the file.
    * @throws {FormatError} if one does not
    */
   tablePlaces(entries: DataView, at: EntriesAt): Float64Array;
   /**
-   * The places of grains; they lie in the file. Entries behind the last grain of the extent mean nothing.
-   * @throws {FormatError} if one does not
+   * Returns the places of grains, which lie in the file. Entries behind the last grain of the extent are
+   * ignored.
+   * @throws {FormatError} if one does not lie in the file
    */
   grainPlaces(entries: DataView, at: EntriesAt): Float64Array;
 }
 
-/** Entries of a directory or a table: the number of the first one, and where it lies in the file. */
+/**
+ * The position of entries of a directory or a table: the number of the first one, and its place in the file.
+ */
 export interface EntriesAt {
   first: number;
   entriesBytes: number;
 }
 
-/** Directory entries that are read and checked at a time. */
+/** The number of directory entries that are read and checked together. */
 const PAGE_ENTRIES = 4096;
-/** Bytes of tables that are read at a time. */
+/** The bytes of tables that are read together. */
 const BATCH_BYTES = 1 << 16;
-/** Tables that one search for the end of a run may read; a longer run is told in parts. */
+/** The number of tables that one search for the end of a run may read. A longer run is returned in parts. */
 const TABLES_PER_SEARCH = 64;
 
-/** The lookup tables of one sparse extent. */
+/** The directory and the tables of one sparse extent. */
 export class GrainTables {
   readonly #file: ExtentFile;
   readonly #layout: GrainLayout;
-  /** Grains that the extent has. */
+  /** The number of grains of the extent. */
   readonly #grainCount: number;
   readonly #tableCount: number;
   readonly #cache: TableCache;
-  /** Owns the pages of the directory, as this owns the tables. */
+  /** The owner of the directory's pages in the cache; this object owns the tables. */
   readonly #directory = {};
-  /** A table of absent grains: most tables of large disks are, and need no memory of their own. */
+  /** A table of absent grains. Most tables of large disks are like this, and share its memory. */
   #absent?: Float64Array;
 
   constructor(
@@ -80,7 +85,7 @@ export class GrainTables {
     this.#cache = cache;
   }
 
-  /** The place of grain number `grain`. */
+  /** Returns the place of grain number `grain`. */
   placeOf(grain: number): number {
     const { tableEntries } = this.#layout;
     const table = this.#tableAt(Math.floor(grain / tableEntries));
@@ -88,8 +93,8 @@ export class GrainTables {
   }
 
   /**
-   * The first grain behind a run of grains that are like `grain`: absent, zeros, or in the file - each right behind
-   * the one before it if they are to be `together`.
+   * Returns the first grain behind a run of grains that are like `grain`: absent, zeros, or stored in the
+   * file. With `together`, each stored grain of the run lies directly behind the one before it.
    */
   endOfRun(grain: number, { together }: { together: boolean }): number {
     const { tableEntries, grainBytes } = this.#layout;
@@ -114,7 +119,7 @@ export class GrainTables {
     return next;
   }
 
-  /** The places of the grains of a table, or what holds for all of them. */
+  /** Returns the places of the grains of a table, or the value that holds for all of them. */
   #tableAt(index: number): Float64Array | typeof ABSENT | typeof ZEROS {
     const place = this.#tablePlace(index);
     if (place === ABSENT || place === ZEROS) return place;
@@ -151,7 +156,7 @@ export class GrainTables {
     return this.#layout.grainPlaces(entries, { first: index * tableEntries, entriesBytes: place });
   }
 
-  /** Bytes of the tables that lie one behind the other from `place` on, as many as are read at a time. */
+  /** Returns the size of the tables that lie behind each other from `place` on and are read together. */
   #batchBytes(index: number, place: number): number {
     const { tableBytes } = this.#layout;
     let count = 1;
@@ -163,7 +168,10 @@ export class GrainTables {
   }
 }
 
-/** A loop: `every` calls a function for each word and takes twenty times as long. */
+/**
+ * Whether a table is all zeros. This is a loop, because `every` calls a function for each word and takes
+ * twenty times as long.
+ */
 function isZero(table: Uint8Array): boolean {
   const words = new Uint32Array(table.buffer, table.byteOffset, table.length / 4);
   for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;

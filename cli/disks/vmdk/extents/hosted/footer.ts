@@ -1,6 +1,6 @@
 /**
- * The end of a streamOptimized file that was written from front to back: its header could not know where the grain directory
- * would come to lie, so a second header at the end tells.
+ * The end of a streamOptimized file that was written from front to back. The place of its grain directory was
+ * not known when the header was written, so a second header at the end has it.
  *
  * ```
  * ... | footer marker | footer: the header again | end of stream: zeros | padding of some transfers: zeros
@@ -13,12 +13,12 @@ import type { ExtentFile } from "../extent.ts";
 import { MARKER, readMarker, TYPE_AT } from "./marker.ts";
 import { parseSparseHeader, SPARSE_HEADER_BYTES, type SparseHeader } from "./header.ts";
 
-/** How far to look for it behind zeros. */
+/** The length of the end of the file in which the footer is searched, behind which may be zeros. */
 const SEARCH_BYTES = 1 << 20;
 const MAGIC = [0x4b, 0x44, 0x4d, 0x56];
 
 /**
- * The place of the grain directory by the footer of a file with the given header.
+ * Returns the place of the grain directory from the footer of a file with the given header.
  * @throws {FormatError} if there is no footer or it contradicts the header
  */
 export function readFooter(file: ExtentFile, header: SparseHeader): number {
@@ -47,7 +47,7 @@ export function readFooter(file: ExtentFile, header: SparseHeader): number {
   return footer.directoryOffsetBytes;
 }
 
-/** The last sector that is not zeros and has a sector of zeros behind it, and the sector before it. */
+/** Returns the last sector that is not zero and has a sector of zeros behind it, and the sector before it. */
 function lastSectors(file: ExtentFile): { marker: Uint8Array; bytes: Uint8Array; offsetBytes: number } {
   const { path, sizeBytes: fileBytes } = file;
   const wholeBytes = fileBytes - fileBytes % SECTOR_BYTES;

@@ -1,5 +1,6 @@
 /**
- * The header of a hosted sparse extent, "KDMV": 512 bytes, little-endian, fields after the magic not aligned.
+ * The header of a hosted sparse extent, "KDMV": 512 bytes, little-endian; the fields after the magic are not
+ * aligned.
  *
  * ```
  *  0 u32 magic "KDMV"       28 u64 descriptorOffset   56 u64 gdOffset, or -1: see the footer
@@ -9,7 +10,8 @@
  * 20 u64 grainSize                                    77 u16 compressAlgorithm
  * ```
  *
- * Offsets and sizes are sectors in the file, bytes in {@linkcode SparseHeader}.
+ * Offsets and sizes are sectors in the file, and bytes in {@linkcode SparseHeader}.
+ *
  * Source: VMware's technical note "Virtual Disk Format 5.0".
  */
 
@@ -24,46 +26,46 @@ const NEWLINES_VALID = 1 << 0;
 const ZERO_GRAINS = 1 << 2;
 const COMPRESSED = 1 << 16;
 const MARKERS = 1 << 17;
-/** Flags 0 to 15 may be ignored; of the others these two are known. */
+/** Flags 0 to 15 may be ignored. Of the others, only these two are known. */
 const INCOMPATIBLE = 0xffff0000 & ~(COMPRESSED | MARKERS);
 const NEWLINES = [0x0a, 0x20, 0x0d, 0x0a];
-/** A gdOffset that stands for: the footer tells. */
+/** The gdOffset of a file whose directory is named in its footer. */
 const IN_FOOTER = 0xffffffffffffffffn;
 
 const CAPACITY_LIMIT_SECTORS = BigInt(CAPACITY_LIMIT_BYTES / SECTOR_BYTES);
 const DESCRIPTOR_LIMIT_SECTORS = BigInt(DESCRIPTOR_LIMIT_BYTES / SECTOR_BYTES);
 const GRAIN_LIMIT_SECTORS = 2048n;
 const TABLE_LIMIT_ENTRIES = 65536n;
-/** 2^22 tables of 32 MiB are 128 TiB. */
+/** The limit of tables: 2^22 tables of 32 MiB cover 128 TiB. */
 const DIRECTORY_LIMIT_ENTRIES = 2n ** 22n;
-/** Byte offsets below 2^53: what lies further back is not rounded but refused. */
+/** The limit that keeps byte offsets below 2^53. Larger ones are refused, because they would be rounded. */
 const OFFSET_LIMIT_SECTORS = 2n ** 44n - 1n;
 
-/** What the header says, checked against its limits and the size of the file. */
+/** The contents of the header, checked against the limits and the size of the file. */
 export interface SparseHeader {
   capacityBytes: number;
-  /** A power of two from 512 bytes to 1 MiB. */
+  /** The size of a grain, a power of two from 512 bytes to 1 MiB. */
   grainBytes: number;
-  /** Entries of a grain table, a power of two. */
+  /** The number of entries of a grain table, a power of two. */
   tableEntries: number;
-  /** Grain tables there are, or could be: entries of the grain directory. */
+  /** The number of entries of the grain directory: the grain tables that the file has or could have. */
   tableCount: number;
   /** The embedded descriptor, padded with NULs. */
   descriptor?: { offsetBytes: number; sizeBytes: number };
-  /** Undefined if the footer tells it. */
+  /** The place of the grain directory; undefined if the footer has it. */
   directoryOffsetBytes?: number;
-  /** No grain lies before this byte. */
+  /** The byte before which no grain lies. */
   overheadBytes: number;
-  /** An entry of 1 means a grain of zeros. */
+  /** Whether an entry of 1 means a grain of zeros. */
   zeroGrains: boolean;
-  /** Grains are deflated and carry markers: streamOptimized. */
+  /** Whether grains are deflated and have markers: streamOptimized. */
   compressed: boolean;
-  /** The writer did not close the file. */
+  /** Whether the writer did not close the file. */
   uncleanShutdown: boolean;
 }
 
-/** The error for a field, by its place in the header. */
-type Refuse = (offsetBytes: number, reason: string) => FormatError;
+/** Makes the error for a field, by its place in the header. */
+type RefuseField = (offsetBytes: number, reason: string) => FormatError;
 
 /**
  * Reads the header, 512 bytes at byte `beginBytes` of the file `path` of `fileBytes` bytes.
@@ -75,7 +77,7 @@ export function parseSparseHeader(
 ): SparseHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, SPARSE_HEADER_BYTES);
   const what = beginBytes === 0 ? "" : "in the footer, ";
-  const refuse: Refuse = (offsetBytes, reason) =>
+  const refuse: RefuseField = (offsetBytes, reason) =>
     cannotOpen(path, what + reason, { offsetBytes: beginBytes + offsetBytes });
 
   const version = view.getUint32(4, true);
@@ -95,11 +97,11 @@ export function parseSparseHeader(
   };
 }
 
-function checkFlags(flags: number, algorithm: number, refuse: Refuse): boolean {
+function checkFlags(flags: number, algorithm: number, refuse: RefuseField): boolean {
   const shown = `the header has the flags 0x${flags.toString(16)}`;
   if ((flags & INCOMPATIBLE) !== 0) throw refuse(8, `${shown}, some of which are unknown`);
   const compressed = (flags & COMPRESSED) !== 0;
-  // Readers disagree on compressed grains without markers, and markers without compression mean nothing.
+  // Readers disagree on compressed grains without markers, and markers without compression have no meaning.
   if (compressed !== ((flags & MARKERS) !== 0)) {
     throw refuse(8, `${shown}, compression and markers go together`);
   }
@@ -110,10 +112,13 @@ function checkFlags(flags: number, algorithm: number, refuse: Refuse): boolean {
   return compressed;
 }
 
-/** How large the disk, its grains and tables are. Every number is bounded before the next is computed from it. */
+/**
+ * Reads the sizes of the disk, of its grains and of its tables. Each number is bounded before another is
+ * computed from it.
+ */
 function readShape(
   view: DataView,
-  refuse: Refuse,
+  refuse: RefuseField,
 ): Pick<SparseHeader, "capacityBytes" | "grainBytes" | "tableEntries" | "tableCount"> {
   const capacity = view.getBigUint64(12, true);
   if (capacity < 1n || capacity > CAPACITY_LIMIT_SECTORS) {
@@ -147,10 +152,12 @@ function readShape(
   };
 }
 
-/** Where things are in the file; what this header promises must lie in it to the last byte. */
+/**
+ * Reads the places in the file. The file must contain everything that the header promises, to the last byte.
+ */
 function readPlaces(
   view: DataView,
-  { tableCount, fileBytes, refuse }: { tableCount: number; fileBytes: number; refuse: Refuse },
+  { tableCount, fileBytes, refuse }: { tableCount: number; fileBytes: number; refuse: RefuseField },
 ): Pick<SparseHeader, "descriptor" | "directoryOffsetBytes" | "overheadBytes"> {
   const place = (field: number, what: string, lengthBytes: number): number => {
     const sector = view.getBigUint64(field, true);
@@ -181,7 +188,7 @@ function readPlaces(
     directoryOffsetBytes: directory === IN_FOOTER
       ? undefined
       : place(56, "the grain directory", tableCount * 4),
-    // Without a grain the file may end before the place of the first one.
+    // A file without grains may end before the place of the first one.
     overheadBytes: Number(overhead) * SECTOR_BYTES,
   };
 }

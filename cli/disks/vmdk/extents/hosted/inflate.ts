@@ -1,24 +1,33 @@
-/** Inflating compressed grains: who does it, and the bounded memory that it takes. */
+/** Inflates compressed grains, in a bounded amount of memory. */
 
 /** A grain to inflate. */
 export interface DeflatedGrain {
-  /** A zlib stream (RFC 1950), all of it and nothing else. */
+  /** A zlib stream (RFC 1950) with nothing behind it. */
   stored: Uint8Array;
-  /** As long as a grain. */
+  /** The memory for the content, as long as a grain. */
   into: Uint8Array;
-  /** Bytes that must come; fewer than a grain for the last one of a disk, which some writers cut at its end. */
+  /**
+   * The bytes that the stream must contain. The last grain of a disk may have fewer than a grain, because
+   * some writers cut it at the end of the disk.
+   */
   neededBytes: number;
 }
 
-/** Threads that inflate; all memory that they are given is shared, and stays as it is until the promise settles. */
+/**
+ * The threads that inflate. All memory that they get is shared, and does not change until the promise
+ * settles.
+ */
 export interface Inflater {
-  /** How many calls may be under way at a time. */
+  /** The number of calls that may be under way at a time. */
   readonly ahead: number;
-  /** @throws {Error} if a stream is not as it should be; the message goes on behind "grain 9" */
+  /**
+   * Inflates grains.
+   * @throws {Error} if a stream is damaged; the message continues a sentence that begins with "grain 9"
+   */
   inflate(grains: readonly DeflatedGrain[]): Promise<void>;
 }
 
-/** This thread, for callers without others: it copies, which takes longer. */
+/** Inflates on this thread, for callers without others. It copies, which takes longer. */
 const HERE: Inflater = {
   ahead: 1,
   async inflate(grains) {
@@ -38,23 +47,24 @@ async function inflateGrain({ stored, into, neededBytes }: DeflatedGrain): Promi
       throw new Error(`does not inflate: ${(cause as Error).message}`, { cause });
     }
   }
-  // Deno 2.4 does not keep to the limit; a grain has at most twice its size in the file, so that 128 MiB may come of it.
+  // Deno 2.4 ignores the limit. A grain has at most twice its size in the file, from which 128 MiB may be
+  // inflated.
   if (content === undefined || content.length > into.length) {
     throw new Error(`inflates to more than ${into.length} bytes`);
   }
   if (content.length < neededBytes) throw new Error(`inflates to ${content.length} of ${neededBytes} bytes`);
-  // What is behind a stream is passed over by the function above; a stream ends with this sum.
+  // The function above ignores bytes behind a stream. A stream ends with this checksum.
   const end = new DataView(stored.buffer, stored.byteOffset).getUint32(stored.length - 4);
   if (end !== adler32(content)) throw new Error("does not inflate: bytes behind the stream");
   into.set(content);
 }
 
-/** RFC 1950, section 8.2. */
+/** The Adler-32 checksum of RFC 1950, section 8.2. */
 function adler32(bytes: Uint8Array): number {
   let a = 1;
   let b = 0;
   for (let at = 0; at < bytes.length;) {
-    // The most additions before the sums leave 32 bits.
+    // The largest number of additions for which the sums fit into 32 bits.
     const end = Math.min(at + 5552, bytes.length);
     for (; at < end; at++) b += a += bytes[at];
     a %= 65521;
@@ -63,10 +73,10 @@ function adler32(bytes: Uint8Array): number {
   return (b << 16 | a) >>> 0;
 }
 
-/** Memory for compressed grains on their way, for all streams of a disk. */
+/** The memory for compressed grains that are being read, for all streams of a disk. */
 export class InflateRoom {
   readonly inflater: Inflater;
-  /** The grain that was last inflated for a part of it. */
+  /** The grain that was inflated last for a read of a part of it. */
   part?: { owner: object; grain: number; bytes: Promise<Uint8Array> };
   #taken = 0;
   readonly #free: SharedArrayBuffer[] = [];
@@ -76,12 +86,12 @@ export class InflateRoom {
     this.inflater = inflater;
   }
 
-  /** Whether `memory` can be named to the inflater. */
+  /** Whether the inflater can use `memory`. */
   reaches(memory: Uint8Array): boolean {
     return this.inflater === HERE || memory.buffer instanceof SharedArrayBuffer;
   }
 
-  /** Waits for memory of at least `lengthBytes`, and gives it to `use`. */
+  /** Waits for memory of at least `lengthBytes`, and passes it to `use`. */
   async borrow<T>(lengthBytes: number, use: (buffer: Uint8Array) => Promise<T>): Promise<T> {
     while (this.#taken >= this.inflater.ahead) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));

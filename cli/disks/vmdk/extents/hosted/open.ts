@@ -1,6 +1,7 @@
 /**
- * Hosted sparse extents, "KDMV": grains stored as they are (monolithicSparse, twoGbMaxExtentSparse), or compressed
- * (streamOptimized). Two levels of tables with 32-bit sector numbers; a copy of both is not looked at.
+ * Hosted sparse extents, "KDMV": their grains are stored as they are (monolithicSparse, twoGbMaxExtentSparse)
+ * or compressed (streamOptimized). They have two levels of tables with 32-bit sector numbers. The redundant
+ * copy of the tables is not read.
  */
 
 import type { ExtentFile, ExtentReader } from "../extent.ts";
@@ -15,19 +16,19 @@ import { readFooter } from "./footer.ts";
 import type { InflateRoom } from "./inflate.ts";
 import type { TableCache } from "../grains/table_cache.ts";
 
-/** What the extents of a disk share, and what is wanted of this one. */
+/** The resources that the extents of a disk share, and the wanted size of this one. */
 export interface HostedOptions {
-  /** Bytes by the extent line; the header may have more. */
+  /** The size in the extent line; the header may have more. */
   sizeBytes: number;
   cache: TableCache;
   room: InflateRoom;
 }
 
-/** A header that says where the directory is. */
+/** A header with the place of the grain directory. */
 export type HostedHeader = SparseHeader & { directoryOffsetBytes: number };
 
 /**
- * Reads the header of a hosted sparse extent, and the footer where that has the place of the directory.
+ * Reads the header of a hosted sparse extent, and its footer if the footer has the place of the directory.
  * @throws {FormatError} if one of them is unusable
  */
 export function readHostedHeader(file: ExtentFile): HostedHeader {
@@ -47,7 +48,7 @@ export function readHostedHeader(file: ExtentFile): HostedHeader {
 }
 
 /**
- * The extent that `header` describes.
+ * Opens the extent that `header` describes.
  * @throws {FormatError} if it is smaller than `sizeBytes`
  */
 export function openHostedExtent(
@@ -55,7 +56,7 @@ export function openHostedExtent(
   header: HostedHeader,
   { sizeBytes, cache, room }: HostedOptions,
 ): ExtentReader {
-  // VirtualBox rounds the header's capacity up and keeps the exact number in the line.
+  // VirtualBox rounds the header's capacity up, and the extent line has the exact size.
   if (sizeBytes > header.capacityBytes) {
     throw cannotOpen(
       file.path,
@@ -80,7 +81,7 @@ function layoutOf(
   const grainsBytes = Math.max(header.overheadBytes, 2 * SPARSE_HEADER_BYTES);
   const lengthOf = compressed
     ? () => MARKER_BYTES + 1
-    // The last grain counts up to the capacity only, and some writers do not fill it.
+    // The last grain ends at the capacity, and some writers do not fill it.
     : (grain: number) => Math.min(grainBytes, sizeBytes - grain * grainBytes);
   return {
     grainBytes,

@@ -1,7 +1,7 @@
 /**
- * streamOptimized: hosted sparse extents with compressed grains. The tables name the sector of each grain's marker; grains
- * may lie in any order, and only the marker tells how long one is. Those that lie together are read together, and inflated
- * by as many threads as there are.
+ * Hosted sparse extents with compressed grains: streamOptimized. The tables contain the sector of each
+ * grain's marker. Grains may lie in any order, and only the marker has the length of a grain. Grains that lie
+ * together are read together, and inflated on all threads.
  */
 
 import { SECTOR_BYTES } from "../../../../sector.ts";
@@ -11,11 +11,14 @@ import { GrainExtent, type GrainExtentOptions } from "../grains/extent.ts";
 import type { DeflatedGrain, InflateRoom } from "./inflate.ts";
 import { MARKER_BYTES, readMarker } from "./marker.ts";
 
-/** Content that one thread inflates at a time: a thread takes 2 ms for it, and 0.05 ms to hear of it. */
+/**
+ * The content that one thread inflates at a time. A thread takes 2 ms for it, and handing it over takes 0.05
+ * ms.
+ */
 const GROUP_BYTES = 1 << 20;
 
-/** Grains that are read at once, by number and place. */
-interface Group {
+/** Grains that are read together, with their numbers and places. */
+interface GrainGroup {
   first: number;
   places: number[];
 }
@@ -24,7 +27,7 @@ interface Group {
 export class StreamExtent extends GrainExtent {
   override readonly compressed = true;
   readonly #room: InflateRoom;
-  /** Most bytes of a grain with its marker; zlib stays far below. */
+  /** The longest item: a grain with its marker. zlib's output is much shorter. */
   readonly #itemLimitBytes: number;
 
   constructor(file: ExtentFile, { room, ...options }: GrainExtentOptions & { room: InflateRoom }) {
@@ -60,12 +63,12 @@ export class StreamExtent extends GrainExtent {
         work.push(this.#readGroup(group, into.subarray(begin - offsetBytes, at - offsetBytes)));
       }
     }
-    // All of them, even if one fails: until then `into` is in use.
+    // Every part is waited for, even if one fails, because `into` is in use until then.
     await Promise.allSettled(work);
     await Promise.all(work);
   }
 
-  /** A part of a grain, or all of a last grain that is cut by the end of the disk. */
+  /** Reads a part of a grain, or all of a last grain that is cut by the end of the disk. */
   async #readPart(
     into: Uint8Array,
     { grain, fromBytes }: { grain: number; fromBytes: number },
@@ -73,7 +76,7 @@ export class StreamExtent extends GrainExtent {
     const room = this.#room;
     if (room.part?.owner !== this || room.part.grain !== grain) {
       room.part = { owner: this, grain, bytes: this.#readGrain(grain) };
-      // Met below, and by whoever else asks for it.
+      // The error is thrown below, and to every other caller that awaits the grain.
       room.part.bytes.catch(() => {});
     }
     const bytes = await room.part.bytes;
@@ -86,8 +89,11 @@ export class StreamExtent extends GrainExtent {
     return bytes;
   }
 
-  /** The grains from `first` on, before `end`, that one read fetches: behind each other, without large gaps. */
-  #groupAt(first: number, end: number): Group {
+  /**
+   * Returns the grains from `first` on, before `end`, that one read can fetch: behind each other, without
+   * large gaps.
+   */
+  #groupAt(first: number, end: number): GrainGroup {
     const places = [this.tables.placeOf(first)];
     const most = Math.min(end - first, Math.max(1, GROUP_BYTES / this.grainBytes));
     while (places.length < most) {
@@ -99,13 +105,14 @@ export class StreamExtent extends GrainExtent {
     return { first, places };
   }
 
-  async #readGroup({ first, places }: Group, into: Uint8Array): Promise<void> {
+  async #readGroup({ first, places }: GrainGroup, into: Uint8Array): Promise<void> {
     const { grainBytes } = this;
     const begin = places[0];
     const last = places[places.length - 1] - begin;
     const fileBytes = this.file.sizeBytes - begin;
     await this.#room.borrow(last + this.#itemLimitBytes, async (buffer) => {
-      // Nearly always enough for the last one too: what cannot be compressed grows by a few bytes.
+      // This is nearly always enough for the last grain, too: a grain that cannot be compressed grows by a
+      // few bytes.
       let readBytes = Math.min(last + grainBytes + SECTOR_BYTES, fileBytes);
       await this.file.image().readBulk(buffer.subarray(0, readBytes), begin);
       const grains: DeflatedGrain[] = [];
@@ -152,10 +159,10 @@ export class StreamExtent extends GrainExtent {
     return sizeBytes;
   }
 
-  /** Finds the grain that did not inflate, and says why. */
+  /** Finds the grain that cannot be inflated, and throws the error for it. */
   async #explain(
     cause: unknown,
-    { first, places, grains }: Group & { grains: readonly DeflatedGrain[] },
+    { first, places, grains }: GrainGroup & { grains: readonly DeflatedGrain[] },
   ): Promise<never> {
     for (const [i, grain] of grains.entries()) {
       try {
