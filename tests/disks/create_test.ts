@@ -24,7 +24,7 @@ Deno.test("createDisk() makes raw disks of any size, with holes", async () => {
   }
 });
 
-Deno.test("createDisk() makes a flat VMDK that we read back", async () => {
+Deno.test("createDisk() makes a flat VMDK that openForReading() reads back", async () => {
   using folder = new Folder();
   const expected = patchyDisk(2049, 4);
   const path = folder.file("Kühe.vmdk");
@@ -43,7 +43,7 @@ Deno.test("createDisk() makes a flat VMDK that we read back", async () => {
   assertStringIncludes(Deno.readTextFileSync(path), "\nCID=00001234\n");
 });
 
-Deno.test("createDisk() leaves what is not written a hole", async () => {
+Deno.test("createDisk() leaves bytes that are not written a hole", async () => {
   using folder = new Folder();
   const path = folder.file("a.vmdk");
   await create(path, { capacityBytes: 2 ** 40, adapterType: ADAPTER.lsiLogic }, (disk) => {
@@ -54,7 +54,7 @@ Deno.test("createDisk() leaves what is not written a hole", async () => {
   assert(blocks === null || blocks < 1000);
 });
 
-Deno.test("writeMetadata() of a new VMDK keeps all keys and adds what is needed", async () => {
+Deno.test("writeMetadata() of a new VMDK keeps all keys and adds the keys that it needs", async () => {
   using folder = new Folder();
   const path = folder.file("a.vmdk");
   const first = new Map([["uuid", "old"], ["comment", "a long text that goes away again"]]);
@@ -66,7 +66,7 @@ Deno.test("writeMetadata() of a new VMDK keeps all keys and adds what is needed"
   assertEquals(disk.metadata, new Map([...metadata, ["virtualHWVersion", "4"]]));
 });
 
-Deno.test("createDisk() draws a content id that is one", async () => {
+Deno.test("createDisk() draws a content id that is not reserved", async () => {
   using folder = new Folder();
   await create(folder.file("a.vmdk"), { capacityBytes: 512, adapterType: 3 });
   await create(folder.file("b.vmdk"), { capacityBytes: 512, adapterType: 3 });
@@ -76,7 +76,7 @@ Deno.test("createDisk() draws a content id that is one", async () => {
   assert(a !== undefined && b !== undefined && a !== b);
 });
 
-Deno.test("createDisk() refuses names and sizes it cannot make", async () => {
+Deno.test("createDisk() refuses names and sizes that it cannot make", async () => {
   const never = () => {
     throw new Error("opened");
   };
@@ -103,7 +103,7 @@ Deno.test("createDisk() refuses names and sizes it cannot make", async () => {
   await assertRejects(() => createDisk("a.img", options, never), UsageError, "must end in .vmdk");
 });
 
-Deno.test("createDisk() leaves its files to the caller, also when it fails", async () => {
+Deno.test("createDisk() leaves its files open for the caller, even if it fails", async () => {
   using folder = new Folder();
   const options = { capacityBytes: 512, adapterType: 3, metadata: new Map([["a", '"']]) };
   const outputs = new Outputs();
@@ -115,7 +115,7 @@ Deno.test("createDisk() leaves its files to the caller, also when it fails", asy
   await assertRejects(() =>
     createDisk(folder.file('b"c.vmdk'), { ...options, metadata: undefined }, outputs.open)
   );
-  // A file left open would fail this test, since Deno counts them; one closed already would make this throw.
+  // Deno counts open files, so a file left open fails this test; closing a closed one throws.
   outputs.close();
 });
 

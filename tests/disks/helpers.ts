@@ -1,4 +1,6 @@
-/** What the tests of disks share: folders that go away, seeded bytes, and qemu-img for a second opinion. */
+/**
+ * Shared by the tests of disks: folders that are removed, seeded bytes, and qemu-img for a second opinion.
+ */
 
 import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert";
@@ -6,11 +8,11 @@ import { join } from "@std/path/posix/join";
 import type { ReadableDisk } from "../../cli/disks/disk.ts";
 import { testWith } from "../support/skip.ts";
 
-/** A folder that lives as long as the test. */
+/** A folder that is removed at the end of the test. */
 export class Folder implements Disposable {
   readonly path = Deno.makeTempDirSync({ prefix: "vmdkbkp-disks-" });
 
-  /** Path of a file in the folder, which gets `contents` if they are given. */
+  /** Returns the path of a file in the folder. The file gets `contents` if they are given. */
   file(name: string, contents?: Uint8Array | string): string {
     const path = join(this.path, name);
     if (typeof contents === "string") Deno.writeTextFileSync(path, contents);
@@ -23,7 +25,7 @@ export class Folder implements Disposable {
   }
 }
 
-/** Numbers from 0 to below `limit`, the same for the same seed (mulberry32). */
+/** Returns a generator of numbers from 0 to below `limit`, which depend only on the seed (mulberry32). */
 export function seeded(seed: number): (limit: number) => number {
   let state = seed >>> 0;
   return (limit) => {
@@ -34,14 +36,14 @@ export function seeded(seed: number): (limit: number) => number {
   };
 }
 
-/** Bytes of noise. */
+/** Returns random bytes. */
 export function noise(length: number, seed: number): Uint8Array<ArrayBuffer> {
   const random = seeded(seed);
   const words = new Uint32Array(Math.ceil(length / 4)).map(() => random(2 ** 32));
   return new Uint8Array(words.buffer, 0, length);
 }
 
-/** A disk of which about every third grain of 64 KiB has contents, with the last byte set. */
+/** Returns a disk of which about every third grain of 64 KiB has contents, with the last byte set. */
 export function patchyDisk(sectors: number, seed: number): Uint8Array {
   const disk = new Uint8Array(sectors * 512);
   const random = seeded(seed);
@@ -52,7 +54,10 @@ export function patchyDisk(sectors: number, seed: number): Uint8Array {
   return disk;
 }
 
-/** assertEquals() of long arrays is slow and prints them; this tells the first byte that differs. */
+/**
+ * Compares long arrays and reports the first byte that differs. assertEquals() is slow for them and prints
+ * them whole.
+ */
 export function assertSameBytes(actual: Uint8Array, expected: Uint8Array, message: string): void {
   assertEquals(actual.length, expected.length, message);
   if (Buffer.compare(actual, expected) === 0) return;
@@ -60,7 +65,9 @@ export function assertSameBytes(actual: Uint8Array, expected: Uint8Array, messag
   assertEquals(difference, -1, `${message}: byte ${difference} differs`);
 }
 
-/** All bytes of a disk by its extents: holes are believed, data read, stretches checked. */
+/**
+ * Reads all bytes of a disk by its extents: zero extents are not read, data are, and the bounds are checked.
+ */
 export async function readByExtents(disk: ReadableDisk): Promise<Uint8Array> {
   const bytes = new Uint8Array(disk.capacityBytes);
   for (let at = 0; at < disk.capacityBytes;) {
@@ -72,7 +79,7 @@ export async function readByExtents(disk: ReadableDisk): Promise<Uint8Array> {
   return bytes;
 }
 
-/** Reads at odd places and lengths, into plain and shared memory, and compares. */
+/** Reads at odd places and lengths, into plain and shared memory, and compares the bytes. */
 export async function assertRandomReads(
   disk: ReadableDisk,
   expected: Uint8Array,
@@ -89,7 +96,7 @@ export async function assertRandomReads(
   }
 }
 
-/** The content of a VMDK by `qemu-img convert`. */
+/** Returns the content of a VMDK according to `qemu-img convert`. */
 export function qemuRaw(path: string): Uint8Array {
   const raw = `${path}.raw`;
   qemuImg("convert", "-f", "vmdk", "-O", "raw", path, raw);
@@ -116,7 +123,7 @@ function hasQemuImg(): boolean {
 
 const MISSING_QEMU = hasQemuImg() ? undefined : "qemu-img is not installed";
 
-/** A test that needs qemu-img; its name says why it is skipped. */
+/** Declares a test that needs qemu-img. If it is skipped, its name says why. */
 export function qemuTest(name: string, fn: () => void | Promise<void>): void {
   testWith({ missing: MISSING_QEMU }, name, fn);
 }

@@ -1,4 +1,4 @@
-/** Disks that are made as the program makes them. */
+/** Makes disks as the program does. */
 
 import { assertEquals } from "@std/assert";
 import { basename } from "@std/path/posix/basename";
@@ -27,7 +27,7 @@ export class Outputs {
   }
 }
 
-/** Makes a disk, has it filled, and returns the names of its files in the order of opening. */
+/** Makes a disk, fills it with `fill`, and returns the names of its files in the order of opening. */
 export async function create(
   path: string,
   options: CreateOptions,

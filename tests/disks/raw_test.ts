@@ -24,7 +24,7 @@ Deno.test("RawDisk fills an empty buffer at the end of the disk", async () => {
   await disk.read(new Uint8Array(0), 10);
 });
 
-Deno.test("RawDisk tells which file ended too early, and where", async () => {
+Deno.test("RawDisk.read() names the file that ends too early, and the offset", async () => {
   using folder = new Folder();
   const path = folder.file("a.raw", noise(4096, 1));
   using disk = await openForReading(path);
@@ -54,7 +54,7 @@ Deno.test("RawDisk refuses ranges outside the disk", async () => {
   }
 });
 
-Deno.test("RawDisk writes in place and nothing else", async () => {
+Deno.test("RawDisk.write() changes the given bytes only", async () => {
   using folder = new Folder();
   const bytes = noise(100_001, 3);
   const path = folder.file("a.img", bytes);
@@ -71,7 +71,7 @@ Deno.test("RawDisk writes in place and nothing else", async () => {
   assertSameBytes(Deno.readFileSync(path), bytes, "after writing");
 });
 
-Deno.test("RawDisk forgets a hole when it is written into", async () => {
+Deno.test("RawDisk.extentAt() reports data after a write into a hole", async () => {
   using folder = new Folder();
   const path = folder.file("a.raw", "x");
   Deno.truncateSync(path, 1 << 20);
@@ -82,13 +82,13 @@ Deno.test("RawDisk forgets a hole when it is written into", async () => {
   assertEquals(disk.extentAt(1 << 19).zero, false);
 });
 
-Deno.test("RawDisk forgets a hole that was found while it was written into", async () => {
+Deno.test("RawDisk.extentAt() reports data for a hole that was found during the write into it", async () => {
   using folder = new Folder();
   const path = folder.file("a.raw", "x");
   Deno.truncateSync(path, 8 << 20);
   const file = Deno.openSync(path, { read: true, write: true });
   using disk = new RawDisk(new ImageFile(file, path, { write: true }));
-  // From here on a question is answered before another thread begins to write, mostly.
+  // From here on, a query is usually answered before another thread begins to write.
   disk.extentAt(0);
   await disk.write(noise(1 << 17, 1), 0);
   for (let at = 1 << 20; at < 8 << 20; at += 1 << 20) {
@@ -99,7 +99,7 @@ Deno.test("RawDisk forgets a hole that was found while it was written into", asy
   }
 });
 
-Deno.test("RawDisk has no place for metadata", async () => {
+Deno.test("RawDisk.writeMetadata() refuses metadata", async () => {
   using folder = new Folder();
   using disk = await openForWriting(folder.file("a.raw", noise(10, 1)));
   await disk.writeMetadata(new Map());
@@ -130,7 +130,7 @@ Deno.test(
   },
 );
 
-Deno.test("openForReading() says why a raw disk does not open", async () => {
+Deno.test("openForReading() gives the reason why a raw disk cannot be opened", async () => {
   using folder = new Folder();
   const missing = folder.file("missing.raw");
   const error = await assertRejects(() => openForReading(missing), Error);
@@ -141,7 +141,7 @@ Deno.test("openForReading() says why a raw disk does not open", async () => {
   await assertRejects(() => openForReading(folder.file("empty.raw", "")), FormatError, "the file is empty");
 });
 
-Deno.test("openForReading() takes no raw disk for a VMDK because of its contents", async () => {
+Deno.test("openForReading() does not read a raw disk as a VMDK because of its contents", async () => {
   using folder = new Folder();
   const secret = folder.file("secret", noise(512, 1));
   const texts = [

@@ -9,7 +9,7 @@ const MIB = 1 << 20;
 const missing = Deno.build.os === "windows" ? "there is no C library that we know" : undefined;
 const onLinux = Deno.build.os === "linux" ? undefined : "it takes Linux";
 
-/** A file opened twice: by Deno, and for calls on other threads. */
+/** A file that is opened twice: by Deno, and for calls on other threads. */
 class Twice implements Disposable {
   readonly file: Deno.FsFile;
   readonly bulk: BulkFile;
@@ -35,7 +35,7 @@ function memories(lenBytes: number): Record<"plain" | "shared", Uint8Array> {
   };
 }
 
-/** How many descriptors of this process are open on `path`. */
+/** Returns the number of descriptors of this process that are open on `path`. */
 function descriptorsOf(path: string): number {
   const links = [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => {
     try {
@@ -157,7 +157,7 @@ testWith({ missing }, "BulkFile leaves the position of the file alone", async ()
   assertEquals(target.file.seekSync(0, Deno.SeekMode.Current), 17);
 });
 
-testWith({ missing }, "BulkFile answers a failing call with what was done before it", async () => {
+testWith({ missing }, "BulkFile returns the bytes done before a call that fails", async () => {
   using folder = new Folder();
   using forReading = new Twice(folder.file("a", noise(1000, 1)));
   assertEquals(await forReading.bulk.write([new Uint8Array(10)], 0), 0, "not opened for writing");
@@ -174,7 +174,7 @@ testWith({ missing }, "BulkFile.copyFrom() copies the range and nothing else", a
     const expected = noise(400_000, 100 + round);
     const path = folder.file("b", expected);
     using target = new Twice(path, { write: true });
-    // Whole pages now and then: these are what a file system shares.
+    // Whole pages now and then, which a file system can share.
     const unit = round % 3 === 0 ? 4096 : 1;
     const [fromBytes, toBytes] = [random(200_000), random(200_000)].map((at) => at - at % unit);
     const lenBytes = 1 + random(199_999);
@@ -291,7 +291,7 @@ testWith({ missing: onLinux }, "BulkFile does nothing on a pipe", async () => {
 
 testWith(
   { missing: onLinux },
-  "BulkFile disposed of under way closes its file behind the last call",
+  "BulkFile that is disposed of during calls closes its file after the last one",
   async () => {
     using folder = new Folder();
     const content = noise(8 * MIB, 1);
@@ -307,9 +307,9 @@ testWith(
     const copy = target.bulk.copyFrom(source.bulk, { fromBytes: 0, toBytes: 0, lenBytes: MIB });
     source[Symbol.dispose]();
     target[Symbol.dispose]();
-    // No call can have told its end yet.
+    // No call can have returned yet.
     assertEquals([descriptorsOf(from), descriptorsOf(to)], [1, 1]);
-    // A number that came free too early would be one of these.
+    // A number that was freed too early would be one of these.
     const others = parts.map((_, i) => Deno.openSync(folder.file(`other${i}`, noise(MIB, 50 + i))));
 
     for (const [i, done] of (await Promise.all(reads)).entries()) {
@@ -327,13 +327,13 @@ testWith(
   },
 );
 
-testWith({ missing }, "BulkFile does nothing once it is disposed of, and closes once", async () => {
+testWith({ missing }, "BulkFile does nothing after it is disposed of, and closes once", async () => {
   using folder = new Folder();
   const [from, to] = [folder.file("a", noise(1000, 1)), folder.file("b", "kept")];
   const closed = new Twice(from, { write: true });
   closed[Symbol.dispose]();
   closed.bulk[Symbol.dispose]();
-  // The numbers that were closed belong to these now.
+  // The closed numbers now belong to these.
   using source = new Twice(from);
   using target = new Twice(to, { write: true });
   const range = { fromBytes: 0, toBytes: 0, lenBytes: 1000 };
@@ -346,7 +346,7 @@ testWith({ missing }, "BulkFile does nothing once it is disposed of, and closes 
   assertEquals(await target.bulk.write([new Uint8Array(10)], 0), 10);
 });
 
-testWith({ missing }, "useLibc() keeps the library for as long as anybody uses it", async () => {
+testWith({ missing }, "useLibc() keeps the library loaded until the last user disposes of it", async () => {
   using folder = new Folder();
   const path = folder.file("a", noise(1000, 1));
   const first = useLibc()!;
@@ -368,7 +368,7 @@ testWith({ missing }, "useLibc() keeps the library for as long as anybody uses i
 });
 
 Deno.test({
-  name: "openBulkFile() opens nothing without the FFI permission, and asks nobody",
+  name: "openBulkFile() opens nothing without the FFI permission, and does not ask for it",
   permissions: { ffi: false, read: true, write: true },
   fn: () => {
     using folder = new Folder();

@@ -17,7 +17,7 @@ function sparseFile(path: string, { sizeBytes, dataAt }: { sizeBytes: number; da
   file.syncSync();
 }
 
-/** Whether this system and file system tell of holes at all; otherwise everything is data, which is right, too. */
+/** Whether this system and file system report holes. Otherwise everything is data, which is correct, too. */
 function tellsHoles(path: string): boolean {
   using file = Deno.openSync(path);
   using map = openHoleMap(path, file);
@@ -65,7 +65,7 @@ Deno.test("openHoleMap() calls a file without holes data, and a file without dat
   assertEquals(await extentsOf(hole), [[0, 3 * MIB + 1, true]]);
 });
 
-Deno.test("A sparse file of 4 TiB is scanned at once", async () => {
+Deno.test("openHoleMap() scans a sparse file of 4 TiB at once", async () => {
   using folder = new Folder();
   const path = folder.file("big.raw");
   const size = 4 * 2 ** 40;
@@ -85,7 +85,7 @@ Deno.test("A sparse file of 4 TiB is scanned at once", async () => {
   assertSameBytes(into, noise(MIB, at), "beyond 2^32 sectors");
 });
 
-Deno.test("Holes never hide data, whatever the pattern", async () => {
+Deno.test("openHoleMap() never reports data as a hole, whatever the pattern", async () => {
   using folder = new Folder();
   const seed = 20120715;
   const random = seeded(seed);
@@ -102,7 +102,7 @@ Deno.test("Holes never hide data, whatever the pattern", async () => {
         file.writeSync(bytes);
         expected.set(bytes, at);
       }
-      // Not synced: pages that only memory has must count as data.
+      // It is not synced: pages that are only in memory must count as data.
     }
     using disk = await openForReading(path);
     assertSameBytes(await readByExtents(disk), expected, `seed ${seed}, round ${round}`);
@@ -120,7 +120,7 @@ Deno.test("openHoleMap() refuses a path that has become another file", () => {
   assertEquals(openHoleMap(path, file), undefined);
 });
 
-Deno.test("openHoleMap() takes no stretch for a hole when the system call fails", () => {
+Deno.test("openHoleMap() reports data if the system call fails", () => {
   using folder = new Folder();
   const path = folder.file("a.raw");
   sparseFile(path, { sizeBytes: 4 * MIB, dataAt: [MIB] });
@@ -131,7 +131,7 @@ Deno.test("openHoleMap() takes no stretch for a hole when the system call fails"
   if (map !== undefined) assertEquals(map.runAt(2 * MIB), { endBytes: 4 * MIB, hole: false });
 });
 
-Deno.test("HoleMap believes in a hole only if all answers agree", () => {
+Deno.test("HoleMap reports a hole only if all answers agree", () => {
   const size = 1000;
   const [end, data, hole, enxio, eio] = [2, 3, 4, 6, 5];
   const errno = new Int32Array(1);
@@ -169,7 +169,7 @@ Deno.test("HoleMap believes in a hole only if all answers agree", () => {
 });
 
 Deno.test({
-  name: "The permission for the C library alone is enough for a hole map",
+  name: "openHoleMap() needs only the permission for the C library",
   permissions: { ffi: ["libc.so.6"], read: true, write: true },
   ignore: Deno.build.os !== "linux",
   fn: () => {
@@ -183,7 +183,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Without the FFI permission everything is data, and nobody is asked",
+  name: "openHoleMap() returns undefined without the FFI permission, and does not ask for it",
   permissions: { ffi: false, read: true, write: true },
   fn: async () => {
     using folder = new Folder();

@@ -6,7 +6,10 @@ import { testWith } from "../support/skip.ts";
 const SELF_TEST = new URL("../../ffi/standin/self_test/", import.meta.url);
 const COMPILER = hasCompiler() ? undefined : "there is no C compiler for Linux";
 
-/** Functions of every level; the assertions in the header hold for each, or it would not compile. */
+/**
+ * The number of functions of every version; the assertions in the header hold for each, or it would not
+ * compile.
+ */
 const FUNCTIONS =
   `Attach CheckRepair Cleanup Clone Close Connect ConnectEx Create CreateChild Defragment Disconnect
 EndAccess Exit Flush FreeConnectParams FreeErrorText FreeInfo GetConnectParams GetErrorText GetInfo GetMetadataKeys
@@ -14,7 +17,7 @@ GetTransportMode Grow Init InitEx IsAttachPossible ListTransportModes Open Prepa
 Rename Shrink SpaceNeededForClone Unlink Wait Write WriteAsync WriteMetadata`.split(/\s+/);
 const SINCE_67 = ["AllocateConnectParams", "FreeBlockList", "QueryAllocatedBlocks"];
 
-/** The library's file for each level, as programs look for it. */
+/** The library's file for each version, as programs look for it. */
 const SONAMES: Record<Api, string> = {
   65: "libvixDiskLib.so.6",
   67: "libvixDiskLib.so.6",
@@ -61,7 +64,7 @@ async function runSelfTest(api: Api, sources: (libDir: string) => { sources: URL
   }
 }
 
-/** Whether the compiler can make and the machine can run programs under a sanitizer. */
+/** Whether the compiler can make, and the machine can run, programs under a sanitizer. */
 async function hasSanitizer(flag: string): Promise<boolean> {
   const folder = await Deno.makeTempDir();
   try {
@@ -78,17 +81,17 @@ async function hasSanitizer(flag: string): Promise<boolean> {
 }
 
 for (const api of APIS) {
-  testWith({ missing: COMPILER }, `the stand-in of level ${api} detects every violation`, async () => {
+  testWith({ missing: COMPILER }, `the stand-in of version ${api} detects every violation`, async () => {
     await runSelfTest(api, (libDir) => ({
       sources: [new URL(`file://${encodeURI(join(libDir, "lib64", SONAMES[api]))}`)],
-      // Not as DT_RPATH, which would also lead to what the library loads by bare name.
+      // Not as DT_RPATH, which would also apply to libraries that the library loads by bare name.
       args: [`-Wl,-rpath,${libDir}/lib64`, "-Wl,--enable-new-dtags"],
     }));
   });
 
   testWith(
     { missing: COMPILER ?? (answers("nm") ? undefined : "there is no nm") },
-    `the stand-in of level ${api} exports the functions of that level and nothing else`,
+    `the stand-in of version ${api} exports the functions of that version only`,
     async () => {
       const libDir = await buildStandin(api);
       const text = await run("nm", ["-D", "--defined-only", join(libDir, "lib64", SONAMES[api])]);
@@ -108,7 +111,7 @@ for (const flag of ["-fsanitize=address,undefined", "-fsanitize=thread"]) {
 
 testWith(
   { missing: COMPILER },
-  "buildStandin() leaves a library alone that is newer than its sources",
+  "buildStandin() keeps a library that is newer than its sources",
   async () => {
     const library = join(await buildStandin(80), "lib64", SONAMES[80]);
     const before = (await Deno.stat(library)).mtime;

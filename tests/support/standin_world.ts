@@ -1,11 +1,11 @@
-/** A server with virtual machines and disks, played by the stand-in for VMware's disk library. */
+/** A server with virtual machines and disks, which the stand-in for VMware's disk library plays. */
 
 import { assertEquals } from "@std/assert";
 import { type Api, buildStandin, hasCompiler } from "../../scripts/standin.ts";
 import { Workspace } from "../integration/workspace.ts";
 import { callMain, type CliResult } from "./run_cli.ts";
 
-/** Why tests with the stand-in cannot run, if they cannot. */
+/** The reason why tests with the stand-in cannot run, if they cannot. */
 export const MISSING_STANDIN: string | undefined = hasCompiler()
   ? undefined
   : "the stand-in for the disk library needs Linux and a C compiler";
@@ -14,7 +14,10 @@ export const PASSWORD = "s3cret pass/word";
 export const THUMBPRINT = Array.from({ length: 20 }, (_, i) => (i + 0x10).toString(16)).join(":")
   .toUpperCase();
 
-/** Waits for something that other processes do. @throws {Error} if it does not come about in ten seconds */
+/**
+ * Waits for something that other processes do.
+ * @throws {Error} if it does not happen in ten seconds
+ */
 export async function until(happened: () => boolean): Promise<void> {
   for (let tries = 0; !happened(); tries++) {
     if (tries > 2000) throw new Error("it did not happen");
@@ -69,18 +72,21 @@ export class World extends Workspace {
     return this.file("config");
   }
 
-  /** One more line of the configuration. */
+  /** Adds a line to the configuration. */
   set(line: string): void {
     this.#settings.push(`standin.${line}`);
     Deno.writeTextFileSync(this.configPath, this.#settings.join("\n") + "\n");
   }
 
-  /** A fault of the next runs. */
+  /** Adds a fault of the next runs. */
   fault(description: string): void {
     this.set(`fault.${++this.#count} = ${description}`);
   }
 
-  /** The file `name` of the folder becomes the disk `[ds1] web/NAME.vmdk`; returns the options that reach it. */
+  /**
+   * Makes the file `name` of the folder the disk `[ds1] web/NAME.vmdk`, and returns the options that reach
+   * it.
+   */
   disk(name: string, options = ""): string[] {
     const path = `[ds1] web/${name.replace(/\..*/, "")}.vmdk`;
     this.set(
@@ -90,7 +96,7 @@ export class World extends Workspace {
     return ["--remote", path, ...this.connection];
   }
 
-  /** Options that every remote command has. */
+  /** The options of every remote command. */
   get connection(): string[] {
     return [
       ...this.library,
@@ -109,12 +115,12 @@ export class World extends Workspace {
     return path;
   }
 
-  /** Runs a command line as it is. */
+  /** Runs a command line unchanged. */
   async call(...args: string[]): Promise<CliResult> {
     return await callMain(args);
   }
 
-  /** Runs a command line that must end so, and returns what it tells programs. */
+  /** Runs a command line that must end with that code, and returns its JSON. */
   // deno-lint-ignore no-explicit-any -- JSON of any command
   async json(args: string[], exitCode = 0): Promise<any> {
     const { code, stdout, stderr } = await callMain([...args, "--json"]);
@@ -122,7 +128,7 @@ export class World extends Workspace {
     return JSON.parse(stdout);
   }
 
-  /** The log of calls so far. */
+  /** Returns the log of calls so far. */
   trace(): TracedCall[] {
     try {
       const lines = Deno.readTextFileSync(this.tracePath).trimEnd().split("\n");
@@ -142,7 +148,7 @@ export class World extends Workspace {
     return this.trace().filter(({ call }) => call === name);
   }
 
-  /** Every process of the library came to its end without a violation of its rules and without a leak. */
+  /** Checks that every process of the library ended without a violation of its rules and without a leak. */
   assertClean(): void {
     const bad = this.trace().filter(({ violation, leak }) => violation !== undefined || leak !== undefined);
     assertEquals(bad, []);

@@ -1,4 +1,6 @@
-/** The known faults of the disk library and of servers: the archive is complete and right, or nothing is left of it. */
+/**
+ * The known faults of the disk library and of servers: the archive is complete and correct, or there is none.
+ */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { noise, seeded } from "../helpers.ts";
@@ -13,7 +15,7 @@ interface Event {
   text: string;
 }
 
-/** A world with a disk of noise that has a hole, and the archives that are right for it. */
+/** Makes a world with a disk of noise that has a hole, and its correct archives. */
 async function worldWithDisk(
   options: Parameters<typeof World.create>[0] = {},
 ): Promise<{ world: World; disk: string[]; dump: (more?: string[]) => string[] }> {
@@ -34,7 +36,7 @@ async function worldWithDisk(
   return { world, disk, dump };
 }
 
-/** The dump succeeds, is right, and tells of what happened. */
+/** Checks that the dump succeeds, is correct, and reports the event. */
 async function assertSurvives(
   { world, dump }: Awaited<ReturnType<typeof worldWithDisk>>,
   { kind, said, more = [] as string[] }: { kind: string; said: RegExp; more?: string[] },
@@ -46,7 +48,7 @@ async function assertSurvives(
   assert(events.some((event) => event.kind === kind && said.test(event.text)), JSON.stringify(events));
 }
 
-/** The dump fails with code 4 and leaves nothing. */
+/** Checks that the dump fails with code 4 and leaves nothing. */
 async function assertRefuses(
   { world, dump }: Pick<Awaited<ReturnType<typeof worldWithDisk>>, "world" | "dump">,
   { said, more = [] as string[] }: { said: RegExp; more?: string[] },
@@ -57,7 +59,7 @@ async function assertRefuses(
   assertEquals([...Deno.readDirSync(world.path)].filter(({ name }) => /new\./.test(name)), []);
 }
 
-testWith({ missing: MISSING_STANDIN }, "A read that fails once is tried again", async () => {
+testWith({ missing: MISSING_STANDIN }, "dump repeats a read that fails once", async () => {
   const made = await worldWithDisk();
   using world = made.world;
   world.fault("call=Read after=2 times=1 code=14011 high=0x12340000");
@@ -66,7 +68,7 @@ testWith({ missing: MISSING_STANDIN }, "A read that fails once is tried again", 
   world.assertClean();
 });
 
-testWith({ missing: MISSING_STANDIN }, "A read that fails twice gets a new session", async () => {
+testWith({ missing: MISSING_STANDIN }, "dump connects anew after a read failed twice", async () => {
   const made = await worldWithDisk();
   using world = made.world;
   world.fault("call=Read sector=4096 times=2 code=7");
@@ -78,7 +80,7 @@ testWith({ missing: MISSING_STANDIN }, "A read that fails twice gets a new sessi
 
 testWith(
   { missing: MISSING_STANDIN },
-  "A fault that lasts as long as the process gets a new process",
+  "dump starts a new process after a fault that lasts as long as the process",
   async () => {
     const made = await worldWithDisk();
     using world = made.world;
@@ -90,7 +92,7 @@ testWith(
 
 testWith(
   { missing: MISSING_STANDIN },
-  "A crash of the library in a read costs a process, not the dump",
+  "dump starts a new process after a crash of the library in a read",
   async () => {
     const made = await worldWithDisk();
     using world = made.world;
@@ -99,7 +101,7 @@ testWith(
   },
 );
 
-testWith({ missing: MISSING_STANDIN }, "A session that expires is opened again, however often", async () => {
+testWith({ missing: MISSING_STANDIN }, "dump opens a session that expires again, however often", async () => {
   const made = await worldWithDisk({ server: "session_calls=24" });
   using world = made.world;
   await assertSurvives(made, {
@@ -110,7 +112,7 @@ testWith({ missing: MISSING_STANDIN }, "A session that expires is opened again, 
   assert(world.calls("ConnectEx").length > 2);
 });
 
-testWith({ missing: MISSING_STANDIN }, "A host without memory gets smaller reads", async () => {
+testWith({ missing: MISSING_STANDIN }, "dump makes smaller reads from a host without memory", async () => {
   const made = await worldWithDisk({ server: "nfc_max_bytes=300000" });
   using world = made.world;
   await assertSurvives(made, {
@@ -122,26 +124,34 @@ testWith({ missing: MISSING_STANDIN }, "A host without memory gets smaller reads
   world.assertClean();
 });
 
-testWith({ missing: MISSING_STANDIN }, "What the library cannot tell of allocation is read", async () => {
-  const made = await worldWithDisk();
-  using world = made.world;
-  world.fault("call=QueryAllocatedBlocks code=1 times=1000");
-  await assertSurvives(made, { kind: "downgrade", said: /allocated blocks are not known/ });
-  const bytes = world.calls("Read").reduce((sum, { bytes = 0 }) => sum + bytes, 0);
-  assertEquals(bytes, SIZE_BYTES);
-  world.assertClean();
-});
+testWith(
+  { missing: MISSING_STANDIN },
+  "dump reads everything if the library cannot tell the allocated blocks",
+  async () => {
+    const made = await worldWithDisk();
+    using world = made.world;
+    world.fault("call=QueryAllocatedBlocks code=1 times=1000");
+    await assertSurvives(made, { kind: "downgrade", said: /allocated blocks are not known/ });
+    const bytes = world.calls("Read").reduce((sum, { bytes = 0 }) => sum + bytes, 0);
+    assertEquals(bytes, SIZE_BYTES);
+    world.assertClean();
+  },
+);
 
-testWith({ missing: MISSING_STANDIN }, "A transport mode that is not there is told", async () => {
-  const made = await worldWithDisk({ settings: ["transports = file:nbdssl:nbd"] });
-  using world = made.world;
-  await assertSurvives(made, {
-    kind: "downgrade",
-    said: /transport mode san is not available, nbdssl is used/,
-    more: ["--san"],
-  });
-  world.assertClean();
-});
+testWith(
+  { missing: MISSING_STANDIN },
+  "dump reports that the preferred transport mode is not available",
+  async () => {
+    const made = await worldWithDisk({ settings: ["transports = file:nbdssl:nbd"] });
+    using world = made.world;
+    await assertSurvives(made, {
+      kind: "downgrade",
+      said: /transport mode san is not available, nbdssl is used/,
+      more: ["--san"],
+    });
+    world.assertClean();
+  },
+);
 
 for (
   const [call, action] of [["Exit", "crash"], ["Disconnect", "code"], ["EndAccess", "code"], [
@@ -151,7 +161,7 @@ for (
 ) {
   testWith(
     { missing: MISSING_STANDIN },
-    `A library that fails in ${call} (${action}) does not fail a finished dump`,
+    `dump succeeds if the library fails in ${call} (${action}) after the archives are complete`,
     async () => {
       const made = await worldWithDisk();
       using _world = made.world;
@@ -163,7 +173,7 @@ for (
 
 testWith(
   { missing: MISSING_STANDIN },
-  "A read that never works is given up after as many tries as allowed",
+  "dump fails after as many tries of a read as --retries allows",
   async () => {
     const made = await worldWithDisk();
     using world = made.world;
@@ -176,7 +186,7 @@ testWith(
   },
 );
 
-testWith({ missing: MISSING_STANDIN }, "A library that hangs is given up after --timeout", async () => {
+testWith({ missing: MISSING_STANDIN }, "dump fails after --timeout if the library hangs", async () => {
   for (const call of ["Read", "Open", "ConnectEx", "InitEx"]) {
     const made = await worldWithDisk();
     using _world = made.world;
@@ -187,7 +197,7 @@ testWith({ missing: MISSING_STANDIN }, "A library that hangs is given up after -
 
 testWith(
   { missing: MISSING_STANDIN },
-  "A library that hangs in Exit does not hold up a finished dump for ever",
+  "dump ends a library that hangs in Exit after a finished dump",
   async () => {
     const made = await worldWithDisk();
     using _world = made.world;
@@ -196,36 +206,40 @@ testWith(
   },
 );
 
-testWith({ missing: MISSING_STANDIN }, "What cannot work is said at once, and how to mend it", async () => {
-  const made = await worldWithDisk();
-  using world = made.world;
-  const instead = (option: string, value: string) => {
-    const args = made.dump();
-    args[args.indexOf(option) + 1] = value;
-    return { world, dump: () => args };
-  };
-  Deno.writeTextFileSync(world.file("wrong"), "wrong\n", { mode: 0o600 });
-  const wrong = "AA:".repeat(19) + "AA";
-  await assertRefuses(instead("--password-file", world.file("wrong")), {
-    said: /code 3014.*check --username/,
-  });
-  await assertRefuses(instead("--username", "nobody"), { said: /code 3014.*check --username/ });
-  await assertRefuses(instead("--thumbprint", wrong), {
-    said: /Open failed with code 1,.*wrong --thumbprint.*10:11:12/,
-  });
-  await assertRefuses(instead("--vm", "vm-17"), { said: /code 4000.*check --vm/ });
-  await assertRefuses(instead("--snapshot", "snapshot-1"), { said: /code 13003.*check --snapshot/ });
-  await assertRefuses(instead("--server", "vc2.example"), { said: /code (14008|18000).*check --server/ });
-  await assertRefuses(instead("--remote", "[ds1] none.vmdk"), {
-    said: /Open failed with code 4,.*\[datastore\]/,
-  });
-  await assertRefuses(instead("--libdir", world.path), { said: /Cannot find VMware's disk library/ });
-  for (const { code } of world.calls("Read")) assertEquals(code, 0);
-});
+testWith(
+  { missing: MISSING_STANDIN },
+  "dump fails at once for wrong options of servers, with advice",
+  async () => {
+    const made = await worldWithDisk();
+    using world = made.world;
+    const instead = (option: string, value: string) => {
+      const args = made.dump();
+      args[args.indexOf(option) + 1] = value;
+      return { world, dump: () => args };
+    };
+    Deno.writeTextFileSync(world.file("wrong"), "wrong\n", { mode: 0o600 });
+    const wrong = "AA:".repeat(19) + "AA";
+    await assertRefuses(instead("--password-file", world.file("wrong")), {
+      said: /code 3014.*check --username/,
+    });
+    await assertRefuses(instead("--username", "nobody"), { said: /code 3014.*check --username/ });
+    await assertRefuses(instead("--thumbprint", wrong), {
+      said: /Open failed with code 1,.*wrong --thumbprint.*10:11:12/,
+    });
+    await assertRefuses(instead("--vm", "vm-17"), { said: /code 4000.*check --vm/ });
+    await assertRefuses(instead("--snapshot", "snapshot-1"), { said: /code 13003.*check --snapshot/ });
+    await assertRefuses(instead("--server", "vc2.example"), { said: /code (14008|18000).*check --server/ });
+    await assertRefuses(instead("--remote", "[ds1] none.vmdk"), {
+      said: /Open failed with code 4,.*\[datastore\]/,
+    });
+    await assertRefuses(instead("--libdir", world.path), { said: /Cannot find VMware's disk library/ });
+    for (const { code } of world.calls("Read")) assertEquals(code, 0);
+  },
+);
 
 testWith(
   { missing: MISSING_STANDIN },
-  "A wrong size of the disk after a new session ends the dump",
+  "dump fails if the disk has another size in a new session",
   async () => {
     const made = await worldWithDisk();
     using world = made.world;
@@ -242,7 +256,7 @@ testWith(
 
 testWith(
   { missing: MISSING_STANDIN },
-  "A write that fails is written again, and the disk is right",
+  "restore repeats a write that fails, and the disk is correct",
   async () => {
     const made = await worldWithDisk({ server: "nfc_max_bytes=0" });
     using world = made.world;
@@ -259,7 +273,7 @@ testWith(
 
 testWith(
   { missing: MISSING_STANDIN },
-  "A disk that does not close after it was written is no success",
+  "restore fails if the disk does not close after it was written",
   async () => {
     const made = await worldWithDisk();
     using world = made.world;
@@ -272,7 +286,7 @@ testWith(
   },
 );
 
-testWith({ missing: MISSING_STANDIN }, "A disk that is too small is not written", async () => {
+testWith({ missing: MISSING_STANDIN }, "restore does not write to a disk that is too small", async () => {
   const made = await worldWithDisk();
   using world = made.world;
   Deno.writeFileSync(world.file("small.raw"), new Uint8Array(SIZE_BYTES - 512));
@@ -281,7 +295,7 @@ testWith({ missing: MISSING_STANDIN }, "A disk that is too small is not written"
   assertEquals(world.calls("Write"), []);
 });
 
-testWith({ missing: MISSING_STANDIN }, "--verify finds what the server did not keep", async () => {
+testWith({ missing: MISSING_STANDIN }, "restore --verify finds bytes that the server lost", async () => {
   const made = await worldWithDisk();
   using world = made.world;
   Deno.writeFileSync(world.file("back.raw"), new Uint8Array(SIZE_BYTES));
@@ -308,7 +322,7 @@ testWith({ missing: MISSING_STANDIN }, "--verify finds what the server did not k
 
 testWith(
   { missing: MISSING_STANDIN },
-  "A session that may have lost writes has the disk read back",
+  "restore reads the disk back after a session that may have lost writes",
   async () => {
     for (const kept of [true, false]) {
       const made = await worldWithDisk();
@@ -337,10 +351,10 @@ testWith(
   },
 );
 
-testWith({ missing: MISSING_STANDIN }, "A transport that gets worse in a new session is told", async () => {
+testWith({ missing: MISSING_STANDIN }, "dump reports another transport mode of a new session", async () => {
   const made = await worldWithDisk();
   using world = made.world;
-  // Three times: the library reads its configuration again when it is started afresh.
+  // Three times, because the library reads its configuration again when it is started afresh.
   world.fault("call=Read sector=4096 times=3 code=7 scope=world");
   world.set("delay.90 = call=Exit us=500000");
   const running = world.json(made.dump());
@@ -352,15 +366,19 @@ testWith({ missing: MISSING_STANDIN }, "A transport that gets worse in a new ses
   assertEquals(downgrades.map(({ text }: Event) => text), ["transport mode nbd is used instead of nbdssl"]);
 });
 
-testWith({ missing: MISSING_STANDIN }, "A transfer may take longer than a timer can wait", async () => {
-  const made = await worldWithDisk();
-  using world = made.world;
-  // A day for each of the calls of a transfer is more than 2^31 milliseconds.
-  await world.json(made.dump(["--timeout", "86400", "--read-size", "65536"]));
-  await world.assertCompare("right.dump", "new.dump");
-});
+testWith(
+  { missing: MISSING_STANDIN },
+  "dump allows transfers that take longer than a timer can wait",
+  async () => {
+    const made = await worldWithDisk();
+    using world = made.world;
+    // A day for each call of a transfer is more than 2^31 milliseconds.
+    await world.json(made.dump(["--timeout", "86400", "--read-size", "65536"]));
+    await world.assertCompare("right.dump", "new.dump");
+  },
+);
 
-testWith({ missing: MISSING_STANDIN }, "The password is nowhere", async () => {
+testWith({ missing: MISSING_STANDIN }, "dump and restore write the password nowhere", async () => {
   const made = await worldWithDisk({ settings: ["log.calls = yes"] });
   using world = made.world;
   world.fault("call=Read after=1 times=3 code=7");
@@ -393,7 +411,7 @@ const KINDS = [
 for (let seed = 1; seed <= 8; seed++) {
   testWith(
     { missing: MISSING_STANDIN },
-    `Faults in any mixture do not change what is backed up and brought back, seed ${seed}`,
+    `dump and restore are correct with random faults, seed ${seed}`,
     async () => {
       const random = seeded(seed);
       const made = await worldWithDisk({ server: random(2) === 0 ? "session_calls=40" : "" });

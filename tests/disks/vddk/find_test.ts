@@ -3,7 +3,7 @@ import { join } from "@std/path/posix/join";
 import { libraryIn } from "../../../cli/disks/vddk/find.ts";
 import { Folder } from "../helpers.ts";
 
-/** A tree as VMware unpacks it: a file for each version, and links for its major version. */
+/** Makes a tree as VMware unpacks it: a file for each version, and links for its major version. */
 function tree(folder: Folder, versions: string[], inside = "lib64"): string {
   const root = Deno.realPathSync(folder.path);
   Deno.mkdirSync(join(root, inside), { recursive: true });
@@ -15,7 +15,7 @@ function tree(folder: Folder, versions: string[], inside = "lib64"): string {
   return root;
 }
 
-Deno.test("libraryIn() finds the newest version in the tree, and tells it by the name", () => {
+Deno.test("libraryIn() finds the newest version in the tree, and returns the version in its name", () => {
   using folder = new Folder();
   const root = tree(folder, ["6.5.0", "8.0.3", "7.0.2"]);
   const bundleDir = join(root, "lib64");
@@ -29,7 +29,7 @@ Deno.test("libraryIn() finds the newest version in the tree, and tells it by the
   assertEquals(libraryIn(bundleDir), expected);
 });
 
-Deno.test("libraryIn() takes the very file that is named", () => {
+Deno.test("libraryIn() returns the file that is named", () => {
   using folder = new Folder();
   const root = tree(folder, ["6.5.0", "8.0.3"]);
   assertEquals(libraryIn(join(root, "lib64", "libvixDiskLib.so.6"))?.version, "6.5.0");
@@ -46,7 +46,7 @@ Deno.test("libraryIn() finds a library without the folder lib64", () => {
   assertEquals(libraryIn(root)?.libDir, root);
 });
 
-Deno.test("libraryIn() finds a library whose links were lost, and takes 10 for more than 9", () => {
+Deno.test("libraryIn() finds a library whose links were lost, and orders 10 after 9", () => {
   using folder = new Folder();
   const root = tree(folder, ["8.0.9"]);
   Deno.removeSync(join(root, "lib64", "libvixDiskLib.so.8"));
@@ -54,7 +54,7 @@ Deno.test("libraryIn() finds a library whose links were lost, and takes 10 for m
   assertEquals(libraryIn(root)?.version, "8.0.10");
 });
 
-Deno.test("libraryIn() finds nothing where nothing is", () => {
+Deno.test("libraryIn() returns undefined if there is no library", () => {
   using folder = new Folder();
   assertEquals(libraryIn(folder.path), undefined);
   assertEquals(libraryIn(join(folder.path, "libvixDiskLib.so.8")), undefined);

@@ -1,4 +1,7 @@
-/** The process of the disk library: it ends in order whatever becomes of the program, and tells nobody the password. */
+/**
+ * The process of the disk library: it ends in order, however the program ends, and does not reveal the
+ * password.
+ */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { noise } from "../helpers.ts";
@@ -8,7 +11,7 @@ import { MISSING_STANDIN, PASSWORD, until, World } from "../../support/standin_w
 
 const MIB = 1024 * 1024;
 
-/** A dump that takes some seconds, as a process; its password comes from the environment. */
+/** Starts a dump that takes some seconds, as a process; its password comes from the environment. */
 async function slowDump(): Promise<{ world: World; child: Deno.ChildProcess }> {
   const world = await World.create();
   Deno.writeFileSync(world.file("disk.raw"), noise(16 * MIB, 1));
@@ -36,7 +39,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"] as const) {
     async () => {
       const { world: made, child } = await slowDump();
       using world = made;
-      // As a terminal does: all processes of the group hear it.
+      // As a terminal does: all processes of the group get the signal.
       const helper = world.calls("Read")[0].pid;
       if (signal !== "SIGKILL") Deno.kill(helper, signal);
       child.kill(signal);
@@ -54,7 +57,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"] as const) {
   );
 }
 
-testWith({ missing: MISSING_STANDIN }, "The password stands in no list of processes", async () => {
+testWith({ missing: MISSING_STANDIN }, "dump shows the password in no list of processes", async () => {
   const { world: made, child } = await slowDump();
   using world = made;
   const helper = world.calls("Read")[0].pid;
@@ -62,7 +65,7 @@ testWith({ missing: MISSING_STANDIN }, "The password stands in no list of proces
     const words = Deno.readTextFileSync(`/proc/${pid}/cmdline`);
     assert(words.length > 0 && !words.includes(PASSWORD), words);
   }
-  // The program was given it there; the library's process gets it in another way.
+  // The program got the password there; the library's process gets it in another way.
   assertStringIncludes(Deno.readTextFileSync(`/proc/${child.pid}/environ`), PASSWORD);
   assert(!Deno.readTextFileSync(`/proc/${helper}/environ`).includes(PASSWORD));
   child.kill("SIGTERM");

@@ -1,4 +1,4 @@
-/** What is refused before it does harm: inputs, the old disk, half a sector. */
+/** Refusals before any harm: inputs, the old disk, half a sector. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { noise } from "../helpers.ts";
@@ -7,7 +7,7 @@ import { MISSING_STANDIN, World } from "../../support/standin_world.ts";
 
 const MIB = 1024 * 1024;
 
-/** A world with a disk and its dump; `made.vmdk` was made by the library. */
+/** Makes a world with a disk and its dump; the library made `made.vmdk`. */
 async function worldWithDump({ sizeBytes = 2 * MIB } = {}): Promise<World> {
   const world = await World.create();
   Deno.writeFileSync(world.file("disk.raw"), noise(sizeBytes, 1));
@@ -33,7 +33,7 @@ function files(world: World): string[] {
 
 testWith(
   { missing: MISSING_STANDIN },
-  "An archive is not overwritten by the disk that is made of it",
+  "restore --create does not overwrite the archive that it reads",
   async () => {
     using world = await worldWithDump();
     Deno.renameSync(world.file("0.dump"), world.file("a.vmdk"));
@@ -57,22 +57,26 @@ testWith(
   },
 );
 
-testWith({ missing: MISSING_STANDIN }, "The old disk stays until the new one has its name", async () => {
-  using world = await worldWithDump();
-  assertEquals((await restore(world, "made.vmdk")).code, 0);
-  const before = Deno.readFileSync(world.file("made-flat.vmdk"));
-  world.fault("call=Rename after=1 times=1 code=7 scope=world");
-  const { code, stderr } = await restore(world, "made.vmdk", "--force");
-  assertEquals(code, 4, stderr);
-  assertEquals(files(world), ["made-flat.vmdk", "made.vmdk"]);
-  assertEquals(Deno.readFileSync(world.file("made-flat.vmdk")), before);
-  assertEquals((await restore(world, "made.vmdk", "--force")).code, 0);
-  assertEquals(files(world), ["made-flat.vmdk", "made.vmdk"]);
-});
+testWith(
+  { missing: MISSING_STANDIN },
+  "restore --create --force keeps the old disk until the new one has its name",
+  async () => {
+    using world = await worldWithDump();
+    assertEquals((await restore(world, "made.vmdk")).code, 0);
+    const before = Deno.readFileSync(world.file("made-flat.vmdk"));
+    world.fault("call=Rename after=1 times=1 code=7 scope=world");
+    const { code, stderr } = await restore(world, "made.vmdk", "--force");
+    assertEquals(code, 4, stderr);
+    assertEquals(files(world), ["made-flat.vmdk", "made.vmdk"]);
+    assertEquals(Deno.readFileSync(world.file("made-flat.vmdk")), before);
+    assertEquals((await restore(world, "made.vmdk", "--force")).code, 0);
+    assertEquals(files(world), ["made-flat.vmdk", "made.vmdk"]);
+  },
+);
 
 testWith(
   { missing: MISSING_STANDIN },
-  "Nothing is left of a disk that was not finished, however the library ends",
+  "restore --create leaves nothing of an incomplete disk, however the library ends",
   async () => {
     using world = await worldWithDump();
     world.fault("call=Write times=1000 action=crash scope=world");
@@ -82,25 +86,33 @@ testWith(
   },
 );
 
-testWith({ missing: MISSING_STANDIN }, "The library makes VMDKs alone", async () => {
-  using world = await worldWithDump();
-  const { code, stderr } = await restore(world, "made.raw");
-  assertEquals(code, 2);
-  assertStringIncludes(stderr, "it makes VMDKs, named *.vmdk");
-});
-
-testWith({ missing: MISSING_STANDIN }, "Half a sector is refused before the first write", async () => {
-  using world = await worldWithDump({ sizeBytes: MIB + 100 });
-  Deno.writeFileSync(world.file("back.raw"), new Uint8Array(2 * MIB));
-  const { code, stderr } = await world.call("restore", ...world.disk("back.raw"), world.file("0.dump"));
-  assertEquals(code, 2);
-  assertStringIncludes(stderr, "1048676 bytes are no whole sectors");
-  assertEquals(world.calls("Write"), []);
-});
+testWith(
+  { missing: MISSING_STANDIN },
+  "restore --create with the library refuses names other than *.vmdk",
+  async () => {
+    using world = await worldWithDump();
+    const { code, stderr } = await restore(world, "made.raw");
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, "it makes VMDKs, named *.vmdk");
+  },
+);
 
 testWith(
   { missing: MISSING_STANDIN },
-  "No output may be an extent of the disk, no log an input",
+  "restore with the library refuses half a sector before the first write",
+  async () => {
+    using world = await worldWithDump({ sizeBytes: MIB + 100 });
+    Deno.writeFileSync(world.file("back.raw"), new Uint8Array(2 * MIB));
+    const { code, stderr } = await world.call("restore", ...world.disk("back.raw"), world.file("0.dump"));
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, "1048676 bytes are no whole sectors");
+    assertEquals(world.calls("Write"), []);
+  },
+);
+
+testWith(
+  { missing: MISSING_STANDIN },
+  "dump refuses outputs that are extents of the disk, and logs that are inputs",
   async () => {
     using world = await worldWithDump();
     assertEquals((await restore(world, "made.vmdk")).code, 0);
@@ -119,7 +131,7 @@ testWith(
   },
 );
 
-testWith({ missing: MISSING_STANDIN }, "Options of servers have no use for local disks", async () => {
+testWith({ missing: MISSING_STANDIN }, "dump refuses options of servers for local disks", async () => {
   using world = await worldWithDump();
   const { code, stderr } = await world.call(
     ...["dump", "--mode", "full", "--local", world.file("disk.raw"), ...world.library, "--vm", "vm-16"],
@@ -129,7 +141,7 @@ testWith({ missing: MISSING_STANDIN }, "Options of servers have no use for local
   assertStringIncludes(stderr, "Cannot use --vm with --local");
 });
 
-testWith({ missing: MISSING_STANDIN }, "A configuration that cannot be read is named", async () => {
+testWith({ missing: MISSING_STANDIN }, "dump names a configuration that cannot be read", async () => {
   using world = await worldWithDump();
   const args = ["--libdir", world.libdir, "--config", world.file("none")];
   const { code, stderr } = await world.call(

@@ -3,7 +3,7 @@ import { scrub } from "../../../cli/disks/vddk/scrub.ts";
 
 const PASSWORD = `pä"ss\\w/o&r<d >'%25!`;
 
-/** The ways in which the password may appear. */
+/** The forms in which the password may occur. */
 const FORMS: Record<string, string> = {
   plain: PASSWORD,
   JSON: JSON.stringify({ password: PASSWORD }),
@@ -23,15 +23,15 @@ for (const [name, text] of Object.entries(FORMS)) {
   });
 }
 
-Deno.test("scrub() leaves no end of a longer form", () => {
+Deno.test("scrub() removes the longest form first", () => {
   assertEquals(scrub("a%2525 a%25", "a%25"), "*** ***");
 });
 
-Deno.test("scrub() takes signs of patterns as they are", () => {
+Deno.test("scrub() treats special characters of patterns literally", () => {
   assertEquals(scrub("a.*b$& a.xb$&", "a.*b$&"), "*** a.xb$&");
 });
 
-Deno.test("scrub() does not look for passwords of less than four characters", () => {
+Deno.test("scrub() ignores passwords of less than four characters", () => {
   assertEquals(scrub("Cannot open the disk", "the"), "Cannot open the disk");
   assertEquals(scrub("Cannot open the disk", ""), "Cannot open the disk");
   assertEquals(scrub("Cannot open the disk", "disk"), "Cannot open the ***");

@@ -1,4 +1,7 @@
-/** The password of a command that fails: it is in nothing that is said, logged or written, whichever way it came. */
+/**
+ * The password of a command that fails: it is in nothing that is printed, logged or written, whichever way it
+ * was given.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import { noise } from "../helpers.ts";
@@ -8,7 +11,7 @@ import { MISSING_STANDIN, PASSWORD, World } from "../../support/standin_world.ts
 
 const MIB = 1 << 20;
 
-/** Ways to give the password. */
+/** The ways to give the password. */
 const WAYS: [name: string, args: (world: World) => string[], given: Parameters<typeof runCli>[1]][] = [
   ["--password", () => ["--password", PASSWORD], {}],
   ["--password-file", (world) => ["--password-file", world.passwordFile], {}],
@@ -16,7 +19,10 @@ const WAYS: [name: string, args: (world: World) => string[], given: Parameters<t
   ["the environment", () => [], { env: { VMDKBKP_PASSWORD: PASSWORD } }],
 ];
 
-/** How a dump fails: when it connects, in the midst of reading, by an end of the library's process, by a name that is not there. */
+/**
+ * The ways in which a dump fails: in connecting, during a read, by the end of the library's process, by a
+ * wrong name.
+ */
 const FAILURES = [
   { faults: ["call=ConnectEx times=100 code=18000"], json: true },
   { faults: ["call=Read times=100 code=7"], json: false },
@@ -25,26 +31,33 @@ const FAILURES = [
 ];
 
 for (const [name, argsOf, given] of WAYS) {
-  testWith({ missing: MISSING_STANDIN }, `A failing command tells nobody the password: ${name}`, async () => {
-    for (const { faults, json, remote } of FAILURES) {
-      using world = await World.create({ settings: ["log.calls = yes"] });
-      Deno.writeFileSync(world.file("disk.raw"), noise(MIB, 1));
-      const disk = world.disk("disk.raw");
-      disk.splice(disk.indexOf("--password-file"), 2, ...argsOf(world));
-      if (remote !== undefined) disk[disk.indexOf("--remote") + 1] = remote;
-      faults.forEach((fault) => world.fault(fault));
-      const made = ["new.dump", "new.digest", "library.log"].map((file) => world.file(file));
-      const result = await runCli([
-        ...["dump", "--mode", "full", ...disk, "--retries", "1", "--library-log", made[2]],
-        ...["--dumpout", made[0], "--digestout", made[1], ...json ? ["--json"] : []],
-      ], given);
-      assertEquals(result.code, 4, `${faults}\n${result.stderr}`);
-      assertSilent(result, world);
-    }
-  });
+  testWith(
+    { missing: MISSING_STANDIN },
+    `dump does not reveal the password when it fails: ${name}`,
+    async () => {
+      for (const { faults, json, remote } of FAILURES) {
+        using world = await World.create({ settings: ["log.calls = yes"] });
+        Deno.writeFileSync(world.file("disk.raw"), noise(MIB, 1));
+        const disk = world.disk("disk.raw");
+        disk.splice(disk.indexOf("--password-file"), 2, ...argsOf(world));
+        if (remote !== undefined) disk[disk.indexOf("--remote") + 1] = remote;
+        faults.forEach((fault) => world.fault(fault));
+        const made = ["new.dump", "new.digest", "library.log"].map((file) => world.file(file));
+        const result = await runCli([
+          ...["dump", "--mode", "full", ...disk, "--retries", "1", "--library-log", made[2]],
+          ...["--dumpout", made[0], "--digestout", made[1], ...json ? ["--json"] : []],
+        ], given);
+        assertEquals(result.code, 4, `${faults}\n${result.stderr}`);
+        assertSilent(result, world);
+      }
+    },
+  );
 }
 
-/** The password is where the test put it, and nowhere else: what was said, and every file that the command left. */
+/**
+ * Checks that the password is where the test put it, and nowhere else: neither printed nor in a file that the
+ * command left.
+ */
 function assertSilent({ stdout, stderr }: CliResult, world: World): void {
   const own = ["config", "password", "disk.raw"];
   const left = [...Deno.readDirSync(world.path)].filter(({ name, isFile }) => isFile && !own.includes(name));

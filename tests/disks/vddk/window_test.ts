@@ -3,7 +3,7 @@ import { windowOf } from "../../../cli/disks/vddk/disk.ts";
 
 const KIB = 1024;
 const range = { startBytes: 64 * KIB, endBytes: 256 * KIB };
-/** Runs in KiB for runs in sectors of 512 bytes. */
+/** Returns runs in KiB for runs in sectors of 512 bytes. */
 const runs = (...given: [number, number][]) =>
   windowOf(given.map(([start, length]) => [start * 2, length * 2] as [number, number]), range)
     .runs.map(({ startBytes, endBytes }) => [startBytes / KIB, endBytes / KIB]);
@@ -19,7 +19,7 @@ Deno.test("windowOf() joins runs that touch or overlap", () => {
   assertEquals(runs([64, 128], [128, 32]), [[64, 192]]);
 });
 
-Deno.test("windowOf() cuts what was not asked about", () => {
+Deno.test("windowOf() cuts runs at the bounds of the query", () => {
   assertEquals(runs([0, 64]), []);
   assertEquals(runs([0, 1000]), [[64, 256]]);
   assertEquals(runs([256, 64]), []);

@@ -1,6 +1,6 @@
 /**
- * An independent writer of VMDK files for the tests, after VMware's technical note; it shares no code with `cli/`.
- * Whole files in memory: small disks only.
+ * An independent writer of VMDK files for the tests, which follows VMware's technical note and shares no code
+ * with `cli/`. It keeps whole files in memory, so it is for small disks only.
  */
 
 import { Buffer } from "node:buffer";
@@ -10,33 +10,36 @@ const GRAIN = 128;
 const ENTRIES = 512;
 const ZEROS = new Uint8Array(GRAIN * SECTOR);
 
-/** What a test may ask for. */
+/** The choices of a test. */
 export interface SparseShape {
-  /** Grain numbers in the order of their place in the file; all that are not zero, ascending, if absent. */
+  /**
+   * The grain numbers in the order of their place in the file. The default is all grains that are not zero,
+   * ascending.
+   */
   order?: number[];
-  /** Grains that get the table entry 1 (zeros), with the flag for it. */
+  /** The grains that get the table entry 1 (zeros), with the flag for it. */
   zeroed?: number[];
-  /** Leave tables out that would be empty: directory entry 0. */
+  /** Leave out empty tables: their directory entry is 0. */
   sparseTables?: boolean;
-  /** Sector count of the extent line, if not that of the disk. */
+  /** The sector count in the extent line, if it is not that of the disk. */
   lineSectors?: number;
-  /** Extra header lines and extents in place of the usual descriptor. */
+  /** A descriptor in place of the usual one. */
   descriptor?: string;
   /** Do not fill the last grain. */
   shortLastGrain?: boolean;
 }
 
-/** A finished image, with the places a test may want to damage. */
+/** A finished image, with the places that a test may damage. */
 export interface SparseImage {
   bytes: Uint8Array;
-  /** Byte of the (primary) grain directory. */
+  /** The byte where the (primary) grain directory begins. */
   directoryBytes: number;
-  /** Byte of the table entry of a grain. */
+  /** Returns the byte where the table entry of a grain begins. */
   entryBytes(grain: number): number;
   overheadBytes: number;
 }
 
-/** A descriptor with the given extent lines. */
+/** Returns a descriptor with the given extent lines. */
 export function descriptorText(
   extents: string[],
   { createType = "monolithicFlat", header = [], ddb = ['ddb.adapterType = "lsilogic"'] }: {
@@ -65,7 +68,7 @@ export function descriptorText(
   ].join("\n");
 }
 
-/** A monolithicSparse file with the contents `disk`, whole sectors: layout of section "Writing" of our reference. */
+/** Returns a monolithicSparse file with the contents `disk`, which are whole sectors. */
 export function buildSparse(disk: Uint8Array, shape: SparseShape = {}): SparseImage {
   const sectors = disk.length / SECTOR;
   const tables = Math.ceil(sectors / (GRAIN * ENTRIES));

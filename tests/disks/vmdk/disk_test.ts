@@ -19,13 +19,13 @@ import { buildStream } from "./stream_builder.ts";
 const SECTORS = 9000;
 const BYTES = SECTORS * 512;
 
-/** What a link says of its parent. */
+/** The keys in which a link names its parent. */
 interface Parent {
   cid: string;
   name: string;
 }
 
-/** A descriptor with a CID and maybe a parent. */
+/** Returns a descriptor with a CID and possibly a parent. */
 function linkText(extents: string[], { cid, parent }: { cid: string; parent?: Parent }): string {
   const text = descriptorText(extents, {
     createType: "custom",
@@ -35,7 +35,7 @@ function linkText(extents: string[], { cid, parent }: { cid: string; parent?: Pa
     .replace("parentCID=ffffffff", `parentCID=${parent?.cid ?? "ffffffff"}`);
 }
 
-/** A base of noise in one flat extent. */
+/** Writes a base of noise in one flat extent. */
 function writeBase(folder: Folder, { name = "base.vmdk", cid = "b0" } = {}): Uint8Array {
   const content = noise(BYTES, 1);
   folder.file("base-flat.vmdk", content);
@@ -43,13 +43,13 @@ function writeBase(folder: Folder, { name = "base.vmdk", cid = "b0" } = {}): Uin
   return content;
 }
 
-/** A child without any data. */
+/** Writes a child without data. */
 function writeEmptyChild(folder: Folder, name: string, ids: { cid: string; parent?: Parent }): string {
   folder.file("empty-delta.vmdk", buildCowd(new Uint8Array(BYTES)).bytes);
   return folder.file(name, linkText([`RW ${SECTORS} VMFSSPARSE "empty-delta.vmdk"`], ids));
 }
 
-/** Lays the units of `delta` that are not zero over `disk`, and zeros over those of `zeroed`. */
+/** Copies the units of `delta` that are not zero over `disk`, and zeros over those of `zeroed`. */
 function overlay(disk: Uint8Array, delta: Uint8Array, unit: number, zeroed: number[] = []): void {
   for (let i = 0; i * unit < disk.length; i++) {
     const part = delta.subarray(i * unit, (i + 1) * unit);
@@ -58,7 +58,7 @@ function overlay(disk: Uint8Array, delta: Uint8Array, unit: number, zeroed: numb
   }
 }
 
-/** A disk of some units with contents. */
+/** Returns a disk with contents in the given units. */
 function scattered(unit: number, seed: number): Uint8Array {
   const disk = new Uint8Array(BYTES);
   for (let i = seed % 7; i * unit < BYTES; i += 5 + seed % 11) {
@@ -67,7 +67,10 @@ function scattered(unit: number, seed: number): Uint8Array {
   return disk;
 }
 
-/** base (flat) <- COWD <- seSparse <- hosted sparse <- stream, all with zeroed grains where the format has them. */
+/**
+ * Writes the chain base (flat) <- COWD <- seSparse <- hosted sparse <- stream, all with zeroed grains if the
+ * format has them.
+ */
 function writeMixedChain(folder: Folder): { path: string; expected: Uint8Array } {
   const expected = writeBase(folder);
 
@@ -120,7 +123,7 @@ Deno.test("openForReading() reads through a chain in which every link is of anot
   await assertRandomReads(disk, expected, { seed: 4, count: 100 });
 });
 
-Deno.test("mapAt() tells which link has a stretch, and where", async () => {
+Deno.test("mapAt() returns the link that stores a run, and the place", async () => {
   using folder = new Folder();
   const { path, expected } = writeMixedChain(folder);
   using disk = await openForReading(path);
@@ -144,7 +147,7 @@ Deno.test("mapAt() tells which link has a stretch, and where", async () => {
   assertEquals([...depths].sort(), [0, 1, 2, 3, 4]);
 });
 
-Deno.test("A child inherits what its data base does not say", async () => {
+Deno.test("A child inherits the keys that its data base does not have", async () => {
   using folder = new Folder();
   writeBase(folder);
   const base = folder.file("base.vmdk");
@@ -162,7 +165,7 @@ Deno.test("A child inherits what its data base does not say", async () => {
   assertEquals(disk.adapterType, 3);
 });
 
-Deno.test("A parent is found as it is named, or in the child's folder", async () => {
+Deno.test("openForReading() finds a parent by its name, or in the child's folder", async () => {
   using folder = new Folder();
   Deno.mkdirSync(folder.file("vm"));
   const content = writeBase(folder);
@@ -228,7 +231,7 @@ Deno.test("openForReading() refuses parents that do not fit", async () => {
   }
 });
 
-Deno.test("openForReading() refuses loops and chains without end", async () => {
+Deno.test("openForReading() refuses loops and endless chains", async () => {
   using folder = new Folder();
   const child = (name: string, parent: string) =>
     writeEmptyChild(folder, name, { cid: "1", parent: { cid: "1", name: parent } });
@@ -267,7 +270,7 @@ Deno.test("openForReading() reads extents of every type in one descriptor", asyn
       "RW 5 ZERO",
       'RDONLY 4099 SPARSE "x-s002.vmdk"',
       'RW 1234 VMFSSPARSE "x-delta.vmdk"',
-      // VirtualBox rounds the capacity up and keeps the exact number in the line.
+      // VirtualBox rounds the capacity up and keeps the exact size in the line.
       'RW 100 SPARSE "x-s001.vmdk"',
       'RW 3 VMFS "x-flat.vmdk"',
     ], { createType: "custom" }),
@@ -284,7 +287,7 @@ Deno.test("openForReading() reads extents of every type in one descriptor", asyn
   await assertRandomReads(disk, expected, { seed: 3, count: 100 });
 });
 
-Deno.test("A split disk of 4000 sparse pieces opens, and does not hold them open", async () => {
+Deno.test("openForReading() does not hold all of 4000 sparse pieces of a split disk open", async () => {
   using folder = new Folder();
   const piece = buildSparse(noise(512, 1)).bytes;
   const names = Array.from({ length: 40 }, (_, i) => `x-s${i}.vmdk`);
@@ -298,10 +301,11 @@ Deno.test("A split disk of 4000 sparse pieces opens, and does not hold them open
   }
 });
 
-qemuTest("qemu-img and we read the same from a chain of our builders", async () => {
+qemuTest("openForReading() reads a chain of the builders as qemu-img does", async () => {
   using folder = new Folder();
   writeMixedChain(folder);
-  // qemu-img takes names as they are, knows no createType custom, and does not take 1 in a COWD table for zeros.
+  // qemu-img uses names unchanged, does not know the createType custom, and does not read 1 in a COWD table
+  // as zeros.
   folder.file("a-delta.vmdk", buildCowd(scattered(512, 3)).bytes);
   for (
     const [name, createType, parent] of [
@@ -317,17 +321,20 @@ qemuTest("qemu-img and we read the same from a chain of our builders", async () 
   assertSameBytes(await readByExtents(disk), qemuRaw(folder.file("b.vmdk")), "chain");
 });
 
-qemuTest("A child whose base was changed is refused, as qemu-img does when it reads it", async () => {
-  using folder = new Folder();
-  const raw = folder.file("q.raw", patchyDisk(2048, 1));
-  qemuImg("convert", "-O", "vmdk", raw, folder.file("base.vmdk"));
-  qemuImg("create", "-f", "vmdk", "-b", "base.vmdk", "-F", "vmdk", folder.file("child.vmdk"));
-  using _disk = await openForReading(folder.file("child.vmdk"));
-  new Deno.Command("qemu-io", { args: ["-f", "vmdk", "-c", "write 0 512", folder.file("base.vmdk")] })
-    .outputSync();
-  await assertRejects(
-    () => openForReading(folder.file("child.vmdk")),
-    FormatError,
-    "it was changed after the child was made",
-  );
-});
+qemuTest(
+  "openForReading() refuses a child whose base was changed, which qemu-img cannot read either",
+  async () => {
+    using folder = new Folder();
+    const raw = folder.file("q.raw", patchyDisk(2048, 1));
+    qemuImg("convert", "-O", "vmdk", raw, folder.file("base.vmdk"));
+    qemuImg("create", "-f", "vmdk", "-b", "base.vmdk", "-F", "vmdk", folder.file("child.vmdk"));
+    using _disk = await openForReading(folder.file("child.vmdk"));
+    new Deno.Command("qemu-io", { args: ["-f", "vmdk", "-c", "write 0 512", folder.file("base.vmdk")] })
+      .outputSync();
+    await assertRejects(
+      () => openForReading(folder.file("child.vmdk")),
+      FormatError,
+      "it was changed after the child was made",
+    );
+  },
+);

@@ -1,22 +1,28 @@
-/** Independent writers of ESXi's snapshot extents, COWD and seSparse, for the tests; they share no code with `cli/`. */
+/**
+ * Independent writers of ESXi's snapshot extents, COWD and seSparse, for the tests. They share no code with
+ * `cli/`.
+ */
 
 import { isZero } from "./builder.ts";
 
 const SECTOR = 512;
 
-/** What a test may ask for. */
+/** The choices of a test. */
 export interface EsxShape {
-  /** Units that the extent has, by number, in the order of their place; those that are not zero, ascending, if absent. */
+  /**
+   * The numbers of the units that the extent stores, in the order of their place. The default is all units
+   * that are not zero, ascending.
+   */
   order?: number[];
-  /** Units that are said to be zeros. */
+  /** The units that are marked as zeros. */
   zeroed?: number[];
 }
 
-/** A finished extent, with the places a test may want to damage. */
+/** A finished extent, with the places that a test may damage. */
 export interface EsxImage {
   bytes: Uint8Array<ArrayBuffer>;
   directoryBytes: number;
-  /** Byte of the table entry of a grain; its table must be there. */
+  /** Returns the byte where the table entry of a grain begins; its table must exist. */
   entryBytes(grain: number): number;
 }
 
@@ -28,7 +34,7 @@ function unitsOf(disk: Uint8Array, unitBytes: number, { order, zeroed = [] }: Es
   );
 }
 
-/** A COWD extent with grains of one sector, tables and grains in the order of their first use. */
+/** Returns a COWD extent with grains of one sector. Tables and grains lie in the order of their first use. */
 export function buildCowd(disk: Uint8Array, shape: EsxShape = {}): EsxImage {
   const sectors = disk.length / SECTOR;
   const order = unitsOf(disk, SECTOR, shape);
@@ -67,7 +73,7 @@ export function buildCowd(disk: Uint8Array, shape: EsxShape = {}): EsxImage {
 
 const GRAIN = 4096;
 
-/** A seSparse extent; regions are of 1 MiB, but smaller for what the tests do not need. */
+/** Returns a seSparse extent. Regions have 1 MiB, or less where the tests do not need it. */
 export function buildSeSparse(
   disk: Uint8Array,
   shape: EsxShape & { unmapped?: number[] } = {},

@@ -20,7 +20,7 @@ import {
 } from "../helpers.ts";
 import { descriptorText } from "./builder.ts";
 
-/** A disk of five extents in three files, with its contents. */
+/** Writes a disk of five extents in three files, and returns its contents. */
 function mixedDisk(folder: Folder): { path: string; expected: Uint8Array } {
   const a = noise(100 * 512, 1);
   const b = noise(60 * 512, 2);
@@ -58,7 +58,7 @@ Deno.test("openForReading() reads flat extents in several files", async () => {
   await assertRandomReads(disk, expected, { seed: 42, longest: 60_000 });
 });
 
-Deno.test("openForReading() tells the holes of a flat file, also behind a start", async () => {
+Deno.test("extentAt() reports the holes of a flat file, also behind a start", async () => {
   using folder = new Folder();
   const mib = 1 << 20;
   const flat = folder.file("a-flat.vmdk", noise(mib, 1));
@@ -73,7 +73,7 @@ Deno.test("openForReading() tells the holes of a flat file, also behind a start"
   assertEquals(await disk.extentAt(end), { endBytes: 8 * mib, zero: true });
 });
 
-Deno.test("openForReading() reads a disk in more pieces than it keeps open", async () => {
+Deno.test("openForReading() reads a disk of more pieces than it holds open", async () => {
   using folder = new Folder();
   const pieces = Array.from({ length: 30 }, (_, i) => noise(3 * 512, i));
   pieces.forEach((bytes, i) => folder.file(`a-f${i}.vmdk`, bytes));
@@ -91,7 +91,7 @@ Deno.test("openForReading() reads a disk in more pieces than it keeps open", asy
   assertSameBytes(await readByExtents(disk), expected, "written");
 });
 
-Deno.test("openForReading() notices an extent that was replaced under way", async () => {
+Deno.test("read() refuses an extent file that was replaced in the meantime", async () => {
   using folder = new Folder();
   const lines = Array.from({ length: 9 }, (_, i) => `RW 1 FLAT "f${i}" 0`);
   for (let i = 0; i < 9; i++) folder.file(`f${i}`, noise(512, i));
@@ -102,7 +102,7 @@ Deno.test("openForReading() notices an extent that was replaced under way", asyn
   await assertRejects(read, FormatError, 'the extent "f0" was replaced');
 });
 
-Deno.test("openForReading() keeps extents inside the folder of the descriptor", async () => {
+Deno.test("openForReading() refuses extents outside the folder of the descriptor", async () => {
   using folder = new Folder();
   Deno.mkdirSync(folder.file("vm"));
   const secret = folder.file("secret", noise(512, 1));
@@ -164,7 +164,7 @@ const HOSTILE: [string, string[], string][] = [
   ["sparse with a start", ['RW 1 SPARSE "ok" 1'], "an extent of type SPARSE has a start in its file"],
 ];
 
-Deno.test("openForReading() refuses extents that are not what the descriptor says", async () => {
+Deno.test("openForReading() refuses extents that contradict the descriptor", async () => {
   using folder = new Folder();
   folder.file("ok", noise(4096, 1));
   Deno.mkdirSync(folder.file("sub"));
@@ -177,7 +177,7 @@ Deno.test("openForReading() refuses extents that are not what the descriptor say
   }
 });
 
-Deno.test("openForReading() says which file to open instead of an extent", async () => {
+Deno.test("openForReading() names the file to open instead of an extent", async () => {
   using folder = new Folder();
   const cases: [string, string, string][] = [
     ["vm-flat.vmdk", "noise", `it is an extent, open the descriptor "${folder.file("vm.vmdk")}" instead`],
@@ -220,7 +220,7 @@ Deno.test("openForWriting() writes through the extents", async () => {
     assertEquals([disk.fresh, disk.capacityBytes], [false, expected.length]);
     const patch = noise(40 * 512, 5);
     patch.fill(0, 7 * 512 - 100, 8 * 512 - 100);
-    // From the third extent through the ZERO extent, which gets zeros, into the fifth.
+    // From the third extent, across the ZERO extent, which gets zeros, into the fifth.
     await disk.write(patch, 60 * 512 + 100);
     expected.set(patch, 60 * 512 + 100);
     const write = async () => await disk.write(noise(1024, 1), 9 * 512 + 511);
@@ -236,7 +236,7 @@ Deno.test("openForWriting() writes through the extents", async () => {
   assertSameBytes(await readByExtents(disk), expected, "read back");
 });
 
-Deno.test("openForWriting() refuses what it cannot write", async () => {
+Deno.test("openForWriting() refuses disks that are not written in place", async () => {
   using folder = new Folder();
   folder.file("ok", noise(4096, 1));
   const rdonly = folder.file("a.vmdk", descriptorText(['RDONLY 8 FLAT "ok" 0']));
@@ -258,7 +258,7 @@ Deno.test("openForWriting() refuses what it cannot write", async () => {
   await assertRejects(() => openForWriting(shared), FormatError, "two extents share bytes of the file");
 });
 
-Deno.test("writeMetadata() rewrites a descriptor and leaves the rest", async () => {
+Deno.test("writeMetadata() replaces the data base of a descriptor and leaves the rest", async () => {
   using folder = new Folder();
   folder.file("ok", noise(4096, 1));
   const text = descriptorText(['RW 8 FLAT "ok" 0'], { header: ['changeTrackPath="a-ctk.vmdk"'] });
@@ -284,7 +284,7 @@ Deno.test("writeMetadata() rewrites a descriptor and leaves the rest", async () 
   if (Deno.build.os !== "windows") assertEquals(Deno.statSync(path).mode! & 0o777, 0o640);
 });
 
-Deno.test("the first write to a flat VMDK gives it another content id, the metadata's own wins", async () => {
+Deno.test("write() gives a flat VMDK another content id once, and writeMetadata() that of the metadata", async () => {
   using folder = new Folder();
   folder.file("ok", noise(4096, 1));
   const path = folder.file("a.vmdk", descriptorText(['RW 8 FLAT "ok" 0']));
@@ -302,7 +302,7 @@ Deno.test("the first write to a flat VMDK gives it another content id, the metad
   assertEquals(cid(), "deadbeef");
 });
 
-qemuTest("qemu-img makes flat VMDKs that we read", async () => {
+qemuTest("openForReading() reads the flat VMDKs of qemu-img", async () => {
   for (const subformat of ["monolithicFlat", "twoGbMaxExtentFlat"]) {
     using folder = new Folder();
     const expected = patchyDisk(5000, 3);

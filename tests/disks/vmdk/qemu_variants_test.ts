@@ -1,4 +1,7 @@
-/** Every variant that qemu-img writes: the content that it gives back is the one that we read, by extents and at random. */
+/**
+ * Every variant that qemu-img writes: its content is read by extents and at random, and compared with what
+ * qemu-img reads.
+ */
 
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path/posix/join";
@@ -52,7 +55,7 @@ qemuTest("openForReading() reads a split disk of several pieces as qemu-img does
   for (const subformat of ["twoGbMaxExtentSparse", "twoGbMaxExtentFlat"]) {
     const path = join(folder.path, `${subformat}.vmdk`);
     qemuImg("create", "-f", "vmdk", "-o", `subformat=${subformat}`, path, "5G");
-    // The stretch lies across the border of the first two pieces.
+    // The run crosses the border between the first two pieces.
     const [at, length] = [2 ** 31 - 100 * 512, 300 * 512];
     new Deno.Command("qemu-io", {
       args: ["-f", "vmdk", "-c", `write -P 0x5a ${at} ${length}`, "-c", "write -P 0x77 5368708608 512", path],

@@ -1,4 +1,6 @@
-/** VMDKs read by tools of two more families: 7-Zip gives their bytes, libvmdk's `vmdkinfo` what they are. */
+/**
+ * VMDKs read by tools of two more families: 7-Zip for their bytes, libvmdk's `vmdkinfo` for their properties.
+ */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { assertEqualBytes } from "../../integration/same_bytes.ts";
@@ -9,7 +11,7 @@ import { noise, qemuImg } from "../helpers.ts";
 const MIB = 1024 * 1024;
 const SIZE_BYTES = 12 * MIB + 3 * 512;
 
-/** What Debian calls 7-Zip, and what others do. */
+/** The name of 7-Zip in Debian, and its other names. */
 const SEVEN_ZIP = ["7zz", "7z"].find(isThere);
 const missing = SEVEN_ZIP === undefined
   ? "7-Zip (7zz) is not installed"
@@ -26,7 +28,7 @@ function isThere(program: string): boolean {
   }
 }
 
-/** A disk of noise and zeros, its dump and digest. */
+/** Makes a disk of noise and zeros, its dump and its digest. */
 async function workspace(): Promise<Workspace> {
   const work = new Workspace();
   using file = Deno.createSync(work.file("disk.raw"));
@@ -57,7 +59,7 @@ const TYPES = {
 };
 
 for (const [format, type] of Object.entries(TYPES)) {
-  testWith({ missing }, `7-Zip and libvmdk read what is made as ${format}`, async () => {
+  testWith({ missing }, `7-Zip and libvmdk read the disks that are made as ${format}`, async () => {
     using work = await workspace();
     await work.run(`restore --create --format ${format} --local made.vmdk 0.dump`);
     assertEqualBytes(
@@ -71,9 +73,9 @@ for (const [format, type] of Object.entries(TYPES)) {
   });
 }
 
-/** 7-Zip takes the compressed streams of qemu-img for damaged; qemu-img and this program read them. */
+/** 7-Zip calls the compressed streams of qemu-img damaged; qemu-img and this program read them. */
 for (const format of ["monolithicSparse", "twoGbMaxExtentSparse", "twoGbMaxExtentFlat"]) {
-  testWith({ missing }, `7-Zip and libvmdk agree with what is read of ${format}`, async () => {
+  testWith({ missing }, `openForReading() reads ${format} disks as 7-Zip and libvmdk do`, async () => {
     using work = await workspace();
     const path = work.file("disk.vmdk");
     qemuImg("convert", "-f", "raw", "-O", "vmdk", "-o", `subformat=${format}`, work.file("disk.raw"), path);

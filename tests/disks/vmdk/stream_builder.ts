@@ -1,4 +1,4 @@
-/** An independent writer of streamOptimized VMDKs for the tests; it shares no code with `cli/`. */
+/** An independent writer of streamOptimized VMDKs for the tests. It shares no code with `cli/`. */
 
 import zlib from "node:zlib";
 import { descriptorText, isZero } from "./builder.ts";
@@ -7,11 +7,17 @@ const SECTOR = 512;
 const GRAIN = 65536;
 const ENTRIES = 512;
 
-/** What a test may ask for. */
+/** The choices of a test. */
 export interface StreamShape {
-  /** `footer`: VMware's and VirtualBox's; `front`: open-vmdk's, the tables before the grains. */
+  /**
+   * `footer` is the layout of VMware and VirtualBox, `front` that of open-vmdk, with the tables before the
+   * grains.
+   */
   layout?: "footer" | "front";
-  /** Grain numbers in the order of their place in the file; those that are not zero, ascending, if absent. */
+  /**
+   * The grain numbers in the order of their place in the file. The default is all grains that are not zero,
+   * ascending.
+   */
   order?: number[];
   /** Fill the last grain up before it is compressed. */
   padLast?: boolean;
@@ -21,24 +27,24 @@ export interface StreamShape {
   marker?: (grain: number, sector: number, size: number) => { sector: number; size: number };
   /** Bytes in place of the usual descriptor. */
   descriptor?: string;
-  /** Zeros behind the end. */
+  /** The number of zeros behind the end. */
   paddingSectors?: number;
   version?: number;
 }
 
-/** A finished image, with the places a test may want to damage. */
+/** A finished image, with the places that a test may damage. */
 export interface StreamImage {
   bytes: Uint8Array<ArrayBuffer>;
   directoryBytes: number;
-  /** Byte of the table entry of a grain. */
+  /** Returns the byte where the table entry of a grain begins. */
   entryBytes(grain: number): number;
-  /** Byte of the footer, undefined without one. */
+  /** The byte where the footer begins; undefined without one. */
   footerBytes?: number;
-  /** Byte of the marker of each grain. */
+  /** The byte where the marker of each grain begins. */
   places: Map<number, number>;
 }
 
-/** A streamOptimized file with the contents `disk`, whole sectors. */
+/** Returns a streamOptimized file with the contents `disk`, which are whole sectors. */
 export function buildStream(disk: Uint8Array, shape: StreamShape = {}): StreamImage {
   const { layout = "footer", deflate = (grain) => zlib.deflateSync(grain), padLast = true } = shape;
   const sectors = disk.length / SECTOR;

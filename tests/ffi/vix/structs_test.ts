@@ -1,4 +1,7 @@
-/** The numbers of structs.ts are those of the header of the stand-in, as the compiler lays its structs out. */
+/**
+ * The offsets in structs.ts are compared with the header of the stand-in, as the compiler lays out its
+ * structs.
+ */
 
 import { assertEquals } from "@std/assert";
 import * as structs from "../../../ffi/vix/structs.ts";
@@ -6,7 +9,7 @@ import { APIS, compile } from "../../../scripts/standin.ts";
 import { testWith } from "../../support/skip.ts";
 import { MISSING_STANDIN } from "../../support/standin_world.ts";
 
-/** Expressions in C, and what they must be; `since`: the level that brought the field. */
+/** Expressions in C, and their values; `since` is the version that added the field. */
 const EXPECTED: { c: string; value: number; since?: number }[] = [
   { c: "offsetof(VixDiskLibConnectParams, vmxSpec)", value: structs.CONNECT_PARAMS.vmxSpec },
   { c: "offsetof(VixDiskLibConnectParams, serverName)", value: structs.CONNECT_PARAMS.serverName },
@@ -27,26 +30,30 @@ const EXPECTED: { c: string; value: number; since?: number }[] = [
   { c: "sizeof(VixDiskLibBlock)", value: structs.BLOCK_LIST.blockSize, since: 67 },
 ];
 
-testWith({ missing: MISSING_STANDIN }, "structs.ts has the offsets of every level's header", async () => {
-  const folder = new URL(`file://${Deno.makeTempDirSync()}/`);
-  try {
-    const header = new URL("../../../ffi/standin/vix_disk_lib.h", import.meta.url).pathname;
-    for (const api of APIS) {
-      const known = EXPECTED.filter(({ since = 0 }) => since <= api);
-      const source = new URL("offsets.c", folder);
-      const lines = known.map(({ c }) => `printf("%zu\\n", (size_t)(${c}));`);
-      Deno.writeTextFileSync(
-        source,
-        `#include <stddef.h>\n#include <stdio.h>\n#include "${header}"\nint main(void) { ${
-          lines.join("\n")
-        } }`,
-      );
-      await compile(new URL("offsets", folder), [source], [`-DAPI=${api}`]);
-      const { stdout } = new Deno.Command(new URL("offsets", folder).pathname).outputSync();
-      const measured = new TextDecoder().decode(stdout).trim().split("\n").map(Number);
-      assertEquals(measured, known.map(({ value }) => value), `level ${api}`);
+testWith(
+  { missing: MISSING_STANDIN },
+  "structs.ts has the offsets of the headers of all versions",
+  async () => {
+    const folder = new URL(`file://${Deno.makeTempDirSync()}/`);
+    try {
+      const header = new URL("../../../ffi/standin/vix_disk_lib.h", import.meta.url).pathname;
+      for (const api of APIS) {
+        const known = EXPECTED.filter(({ since = 0 }) => since <= api);
+        const source = new URL("offsets.c", folder);
+        const lines = known.map(({ c }) => `printf("%zu\\n", (size_t)(${c}));`);
+        Deno.writeTextFileSync(
+          source,
+          `#include <stddef.h>\n#include <stdio.h>\n#include "${header}"\nint main(void) { ${
+            lines.join("\n")
+          } }`,
+        );
+        await compile(new URL("offsets", folder), [source], [`-DAPI=${api}`]);
+        const { stdout } = new Deno.Command(new URL("offsets", folder).pathname).outputSync();
+        const measured = new TextDecoder().decode(stdout).trim().split("\n").map(Number);
+        assertEquals(measured, known.map(({ value }) => value), `level ${api}`);
+      }
+    } finally {
+      Deno.removeSync(folder, { recursive: true });
     }
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
-});
+  },
+);

@@ -1,4 +1,4 @@
-/** The VMDKs that we make, as other programs and our own readers see them. */
+/** The new VMDKs, as other programs and the readers of this one see them. */
 
 import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
@@ -27,7 +27,7 @@ const TABLE = 512 * GRAIN;
 const GRAIN_FORMATS = ["monolithicSparse", "streamOptimized"] as const;
 const FLAT_FORMATS = ["monolithicFlat", "vmfs"] as const;
 
-/** Around the edges of sectors, grains and tables, and what may be in them. */
+/** Sizes around the edges of sectors, grains and tables, and possible contents. */
 const DISKS: Record<string, () => Uint8Array> = {
   "1 sector": () => noise(SECTOR, 1),
   "1 grain less a sector": () => patchyDisk(127, 2),
@@ -51,14 +51,14 @@ const DISKS: Record<string, () => Uint8Array> = {
   },
 };
 
-/** Ascending writes of odd places and lengths, as a restore does them: zeros are sometimes left out. */
+/** Makes ascending writes of odd places and lengths, as a restore does. Zeros are sometimes left out. */
 async function writeInPieces(disk: WritableDisk, bytes: Uint8Array, seed: number): Promise<void> {
   const random = seeded(seed);
   for (let at = 0; at < bytes.length;) {
     const longest = [700, GRAIN, 3 * GRAIN, 40 * GRAIN][random(4)];
     const part = bytes.slice(at, at + 1 + random(longest));
     if (random(4) === 0 || !isZero(part)) await disk.write(part, at);
-    // The memory is used again as soon as the promise has settled.
+    // The memory is overwritten as soon as the promise has settled.
     part.fill(0xee);
     at += part.length;
   }
@@ -87,7 +87,7 @@ for (const [what, disk] of Object.entries(DISKS)) {
     using folder = new Folder();
     const expected = disk();
     const raw = folder.file("source.raw", expected);
-    // What is flat knows no grains and no tables.
+    // A flat disk has no grains and no tables.
     const formats = [...GRAIN_FORMATS, ...expected.length < TABLE / 2 ? FLAT_FORMATS : []];
     for (const [seed, format] of formats.entries()) {
       const path = folder.file(`${format}.vmdk`);
@@ -125,7 +125,7 @@ for (const [what, disk] of Object.entries(DISKS)) {
     assertEquals(fileSize(path), overhead * SECTOR + grainsWithData(expected) * GRAIN);
   });
 
-  Deno.test(`a new streamOptimized VMDK of ${what} is as the technical note wants it`, async () => {
+  Deno.test(`a new streamOptimized VMDK of ${what} follows the technical note`, async () => {
     using folder = new Folder();
     const expected = disk();
     const path = folder.file("a.vmdk");
@@ -140,7 +140,7 @@ for (const [what, disk] of Object.entries(DISKS)) {
   });
 }
 
-/** Where the disks of gigabytes and terabytes have something; the last place is their end. */
+/** The places where the disks of gigabytes and terabytes have data; the last one is their end. */
 const FAR = [0, 2 ** 31 - SECTOR, 2 ** 32 + 3 * GRAIN];
 
 async function createFar(path: string, capacityBytes: number, format: NewDiskFormat): Promise<void> {
@@ -169,7 +169,7 @@ qemuTest("new VMDKs of more than 4 GiB compare with their source", async () => {
   }
 });
 
-// qemu-img looks at every grain of a disk, even of one that is empty, so it is asked for parts.
+// qemu-img examines every grain of a disk, even of an empty one, so it reads parts of it only.
 qemuTest("new VMDKs of more than 2 TiB have their data at the far end", async () => {
   const capacityBytes = 2 ** 41 + 2 ** 40;
   for (const format of GRAIN_FORMATS) {
@@ -200,7 +200,7 @@ Deno.test("a new monolithicSparse VMDK of 3 TiB is read back", async () => {
   }
 });
 
-Deno.test("the metadata, adapter and content id of a new VMDK are those that were given", async () => {
+Deno.test("createDisk() writes the given metadata, adapter and content id", async () => {
   using folder = new Folder();
   const metadata = new Map([
     ["adapterType", "buslogic"],
@@ -265,7 +265,7 @@ Deno.test("createDisk() refuses a VMDK that cannot be described before it opens 
   }
 });
 
-Deno.test("a new VMDK of grains is written in ascending order, and not after it is complete", async () => {
+Deno.test("write() of a sparse VMDK refuses earlier places, and everything after sync()", async () => {
   using folder = new Folder();
   for (const format of GRAIN_FORMATS) {
     const outputs = new Outputs();
@@ -284,7 +284,7 @@ Deno.test("a new VMDK of grains is written in ascending order, and not after it 
   }
 });
 
-Deno.test("grains that are packed out of order and by others end in the same file", async () => {
+Deno.test("createDisk() makes the same stream if grains are packed out of order and on other threads", async () => {
   using folder = new Folder();
   const { packGrains } = await import("../../../../cli/disks/vmdk/create/grain_pack.ts");
   const expected = patchyDisk(70_001, 12);
@@ -315,7 +315,7 @@ Deno.test("grains that are packed out of order and by others end in the same fil
   assertSameBytes(files[2], files[0], "5 ahead");
 });
 
-Deno.test("a failure to pack ends the writing, and nothing is at work afterwards", async () => {
+Deno.test("sync() throws the error of a packing thread, and no write is under way afterwards", async () => {
   using folder = new Folder();
   let calls = 0;
   const pack = async () => {

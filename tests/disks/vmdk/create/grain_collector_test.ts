@@ -8,7 +8,7 @@ import { assertSameBytes, noise, seeded } from "../../helpers.ts";
 
 const GRAIN = 65536;
 
-/** Keeps what it is given, and spoils the region afterwards. */
+/** Keeps the grains that it gets, and overwrites the region afterwards. */
 class Kept implements GrainStore {
   readonly takesWrites: boolean;
   readonly disk: Uint8Array;
@@ -40,7 +40,7 @@ class Kept implements GrainStore {
 }
 
 for (const takesWrites of [true, false]) {
-  Deno.test(`GrainCollector gives each grain once, ${takesWrites ? "" : "not "}as it was written`, async () => {
+  Deno.test(`GrainCollector puts each grain once, ${takesWrites ? "partly without" : "always through"} a region`, async () => {
     for (let seed = 0; seed < 60; seed++) {
       const random = seeded(seed);
       const capacityBytes = 1 + random(50 * GRAIN);
@@ -49,7 +49,7 @@ for (const takesWrites of [true, false]) {
       const collector = new GrainCollector("a.vmdk", store);
       const longest = [100, GRAIN, 4 * GRAIN, 40 * GRAIN][seed % 4];
       for (let at = 0; at < capacityBytes;) {
-        // Gaps, and some writes that begin and end where grains do.
+        // Gaps, and some writes that begin and end at grains.
         if (random(3) === 0) at += random(longest);
         if (random(2) === 0) at = Math.ceil(at / GRAIN) * GRAIN;
         const end = random(2) === 0

@@ -1,6 +1,7 @@
 /**
- * An independent reader of streamOptimized files, after VMware's technical note: from front to back as from a pipe, and
- * then by the tables. It shares no code with `cli/`, believes nothing, and holds all of a small disk.
+ * An independent reader of streamOptimized files, which follows VMware's technical note. It reads them from
+ * front to back, as from a pipe, and then by the tables. It shares no code with `cli/`, checks everything,
+ * and keeps all of a small disk.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -10,10 +11,10 @@ const SECTOR = 512;
 const GRAIN = 65536;
 const TABLE = 32 * 1024 * 1024;
 
-/** What was found. */
+/** The contents that were found. */
 export interface WalkedStream {
   disk: Uint8Array;
-  /** Grains that are stored. */
+  /** The number of stored grains. */
   grains: number;
   tables: number;
   descriptor: string;

@@ -46,7 +46,8 @@ Deno.test("parseDescriptor() reads the usual text", () => {
   });
 });
 
-// Readers differ in what they put up with; these are our choices. The example, changed in one place, says the same.
+// Readers differ in the spellings that they accept. The example, changed in one place as follows, means the
+// same.
 const SAME: [string, (text: string) => string][] = [
   ["CR LF", (text) => text.replaceAll("\n", "\r\n")],
   ["CR alone", (text) => text.replaceAll("\n", "\r")],
@@ -81,7 +82,7 @@ const SAME: [string, (text: string) => string][] = [
   ["repeated keys: the first wins", (text) => `${text}\nCID=1\nddb.ADAPTERTYPE = "ide"\nddb.uuid = "2"\n`],
 ];
 
-Deno.test("parseDescriptor() puts up with other ways of writing", () => {
+Deno.test("parseDescriptor() accepts other spellings", () => {
   const expected = parse(EXAMPLE);
   for (const [name, change] of SAME) {
     const text = change(EXAMPLE);
@@ -141,7 +142,7 @@ const REFUSED: [string, (text: string) => string, string][] = [
   ["encoding that is not ASCII", (text) => text.replace("UTF-8", "UTF-16LE"), 'the encoding "utf-16le"'],
 ];
 
-Deno.test("parseDescriptor() refuses what could mean another disk", () => {
+Deno.test("parseDescriptor() refuses text that could mean another disk", () => {
   for (const [name, change, message] of REFUSED) {
     const error = assertThrows(() => parse(change(EXAMPLE)), FormatError, undefined, name);
     assertStringIncludes(error.message, `Cannot open disk "x.vmdk": `, name);
@@ -149,7 +150,7 @@ Deno.test("parseDescriptor() refuses what could mean another disk", () => {
   }
 });
 
-Deno.test("parseDescriptor() takes hostile text in a time that grows with its length alone", () => {
+Deno.test("parseDescriptor() reads hostile text in a time that grows linearly with its length", () => {
   const hostile = (length: number) => {
     for (const text of [" ", "\t x", '"', "=", "RW ", "RW 1", "ddb.", "\n"]) {
       try {
@@ -165,12 +166,13 @@ Deno.test("parseDescriptor() takes hostile text in a time that grows with its le
     return performance.now() - began;
   };
   timed(1 << 14);
-  // Sixteen times the length: quadratic would be 256 times as long. Of three tries one is undisturbed.
+  // Sixteen times the length: quadratic time would be 256 times as long. Of three tries at least one is
+  // undisturbed.
   const ratios = [0, 1, 2].map(() => timed(1 << 20) / timed(1 << 16));
   assert(Math.min(...ratios) < 100, `${ratios}`);
 });
 
-Deno.test("parseDescriptor() shows nothing of a file that a terminal would obey", () => {
+Deno.test("parseDescriptor() escapes control characters of the file in its errors", () => {
   const error = assertThrows(() => parse(EXAMPLE.replace("RW ", "\u009b2J\u202e ")), FormatError);
   assertEquals(/[\u0080-\u009f\u202e]/.test(error.message), false);
 });
@@ -204,7 +206,7 @@ Deno.test("replaceMetadata() changes the disk data base and nothing else", () =>
   assertEquals(new TextDecoder().decode(back), text);
 });
 
-Deno.test("replaceMetadata() makes a section where there is none", () => {
+Deno.test("replaceMetadata() adds the section if there is none", () => {
   const bare = new TextEncoder().encode('version=1\nRW 8 FLAT "a" 0');
   const written = replaceMetadata(bare, new Map([["uuid", "1"]]), "x.vmdk");
   assertEquals(
@@ -213,7 +215,7 @@ Deno.test("replaceMetadata() makes a section where there is none", () => {
   );
 });
 
-Deno.test("replaceMetadata() refuses what a descriptor cannot express", () => {
+Deno.test("replaceMetadata() refuses keys and values that a descriptor cannot express", () => {
   const bytes = new TextEncoder().encode(EXAMPLE);
   const pairs = [["a", 'b"c'], ["a", "b\nRW 1 ZERO"], ["a b", "c"], ["", "c"], ["a=b", "c"], ["a", "\ud800"]];
   for (const [key, value] of pairs) {
@@ -227,7 +229,7 @@ Deno.test("replaceMetadata() refuses what a descriptor cannot express", () => {
   assertThrows(() => replaceMetadata(other, new Map([["a", "ü"]]), "x.vmdk"), UsageError, "windows-1252");
 });
 
-Deno.test("formatDescriptor() writes the text that all readers take", () => {
+Deno.test("formatDescriptor() writes the text that all readers accept", () => {
   const text = formatDescriptor({
     createType: "monolithicFlat",
     cid: 0x00abcdef,
@@ -273,7 +275,7 @@ Deno.test("withDefaults() adds the geometry that VMware computes", () => {
   assertEquals(geometry(2 ** 37, 256), "legacyESX 8555179 255 63");
 });
 
-Deno.test("withDefaults() leaves what is there", () => {
+Deno.test("withDefaults() keeps existing keys", () => {
   const given = new Map([["ADAPTERTYPE", "ide"], ["geometry.heads", "7"], ["virtualHWVersion", "13"]]);
   assertEquals(withDefaults(given, { capacityBytes: 512, adapterType: 3 }), given);
 });
@@ -285,7 +287,7 @@ Deno.test("adapterTypeOf() knows the names of the disk library", () => {
   assertEquals(adapterTypeOf(new Map()), 256);
 });
 
-Deno.test("parseDescriptor() passes over the residue that qemu-img leaves behind a shorter CID", () => {
+Deno.test("parseDescriptor() ignores the residue that qemu-img leaves behind a shorter CID", () => {
   const usual = parse(EXAMPLE);
   // The last bytes of the former text, between the NUL that ends the new one and the padding of the file.
   for (const residue of ["\n", '7"\n', '83647"\n']) {

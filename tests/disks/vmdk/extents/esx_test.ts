@@ -64,7 +64,7 @@ for (const createType of ["vmfsSparse", "seSparse"] as const) {
     }
   });
 
-  Deno.test(`openForReading() knows the zeros of ${createType} extents`, async () => {
+  Deno.test(`extentAt() reports the zeros of ${createType} extents`, async () => {
     using folder = new Folder();
     const expected = noise(600 * unit, 3);
     expected.fill(0, 100 * unit, 200 * unit);
@@ -77,7 +77,7 @@ for (const createType of ["vmfsSparse", "seSparse"] as const) {
     assertSameBytes(await readByExtents(disk), expected, "zeros");
   });
 
-  qemuTest(`qemu-img and we read the same from our builder's ${createType} extents`, async () => {
+  qemuTest(`openForReading() reads the builder's ${createType} extents as qemu-img does`, async () => {
     using folder = new Folder();
     for (const sectors of [8, 4104, 70000]) {
       const expected = patchyDisk(sectors, sectors);
@@ -90,7 +90,7 @@ for (const createType of ["vmfsSparse", "seSparse"] as const) {
   });
 }
 
-Deno.test("openForReading() takes seSparse grains that the guest gave up for zeros, and slots above 4095", async () => {
+Deno.test("openForReading() reads unmapped seSparse grains as zeros, and slots above 4095", async () => {
   using folder = new Folder();
   const expected = new Uint8Array(4500 * 4096);
   for (let i = 0; i < expected.length; i += 511) expected[i] = i % 251 + 1;
@@ -116,7 +116,7 @@ type Damage = (view: DataView, image: EsxImage) => void;
 const u64 = (offset: number, value: bigint): Damage => (view) => view.setBigUint64(offset, value, true);
 const u32 = (offset: number, value: number): Damage => (view) => view.setUint32(offset, value, true);
 
-/** Of an extent of 5000 sectors of noise. */
+/** Damage of an extent of 5000 sectors of noise. */
 const HOSTILE: [keyof typeof KINDS, Damage, string][] = [
   ["vmfsSparse", u32(4, 7), "the header has version 7, only 1 is known"],
   ["vmfsSparse", u32(8, 1), "the header has the flags 0x1, only 0x3 is known"],
@@ -190,7 +190,7 @@ Deno.test("openForReading() refuses damaged and hostile snapshots of ESXi", asyn
   }
 });
 
-Deno.test("openForReading() refuses snapshots of ESXi cut anywhere", async () => {
+Deno.test("openForReading() refuses truncated snapshots of ESXi", async () => {
   using folder = new Folder();
   const content = noise(5000 * 512, 1);
   for (const createType of ["vmfsSparse", "seSparse"] as const) {

@@ -89,7 +89,7 @@ Deno.test("extentAt() joins grains of one kind and steps over missing tables", a
   }
 });
 
-Deno.test("extentAt() takes zeroed grains for zeros", async () => {
+Deno.test("extentAt() reports zeroed grains as zeros", async () => {
   using folder = new Folder();
   const expected = patchyDisk(1000, 8);
   expected.fill(0, GRAIN, 3 * GRAIN);
@@ -99,7 +99,7 @@ Deno.test("extentAt() takes zeroed grains for zeros", async () => {
   assertSameBytes(await readByExtents(disk), expected, "zeroed grains");
 });
 
-Deno.test("The extent line decides on the size if the header rounds it up", async () => {
+Deno.test("openForReading() uses the size in the extent line if the header rounds it up", async () => {
   using folder = new Folder();
   const disk128 = noise(128 * 512, 1);
   using disk = await openForReading(folder.file("s.vmdk", buildSparse(disk128, { lineSectors: 100 }).bytes));
@@ -107,7 +107,7 @@ Deno.test("The extent line decides on the size if the header rounds it up", asyn
   assertSameBytes(await readByExtents(disk), disk128.subarray(0, 100 * 512), "100 sectors");
 });
 
-Deno.test("A disk of 64 TiB without tables opens and is scanned at once", async () => {
+Deno.test("openForReading() opens and scans a disk of 64 TiB without tables at once", async () => {
   using folder = new Folder();
   const image = buildSparse(new Uint8Array(512));
   const view = new DataView(image.bytes.buffer);
@@ -125,7 +125,7 @@ Deno.test("A disk of 64 TiB without tables opens and is scanned at once", async 
   assert(performance.now() - began < 2000);
 });
 
-Deno.test("A disk of 2 TiB opens in milliseconds, whatever its tables", async () => {
+Deno.test("openForReading() opens a disk of 2 TiB without reading all of its tables", async () => {
   using folder = new Folder();
   const image = buildSparse(new Uint8Array(512));
   const view = new DataView(image.bytes.buffer);
@@ -137,7 +137,7 @@ Deno.test("A disk of 2 TiB opens in milliseconds, whatever its tables", async ()
   image.bytes.set(new TextEncoder().encode(descriptorText(['RW 4294967296 SPARSE "x"'])), 512);
   const path = folder.file("s.vmdk", image.bytes.subarray(0, 21 * 512));
   const sectors = Uint32Array.from({ length: tables }, (_, i) => tablesSector + 4 * i);
-  // The first table has a grain, and all of its neighbours are holes of the file.
+  // The first table has a grain, and the other tables around it are holes of the file.
   const grain = tablesSector + 4 * tables;
   {
     using file = Deno.openSync(path, { write: true });
@@ -172,7 +172,7 @@ Deno.test("openForReading() warns of a file that was not closed", async () => {
   assertEquals(warnings, [`Disk "${path}" was not closed by its last writer, it may be incomplete`]);
 });
 
-/** Damage, by what it does to an image of 12 grains; the message when it is opened or read. */
+/** Damage of an image of 12 grains, and the message when it is opened or read. */
 const HOSTILE: [string, (view: DataView, image: SparseImage) => void, string][] = [
   ["version 4", (view) => view.setUint32(4, 4, true), "the header has version 4, at most 3 is known"],
   ["version 0", (view) => view.setUint32(4, 0, true), "the header has version 0"],
@@ -285,7 +285,7 @@ Deno.test("openForReading() refuses damaged and hostile sparse VMDKs", async () 
   }
 });
 
-Deno.test("openForReading() refuses sparse VMDKs cut anywhere", async () => {
+Deno.test("openForReading() refuses truncated sparse VMDKs", async () => {
   using folder = new Folder();
   const { bytes } = buildSparse(noise(3 * GRAIN, 1));
   for (const length of [4, 511, 512, 600, 21 * 512, 26 * 512 + 3, 31 * 512, 65536, bytes.length - 1]) {
@@ -302,7 +302,7 @@ Deno.test("openForReading() refuses sparse VMDKs cut anywhere", async () => {
   }
 });
 
-Deno.test("openForReading() refuses embedded descriptors that mean another disk", async () => {
+Deno.test("openForReading() refuses embedded descriptors of another disk", async () => {
   using folder = new Folder();
   const cases: [string, string][] = [
     [descriptorText(['RW 9 SPARSE "x"', "RW 1 ZERO"]), "the embedded descriptor has several extents"],
@@ -334,7 +334,7 @@ Deno.test("openForReading() gives the place of a fault in an embedded descriptor
   assertEquals(error.fault.offsetBytes, 512 + 4);
 });
 
-Deno.test("Sparse VMDKs are not written in place", async () => {
+Deno.test("openForWriting() refuses sparse VMDKs", async () => {
   using folder = new Folder();
   const path = folder.file("s.vmdk", buildSparse(noise(512, 1)).bytes);
   await assertRejects(
@@ -344,7 +344,7 @@ Deno.test("Sparse VMDKs are not written in place", async () => {
   );
 });
 
-qemuTest("qemu-img and we read the same from our builder's images", async () => {
+qemuTest("openForReading() reads the builder's images as qemu-img does", async () => {
   using folder = new Folder();
   for (const sectors of SIZES) {
     const expected = patchyDisk(sectors, sectors + 1);
@@ -359,7 +359,7 @@ qemuTest("qemu-img and we read the same from our builder's images", async () => 
   }
 });
 
-qemuTest("qemu-img makes sparse VMDKs that we read", async () => {
+qemuTest("openForReading() reads the sparse VMDKs of qemu-img", async () => {
   for (const sectors of [128, 200, 65537]) {
     using folder = new Folder();
     const expected = patchyDisk(sectors, 77);
@@ -372,7 +372,7 @@ qemuTest("qemu-img makes sparse VMDKs that we read", async () => {
   }
 });
 
-qemuTest("A piece of a split sparse disk is not opened alone", async () => {
+qemuTest("openForReading() refuses a piece of a split sparse disk", async () => {
   using folder = new Folder();
   const raw = folder.file("q.raw", patchyDisk(200, 77));
   const split = join(folder.path, "split.vmdk");

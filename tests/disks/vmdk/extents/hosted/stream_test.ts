@@ -29,7 +29,7 @@ function shuffled(count: number, seed: number): number[] {
   return order;
 }
 
-/** The layouts in the wild: VMware's, open-vmdk's, and grains in any order. */
+/** The layouts of VMware and of open-vmdk, and grains in any order. */
 function shapesFor(sectors: number): StreamShape[] {
   const order = shuffled(Math.ceil(sectors / 128), sectors);
   return [{}, { layout: "front", padLast: false, version: 1 }, { order }, { layout: "front", order }];
@@ -49,7 +49,7 @@ Deno.test("openForReading() reads streamOptimized VMDKs of every layout and awkw
   }
 });
 
-Deno.test("openForReading() reads grains that cannot be compressed, and hands them to other threads", async () => {
+Deno.test("openForReading() reads incompressible grains, on other threads as well", async () => {
   using folder = new Folder();
   const expected = noise(41 * GRAIN + 512, 1);
   const path = folder.file("s.vmdk", buildStream(expected, { order: shuffled(42, 3) }).bytes);
@@ -78,7 +78,7 @@ Deno.test("openForReading() reads grains that cannot be compressed, and hands th
   await assertRandomReads(disk, expected, { seed: 1, count: 50 });
 });
 
-Deno.test("openForReading() reads many reads of one stream at a time", async () => {
+Deno.test("read() of a stream can be called many times at once", async () => {
   using folder = new Folder();
   const expected = patchyDisk(40_000, 5);
   using disk = await openForReading(folder.file("s.vmdk", buildStream(expected).bytes));
@@ -99,7 +99,7 @@ Deno.test("openForReading() finds a footer in front of padding", async () => {
   }
 });
 
-/** Damages an image of 12 grains of noise, or makes another. */
+/** Damages an image of 12 grains of noise, or makes another one. */
 type Damage = (image: StreamImage, view: DataView) => void | Uint8Array;
 
 const CONTENT = noise(12 * GRAIN, 1);
@@ -212,7 +212,7 @@ Deno.test("openForReading() refuses damaged and hostile streams", async () => {
   }
 });
 
-Deno.test("A damaged grain of a stream does not hide the others", async () => {
+Deno.test("read() of a stream reads the grains around a damaged one", async () => {
   using folder = new Folder();
   const path = folder.file("s.vmdk", withMarker9({ size: 0 })());
   using disk = await openForReading(path);
@@ -227,7 +227,7 @@ Deno.test("A damaged grain of a stream does not hide the others", async () => {
   assertSameBytes(behind, CONTENT.subarray(10 * GRAIN, 10 * GRAIN + 100), "behind");
 });
 
-qemuTest("qemu-img and we read the same from our builder's streams", async () => {
+qemuTest("openForReading() reads the builder's streams as qemu-img does", async () => {
   using folder = new Folder();
   for (const sectors of [1, 129, 65537]) {
     const expected = patchyDisk(sectors, sectors + 1);
