@@ -31,6 +31,7 @@ import { type CommonOptions, printReport, type Report } from "./common.ts";
 import { variableOf } from "./environment.ts";
 import { hashStart } from "./file_hash.ts";
 import { assertUnchanged, beginningOf, type Input, isCompressed, openInput, STREAM } from "./input_file.ts";
+import { refuseForeignSuffix } from "./output_suffix.ts";
 import { ProgressLine } from "./progress.ts";
 import { hasMuchToCompress, sizeOf, THREADS_VARIABLE, threadsOf } from "./threads.ts";
 import type { PublicKey } from "../archive/minisign/public_key.ts";
@@ -160,6 +161,7 @@ export class Session implements Disposable, AsyncDisposable {
         throw new UsageError('"-" can be used only once');
       }
     }
+    for (const path of paths.outputs ?? []) if (path !== undefined) refuseForeignSuffix(path);
     const keys = {
       signingKey: options.sign === undefined ? undefined : await readSigningKey(options.sign, options),
       trustedKey: options.trustedKey === undefined ? undefined : await readTrustedKey(options.trustedKey),
