@@ -111,6 +111,13 @@ const withMarker9 = (marker: { sector?: number; size?: number }) => () =>
     marker: (grain, sector, size) => ({ sector, size, ...grain === 9 ? marker : {} }),
   }).bytes;
 
+/** Where the usual stream ends. */
+const END_BYTES = buildStream(CONTENT).bytes.length;
+
+function appended(bytes: Uint8Array, more: Uint8Array): Uint8Array {
+  return new Uint8Array([...bytes, ...more]);
+}
+
 const HOSTILE: [string, Damage, string][] = [
   ["marker of another grain", withMarker9({ sector: 1280 }), "grain 9 is marked as sector 1280"],
   ["marker size 0", withMarker9({ size: 0 }), "grain 9 has 0 compressed bytes"],
@@ -162,6 +169,37 @@ const HOSTILE: [string, Damage, string][] = [
   ["no end of stream", ({ bytes }) => bytes.subarray(0, -512), "the footer is missing"],
   ["an odd length", ({ bytes }) => bytes.subarray(0, -1), "the footer is missing"],
   ["cut in the middle", ({ bytes }) => bytes.subarray(0, 300 * 512), "the footer is missing"],
+  [
+    "a byte behind the end",
+    ({ bytes }) => appended(bytes, Uint8Array.of(1)),
+    `the stream is complete and ends at byte ${END_BYTES}, 1 bytes are behind it; to read it, cut a copy there ` +
+    `(truncate -s ${END_BYTES})`,
+  ],
+  [
+    "noise behind the end",
+    ({ bytes }) => appended(bytes, noise(5000, 7)),
+    `ends at byte ${END_BYTES}, 5000 bytes are behind it`,
+  ],
+  [
+    "zeros that are no whole sectors behind the end",
+    ({ bytes }) => appended(bytes, new Uint8Array(100)),
+    `ends at byte ${END_BYTES}, 100 bytes are behind it`,
+  ],
+  [
+    "more than 1 MiB of zeros behind the end",
+    ({ bytes }) => appended(bytes, new Uint8Array((1 << 20) + 512)),
+    `ends at byte ${END_BYTES}, ${(1 << 20) + 512} bytes are behind it`,
+  ],
+  [
+    "another stream behind the end, cut",
+    ({ bytes }) => appended(bytes, bytes.subarray(0, 100_000)),
+    `ends at byte ${END_BYTES}, 100000 bytes are behind it`,
+  ],
+  [
+    "cut, with noise behind",
+    ({ bytes }) => appended(bytes.subarray(0, -1024), noise(5000, 7)),
+    "the footer is missing, the file may be incomplete",
+  ],
   ["footer of zeros", ({ bytes, footerBytes }) => {
     bytes.fill(0, footerBytes!);
   }, "the footer is missing"],
@@ -210,6 +248,15 @@ Deno.test("openForReading() refuses damaged and hostile streams", async () => {
       assertEquals(performance.now() - began < 2000, true, name);
     }
   }
+});
+
+Deno.test("openForReading() reads a stream that is cut at the byte that its refusal names", async () => {
+  using folder = new Folder();
+  const path = folder.file("s.vmdk", appended(buildStream(CONTENT).bytes, noise(777, 3)));
+  const { message } = await assertRejects(() => openForReading(path), FormatError);
+  Deno.truncateSync(path, Number(/truncate -s (\d+)/.exec(message)![1]));
+  using disk = await openForReading(path);
+  assertSameBytes(await readByExtents(disk), CONTENT, "after the cut");
 });
 
 Deno.test("read() of a stream reads the grains around a damaged one", async () => {
