@@ -43,7 +43,9 @@ export async function run(options: Options, [path]: string[]): Promise<number> {
   const { since, bmpout } = options;
   const blockBytes = blockBytesOf(options.blocksize) ?? DEFAULT_BLOCK_BYTES;
   using session = await Session.start(options, { inputs: [path, since], outputs: [bmpout] });
-  const disk = session.using(await openChain(path, { ...options, ...session.diskHelp }));
+  const disk = session.using(
+    await openChain(path, { ...options, ...session.diskHelp, allowEncrypted: true }),
+  );
   session.lockDisk(disk);
   session.addInputs(disk.files);
   const bitmap = newBitmap(Math.ceil(disk.capacityBytes / blockBytes), blockBytes);

@@ -90,6 +90,9 @@ vmdkbkp dump --mode full --server vc1.example --username backup --thumbprint 12:
     withoutSeal: WITHOUT_SEAL,
     force: { help: "replace outputs that exist" },
     allowOutside: { help: "let a VMDK name extents outside its folder" },
+    allowEncrypted: {
+      help: "take the encrypted bytes of an encrypted VMDK as they are",
+    },
     ...LIBRARY_OPTIONS,
   },
 });

@@ -281,7 +281,7 @@ export function absolute(path: string): string {
 /** Its own files, as far as this program reads it: an output must be none of them. */
 async function filesOf(path: string): Promise<readonly string[]> {
   try {
-    using disk = await openForReading(path, { allowOutside: true });
+    using disk = await openForReading(path, { allowOutside: true, allowEncrypted: true });
     return [...new Set([path, ...disk.files])];
   } catch {
     return [path];

@@ -38,7 +38,9 @@ const CHUNK_CHARS = 1 << 16;
 
 export async function run(options: Options, [path]: string[]): Promise<number> {
   using session = await Session.start(options, { inputs: [path] });
-  const disk = session.using(await openForReading(path, { ...options, ...session.diskHelp }));
+  const disk = session.using(
+    await openForReading(path, { ...options, ...session.diskHelp, allowEncrypted: true }),
+  );
   session.lockDisk(disk);
   const asJson = options.json === true || options.output === "json";
   let text = asJson ? "[" : `${line("start", "length", "kind", "depth", "offset")} file\n`;

@@ -58,6 +58,9 @@ vmdkbkp restore --server vc1.example --username backup --thumbprint 12:34:... --
     trustedKey: TRUSTED_KEY,
     withoutSeal: WITHOUT_SEAL,
     allowOutside: { help: "let a VMDK name extents outside its folder" },
+    allowEncrypted: {
+      help: "write to a VMDK although its descriptor says that its content is encrypted",
+    },
     ...LIBRARY_OPTIONS,
   },
 });

@@ -4,6 +4,9 @@ import type { DumpHeader } from "../archive/header.ts";
 import { createDisk, type NewDiskFormat } from "../disks/create.ts";
 import type { ReadableDisk, WritableDisk } from "../disks/disk.ts";
 import { openForReading, openForWriting } from "../disks/open.ts";
+import { quoted } from "../disks/refusal.ts";
+import { referencesIn } from "../disks/vmdk/descriptor/ddb.ts";
+import { HEADER_PREFIX } from "../disks/vmdk/descriptor/encryption.ts";
 import { UsageError } from "../errors.ts";
 import { SECTOR_BYTES } from "../sector.ts";
 import { type LibraryOptions, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
@@ -43,6 +46,7 @@ export interface TargetOptions extends LibraryOptions {
   metadata?: true;
   force?: true;
   allowOutside?: true;
+  allowEncrypted?: true;
 }
 
 /** Opens the disk that the options name, or makes it as `header` describes it. */
@@ -51,9 +55,32 @@ export async function openTarget(
   header: DumpHeader,
   options: TargetOptions,
 ): Promise<RestoreTarget> {
+  for (const line of metadataWarnings(header.metadata, options)) session.warn(line);
   if (wantsLibrary(options)) return await libraryTarget(session, header, options);
   refuseLibraryOptions(options);
   return await fileTarget(session, header, { ...options, local: options.local! });
+}
+
+/** What the user should know of the metadata of the archives: what is not restored, and that the disk is encrypted. */
+function metadataWarnings(
+  metadata: ReadonlyMap<string, string>,
+  { metadata: isRestored }: Pick<TargetOptions, "metadata">,
+): string[] {
+  const keys = [...metadata.keys()].filter((key) => key.startsWith(HEADER_PREFIX));
+  const references = referencesIn(metadata).filter((key) => !keys.includes(key));
+  return [
+    ...(isRestored && references.length > 0
+      ? [`metadata that refer to things outside the disk are left out: ${references.map(quoted).join(", ")}`]
+      : []),
+    ...(keys.length > 0
+      ? [
+        "the content of this disk is encrypted. To read it, write the keys that the archive keeps (vmdkbkp print) " +
+        `into the header of its descriptor: ${
+          keys.map((key) => quoted(key.slice(HEADER_PREFIX.length))).join(", ")
+        }`,
+      ]
+      : []),
+  ];
 }
 
 async function fileTarget(
@@ -61,15 +88,20 @@ async function fileTarget(
   header: DumpHeader,
   options: TargetOptions & { local: string },
 ): Promise<RestoreTarget> {
-  const { local, allowOutside } = options;
+  const { local, allowOutside, allowEncrypted } = options;
   const { capacityBytes, adapterType } = header;
   const metadata = options.metadata ? header.metadata : undefined;
+  const leftOut = referencesIn(metadata ?? new Map());
   const existing = {
     format: takenAs(options.format),
     allowOutside,
+    allowEncrypted,
     ...session.diskHelp,
   };
-  if (!options.create) await session.hold(local);
+  if (!options.create) {
+    session.refuseInput(local);
+    await session.hold(local);
+  }
   const disk = options.create
     ? await createDisk(
       local,
@@ -83,7 +115,7 @@ async function fileTarget(
     isDoubtful: false,
     complete: () => Promise.resolve(session.commit()),
     readBack: async () => session.using(await openForReading(local, existing)),
-    report: () => Promise.resolve({ text: [], json: {} }),
+    report: () => Promise.resolve({ text: [], json: leftOut.length > 0 ? { leftOutMetadata: leftOut } : {} }),
   };
 }
 

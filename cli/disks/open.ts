@@ -14,7 +14,14 @@ import { RawDisk } from "./raw.ts";
 import { cannotOpen, systemReason } from "./refusal.ts";
 import type { VmdkDisk } from "./vmdk/disk.ts";
 import type { Inflater } from "./vmdk/extents/hosted/inflate.ts";
-import { kindOf, readDescriptorFile, requireVmdk, type VmdkKind } from "./vmdk/kind.ts";
+import {
+  kindOf,
+  kindOfVmdk,
+  readDescriptorFile,
+  readsAsDescriptor,
+  requireVmdk,
+  type VmdkKind,
+} from "./vmdk/kind.ts";
 
 /** How a disk is opened. */
 export interface OpenDiskOptions {
@@ -22,6 +29,8 @@ export interface OpenDiskOptions {
   format?: "raw" | "vmdk";
   /** Accept a descriptor whose extents or parents lie outside its folder. */
   allowOutside?: boolean;
+  /** Accept a VMDK whose descriptor says that its content is encrypted. */
+  allowEncrypted?: boolean;
   /** The threads that inflate compressed grains. Without them the calling thread does it. */
   inflater?: Inflater;
   /** Called with one sentence for each oddity that does not stop the reading. */
@@ -46,7 +55,7 @@ export interface OpenDiskOptions {
 export async function openForReading(path: string, options: OpenDiskOptions = {}): Promise<ReadableDisk> {
   using scope = new DisposableStack();
   const image = scope.use(await openImage(path));
-  const kind = decideKind(image, options.format);
+  const kind = await decideKind(image, options, "read");
   // The readers of VMDKs are loaded only when a VMDK is opened.
   const disk = kind === "raw"
     ? new RawDisk(image)
@@ -62,7 +71,7 @@ export async function openForReading(path: string, options: OpenDiskOptions = {}
 export async function openChain(path: string, options: OpenDiskOptions = {}): Promise<VmdkDisk> {
   using scope = new DisposableStack();
   const image = scope.use(await openImage(path));
-  const kind = decideKind(image, options.format);
+  const kind = await decideKind(image, options, "read");
   if (kind === "raw") throw new UsageError(`Cannot open "${path}" as a chain of VMDKs: it is a raw disk`);
   const disk = (await import("./vmdk/disk.ts")).openVmdk(image, kind, options);
   scope.move();
@@ -78,10 +87,10 @@ export async function openChain(path: string, options: OpenDiskOptions = {}): Pr
 export async function openForWriting(path: string, options: OpenDiskOptions = {}): Promise<WritableDisk> {
   using scope = new DisposableStack();
   const image = scope.use(await openImage(path, { write: true }));
-  const kind = decideKind(image, options.format);
+  const kind = await decideKind(image, options, "written");
   if (kind === "descriptor") {
     const { openFlatVmdk } = await import("./vmdk/flat.ts");
-    return openFlatVmdk(readDescriptorFile(image), { path, allowOutside: options.allowOutside });
+    return openFlatVmdk(readDescriptorFile(image), { ...options, path });
   }
   if (kind === "sparse") {
     throw new UsageError(
@@ -107,15 +116,24 @@ async function openImage(path: string, { write = false } = {}): Promise<ImageFil
   }
 }
 
-/** Decides as what the file is read. */
-function decideKind(image: ImageFile, format?: "raw" | "vmdk"): "raw" | VmdkKind {
+/** Decides as what the file is read or `written`; warns of a raw disk that looks like another format. */
+async function decideKind(
+  image: ImageFile,
+  { format, warn }: OpenDiskOptions,
+  action: "read" | "written",
+): Promise<"raw" | VmdkKind> {
   const { path } = image;
   if (image.sizeBytes === 0) throw cannotOpen(path, "the file is empty");
   if (format === "raw") return "raw";
 
-  const kind = kindOf(image);
-  if (format === "vmdk" || /\.vmdk$/i.test(path)) return requireVmdk(path, kind);
-  if (kind === undefined) return "raw";
+  if (format === "vmdk" || /\.vmdk$/i.test(path)) return requireVmdk(path, kindOfVmdk(image));
+  if (kindOf(image) === undefined) {
+    if (warn === undefined) return "raw";
+    const { foreignWarning } = await import("./foreign.ts");
+    const warning = foreignWarning(image, { isDescriptor: readsAsDescriptor(image), action });
+    if (warning !== undefined) warn(warning);
+    return "raw";
+  }
   throw new UsageError(
     `Cannot open disk "${path}": it begins like a VMDK and is not called one, ` +
       `say --format raw to take its bytes as they are or --format vmdk to read it as a VMDK`,

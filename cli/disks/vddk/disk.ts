@@ -10,6 +10,7 @@ import { VixError } from "../../../ffi/vix/vix_error.ts";
 import { DiskLibraryError } from "../../errors.ts";
 import type { Extent, ReadableDisk, WritableDisk } from "../disk.ts";
 import { checkRange } from "../refusal.ts";
+import { withoutReferences } from "../vmdk/descriptor/ddb.ts";
 import type { LibraryProcess } from "./process.ts";
 import { isSessionOver, isTransient } from "./recovery.ts";
 import { LibrarySession, type SessionSetup } from "./session.ts";
@@ -178,7 +179,7 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
 
   async writeMetadata(metadata: ReadonlyMap<string, string>): Promise<void> {
     const action = `Cannot write the metadata of disk "${this.path}"`;
-    const pairs = [...metadata];
+    const pairs = [...withoutReferences(metadata)];
     await this.#session.attempt((process) => process.call("writeMetadata", { pairs }), { action });
   }
 

@@ -6,6 +6,9 @@ export type FileKind = "descriptor" | "sparse" | "cowd" | "seSparse" | "changeTr
 /** The number of bytes that are examined. */
 export const SNIFF_BYTES = 512;
 
+/** The number of bytes in which a descriptor with an unusual first line must come to its version. */
+export const COMMENT_BYTES = 16 * 1024;
+
 const MAGICS: readonly (readonly [FileKind, readonly number[]])[] = [
   ["sparse", [0x4b, 0x44, 0x4d, 0x56]], // KDMV
   ["cowd", [0x43, 0x4f, 0x57, 0x44]], // COWD
@@ -27,4 +30,20 @@ export function detectKind(first: Uint8Array): FileKind | undefined {
   }
   const text = String.fromCharCode(...first.subarray(0, SNIFF_BYTES));
   return DESCRIPTOR.test(text) ? "descriptor" : undefined;
+}
+
+/**
+ * Whether a file that begins with `first` (up to {@linkcode COMMENT_BYTES}) reads like a descriptor, whatever its
+ * first line: comments, then `version=`. Programs write `# Disk Descriptor File`, `#Disk Descriptor File` and other
+ * lines; qemu-img goes by the version as well.
+ */
+export function readsLikeDescriptor(first: Uint8Array): boolean {
+  const text = new TextDecoder("latin1").decode(first).replace(/^\u00ef\u00bb\u00bf/, "");
+  let hasComment = false;
+  for (const line of text.split(/[\r\n]/)) {
+    const words = line.replace(/^[ \t]+/, "");
+    if (words.startsWith("#")) hasComment = true;
+    else if (words !== "") return hasComment && /^version[ \t]*=/i.test(words);
+  }
+  return false;
 }

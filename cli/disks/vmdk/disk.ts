@@ -15,11 +15,12 @@ import type { Extent, MappedExtent, ReadableDisk } from "../disk.ts";
 import { fileIdentity, ImageFile } from "../image_file.ts";
 import { OpenImages } from "./extents/open_images.ts";
 import { cannotOpen, checkRange, quoted, systemReason } from "../refusal.ts";
-import { adapterTypeOf, inherit } from "./descriptor/ddb.ts";
+import { adapterTypeOf, contradictsContentId, inherit, withContentId } from "./descriptor/ddb.ts";
+import { encryptionMetadata } from "./descriptor/encryption.ts";
 import { ExtentPool } from "./extents/pool.ts";
 import { EXTENT_LIMIT } from "./descriptor/descriptor.ts";
 import { type Inflater, InflateRoom } from "./extents/hosted/inflate.ts";
-import { kindOf, requireVmdk, type VmdkKind } from "./kind.ts";
+import { kindOfVmdk, requireVmdk, type VmdkKind } from "./kind.ts";
 import { type Link, type LinkRun, openLink } from "./link.ts";
 import { findParent } from "./parent.ts";
 import { TableCache } from "./extents/grains/table_cache.ts";
@@ -37,6 +38,7 @@ const JOIN_BYTES = 64 << 20;
 /** How a VMDK is opened; see `OpenDiskOptions` in `open.ts`. */
 export interface VmdkOptions {
   allowOutside?: boolean;
+  allowEncrypted?: boolean;
   inflater?: Inflater;
   warn?: (message: string) => void;
 }
@@ -70,7 +72,7 @@ export class VmdkDisk implements ReadableDisk {
     this.files = [...new Set(links.flatMap(({ files }) => files))];
     this.capacityBytes = top.descriptor.capacityBytes;
     this.cid = top.descriptor.cid;
-    this.metadata = inherit(links.map(({ descriptor }) => descriptor.metadata));
+    this.metadata = metadataOf(links);
     this.adapterType = adapterTypeOf(this.metadata);
     this.overlaps = links.some(({ compressed }) => compressed);
     this.#links = links;
@@ -172,16 +174,17 @@ export class VmdkDisk implements ReadableDisk {
  * child
  */
 export function openVmdk(image: ImageFile, kind: VmdkKind, options: VmdkOptions = {}): VmdkDisk {
-  const { allowOutside, inflater, warn } = options;
+  const { allowOutside, allowEncrypted, inflater } = options;
+  const warn = options.warn && once(options.warn);
   using scope = new DisposableStack();
   const images = scope.use(new OpenImages());
   const shared = {
     cache: new TableCache(),
     room: new InflateRoom(inflater),
     extents: new ExtentPool(),
-    warn: warn && once(warn),
+    warn,
   };
-  const linkOptions = { allowOutside, images, shared };
+  const linkOptions = { allowOutside, allowEncrypted, images, shared };
 
   const seen = new Set([image.identity()]);
   const links = [openLink(image, kind, linkOptions)];
@@ -200,7 +203,7 @@ export function openVmdk(image: ImageFile, kind: VmdkKind, options: VmdkOptions 
       if (seen.add(identity).size > LINK_LIMIT) {
         throw cannotOpen(image.path, `it has ${LINK_LIMIT} links or more above its base`);
       }
-      const parent = openLink(parentImage, requireVmdk(path, kindOf(parentImage)), linkOptions);
+      const parent = openLink(parentImage, requireVmdk(path, kindOfVmdk(parentImage)), linkOptions);
       checkFit(child, parent);
       if ((extentCount += parent.descriptor.extents.length) > EXTENT_LIMIT) {
         throw cannotOpen(image.path, `it and its parents have more than ${EXTENT_LIMIT} extents`);
@@ -213,8 +216,31 @@ export function openVmdk(image: ImageFile, kind: VmdkKind, options: VmdkOptions 
     }
     images.allowMore(OPEN_PER_LINK);
   }
+  if (warn !== undefined && contradictsContentId(links[0].descriptor)) warn(contentIdWarning(links[0]));
   scope.move();
   return new VmdkDisk(links, images);
+}
+
+/**
+ * Returns the metadata of a chain: the disk data base with a `longContentID` that agrees with the CID, and the keys
+ * of an encrypted disk.
+ */
+function metadataOf(links: readonly Link[]): ReadonlyMap<string, string> {
+  const descriptors = links.map(({ descriptor }) => descriptor);
+  const [{ cid }] = descriptors;
+  const inherited = inherit(descriptors.map(({ metadata }) => metadata));
+  const kept = encryptionMetadata(descriptors.map(({ encryption }) => encryption));
+  const metadata = contradictsContentId({ metadata: inherited, cid })
+    ? withContentId(inherited, cid!)
+    : inherited;
+  return kept.size === 0 ? metadata : new Map([...metadata, ...kept]);
+}
+
+function contentIdWarning({ path, descriptor }: Link): string {
+  return `Disk "${path}": its longContentID does not end with its CID ${
+    hex(descriptor.cid)
+  }; it is corrected or ` +
+    "left out in the metadata of a dump";
 }
 
 /** Passes each message on only once, because the readers of a large disk are made repeatedly. */

@@ -8,7 +8,15 @@ import { UsageError } from "../../errors.ts";
 import type { WritableDisk } from "../disk.ts";
 import { cannotOpen, checkRange, quoted } from "../refusal.ts";
 import { replaceFile } from "./replace_file.ts";
-import { adapterTypeOf, cidOf, drawCid, withDefaults } from "./descriptor/ddb.ts";
+import {
+  adapterTypeOf,
+  cidOf,
+  drawCid,
+  standingAlone,
+  withDefaults,
+  withoutReferences,
+} from "./descriptor/ddb.ts";
+import { checkEncryption } from "./descriptor/encryption.ts";
 import { type Descriptor, type ExtentLine, parseDescriptor } from "./descriptor/descriptor.ts";
 import { replaceContentId, replaceMetadata } from "./descriptor/write.ts";
 import { ExtentFiles, type ExtentFilesOptions } from "./extents/files.ts";
@@ -33,6 +41,7 @@ class FlatVmdk implements WritableDisk {
   #metadata: ReadonlyMap<string, string>;
   #text: Uint8Array;
   #contentIdIsNew = false;
+  #cid?: number;
   readonly #pieces: readonly FlatPiece[];
   readonly #files: ExtentFiles;
 
@@ -47,6 +56,7 @@ class FlatVmdk implements WritableDisk {
     this.format = formatOf(descriptor);
     this.capacityBytes = descriptor.capacityBytes;
     this.#metadata = descriptor.metadata;
+    this.#cid = descriptor.cid;
     this.#text = text;
     this.#pieces = pieces;
     this.#files = files;
@@ -61,7 +71,10 @@ class FlatVmdk implements WritableDisk {
    * not fit any more.
    */
   async write(from: Uint8Array, offsetBytes: number): Promise<void> {
-    if (!this.#contentIdIsNew) this.#replaceText(replaceContentId(this.#text, drawCid(), this.path));
+    if (!this.#contentIdIsNew) {
+      this.#cid = drawCid();
+      this.#replaceText(replaceContentId(this.#text, this.#cid, this.path));
+    }
     this.#contentIdIsNew = true;
     for (const { piece, part, atBytes } of this.#split(from, offsetBytes)) {
       if (piece.name !== undefined) {
@@ -76,17 +89,23 @@ class FlatVmdk implements WritableDisk {
   }
 
   /**
-   * Replaces the disk data base by `metadata` and the keys that every disk needs. The header and the extent
+   * Replaces the disk data base by `metadata`, without references to other things and with the keys that every
+   * disk needs. The header and the extent
    * lines stay as they are, except for the content id, which the metadata may state.
    */
   writeMetadata(metadata: ReadonlyMap<string, string>): void {
     const { capacityBytes } = this;
     const adapterType = adapterTypeOf(this.#metadata);
-    const all = withDefaults(metadata, { capacityBytes, adapterType });
-    const cid = cidOf(all);
+    const disk = { capacityBytes, adapterType };
+    const stated = cidOf(metadata);
+    const cid = stated ?? this.#cid;
+    const all = cid === undefined
+      ? withDefaults(withoutReferences(metadata), disk)
+      : standingAlone(metadata, { ...disk, cid });
     const text = replaceMetadata(this.#text, all, this.path);
-    this.#replaceText(cid === undefined ? text : replaceContentId(text, cid, this.path));
-    this.#contentIdIsNew ||= cid !== undefined;
+    this.#replaceText(stated === undefined ? text : replaceContentId(text, stated, this.path));
+    this.#contentIdIsNew ||= stated !== undefined;
+    this.#cid = cid;
     this.#metadata = all;
   }
 
@@ -136,9 +155,13 @@ class FlatVmdk implements WritableDisk {
  * @throws {FormatError} if the descriptor is damaged, or its files are not as it says
  * @throws {UsageError} if disks of this kind are not written in place
  */
-export function openFlatVmdk(text: Uint8Array, options: Omit<ExtentFilesOptions, "write">): WritableDisk {
-  const { path } = options;
-  const descriptor = parseDescriptor(text, { path });
+export function openFlatVmdk(
+  text: Uint8Array,
+  options: Omit<ExtentFilesOptions, "write" | "images"> & { allowEncrypted?: boolean },
+): WritableDisk {
+  const { path, allowOutside, warn } = options;
+  const descriptor = parseDescriptor(text, { path, warn });
+  checkEncryption(descriptor.encryption, options);
   for (const line of descriptor.extents) checkExtentLine(line, path);
   if (descriptor.parentCid !== undefined) {
     throw new UsageError(
@@ -148,7 +171,7 @@ export function openFlatVmdk(text: Uint8Array, options: Omit<ExtentFilesOptions,
   for (const line of descriptor.extents) checkWritable(line, path);
 
   using scope = new DisposableStack();
-  const files = scope.use(new ExtentFiles({ ...options, write: true }));
+  const files = scope.use(new ExtentFiles({ path, allowOutside, warn, write: true }));
   const pieces = locate(descriptor.extents, files);
   refuseOverlap(pieces, path);
   scope.move();

@@ -4,7 +4,7 @@
  */
 
 import { UsageError } from "../../errors.ts";
-import { detectKind, type FileKind, SNIFF_BYTES } from "./detect.ts";
+import { COMMENT_BYTES, detectKind, type FileKind, readsLikeDescriptor, SNIFF_BYTES } from "./detect.ts";
 import type { ImageFile } from "../image_file.ts";
 import { cannotOpen } from "../refusal.ts";
 import { DESCRIPTOR_LIMIT_BYTES } from "./descriptor/descriptor.ts";
@@ -14,9 +14,26 @@ export type VmdkKind = "descriptor" | "sparse";
 
 /** Returns the kind of `image` by its first bytes. */
 export function kindOf(image: ImageFile): FileKind | undefined {
-  const first = new Uint8Array(Math.min(SNIFF_BYTES, image.sizeBytes));
+  return detectKind(firstBytes(image, SNIFF_BYTES));
+}
+
+/**
+ * Returns the kind of `image`, which is named as a VMDK. Other than {@linkcode kindOf} this recognises descriptors
+ * with any first line.
+ */
+export function kindOfVmdk(image: ImageFile): FileKind | undefined {
+  return kindOf(image) ?? (readsAsDescriptor(image) ? "descriptor" : undefined);
+}
+
+/** Whether `image` reads like a descriptor, whatever its first line. */
+export function readsAsDescriptor(image: ImageFile): boolean {
+  return readsLikeDescriptor(firstBytes(image, COMMENT_BYTES));
+}
+
+function firstBytes(image: ImageFile, lengthBytes: number): Uint8Array {
+  const first = new Uint8Array(Math.min(lengthBytes, image.sizeBytes));
   image.read(first, 0);
-  return detectKind(first);
+  return first;
 }
 
 /** The names of files that a descriptor refers to: `X-flat.vmdk`, `X-s001.vmdk` and so on. */

@@ -6,7 +6,8 @@
 import type { ImageFile } from "../image_file.ts";
 import type { OpenImages } from "./extents/open_images.ts";
 import { cannotOpen } from "../refusal.ts";
-import { type Descriptor, parseDescriptor } from "./descriptor/descriptor.ts";
+import { type Descriptor, endsOfFlatExtents, parseDescriptor } from "./descriptor/descriptor.ts";
+import { checkEncryption } from "./descriptor/encryption.ts";
 import type { ExtentReader, ExtentRun } from "./extents/extent.ts";
 import { ExtentFiles } from "./extents/files.ts";
 import { type HostedHeader, openHostedExtent, readHostedHeader } from "./extents/hosted/open.ts";
@@ -17,6 +18,8 @@ import { readDescriptorFile, type VmdkKind } from "./kind.ts";
 export interface LinkOptions {
   /** Accept extents outside the folder of the descriptor. */
   allowOutside?: boolean;
+  /** Accept descriptors that say that the content of the disk is encrypted. */
+  allowEncrypted?: boolean;
   images: OpenImages;
   shared: Shared;
 }
@@ -124,11 +127,15 @@ export function openLink(image: ImageFile, kind: VmdkKind, options: LinkOptions)
   return kind === "descriptor" ? openDescriptorLink(image, options) : openHostedLink(image, options);
 }
 
-function openDescriptorLink(image: ImageFile, { allowOutside, images, shared }: LinkOptions): Link {
+function openDescriptorLink(image: ImageFile, options: LinkOptions): Link {
   const { path } = image;
-  const descriptor = parseDescriptor(readDescriptorFile(image), { path });
-  const files = new ExtentFiles({ path, allowOutside, images });
+  const { allowOutside, allowEncrypted, images, shared } = options;
+  const { warn } = shared;
+  const descriptor = parseDescriptor(readDescriptorFile(image), { path, warn });
+  checkEncryption(descriptor.encryption, { path, allowEncrypted, warn });
+  const files = new ExtentFiles({ path, allowOutside, images, warn });
   const readers = descriptor.extents.map((line) => openExtent(line, { path, files, shared }));
+  files.warnOfUnused(endsOfFlatExtents(descriptor.extents));
   return new Link({
     path,
     format: formatOf(descriptor),
@@ -143,18 +150,22 @@ function openDescriptorLink(image: ImageFile, { allowOutside, images, shared }: 
  * Opens a link in one file. The file name in the extent line is ignored: files get renamed, and some writers
  * never wrote the name of theirs.
  */
-function openHostedLink(image: ImageFile, { shared }: LinkOptions): Link {
+function openHostedLink(image: ImageFile, { allowEncrypted, shared }: LinkOptions): Link {
   const { path, sizeBytes } = image;
   const file = { path, sizeBytes, image: () => image };
   const header = readHostedHeader(file);
-  const descriptor = readEmbeddedDescriptor(image, header);
+  const descriptor = readEmbeddedDescriptor(image, { header, warn: shared.warn });
+  checkEncryption(descriptor.encryption, { path, allowEncrypted, warn: shared.warn });
   const reader = openHostedExtent(file, header, { ...shared, sizeBytes: descriptor.capacityBytes });
   if (header.uncleanShutdown) warnOfUncleanShutdown(path, shared);
   const format = header.compressed ? "streamOptimized" : "monolithicSparse";
   return new Link({ path, format, files: [path], descriptor, readers: [reader], resource: image });
 }
 
-function readEmbeddedDescriptor(image: ImageFile, header: HostedHeader): Descriptor {
+function readEmbeddedDescriptor(
+  image: ImageFile,
+  { header, warn }: { header: HostedHeader; warn?: (message: string) => void },
+): Descriptor {
   const { path } = image;
   const { offsetBytes, sizeBytes } = header.descriptor ?? { offsetBytes: 0, sizeBytes: 0 };
   const bytes = new Uint8Array(sizeBytes);
@@ -168,6 +179,7 @@ function readEmbeddedDescriptor(image: ImageFile, header: HostedHeader): Descrip
   const descriptor = parseDescriptor(nul < 0 ? bytes : bytes.subarray(0, nul), {
     path,
     beginBytes: offsetBytes,
+    warn,
   });
   const [extent, ...more] = descriptor.extents;
   if (more.length > 0) throw cannotOpen(path, "the embedded descriptor has several extents");

@@ -4,7 +4,7 @@ import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { isAbsolute } from "@std/path/posix/is-absolute";
 import { join } from "@std/path/posix/join";
-import { leadsOut, liesInside, namesDevice } from "./inside_folder.ts";
+import { leadsOut, liesInside, namesDevice, OBJECT_ADVICE, objectOf } from "./inside_folder.ts";
 import { cannotOpen, quoted, systemReason } from "../refusal.ts";
 
 /**
@@ -21,6 +21,8 @@ export function findParent(
   const refuse = (reason: string, cause?: unknown) =>
     cannotOpen(path, `the parent ${quoted(name)} ${reason}`, { cause });
   if (namesDevice(name)) throw refuse("names a device");
+  const object = objectOf(name);
+  if (object !== undefined) throw refuse(`is ${object}; ${OBJECT_ADVICE}`);
   const child = Deno.realPathSync(path);
   const folder = dirname(child);
   const plain = name.replaceAll("\\", "/");
@@ -46,6 +48,8 @@ export function findParent(
     }
   }
   throw refuse(
-    leads && !allowOutside ? "lies outside the folder of the descriptor" : "cannot be opened: no such file",
+    leads && !allowOutside
+      ? "lies outside the folder of the descriptor (--allow-outside accepts that)"
+      : "cannot be opened: no such file",
   );
 }

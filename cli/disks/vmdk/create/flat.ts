@@ -4,7 +4,7 @@ import { basename } from "@std/path/posix/basename";
 import type { WritableDisk } from "../../disk.ts";
 import { createImage, type ImageFile, type OpenOutput } from "../../image_file.ts";
 import { checkRange } from "../../refusal.ts";
-import { withDefaults } from "../descriptor/ddb.ts";
+import { standingAlone } from "../descriptor/ddb.ts";
 import { formatDescriptor } from "../descriptor/write.ts";
 
 /** The properties of a new disk. */
@@ -51,9 +51,9 @@ class FreshFlatVmdk implements WritableDisk {
     await this.#data.write(from, offsetBytes);
   }
 
-  /** Replaces the metadata. Keys that every disk needs are added. */
+  /** Replaces the metadata, as `standingAlone` in `descriptor/ddb.ts` returns them. */
   writeMetadata(metadata: ReadonlyMap<string, string>): void {
-    const all = withDefaults(metadata, this.#disk);
+    const all = standingAlone(metadata, this.#disk);
     const text = formatDescriptor(
       { ...this.#disk, extentName: this.#extentName, metadata: all },
       this.path,

@@ -5,7 +5,7 @@ import { SECTOR_BYTES } from "../../../sector.ts";
 import type { WritableDisk } from "../../disk.ts";
 import { GrainCollector, type GrainStore } from "./grain_collector.ts";
 import { checkRange } from "../../refusal.ts";
-import { withDefaults } from "../descriptor/ddb.ts";
+import { standingAlone } from "../descriptor/ddb.ts";
 import { formatEmbeddedDescriptor } from "../descriptor/write.ts";
 import { DESCRIPTOR_SECTORS } from "./sparse_header.ts";
 
@@ -61,7 +61,7 @@ class FreshGrainVmdk implements WritableDisk, AsyncDisposable {
     await this.#grains.write(from, offsetBytes);
   }
 
-  /** Replaces the metadata. Keys that every disk needs are added. */
+  /** Replaces the metadata, as `standingAlone` in `descriptor/ddb.ts` returns them. */
   writeMetadata(metadata: ReadonlyMap<string, string>): void {
     this.#assertOpen();
     this.#descriptor = describe(this.path, { ...this.#disk, metadata });
@@ -89,7 +89,7 @@ class FreshGrainVmdk implements WritableDisk, AsyncDisposable {
 }
 
 function describe(path: string, disk: NewGrainVmdk): Uint8Array {
-  const metadata = withDefaults(disk.metadata, disk);
+  const metadata = standingAlone(disk.metadata, disk);
   return formatEmbeddedDescriptor(
     { ...disk, extentName: basename(path), metadata },
     { path, sizeBytes: DESCRIPTOR_SECTORS * SECTOR_BYTES },

@@ -78,6 +78,76 @@ export function cidOf(metadata: ReadonlyMap<string, string>): number | undefined
   return cid < RESERVED_CID ? cid : undefined;
 }
 
+/** The digits of a `longContentID`: those in front of the CID, then the CID. */
+const LONG_CONTENT_ID = /^([0-9a-f]{24})([0-9a-f]{8})$/i;
+
+/** Whether the `longContentID` in `metadata` is not that of a disk with the content id `cid`. */
+export function contradictsContentId(
+  { metadata, cid }: { metadata: ReadonlyMap<string, string>; cid?: number },
+): boolean {
+  const found = valueOf(metadata, "longContentID");
+  if (found === undefined || cid === undefined) return false;
+  const digits = LONG_CONTENT_ID.exec(found)?.[2];
+  return digits === undefined || parseInt(digits, 16) !== cid;
+}
+
+/**
+ * Returns `metadata` with a `longContentID` that ends with `cid`. If it does not have the form of one, it is left
+ * out. qemu-img changes the CID of a disk and not its `longContentID`; a restored disk would get the CID of older
+ * content, to which older snapshots fit.
+ */
+export function withContentId(metadata: ReadonlyMap<string, string>, cid: number): Map<string, string> {
+  const fitted = new Map<string, string>();
+  for (const [key, value] of metadata) {
+    const isLongId = key.toLowerCase() === "longcontentid";
+    const digits = isLongId ? LONG_CONTENT_ID.exec(value)?.[1] : undefined;
+    if (digits !== undefined) fitted.set(key, `${digits}${cid.toString(16).padStart(8, "0")}`);
+    else if (!isLongId) fitted.set(key, value);
+  }
+  return fitted;
+}
+
+/**
+ * Keys that refer to things outside the disk, in lower case: I/O filters of a host and their files, the parent of an
+ * instant clone or of a disk on a virtual volume, the digest file of a read cache. The header keys of an encrypted
+ * disk are in the metadata for their owner, and not part of a disk data base.
+ */
+const REFERENCE =
+  /^(?:io-?filters?(?:\..*)?|sidecars?(?:\..*)?|nativeparent.*|objectparent.*|digestfilename|vmdkbkp\..*)$/;
+
+/** Keys of VirtualBox that name a parent unless they are zero. */
+const PARENT_UUID = /^uuid\.parent(?:modification)?$/;
+
+/** Whether the key refers to something that is not restored with the disk. */
+function isReference(key: string, value: string): boolean {
+  const name = key.toLowerCase();
+  return REFERENCE.test(name) || (PARENT_UUID.test(name) && /[1-9a-f]/i.test(value));
+}
+
+/**
+ * Returns the keys of `metadata` that a disk of its own must not have, because they refer to things that are not
+ * restored with it.
+ */
+export function referencesIn(metadata: ReadonlyMap<string, string>): string[] {
+  return [...metadata].filter(([key, value]) => isReference(key, value)).map(([key]) => key);
+}
+
+/** Returns `metadata` without the keys of {@linkcode referencesIn}. */
+export function withoutReferences(metadata: ReadonlyMap<string, string>): Map<string, string> {
+  return new Map([...metadata].filter(([key, value]) => !isReference(key, value)));
+}
+
+/**
+ * Returns the disk data base of a disk of its own: `metadata` without references to other things, with a
+ * `longContentID` that fits `cid`, and with the keys that every disk needs.
+ */
+export function standingAlone(
+  metadata: ReadonlyMap<string, string>,
+  { cid, ...disk }: { capacityBytes: number; adapterType: number; cid: number },
+): Map<string, string> {
+  return withDefaults(withContentId(withoutReferences(metadata), cid), disk);
+}
+
 /** Returns a random content id. */
 export function drawCid(): number {
   for (;;) {

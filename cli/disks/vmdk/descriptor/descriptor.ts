@@ -10,14 +10,17 @@
  * ```
  *
  * Keys and keywords are read in any case, the first of equal keys wins, and unknown keys are ignored. A line
- * that is none of these is refused, because skipping it could make the disk shorter without notice.
+ * that is none of these is refused, because skipping it could make the disk shorter without notice. Lines that
+ * begin with `ddb.` cannot do that: they are left out of the metadata, with a warning.
  *
  * Source: VMware's technical note "Virtual Disk Format 5.0". Where readers differ, the choices are listed in
  * `tests/disks/vmdk/descriptor/descriptor_test.ts`.
  */
 
+import { FormatError } from "../../../errors.ts";
 import { SECTOR_BYTES } from "../../../sector.ts";
-import { decoderFor, type Line, linesOf } from "./text.ts";
+import { type EncryptionLine, namesEncryption } from "./encryption.ts";
+import { type Decode, decoderFor, type Line, linesOf } from "./text.ts";
 import { cannotOpen, quoted } from "../../refusal.ts";
 
 /** The longest descriptor that is read; qemu-img and 7-Zip have the same limit. */
@@ -61,12 +64,15 @@ export interface Descriptor {
   capacityBytes: number;
   /** The disk data base: keys without `ddb.`, as written and in their order. */
   metadata: ReadonlyMap<string, string>;
+  /** The lines that say that the content of the disk is encrypted. */
+  encryption: readonly EncryptionLine[];
 }
 
 // Lines have one character for each byte, and \s would also match 0xA0, which occurs in many UTF-8 names.
 const EXTENT =
   /^(RW|RDONLY|NOACCESS)[ \t]+(\d{1,18})[ \t]+(\w+)(?:[ \t]+"([^"]*)"(?:[ \t]+(\d{1,18})(?:[ \t]+[^ \t"]+){0,2})?)?$/i;
 const PAIR = /^([^ \t"=]+)[ \t]*=[ \t]*(?:"([^"]*)"|([^"]*))$/;
+const DDB = /^ddb\./i;
 const ACCESS = /^(RW|RDONLY|NOACCESS)([ \t]|$)/i;
 
 /**
@@ -76,17 +82,19 @@ const ACCESS = /^(RW|RDONLY|NOACCESS)([ \t]|$)/i;
  */
 export function parseDescriptor(
   bytes: Uint8Array,
-  { path, beginBytes = 0 }: { path: string; beginBytes?: number },
+  { path, beginBytes = 0, warn }: { path: string; beginBytes?: number; warn?: (message: string) => void },
 ): Descriptor {
   const header = new Map<string, string>();
   const metadata = new Map<string, string>();
   const seen = new Set<string>();
   const extents: ExtentLine[] = [];
+  const encryption: EncryptionLine[] = [];
+  const leftOut: string[] = [];
   let capacityBytes = 0;
 
   const lines = linesOf(bytes, { path, beginBytes });
   const decode = decoderFor(lines, path);
-  for (const line of lines) {
+  for (const [index, line] of lines.entries()) {
     if (line.text === "" || line.text.startsWith("#")) continue;
     if (ACCESS.test(line.text)) {
       const extent = parseExtent(line, { path, decode });
@@ -97,32 +105,90 @@ export function parseDescriptor(
       continue;
     }
     const [key, value] = parsePair(line, path);
+    if (namesEncryption(key, value)) {
+      encryption.push({ number: index + 1, offsetBytes: line.offsetBytes, key, value });
+    }
     const name = key.toLowerCase();
     if (seen.has(name)) continue;
+    if (name.startsWith("ddb.")) {
+      const pair = decodedPair(line, { key, value, decode });
+      if (pair === undefined) {
+        leftOut.push(`line ${index + 1}, ${quoted(line.text)}`);
+        continue;
+      }
+      metadata.set(...pair);
+    } else header.set(name, value);
     seen.add(name);
-    if (name.startsWith("ddb.")) metadata.set(decode(key.slice("ddb.".length)), decode(value));
-    else header.set(name, value);
   }
+  if (leftOut.length > 0) warn?.(leftOutWarning(leftOut, path));
 
   if (extents.length === 0) throw cannotOpen(path, "the descriptor has no extents");
   checkVersion(header.get("version"), path);
-  const parentCid = parseCid(header.get("parentcid"), path);
+  const parentCid = parentCidOf(header, { path, extents });
   return {
     cid: parseCid(header.get("cid"), path),
-    parentCid: parentCid === NO_CID ? undefined : parentCid,
-    parentName: parentCid === NO_CID || parentCid === undefined
-      ? undefined
-      : decode(header.get("parentfilenamehint") ?? ""),
-    createType: decode(header.get("createtype") ?? ""),
+    parentCid,
+    parentName: parentCid === undefined ? undefined : decode(header.get("parentfilenamehint") ?? ""),
+    // It is only reported, so its encoding does not matter.
+    createType: header.get("createtype") ?? "",
     extents,
     capacityBytes,
     metadata,
+    encryption,
   };
+}
+
+/**
+ * Returns the content id of the parent, or undefined if the disk is not a snapshot. Some programs write 00000000
+ * for no parent. Flat extents contain all of a disk, so with that number and without a hint they have none.
+ */
+function parentCidOf(
+  header: ReadonlyMap<string, string>,
+  { path, extents }: { path: string; extents: readonly ExtentLine[] },
+): number | undefined {
+  const cid = parseCid(header.get("parentcid"), path);
+  if (cid === NO_CID) return undefined;
+  const isAlone = cid === 0 && !header.get("parentfilenamehint") &&
+    extents.every(({ type }) => type === "FLAT" || type === "VMFS" || type === "ZERO");
+  return isAlone ? undefined : cid;
+}
+
+/** Returns where the flat extents in each file end, by the names in their lines, in bytes of the file. */
+export function endsOfFlatExtents(extents: readonly ExtentLine[]): Map<string, number> {
+  const ends = new Map<string, number>();
+  for (const { type, name, startBytes, sizeBytes } of extents) {
+    if (name === undefined || (type !== "FLAT" && type !== "VMFS")) continue;
+    ends.set(name, Math.max(startBytes + sizeBytes, ends.get(name) ?? 0));
+  }
+  return ends;
+}
+
+/** The number of lines that the warning shows. */
+const SHOWN_LINES = 3;
+
+function leftOutWarning(lines: readonly string[], path: string): string {
+  const more = lines.length > SHOWN_LINES ? `; and ${lines.length - SHOWN_LINES} more` : "";
+  return `Disk "${path}": the disk data base has lines that are not understood and are left out of the ` +
+    `metadata: ${lines.slice(0, SHOWN_LINES).join("; ")}${more}`;
+}
+
+/** Returns the key and the value of a line of the disk data base as text, or undefined if they are not understood. */
+function decodedPair(
+  line: Line,
+  { key, value, decode }: { key: string; value: string; decode: Decode },
+): [key: string, value: string] | undefined {
+  if (!PAIR.test(line.text) || key.length <= "ddb.".length) return undefined;
+  try {
+    return [decode(key.slice("ddb.".length)), decode(value)];
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
 }
 
 function parseExtent(
   line: Line,
-  { path, decode }: { path: string; decode: (text: string) => string },
+  { path, decode }: { path: string; decode: Decode },
 ): ExtentLine {
   const match = EXTENT.exec(line.text);
   const sectors = BigInt(match?.[2] ?? 0);
@@ -142,8 +208,16 @@ function parseExtent(
   };
 }
 
+/**
+ * Splits a pair. A line of the disk data base says nothing about the content, so one that is not a pair is split,
+ * too: VirtualBox writes the description of a disk to `ddb.comment` without escaping its quotes.
+ */
 function parsePair(line: Line, path: string): [key: string, value: string] {
   const match = PAIR.exec(line.text);
+  if (match === null && DDB.test(line.text)) {
+    const end = line.text.indexOf("=");
+    return end < 0 ? [line.text, ""] : [line.text.slice(0, end).trimEnd(), line.text.slice(end + 1)];
+  }
   if (match === null) throw cannotOpen(path, `descriptor line not understood: ${quoted(line.text)}`, line);
   return [match[1], match[2] ?? match[3]];
 }

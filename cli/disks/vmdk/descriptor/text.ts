@@ -5,6 +5,7 @@
  */
 
 import { cannotOpen, quoted } from "../../refusal.ts";
+import { encodingLabelOf } from "./encodings.ts";
 
 /** A line of a descriptor. */
 export interface Line {
@@ -99,33 +100,45 @@ export function encodingOf(lines: readonly Line[]): string {
   return "utf-8";
 }
 
-/** The names of Windows code pages in the Encoding Standard. */
-const CODE_PAGES: Readonly<Record<string, string>> = { cp932: "shift_jis", cp936: "gbk", cp950: "big5" };
-
 /** Encodings that are not ASCII below 0x80: the line that names them could not have been read. */
-const NOT_ASCII = /^(utf-16|iso-2022|replacement)/;
+const NOT_ASCII = /^(utf-16|iso-2022)/;
+
+/** Turns a value of a descriptor's line, which has one character for each byte, into text. */
+export type Decode = (value: string) => string;
 
 /**
- * Returns a function that decodes a value of these lines.
- * @throws {FormatError} if the encoding is unknown; the function throws it for bytes that the encoding does
- * not have
+ * Returns a function that decodes the values of these lines. It throws a {@linkcode FormatError} for bytes that
+ * the encoding does not have, or whose encoding is not known; ASCII is the same in every encoding.
+ * @throws {FormatError} if the encoding is not ASCII below 0x80
  */
-export function decoderFor(lines: readonly Line[], path: string): (text: string) => string {
+export function decoderFor(lines: readonly Line[], path: string): Decode {
   const encoding = encodingOf(lines);
-  let decoder: TextDecoder | undefined;
-  try {
-    decoder = new TextDecoder(CODE_PAGES[encoding] ?? encoding, { fatal: true, ignoreBOM: true });
-  } catch {
-    // RangeError: the Encoding Standard does not have the name.
-  }
-  if (decoder === undefined || NOT_ASCII.test(decoder.encoding)) {
+  const label = encodingLabelOf(encoding);
+  if (NOT_ASCII.test(encoding) || (label !== undefined && NOT_ASCII.test(new TextDecoder(label).encoding))) {
     throw cannotOpen(path, `the encoding ${quoted(encoding)} of the descriptor is not supported`);
   }
-  return (text) => {
+  const decoder = label === undefined ? undefined : new TextDecoder(label, { fatal: true, ignoreBOM: true });
+  return (value) => {
+    if (isAscii(value)) return value;
+    if (decoder === undefined) {
+      throw cannotOpen(
+        path,
+        `the encoding ${quoted(encoding)} of the descriptor is not known, and ${
+          quoted(value)
+        } is not ASCII; ` +
+          `write the descriptor anew in UTF-8`,
+      );
+    }
     try {
-      return decoder.decode(bytesOf(text));
+      return decoder.decode(bytesOf(value));
     } catch (cause) {
       throw cannotOpen(path, `the descriptor holds bytes that are not ${encoding}`, { cause });
     }
   };
+}
+
+/** A loop: an expression takes several times as long for the names of 40000 extents. */
+function isAscii(value: string): boolean {
+  for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 0x7f) return false;
+  return true;
 }

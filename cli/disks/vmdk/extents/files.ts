@@ -3,11 +3,19 @@
  * open.
  */
 
+import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { isAbsolute } from "@std/path/posix/is-absolute";
 import { join } from "@std/path/posix/join";
 import { fileIdentity, ImageFile } from "../../image_file.ts";
-import { leadsOut, liesInside, namesDevice } from "../inside_folder.ts";
+import {
+  isAbsoluteAnywhere,
+  leadsOut,
+  liesInside,
+  namesDevice,
+  OBJECT_ADVICE,
+  objectOf,
+} from "../inside_folder.ts";
 import { OpenImages } from "./open_images.ts";
 import { cannotOpen, quoted, systemReason } from "../../refusal.ts";
 import type { ExtentFile } from "./extent.ts";
@@ -18,6 +26,8 @@ export interface ExtentFilesOptions {
   path: string;
   /** Accept names that lead out of the descriptor's folder. */
   allowOutside?: boolean;
+  /** Called with one sentence for each oddity that does not stop the reading. */
+  warn?: (message: string) => void;
   /** Open the files for writing as well. */
   write?: boolean;
   /** The open files, which several descriptors may share. Its creator disposes of it. */
@@ -74,6 +84,31 @@ export class ExtentFiles implements Disposable {
     return known.identity;
   }
 
+  /**
+   * Warns of files with bytes behind the last extent: `usedBytes` is where the extents in the file of each name end.
+   * A descriptor that was written anew by hand often has too small a size.
+   */
+  warnOfUnused(usedBytes: ReadonlyMap<string, number>): void {
+    const { path, warn } = this.#options;
+    const ends = new Map<string, number>();
+    for (const [name, endBytes] of usedBytes) {
+      const { identity } = this.#known.get(name)!;
+      ends.set(identity, Math.max(endBytes, ends.get(identity) ?? 0));
+    }
+    for (const [name] of usedBytes) {
+      const { identity, sizeBytes } = this.#known.get(name)!;
+      const endBytes = ends.get(identity);
+      if (endBytes === undefined || endBytes >= sizeBytes) continue;
+      ends.delete(identity);
+      warn?.(
+        `Disk "${path}": the file ${
+          quoted(name)
+        } has ${sizeBytes} bytes, the extent lines use ${endBytes} of ` +
+          `them; the last ${sizeBytes - endBytes} bytes are not part of the disk and in no backup of it`,
+      );
+    }
+  }
+
   /** Returns the open file of a name that was added. */
   get(name: string): ImageFile {
     const { realPath, identity } = this.#known.get(name)!;
@@ -110,18 +145,8 @@ export class ExtentFiles implements Disposable {
   }
 
   #find(name: string): KnownFile {
-    const { allowOutside = false, path } = this.#options;
-    if (namesDevice(name)) {
-      throw cannotOpen(path, `the extent ${quoted(name)} names a device`);
-    }
-    if (name === "" || (!allowOutside && leadsOut(name))) throw this.#outside(name);
-
-    let realPath: string;
-    try {
-      realPath = Deno.realPathSync(isAbsolute(name) ? name : join(this.#folder, name));
-    } catch (cause) {
-      throw this.#refuse(name, `cannot be opened: ${systemReason(cause)}`, cause);
-    }
+    const { allowOutside = false } = this.#options;
+    const realPath = this.#locate(name);
     if (!allowOutside && !liesInside(realPath, this.#folder)) throw this.#outside(name);
     // The kind of file is checked first, because opening a FIFO waits for its other end.
     if (!Deno.statSync(realPath).isFile) throw this.#refuse(name, "is not a regular file");
@@ -131,6 +156,46 @@ export class ExtentFiles implements Disposable {
     if (known.identity === this.#descriptor) throw this.#refuse(name, "is the descriptor itself");
     this.#known.set(name, known);
     return known;
+  }
+
+  /** Returns the real path of the file that a name means. */
+  #locate(name: string): string {
+    const { allowOutside = false, path } = this.#options;
+    if (namesDevice(name)) throw cannotOpen(path, `the extent ${quoted(name)} names a device`);
+    const object = objectOf(name);
+    if (object !== undefined) throw this.#refuse(name, `is ${object}; ${OBJECT_ADVICE}`);
+    if (name === "") throw this.#refuse(name, "names no file");
+    if (isAbsoluteAnywhere(name)) return this.#locateAbsolute(name);
+    if (!allowOutside && leadsOut(name)) throw this.#outside(name);
+    try {
+      return Deno.realPathSync(join(this.#folder, name));
+    } catch (cause) {
+      throw this.#refuse(name, `cannot be opened: ${systemReason(cause)}`, cause);
+    }
+  }
+
+  /**
+   * Returns the real path of the file that an absolute path means. A path that does not exist here is that of
+   * another host, where the disk lay: its last part is looked for beside the descriptor, as for parents.
+   */
+  #locateAbsolute(name: string): string {
+    const { allowOutside = false, path, warn } = this.#options;
+    const here = realPathOf(isAbsolute(name) ? name : join(this.#folder, name));
+    if (typeof here === "string") {
+      if (allowOutside || liesInside(here, this.#folder)) return here;
+      throw this.#outside(name);
+    }
+    const last = basename(name.replaceAll("\\", "/"));
+    const beside = last === "" ? undefined : realPathOf(join(this.#folder, last));
+    if (typeof beside === "string") {
+      warn?.(
+        `Disk "${path}": the extent ${quoted(name)} does not exist here, ${quoted(last)} beside the ` +
+          "descriptor is used",
+      );
+      return beside;
+    }
+    if (!allowOutside) throw this.#outside(name);
+    throw this.#refuse(name, `cannot be opened: ${systemReason(here)}`, here);
   }
 
   #openFile(name: string, realPath: string): ImageFile {
@@ -143,10 +208,19 @@ export class ExtentFiles implements Disposable {
   }
 
   #outside(name: string) {
-    return this.#refuse(name, "lies outside the folder of the descriptor");
+    return this.#refuse(name, "lies outside the folder of the descriptor (--allow-outside accepts that)");
   }
 
   #refuse(name: string, reason: string, cause?: unknown) {
     return cannotOpen(this.#options.path, `the extent ${quoted(name)} ${reason}`, { cause });
+  }
+}
+
+/** Returns the real path of a file, or the error of the system. */
+function realPathOf(path: string): unknown {
+  try {
+    return Deno.realPathSync(path);
+  } catch (error) {
+    return error;
   }
 }

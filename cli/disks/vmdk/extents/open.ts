@@ -3,6 +3,7 @@
  * type.
  */
 
+import { OBJECT_ADVICE } from "../inside_folder.ts";
 import { detectKind, type FileKind, SNIFF_BYTES } from "../detect.ts";
 import { cannotOpen, quoted } from "../../refusal.ts";
 import type { ExtentLine } from "../descriptor/descriptor.ts";
@@ -118,6 +119,8 @@ export function checkExtentLine(
     return;
   }
   if (type === "VMFSRDM" || type === "VMFSRAW") throw refuse(`the extent type "${type}" names a device`);
+  const store = /^VSAN/.test(type) ? "vSAN" : /^VVOL/.test(type) ? "virtual volumes (VVol)" : undefined;
+  if (store !== undefined) throw refuse(`the extent type "${type}" is one of ${store}; ${OBJECT_ADVICE}`);
   throw refuse(`the extent type ${quoted(type)} is unknown`);
 }
 

@@ -43,6 +43,7 @@ Deno.test("parseDescriptor() reads the usual text", () => {
       ["geometry.cylinders", "12"],
       ["uuid", "60 00 C2 99 d3 f5 dc ad-9e 25 3e 89 48 2c 3f de"],
     ]),
+    encryption: [],
   });
 });
 
@@ -74,6 +75,7 @@ const SAME: [string, (text: string) => string][] = [
   ["partition UUID and device id", (text) => text.replace('.vmdk" 0', '.vmdk" 0 1-2-3 4-5')],
   ["comment before the extent", (text) => text.replace("RW ", "  # RW 5 ZERO\nRW ")],
   ["10 KiB of comments first", (text) => "# x\n".repeat(2560) + text],
+  ["unknown encoding", (text) => text.replace("UTF-8", "klingon")],
   ["no version", (text) => text.replace("version=1\n", "")],
   [
     "version 3 and change tracking",
@@ -129,15 +131,19 @@ const REFUSED: [string, (text: string) => string, string][] = [
     (text) => text.replace('RW 196608 FLAT "', 'WO 1 FLAT "a='),
     "not understood",
   ],
-  ["value with a quote", (text) => text.replace('"12"', '"1"2"'), "descriptor line not understood"],
+  [
+    "header value with a quote",
+    (text) => text.replace('"monolithicFlat"', '"mono"Flat"'),
+    "descriptor line not understood",
+  ],
   ["NUL inside", (text) => text.replace("CID", "\0CID"), "the descriptor holds binary bytes"],
   ["text behind a NUL", (text) => `${text}\0lsilogic`, "the descriptor holds binary bytes"],
   ["control characters behind a NUL", (text) => `${text}\0\x01\0`, "the descriptor holds binary bytes"],
   ["escape sequence", (text) => text.replace("disk-", "\x1b[2J-"), "the descriptor holds binary bytes"],
   [
-    "unknown encoding",
-    (text) => text.replace("UTF-8", "klingon"),
-    'the encoding "klingon" of the descriptor',
+    "unknown encoding, name that is not ASCII",
+    (text) => text.replace("UTF-8", "klingon").replace("disk-flat", "Kühe"),
+    'the encoding "klingon" of the descriptor is not known, and "K',
   ],
   ["encoding that is not ASCII", (text) => text.replace("UTF-8", "UTF-16LE"), 'the encoding "utf-16le"'],
 ];
