@@ -21,6 +21,7 @@ type ServerTarget = NonNullable<SessionSetup["target"]>;
 
 const DEFAULTS = { readSize: 1024 * 1024, retries: 10, retryWait: 1, timeout: 600 };
 const DEFAULT_MODES = "nbdssl:nbd";
+const LOCAL_MODES = "file";
 const SAN_MODES = "san:nbdssl:nbd";
 /** Four of them are shared with the library's process. */
 const MAX_CALL_BYTES = 16 * 1024 * 1024;
@@ -91,7 +92,8 @@ export class LibraryDisks implements AsyncDisposable {
       configFile: text(options.config),
       target,
       snapshot: text(options.snapshot)?.replace(/^moref=/i, ""),
-      modes: target && modesOf(options),
+      // VMware's library finds this mode by itself; replacements may not.
+      modes: target === undefined ? LOCAL_MODES : modesOf(options),
       path,
       files,
       readOnly,
@@ -107,7 +109,7 @@ export class LibraryDisks implements AsyncDisposable {
       mapped,
       onEvent: (event) => {
         this.events.push(event);
-        if (event.kind === "retry") session.warn(event.text);
+        if (event.kind === "retry" || event.kind === "warning") session.warn(event.text);
       },
       log,
     });

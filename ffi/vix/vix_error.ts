@@ -5,8 +5,10 @@ export const VIX = {
   ok: 0,
   fail: 1,
   outOfMemory: 2,
+  invalidArgument: 3,
   notSupported: 6,
   fileAccess: 13,
+  notSupportedRemotely: 20,
   bufferTooSmall: 24,
   hostNotConnected: 26,
   hostDisconnected: 34,
@@ -14,19 +16,25 @@ export const VIX = {
   hostConnectionLost: 36,
   userPermissions: 3014,
   invalidSession: 3047,
+  diskNotSupported: 16013,
   keyNotFound: 16052,
 } as const;
 
 /** Advice for users. */
 const ADVICE: Record<number, string> = {
-  [VIX.fail]: "the library's catch-all; when opening a disk it mostly means a wrong --thumbprint",
+  [VIX.fail]:
+    "the library's catch-all; when opening a disk of a server it mostly means a wrong --thumbprint, a " +
+    "running machine that is read without --snapshot, or an independent disk, which snapshots leave out",
   [VIX.outOfMemory]:
     "the host has no memory for the transfer: use a smaller --read-size or fewer backups at a time",
+  [VIX.invalidArgument]: "a parameter is invalid",
   4: "check the path of --remote: [datastore] folder/disk.vmdk",
   15: "the disk is in use: name a --snapshot to read a running machine",
   [VIX.fileAccess]:
     "the host denied access: a missing --snapshot, missing rights, or a host that does not answer on port 902",
-  [VIX.authentication]: "check --username and the password",
+  [VIX.authentication]:
+    "an encrypted machine: read it over nbdssl or hotadd (--transport-modes), with an account that has the privilege " +
+    "Cryptographic operations, Direct Access",
   [VIX.userPermissions]: "check --username, the password, and the rights of the account",
   [VIX.invalidSession]: "the session has ended",
   4000: "check --vm: the managed object reference of the machine, such as vm-16",

@@ -5,14 +5,14 @@ import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { SharedMemory } from "../../../ffi/shared_memory.ts";
 import { MIN_CHUNK_SECTORS } from "../../../ffi/vix/structs.ts";
-import type { CallStats } from "../../../ffi/vix/vix_disk_lib.ts";
+import type { CallStats } from "../../../ffi/vix/calls.ts";
 import { VixError } from "../../../ffi/vix/vix_error.ts";
 import { DiskLibraryError } from "../../errors.ts";
 import type { Extent, ReadableDisk, WritableDisk } from "../disk.ts";
 import { checkRange } from "../refusal.ts";
 import { withoutReferences } from "../vmdk/descriptor/ddb.ts";
 import type { LibraryProcess } from "./process.ts";
-import { isSessionOver, isTransient } from "./recovery.ts";
+import { isNotSupported, isSessionOver, isTransient } from "./recovery.ts";
 import { LibrarySession, type SessionSetup } from "./session.ts";
 import { settleAll } from "../../settle_all.ts";
 import { SECTOR_BYTES } from "../../sector.ts";
@@ -103,7 +103,7 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
     this.capacityBytes = capacitySectors * SECTOR_BYTES;
     this.adapterType = adapterType;
     this.metadata = metadata;
-    this.format = `libvixDiskLib ${options.library.version}, ${transportMode}`;
+    this.format = `libvixDiskLib ${options.library.version}, ${transportMode || "unknown transport"}`;
   }
 
   /**
@@ -117,8 +117,7 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
     const memory = scope.use(openMemory(lenBytes, options.path));
     const session = await LibrarySession.open(options, { path: memory.path, lenBytes });
     scope.defer(() => session.leave());
-    const action = `Cannot read the metadata of disk "${options.path}"`;
-    const pairs = await session.attempt((process) => process.call("metadata", {}), { action });
+    const pairs = await readMetadata(session, options);
     const damaged = pairs.filter((pair) => pair.join("").includes("\ufffd")).map(([key]) => key);
     if (damaged.length > 0) {
       options.onEvent({ kind: "remark", text: `metadata are no UTF-8: ${damaged.join(", ")}` });
@@ -338,11 +337,31 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
   #compareTransport(): void {
     const { modes, onEvent } = this.#options;
     const wished = modes?.split(":")[0];
-    if (wished === undefined || wished === this.transportMode) return;
+    if (wished === undefined || this.transportMode === "" || wished === this.transportMode) return;
     onEvent({
       kind: "downgrade",
       text: `transport mode ${wished} is not available, ${this.transportMode} is used`,
     });
+  }
+}
+
+/** Reads the metadata of a disk; a library that has none gives an empty list, and a warning if the disk is read. */
+async function readMetadata(
+  session: LibrarySession,
+  { path, readOnly, onEvent }: VddkOptions,
+): Promise<[string, string][]> {
+  try {
+    return await session.attempt((process) => process.call("metadata", {}), {
+      action: `Cannot read the metadata of disk "${path}"`,
+      accepts: isNotSupported,
+    });
+  } catch (error) {
+    if (!isNotSupported(error)) throw error;
+    const text = `the library does not give the metadata of disk "${path}", a dump has none: ${
+      (error as Error).message
+    }`;
+    if (readOnly) onEvent({ kind: "warning", text });
+    return [];
   }
 }
 

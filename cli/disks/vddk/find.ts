@@ -51,15 +51,19 @@ export function libraryIn(libDir: string): FoundLibrary | undefined {
  */
 function namesIn(folder: string): string[] {
   const versions = new Map<string, number[]>();
+  let hasPlainName = false;
   try {
     for (const { name } of Deno.readDirSync(folder)) {
       const [, text] = /^libvixDiskLib\.so\.(\d+(?:\.\d+)*)$/.exec(name) ?? [];
+      hasPlainName ||= name === "libvixDiskLib.so";
       const numbers = text?.split(".").map(Number);
       if (numbers !== undefined && MAJORS.includes(numbers[0])) versions.set(name, numbers);
     }
   } catch {
     return [];
   }
+  // A replacement may have no version in its name.
+  if (versions.size === 0 && hasPlainName) return ["libvixDiskLib.so"];
   const parts = Math.max(0, ...[...versions.values()].map(({ length }) => length));
   const places = Array.from({ length: parts }, (_, i) => i);
   const compare = (a: number[], b: number[]) =>

@@ -1,6 +1,6 @@
 /** The process of the disk library, as the program that started it uses it. */
 
-import type { CallStats } from "../../../ffi/vix/vix_disk_lib.ts";
+import type { CallStats } from "../../../ffi/vix/calls.ts";
 import { VixError } from "../../../ffi/vix/vix_error.ts";
 import { type Answer, type Calls, type Request, SERVER_COMMAND } from "./protocol.ts";
 
@@ -121,17 +121,21 @@ export class LibraryProcess {
     this.#unsent += `${JSON.stringify(request)}\n`;
     if (this.#sending) return;
     this.#sending = true;
-    queueMicrotask(() => {
-      const bytes = encoder.encode(this.#unsent);
-      this.#unsent = "";
-      this.#sending = false;
-      // A process that has ended takes no requests; the answer fails with its end.
-      this.#input.write(bytes).catch(() => {});
-    });
+    queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#sending = false;
+    if (this.#unsent === "") return;
+    const bytes = encoder.encode(this.#unsent);
+    this.#unsent = "";
+    // A process that has ended takes no requests; the answer fails with its end.
+    this.#input.write(bytes).catch(() => {});
   }
 
   /** Tells the process to end by closing its input, which is closed after its end, too. */
   #closeInput(): Promise<void> {
+    if (this.#inputClosed === undefined) this.#flush();
     return this.#inputClosed ??= this.#input.close().catch(() => {});
   }
 

@@ -5,7 +5,8 @@
  */
 
 import type { Target } from "../../../ffi/vix/connect_params.ts";
-import type { CallStats, DiskInfo, SectorRange } from "../../../ffi/vix/vix_disk_lib.ts";
+import type { CallStats } from "../../../ffi/vix/calls.ts";
+import type { DiskInfo, SectorRange } from "../../../ffi/vix/disk_handle.ts";
 import type { VixFault } from "../../../ffi/vix/vix_error.ts";
 
 /**
@@ -44,11 +45,16 @@ export interface Calls {
     reply: { modes: string; missing: string[] };
   };
   /**
-   * Connects to a server, or without `target` to the local machine. Returns what failed and is not needed.
+   * Tells vCenter that a backup of the machine has begun. Returns whether it was told, and what failed and is not
+   * needed.
    */
+  prepare: { request: { target: Target }; reply: { isPrepared: boolean; remarks: string[] } };
+  /** Tells vCenter that a backup of the machine has ended whose process has crashed. */
+  endAccess: { request: { target: Target }; reply: { remarks: string[] } };
+  /** Connects to a server, or without `target` to the local machine. */
   connect: {
     request: { target?: Target; readOnly: boolean; snapshot?: string; modes?: string };
-    reply: { remarks: string[] };
+    reply: null;
   };
   /**
    * Opens a disk. With `isNew` the disk has no name yet, and is deleted if the process ends before it gets

@@ -16,7 +16,7 @@ export type Remedy = "again" | "reconnect" | "restart" | "giveUp";
 
 /** Errors that a repetition does not change: bad arguments, no such file, no rights, out of range. */
 const HOPELESS: readonly number[] = [
-  3,
+  VIX.invalidArgument,
   4,
   VIX.notSupported,
   11,
@@ -25,6 +25,14 @@ const HOPELESS: readonly number[] = [
   16007,
   16052,
 ];
+
+/** Errors of functions that a library does not have, or has only in name. */
+const NOT_SUPPORTED: readonly number[] = [VIX.notSupported, VIX.notSupportedRemotely, VIX.diskNotSupported];
+
+/** Whether the library does not support a function. */
+export function isNotSupported(error: unknown): boolean {
+  return error instanceof VixError && NOT_SUPPORTED.includes(error.code);
+}
 
 /** Errors of a session that has ended. */
 const SESSION_OVER: readonly number[] = [

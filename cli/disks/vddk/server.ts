@@ -22,18 +22,19 @@
 import { type HelperProcess, setUpHelperProcess } from "../../../ffi/helper_process.ts";
 import { mapSharedMemory } from "../../../ffi/shared_memory.ts";
 import type { ConnectParams, Target } from "../../../ffi/vix/connect_params.ts";
-import {
-  type Connection,
-  type DiskHandle,
-  type SectorRange,
-  VixDiskLib,
-} from "../../../ffi/vix/vix_disk_lib.ts";
+import type { Connection } from "../../../ffi/vix/connection.ts";
+import type { DiskHandle, SectorRange } from "../../../ffi/vix/disk_handle.ts";
+import { VixDiskLib } from "../../../ffi/vix/vix_disk_lib.ts";
 import { VIX, VixError, type VixFault } from "../../../ffi/vix/vix_error.ts";
 import { SECTOR_BYTES } from "../../sector.ts";
 import type { Answer, Calls, Moved, Request, Transfer } from "./protocol.ts";
 
 /** The name under which vCenter is told of a backup, at most 50 characters. */
 const IDENTITY = "vmdkbkp";
+
+/** The functions that a job needs at its end; that they are missing is found at its beginning. */
+const NEEDED_TO_WRITE = ["VixDiskLib_Write", "VixDiskLib_Flush"] as const;
+const NEEDED_TO_CREATE = ["VixDiskLib_Create", "VixDiskLib_Rename"] as const;
 
 type Served = {
   [Name in keyof Calls]: (request: Calls[Name]["request"]) => Calls[Name]["reply"];
@@ -78,21 +79,33 @@ class Server implements Served {
     return { modes: library.transportModes(), missing: library.missing() };
   }
 
-  connect({ target, readOnly, snapshot, modes }: Calls["connect"]["request"]) {
+  prepare({ target }: Calls["prepare"]["request"]) {
     const library = this.#started;
     const remarks: string[] = [];
-    this.#target = target;
-    if (target !== undefined) {
-      this.#params = library.params(target);
-      const prepare = () => library.prepareForAccess(this.#params!, IDENTITY);
-      this.#isPrepared = attempt(remarks, prepare);
-    }
-    this.#connection = library.connect(this.#params, { readOnly, snapshot, modes });
+    this.#params = library.params(target);
+    let hasFunction = false;
+    const isDone = attempt(remarks, () => hasFunction = library.prepareForAccess(this.#params!, IDENTITY));
+    this.#isPrepared = isDone && hasFunction;
+    return { isPrepared: this.#isPrepared, remarks };
+  }
+
+  endAccess({ target }: Calls["endAccess"]["request"]) {
+    const library = this.#started;
+    const remarks: string[] = [];
+    using params = library.params(target);
+    attempt(remarks, () => library.endAccess(params, IDENTITY));
     return { remarks };
+  }
+
+  connect({ target, readOnly, snapshot, modes }: Calls["connect"]["request"]) {
+    this.#target = target;
+    this.#connection = this.#started.connect(this.#params, { readOnly, snapshot, modes });
+    return null;
   }
 
   open({ path, readOnly, isNew }: Calls["open"]["request"]) {
     if (isNew) this.#newPath = path;
+    if (!readOnly) { for (const name of NEEDED_TO_WRITE) this.#started.needed(name); }
     this.#disk = this.#connected.open(path, { readOnly });
     return this.#disk.info();
   }
@@ -126,6 +139,7 @@ class Server implements Served {
   }
 
   create({ path, ...shape }: Calls["create"]["request"]) {
+    for (const name of NEEDED_TO_CREATE) this.#started.needed(name);
     this.#connected.create(path, shape);
     this.#newPath = path;
     return null;
@@ -134,6 +148,7 @@ class Server implements Served {
   rename({ to, aside }: Calls["rename"]["request"]) {
     const library = this.#started;
     const path = this.#newPath ?? missing("there is no new disk");
+    if (aside !== undefined) library.needed("VixDiskLib_Unlink");
     this.#closeDisk();
     if (aside !== undefined) library.rename(to, aside);
     try {

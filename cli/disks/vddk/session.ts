@@ -1,11 +1,14 @@
 /** A disk that is open in the disk library, and that is opened again when a call fails. */
 
 import type { Target } from "../../../ffi/vix/connect_params.ts";
-import type { CallStats, DiskInfo } from "../../../ffi/vix/vix_disk_lib.ts";
+import type { CallStats } from "../../../ffi/vix/calls.ts";
+import type { DiskInfo } from "../../../ffi/vix/disk_handle.ts";
 import { VIX, VixError } from "../../../ffi/vix/vix_error.ts";
 import { DiskLibraryError } from "../../errors.ts";
 import type { FoundLibrary } from "./find.ts";
-import { LibraryProcess } from "./process.ts";
+import { LogTail } from "./log_tail.ts";
+import { parametersMeant } from "./parameters.ts";
+import { LibraryProcess, ProcessGoneError } from "./process.ts";
 import { scrub } from "./scrub.ts";
 import { isTransient, type Remedy, remedyFor, waitBefore } from "./recovery.ts";
 
@@ -38,7 +41,7 @@ export interface SessionSetup {
 
 /** A call that was repeated, or something that was not possible. */
 export interface LibraryEvent {
-  kind: "retry" | "downgrade" | "remark";
+  kind: "retry" | "downgrade" | "remark" | "warning";
   /** What happened and what is done about it. */
   text: string;
 }
@@ -46,18 +49,17 @@ export interface LibraryEvent {
 /** The time for the end of a library that has failed already; VMware's takes about a second. */
 const PATIENCE_SECONDS = 10;
 
-/**
- * The lines of the library's log that are added to an error. They contain what the code does not tell, such
- * as both thumbprints.
- */
-const LOG_LINES = 3;
+/** The time for telling vCenter that a backup has ended whose process crashed; a login is part of it. */
+const END_ACCESS_SECONDS = 60;
+
+/** The time in which the lines of the log for a call arrive after its answer. */
 const LOG_DELAY_MS = 20;
 
 /** The connection and the disk in it. */
 export class LibrarySession {
   readonly #setup: SessionSetup;
   readonly #memory: { path: string; lenBytes: number };
-  readonly #lastLog: string[] = [];
+  readonly #log = new LogTail();
   #process!: LibraryProcess;
   #info!: DiskInfo;
   /**
@@ -72,6 +74,8 @@ export class LibrarySession {
   /** Whether the log told of a lack of memory since the last such error. */
   #saidMemory = false;
   #stats: Record<string, CallStats> = {};
+  /** Whether vCenter was told that a backup of the machine has begun, and not yet that it has ended. */
+  #isPrepared = false;
 
   private constructor(setup: SessionSetup, memory: { path: string; lenBytes: number }) {
     this.#setup = setup;
@@ -99,8 +103,11 @@ export class LibrarySession {
         // The log comes another way than the answer, and later.
         await sleep(LOG_DELAY_MS);
         const failure = session.failure(action, error, failures);
-        await session.leave();
-        if (setup.create !== undefined || failures > setup.retries || !isTransient(error)) throw failure;
+        await session.#leaveProcess();
+        if (setup.create !== undefined || failures > setup.retries || !isTransient(error)) {
+          await session.#endAccess();
+          throw failure;
+        }
         session.#epoch++;
         session.#tell("restart", { error, action });
         await sleep(waitBefore(failures, setup.firstWaitMs));
@@ -175,6 +182,7 @@ export class LibrarySession {
   async close(): Promise<void> {
     try {
       const { remarks } = await this.#process.call("close", {});
+      this.#isPrepared = false;
       for (const text of remarks) this.#setup.onEvent({ kind: "remark", text });
     } catch (error) {
       if (!this.#setup.readOnly) {
@@ -185,6 +193,7 @@ export class LibrarySession {
     }
     await this.#keepStats();
     for (const text of await this.#process.end()) this.#setup.onEvent({ kind: "remark", text });
+    await this.#endAccess();
   }
 
   /**
@@ -205,7 +214,53 @@ export class LibrarySession {
    * Lets the process close everything and end. When this resolves, it no longer writes to the shared memory.
    */
   async leave(): Promise<void> {
+    await this.#leaveProcess();
+    await this.#endAccess();
+  }
+
+  async #leaveProcess(): Promise<void> {
+    // The answer to this tells whether the access was ended; the end of the process does not.
+    const closed = this.#closeAll();
     await this.#process.end({ withinSeconds: PATIENCE_SECONDS });
+    await closed;
+  }
+
+  /** Lets the process close everything. It ends the access even if something else cannot be closed. */
+  async #closeAll(): Promise<boolean> {
+    try {
+      await this.#process.call("close", {});
+    } catch (error) {
+      if (!(error instanceof ProcessGoneError)) this.#isPrepared = false;
+      return false;
+    }
+    this.#isPrepared = false;
+    return true;
+  }
+
+  /**
+   * Tells vCenter that the backup has ended, in a process of its own, if the process that told it of the beginning
+   * has crashed or hung. Until then vCenter does not move the machine.
+   */
+  async #endAccess(): Promise<void> {
+    const { library, target, configFile, timeoutSeconds: givenSeconds, onEvent } = this.#setup;
+    if (!this.#isPrepared || target === undefined) return;
+    this.#isPrepared = false;
+    const timeoutSeconds = Math.min(givenSeconds, END_ACCESS_SECONDS);
+    const { bundleDir, path: libraryPath, libDir } = library;
+    const process = new LibraryProcess({ bundleDir, timeoutSeconds });
+    process.log = (line) => this.#hearLog(line);
+    const failures: string[] = [];
+    try {
+      await process.call("start", { libraryPath, libDir, configFile, timeoutSeconds });
+      failures.push(...(await process.call("endAccess", { target })).remarks);
+    } catch (error) {
+      failures.push((error as Error).message);
+    }
+    await process.end({ withinSeconds: PATIENCE_SECONDS });
+    for (const message of failures) {
+      const text = `vCenter may not know that the backup of ${target.vm} has ended: ${message}`;
+      onEvent({ kind: "warning", text });
+    }
   }
 
   /**
@@ -227,9 +282,12 @@ export class LibrarySession {
   failure(action: string, error: unknown, failures = 1): DiskLibraryError {
     const { message } = error as Error;
     const times = failures > 1 ? ` (tried ${failures} times)` : "";
-    const log = this.#lastLog.length > 0 ? `; its log ends: ${this.#lastLog.join(" | ")}` : "";
+    const given = parametersMeant(error, { ...this.#setup, libDir: this.#setup.library.libDir });
+    const meant = given === undefined ? "" : `; ${given}`;
+    const { shown } = this.#log;
+    const log = shown.length > 0 ? `; its log says: ${shown.join(" | ")}` : "";
     const fault = error instanceof VixError ? { call: error.call, code: error.code } : undefined;
-    return new DiskLibraryError(`${action}: ${message}${times}${log}`, { cause: error, fault });
+    return new DiskLibraryError(`${action}: ${message}${meant}${times}${log}`, { cause: error, fault });
   }
 
   async #start(): Promise<void> {
@@ -249,14 +307,23 @@ export class LibrarySession {
       timeoutSeconds,
     });
     // The lines of the start do not explain later errors.
-    this.#lastLog.length = 0;
+    this.#log.clear();
     await this.#connect();
   }
 
   async #connect(): Promise<void> {
-    const { target, readOnly, snapshot, modes, onEvent } = this.#setup;
-    const { remarks } = await this.#process.call("connect", { target, readOnly, snapshot, modes });
-    for (const text of remarks) onEvent({ kind: "remark", text });
+    const { target, readOnly, snapshot, modes } = this.#setup;
+    if (target !== undefined) await this.#prepare(target);
+    await this.#process.call("connect", { target, readOnly, snapshot, modes });
+  }
+
+  async #prepare(target: Target): Promise<void> {
+    // A process that crashed has left the machine prepared.
+    if (this.#isPrepared) await this.#process.call("endAccess", { target });
+    this.#isPrepared = true;
+    const { isPrepared, remarks } = await this.#process.call("prepare", { target });
+    this.#isPrepared = isPrepared;
+    for (const text of remarks) this.#setup.onEvent({ kind: "remark", text });
   }
 
   async #openDisk(): Promise<DiskInfo> {
@@ -314,11 +381,11 @@ export class LibrarySession {
   async #apply(remedy: Remedy): Promise<void> {
     if (remedy !== "reconnect" && remedy !== "restart") return;
     // A session that has ended, or a library in a bad state, may not close. Only the next session matters.
-    await this.#process.call("close", {}).catch(() => this.#doubt());
+    if (!await this.#closeAll()) this.#doubt();
     if (remedy === "restart") {
       await this.#keepStats();
       await this.#process.call("handOver", {}).catch(() => {});
-      await this.leave();
+      await this.#leaveProcess();
       await this.#start();
     } else {
       await this.#connect();
@@ -362,8 +429,7 @@ export class LibrarySession {
     log(text);
     // Hosts log this when they have no memory for a transfer, whatever the code is.
     if (/NFC error 5\b/i.test(text)) this.#saidMemory = true;
-    this.#lastLog.push(text);
-    if (this.#lastLog.length > LOG_LINES) this.#lastLog.shift();
+    this.#log.add(text);
   }
 
   async #keepStats(): Promise<void> {
