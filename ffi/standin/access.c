@@ -11,7 +11,7 @@
 
 #define IDENTITY_MAX 50
 
-/** How often a machine is prepared under an identity. */
+/** The number of times that a machine is prepared under an identity. */
 typedef struct Prepared {
   struct Prepared *next;
   char *name;
@@ -21,7 +21,9 @@ typedef struct Prepared {
 static Prepared *list;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/** Changes the count and returns what it was before; with a state file other processes' calls count, too. */
+/**
+ * Changes the count and returns its former value. With a state file the calls of other processes count, too.
+ */
 static uint64_t change(const char *name, int64_t by) {
   pthread_mutex_lock(&lock);
   Prepared *prepared = list;

@@ -1,10 +1,10 @@
-/** PrepareForAccess and EndAccess: who keeps a virtual machine from being moved. */
+/** PrepareForAccess and EndAccess, which keep vCenter from moving a virtual machine. */
 #ifndef STANDIN_ACCESS_H
 #define STANDIN_ACCESS_H
 
 #include "call.h"
 
-/** At Exit: complains about what was prepared and not ended. */
+/** Called by Exit: reports machines that were prepared and not ended. */
 void access_report(Call *call);
 
 #endif

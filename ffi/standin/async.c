@@ -20,9 +20,9 @@ typedef struct Request {
 } Request;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-/** A request was added, or the thread shall end. */
+/** Signals that a request was added, or that the thread must end. */
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
-/** A request was completed. */
+/** Signals that a request was completed. */
 static pthread_cond_t done = PTHREAD_COND_INITIALIZER;
 static Request *first;
 static pthread_t thread;
@@ -91,7 +91,7 @@ static bool hand_over(const Request *request) {
   bool taken = running;
   if (taken) {
     Request **at = &first;
-    // Shuffled, the newest is the first: who relies on an order finds out.
+    // In the shuffled mode the newest request comes first, so that a caller that relies on the order fails.
     if (the_world()->async_mode != ASYNC_SHUFFLE) {
       while (*at != NULL) at = &(*at)->next;
     }
@@ -133,14 +133,14 @@ static VixError submit(Request *request, const void *buffer) {
   if (call.error == VIX_OK) {
     call.error = check_transfer(&call, request->handle, buffer, request->target == NULL);
   }
-  // An error from here to the caller means that no completion will come.
+  // If the call returns an error from here on, no completion will come.
   if (!call_ready(&call)) return call_end(&call);
   VixDiskLibHandle handle = request->handle;
   atomic_fetch_add(&handle->pending, 1);
   call.error = VIX_ASYNC;
   bool inlined = the_world()->async_mode == ASYNC_INLINE || !hand_over(request);
   VixError result = inlined ? transfer(request) : VIX_OK;
-  // The call ends before its completion runs, which may well make the next call on the handle.
+  // The call ends before its completion runs, because the completion may make the next call on the handle.
   VixError error = call_end(&call);
   if (inlined) complete(request, result);
   return error;

@@ -10,7 +10,7 @@
 void async_drain(VixDiskLibHandle handle);
 /** Whether the calling thread is the one that runs completions. */
 bool async_is_worker(void);
-/** Completes what is under way and ends the thread. */
+/** Completes all requests and ends the thread. */
 void async_stop(void);
 
 #endif

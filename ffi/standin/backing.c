@@ -13,7 +13,7 @@
 
 #define METADATA_MAX (1 << 20)
 
-/** A byte that no disk reaches and that other programs' locks leave alone. */
+/** The byte that is locked: beyond the end of every disk, and not locked by other programs. */
 #define LOCK_OFFSET (1LL << 60)
 
 VixError error_of_errno(int number) {
@@ -38,11 +38,14 @@ VixError error_of_errno(int number) {
   }
 }
 
-/** Locks belong to the descriptor, so two opens of one process exclude each other as those of two do. */
+/**
+ * Locks the file. Locks belong to the descriptor, so two opens of one process exclude each other like those
+ * of two processes.
+ */
 static bool lock_file(int fd, bool alone) {
   struct flock lock = {.l_type = alone ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = LOCK_OFFSET, .l_len = 1};
   if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return true;
-  // A file system without locks locks nobody out.
+  // On a file system without locks every open succeeds.
   return errno != EAGAIN && errno != EACCES;
 }
 

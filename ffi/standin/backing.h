@@ -1,4 +1,4 @@
-/** Where a disk's bytes and metadata really are: a raw file, or a descriptor and its flat extent. */
+/** The files with the bytes and the metadata of a disk: a raw file, or a descriptor and its flat extent. */
 #ifndef STANDIN_BACKING_H
 #define STANDIN_BACKING_H
 
@@ -11,24 +11,27 @@
 
 typedef struct {
   int fd;
-  /** Where the disk begins in the file. */
+  /** The place in the file where the disk begins. */
   uint64_t offset_bytes;
   uint64_t capacity;
   /** NULL for a local disk. */
   const Disk *disk;
-  /** The file with the disk's bytes. */
+  /** The file with the bytes of the disk. */
   char *file;
-  /** Where metadata go: NULL for nowhere, and whether that is a descriptor or a list. */
+  /** The file of the metadata, NULL for none, and whether it is a descriptor or a list. */
   char *metadata_file;
   bool metadata_in_descriptor;
   Metadata metadata;
 } Backing;
 
-/** The code for `errno`. */
+/** Returns the code for `errno`. */
 VixError error_of_errno(int number);
-/** Opens a raw image, or a descriptor with one flat extent. Locks the file: shared for reading, alone for writing. */
+/**
+ * Opens a raw image, or a descriptor with one flat extent. Locks the file: shared for reading, exclusively
+ * for writing.
+ */
 VixError backing_open_local(Backing *backing, const char *path, bool writable);
-/** Opens what the world's disk consists of. */
+/** Opens the files of a disk of the world. */
 VixError backing_open_disk(Backing *backing, const Disk *disk, bool writable);
 void backing_close(Backing *backing);
 VixError backing_save_metadata(Backing *backing);

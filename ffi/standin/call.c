@@ -16,7 +16,10 @@ static struct {
 
 static _Atomic uint32_t under_way;
 
-/** What may be called at any time: parameters are made before InitEx, and texts explain why InitEx failed. */
+/**
+ * The calls that are allowed at any time: parameters are made before InitEx, and texts explain why InitEx
+ * failed.
+ */
 static bool works_without_init(CallId id) {
   return id == CALL_Init || id == CALL_InitEx || id == CALL_AllocateConnectParams || id == CALL_FreeConnectParams ||
          id == CALL_GetErrorText || id == CALL_FreeErrorText || id == CALL_ListTransportModes;
@@ -24,7 +27,7 @@ static bool works_without_init(CallId id) {
 
 void call_begin(Call *call, CallId id) {
   atomic_fetch_add(&under_way, 1);
-  // The line is large and stays untouched unless there is a trace.
+  // The line is large, and is not touched unless there is a trace.
   memset(call, 0, offsetof(Call, line));
   call->id = id;
   call->started_ns = now_ns();
@@ -44,7 +47,7 @@ void call_begin(Call *call, CallId id) {
   call->error = VIX_E_FAIL;
 }
 
-/** Limits of a session; a connection that has reached one stays useless. */
+/** Checks the limits of a session. A connection that has reached one cannot be used any more. */
 static void check_session(Call *call, VixDiskLibConnection connection) {
   const Server *server = connection->server;
   if (server == NULL || call->error != VIX_OK) return;
@@ -71,10 +74,10 @@ void call_handle(Call *call, VixDiskLibHandle handle) {
     return;
   }
   if (call->traced) line_number(&call->line, "handle", handle->number);
-  // First the mark, then the question whether it is open: Close asks in the opposite order and waits for the mark.
+  // The mark is set before the state is read. Close does it in the opposite order and waits for the mark.
   atomic_fetch_add(&handle->busy, 1);
   call->handle = handle;
-  // A completion may ask for more before its caller is in Wait, and while he is.
+  // A completion may make calls before and while its caller is in Wait.
   call->caller = !async_is_worker();
   uint32_t others = call->caller ? atomic_fetch_add(&handle->callers, 1) : 0;
   int life = atomic_load(&handle->life);
@@ -157,7 +160,7 @@ bool call_ready(Call *call) {
   if (call->error == VIX_OK && world->disturbed[call->id]) {
     Moment moment = {call->id,      call->subject, call->start, call->sectors, false,
                      call->handle == NULL ? NULL : call->handle->trouble};
-    // What a request does later is delayed later.
+    // A request that is done later is delayed later.
     if (call->id != CALL_ReadAsync && call->id != CALL_WriteAsync) fault_delay(&moment);
     call->error = fault_strike(&moment);
   }

@@ -9,7 +9,7 @@
 #include "trace.h"
 #include "transport.h"
 
-/** Keeps the first error of a check that happens at Open only. */
+/** Keeps the first error of a check that is made at Open only. */
 static VixError now_or_later(VixDiskLibConnection connection, const char *when, VixError error, const char *text) {
   if (error == VIX_OK || !same_text(when, "open")) return error;
   if (connection->deferred == VIX_OK) {
@@ -34,7 +34,7 @@ static VixError connect_remote(VixDiskLibConnection connection, const VixDiskLib
     error = now_or_later(connection, world->check_snapshot, error, "no such snapshot");
     if (error != VIX_OK) return error;
   }
-  // The only check that the real library is known to make at Open: there it stays unless the world says otherwise.
+  // The real library is known to make only this check at Open. It stays there unless the world moves it.
   if (same_text(world->check_thumbprint, "connect")) return check_thumbprint(params->thumbPrint, server);
   return VIX_OK;
 }
@@ -98,7 +98,7 @@ VixError VixDiskLib_ConnectEx(const VixDiskLibConnectParams *params, Bool readOn
   return connect(CALL_ConnectEx, params, readOnly != 0, snapshotRef, transportModes, connection);
 }
 
-/** Handles that stay open lose everything; the guide calls them invalid. */
+/** Makes the handles that stay open useless; the guide calls them invalid. */
 static void orphan_handles(VixDiskLibConnection connection) {
   VixDiskLibHandle handle;
   for (uint32_t i = 0; (handle = handle_at(i)) != NULL; i++) {

@@ -25,7 +25,7 @@ bool is_descriptor(const char *path) {
   return got == (ssize_t)sizeof start && strncasecmp(start, FIRST_LINE, sizeof start) == 0;
 }
 
-/** The text between the quotes at `value` or the whole, in new memory. */
+/** Returns the text between the quotes at `value`, or all of it, in new memory. */
 static char *unquoted(const char *value) {
   while (isspace((unsigned char)*value)) value++;
   size_t len = strcspn(value, "\r\n");
@@ -39,7 +39,7 @@ static char *unquoted(const char *value) {
   return text;
 }
 
-/** `RW 2048 FLAT "a-flat.vmdk" 0`. */
+/** Reads a line such as `RW 2048 FLAT "a-flat.vmdk" 0`. */
 static bool parse_extent(const char *line, Descriptor *descriptor) {
   char access[9], type[17];
   unsigned long long sectors, offset = 0;
@@ -128,7 +128,7 @@ static void put_metadata(Growing *text, const Metadata *metadata) {
 VixError descriptor_create(const char *path, const Descriptor *descriptor) {
   if (strpbrk(descriptor->extent_name, "\"\r\n") != NULL) return VIX_E_INVALID_ARG;
   Growing text = {0};
-  // The content id of a disk that was never written, as VMware gives it.
+  // The content id that VMware gives to a disk that was never written.
   grow_format(&text,
               "# Disk DescriptorFile\nversion=1\nencoding=\"UTF-8\"\nCID=fffffffe\nparentCID=ffffffff\n"
               "createType=\"%s\"\n\n# Extent description\n",

@@ -1,4 +1,4 @@
-/** Texts for codes, in our own words. */
+/** The texts for codes, which are not those of VMware. */
 
 #include <string.h>
 
@@ -32,7 +32,7 @@ static const struct {
     {26, "The host is not connected"},
     {27, "The text is not UTF-8"},
     {34, "The host of the virtual machine is disconnected"},
-    {35, "The login failed"},
+    {35, "The machine is encrypted, and may not be read in this way"},
     {36, "The connection to the host is lost"},
     {1000, "The handle is not valid"},
     {1001, "The handle has another type"},

@@ -35,7 +35,7 @@ void fault_delay(const Moment *moment) {
   if (us > 0) sleep_us(us);
 }
 
-/** Counts the call and tells whether it is one of those that the fault is for. */
+/** Counts the call and returns whether the fault applies to it. */
 static bool is_due(const World *world, const Fault *fault) {
   uint64_t before;
   if (fault->whole_world) {
@@ -48,7 +48,7 @@ static bool is_due(const World *world, const Fault *fault) {
   return before >= fault->after && before - fault->after < fault->times;
 }
 
-/** The first fault that is due; all that match count the call. */
+/** Returns the first fault that is due. All faults that match count the call. */
 static const Fault *find_due(const Moment *moment) {
   const World *world = the_world();
   const Fault *due = NULL;
@@ -63,7 +63,7 @@ static const Fault *find_due(const Moment *moment) {
   return due;
 }
 
-/** Before it strikes: a call that crashes or hangs leaves no other line. */
+/** It is written first, because a call that crashes or hangs leaves no other line. */
 static void report(const Fault *fault, const Moment *moment) {
   if (!trace_wanted()) return;
   Line line;

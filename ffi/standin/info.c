@@ -27,7 +27,7 @@ static VixDiskLibInfo *info_of(const Backing *backing) {
   char *tail;
   size_t tail_bytes = (uuid == NULL ? 0 : strlen(uuid) + 1) + (hint == NULL ? 0 : strlen(hint) + 1);
   VixDiskLibInfo *info = own_new(OWN_INFO, sizeof *info, tail_bytes, &tail);
-  // Disks that no BIOS has seen have none: zeros.
+  // Disks that no BIOS has seen have zeros here.
   info->biosGeo = geometry(metadata, "geometry.biosCylinders", "geometry.biosHeads", "geometry.biosSectors");
   info->physGeo = geometry(metadata, "geometry.cylinders", "geometry.heads", "geometry.sectors");
   info->capacity = backing->capacity;

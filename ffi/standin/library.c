@@ -1,4 +1,4 @@
-/** The life of the library: InitEx, Exit, and what they find around them. */
+/** The life of the library: InitEx, Exit, and the files around it. */
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -56,7 +56,7 @@ void library_panic(void) {
   atomic_store(&readiness, PANICKED);
 }
 
-/** The own thread does not come along into a forked child; a library without its thread is of no use. */
+/** A forked child does not get the library's thread, without which the library cannot be used. */
 static void in_child(void) {
   if (library_readiness() == READY) atomic_store(&readiness, FORKED);
 }
@@ -67,7 +67,7 @@ static void watch_forks(void) {
 
 static void load_bundle(void) {
   static void *bundle;
-  // Once loaded it stays, as the loader would have it anyway.
+  // It stays loaded; the loader would not unload it either.
   if (bundle == NULL) bundle = dlopen(BUNDLE, RTLD_NOW);
   if (bundle == NULL) {
     const char *text = dlerror();
@@ -91,14 +91,14 @@ static void look_for_plugins(const char *lib_dir) {
   atomic_store(&has_plugins, found);
 }
 
-/** Begins a life of the library in this world; false if it cannot be traced as it wants. */
+/** Starts the library in this world. Returns false if the trace cannot be written. */
 static bool start(const char *lib_dir, World *world) {
   world_enter(world);
   calls_reset();
   police_reset();
   fault_heal();
   if (!trace_open(world->trace)) {
-    // Who looks for a line in a trace must not take its absence for an answer.
+    // A test that finds no line in a trace must not conclude that there was no call.
     fprintf(stderr, "Stand-in: cannot open the trace \"%s\"\n", world->trace);
     log_warn("Stand-in: cannot open the trace \"%s\"\n", world->trace);
     return false;
@@ -137,7 +137,7 @@ static VixError initialize(CallId id, uint32_t major, uint32_t minor, VixDiskLib
   char *complaint = NULL;
   World *world = world_read(config_file, &complaint);
   if (world == NULL) {
-    // A mistake in a world would make tests pass that test nothing.
+    // With a mistake in its world a test would pass without testing anything.
     fprintf(stderr, "Stand-in: %s\n", complaint);
     log_warn("Stand-in: %s\n", complaint);
     call_text(&call, "complaint", complaint);
@@ -163,7 +163,7 @@ static VixError initialize(CallId id, uint32_t major, uint32_t minor, VixDiskLib
     }
   }
   VixError error = call_end(&call);
-  // After a failure nothing of the caller's may be called any more.
+  // After a failure the caller's functions must not be called any more.
   if (error != VIX_OK) log_to(NULL, NULL, NULL);
   return error;
 }
@@ -179,7 +179,7 @@ VixError VixDiskLib_Init(uint32_t majorVersion, uint32_t minorVersion, VixDiskLi
   return initialize(CALL_Init, majorVersion, minorVersion, log, warn, panic, libDir, NULL);
 }
 
-/** Reports what is still open, and closes it. */
+/** Reports everything that is still open, and closes it. */
 static void sweep(void) {
   VixDiskLibHandle handle;
   for (uint32_t i = 0; (handle = handle_at(i)) != NULL; i++) {
@@ -210,7 +210,7 @@ static void sleep_ms(uint64_t ms) {
 void VixDiskLib_Exit(void) {
   Call call;
   call_begin(&call, CALL_Exit);
-  // A panicked library may be left, and in a forked child there is nothing to wait for.
+  // A library that has panicked may be ended. In a forked child there is nothing to wait for.
   if (library_readiness() == READY || library_readiness() == PANICKED) {
     call.error = VIX_OK;
     uint32_t others = calls_under_way() - 1;

@@ -34,7 +34,7 @@ TELL(log_panic, to_panic)
 
 void log_formats(const char *who) {
   log_info("Stand-in: %s: string \"%s\", int %d, unsigned %u, 0x%x\n", who, "text", -7, 7u, 0xBEEFu);
-  // More than the six registers that a call has for integers, so that the rest lies on the stack.
+  // More integers than the six registers of a call, so that the others are on the stack.
   log_info("Stand-in: %s: %lld %llu %d %d %d %d %d\n", who, -5000000000LL, 18000000000000000000ULL, 1, 2, 3, 4, 5);
   log_info("Stand-in: %s: pointer %p, double %.2f, percent %d%%\n", who, (void *)0x1000, 2.5, 100);
 }
@@ -62,7 +62,7 @@ static void *own_thread(void *unused) {
       result = pthread_cond_timedwait(&wake, &lock, &until);
     }
     if (result == ETIMEDOUT && !stop) {
-      // Never with a lock: the caller's function may wait for whatever it likes.
+      // No lock may be held here, because the caller's function may wait for anything.
       pthread_mutex_unlock(&lock);
       log_info("Stand-in: own thread: beat %llu\n", beat++);
       pthread_mutex_lock(&lock);

@@ -1,4 +1,4 @@
-/** What the library tells: the caller's three functions, and a thread of its own that calls them, too. */
+/** The library's log: the three functions of the caller, and a thread of the library that calls them, too. */
 #ifndef STANDIN_LOG_H
 #define STANDIN_LOG_H
 
@@ -6,17 +6,17 @@
 
 #include "vix_disk_lib.h"
 
-/** NULL for each means silence. After Exit nothing may be called any more. */
+/** NULL for a function disables it. After Exit none of them may be called any more. */
 void log_to(VixDiskLibGenericLogFunc *log, VixDiskLibGenericLogFunc *warn, VixDiskLibGenericLogFunc *panic);
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/** Lines with every conversion that a caller has to understand. */
+/** Logs lines with every conversion that a caller must understand. */
 void log_formats(const char *who);
 
-/** Starts the thread; it logs on its own, and InitEx does not wait for it. */
+/** Starts the thread, which logs on its own. InitEx does not wait for its lines. */
 void log_thread_start(void);
-/** Ends the thread and waits for it, also for what it is logging. */
+/** Ends the thread and waits for it and its lines. */
 void log_thread_stop(void);
 
 #endif

@@ -1,4 +1,7 @@
-/** Management of local disks: Create, Clone, Grow, Rename, Unlink, CheckRepair; and what is refused. */
+/**
+ * The management of local disks: Create, Clone, Grow, Rename, Unlink, CheckRepair; and the calls that are
+ * refused.
+ */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +23,7 @@ static void tell(VixDiskLibProgressFunc progress, void *data, int percent) {
   if (progress != NULL) progress(data, percent);
 }
 
-/** `a.vmdk` → `a-flat.vmdk`. */
+/** Returns `a-flat.vmdk` for `a.vmdk`. */
 static char *flat_name(const char *path) {
   size_t len = strlen(path);
   if (len > 5 && strcasecmp(path + len - 5, ".vmdk") == 0) len -= 5;
@@ -53,7 +56,7 @@ static VixError create_flat(const char *path, const VixDiskLibCreateParams *para
     return VIX_E_NOT_SUPPORTED;
   }
 #if HAS_SECTOR_SIZES
-  // What a caller leaves uninitialized ends here.
+  // Parameters that a caller leaves uninitialised are refused here.
   if ((params->logicalSectorSize != 0 && params->logicalSectorSize != 512) ||
       (params->physicalSectorSize != 0 && params->physicalSectorSize != 512 && params->physicalSectorSize != 4096)) {
     log_warn("Stand-in: sectors of %u and %u bytes\n", params->logicalSectorSize, params->physicalSectorSize);
@@ -104,7 +107,7 @@ VixError VixDiskLib_Create(VixDiskLibConnection connection, const char *path, co
   return call_end(&call);
 }
 
-/** The files of a local disk: the one with the data, and whether there is a descriptor before it. */
+/** The files of a local disk: the one with the data, and whether there is a descriptor. */
 static VixError data_file(const char *path, char **data, bool *described) {
   *data = NULL;
   *described = is_descriptor(path);
@@ -119,7 +122,7 @@ static VixError data_file(const char *path, char **data, bool *described) {
   return error;
 }
 
-/** Opens and closes the disk for writing: what is in use cannot be. */
+/** Opens and closes the disk for writing, which fails if it is in use. */
 static VixError check_unused(const char *path) {
   Backing backing;
   VixError error = backing_open_local(&backing, path, true);
@@ -130,7 +133,7 @@ static VixError check_unused(const char *path) {
 static VixError unlink_disk(const char *path) {
   if (is_empty(path)) return VIX_E_INVALID_ARG;
   VixError error = check_unused(path);
-  // A disk that is damaged can still be removed.
+  // A damaged disk can still be removed.
   if (error != VIX_OK && error != VIX_E_DISK_NEEDS_REPAIR) return error;
   char *data;
   bool described;
@@ -267,7 +270,7 @@ static VixError open_any(Backing *backing, VixDiskLibConnection connection, cons
   return disk == NULL ? VIX_E_FILE_NOT_FOUND : backing_open_disk(backing, disk, writable);
 }
 
-/** Makes the destination: a new local disk, or the file of a disk that the world has. */
+/** Makes the destination: a new local disk, or the file of a disk of the world. */
 static VixError make_destination(VixDiskLibConnection connection, const char *path, const Backing *source,
                                  const VixDiskLibCreateParams *params, bool overwrite) {
   if (connection->server == NULL) {
@@ -299,7 +302,7 @@ static VixError copy_disk(const Backing *from, const Backing *to, VixDiskLibProg
   for (uint64_t at = 0; at < from->capacity && error == VIX_OK; at += CLONE_SECTORS) {
     uint64_t sectors = from->capacity - at < CLONE_SECTORS ? from->capacity - at : CLONE_SECTORS;
     error = read_sectors(from, at, sectors, buffer);
-    // The destination is new: what is not written reads as zeros.
+    // The destination is new, so bytes that are not written read as zeros.
     if (error == VIX_OK && !is_zero(buffer, sectors * VIXDISKLIB_SECTOR_SIZE)) {
       error = write_sectors(to, at, sectors, buffer);
     }
@@ -355,7 +358,7 @@ VixError VixDiskLib_SpaceNeededForClone(VixDiskLibHandle handle, VixDiskLibDiskT
   return call_end(&call);
 }
 
-/* What flat disks cannot do. */
+/* The calls that flat disks do not support. */
 
 VixError VixDiskLib_Shrink(VixDiskLibHandle handle, VixDiskLibProgressFunc progress, void *progressData) {
   (void)progress, (void)progressData;

@@ -103,7 +103,7 @@ void metadata_set_geometry(Metadata *metadata, uint64_t capacity) {
   set_number(metadata, "geometry.sectors", 63);
 }
 
-/** Sixteen bytes of two FNV-1a hashes: the same disk has the same uuid in every run. */
+/** Sixteen bytes of two FNV-1a hashes: a disk has the same uuid in every run. */
 static void make_uuid(char *uuid, size_t room, const char *name) {
   uint64_t hash[2] = {0xcbf29ce484222325, 0x84222325cbf29ce4};
   for (const char *at = name; *at != '\0'; at++) {

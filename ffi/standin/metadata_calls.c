@@ -5,7 +5,7 @@
 
 #include "call.h"
 
-/** Gives `len` bytes to the caller, or says how many there are. */
+/** Copies `len` bytes to the caller, or returns how many there are. */
 static VixError give(const char *bytes, size_t len, char *buffer, size_t room, size_t *required) {
   if (required != NULL) *required = len;
   if (buffer == NULL || room < len) return VIX_E_BUFFER_TOOSMALL;
@@ -30,7 +30,7 @@ VixError VixDiskLib_ReadMetadata(VixDiskLibHandle handle, const char *key, char 
   return call_end(&call);
 }
 
-/** What a line of a descriptor can express. */
+/** Whether a line of a descriptor can express the text. */
 static bool is_writable(const char *key, const char *value) {
   return !is_empty(key) && strpbrk(key, "=\"# \t\r\n") == NULL && value != NULL && strpbrk(value, "\"\r\n") == NULL;
 }

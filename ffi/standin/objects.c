@@ -5,8 +5,8 @@
 #include "text.h"
 
 /*
- * Objects lie in chunks and are never used twice: a handle that was closed stays recognizable for ever, and no pointer
- * that a caller makes up is followed before it is found in a chunk.
+ * Objects lie in chunks and are never used again, so that a closed handle is recognised for ever. A pointer
+ * of the caller is not followed before it is found in a chunk.
  */
 #define CHUNK_OBJECTS 64
 #define CHUNKS_MAX 4096

@@ -1,4 +1,4 @@
-/** What callers hold: connections and handles, and memory that they must give back. */
+/** The objects of callers: connections and handles, and memory that they must free. */
 #ifndef STANDIN_OBJECTS_H
 #define STANDIN_OBJECTS_H
 
@@ -22,7 +22,7 @@ struct VixDiskLibConnectionStruct {
   char *snapshot;
   char *modes;
   bool read_only;
-  /** What a check that is moved to Open has found, and what to say then. */
+  /** The error that a check found which is moved to Open, and its text. */
   VixError deferred;
   char *deferred_text;
   uint64_t connected_ns;
@@ -47,11 +47,11 @@ typedef struct Trouble {
 struct VixDiskLibHandleStruct {
   uint32_t number;
   _Atomic int life;
-  /** Calls that are in progress on it. */
+  /** The number of calls that are in progress on the handle. */
   _Atomic uint32_t busy;
-  /** Those of them that no completion made. */
+  /** The number of those that no completion made. */
   _Atomic uint32_t callers;
-  /** Asynchronous requests that are not completed. */
+  /** The number of asynchronous requests that are not completed. */
   _Atomic uint32_t pending;
   VixDiskLibConnection connection;
   char *path;
@@ -62,20 +62,20 @@ struct VixDiskLibHandleStruct {
   Trouble *trouble;
 };
 
-/** A new object with its number, NULL if there are too many. */
+/** Returns a new object with its number, or NULL if there are too many. */
 VixDiskLibConnection new_connection(void);
 VixDiskLibHandle new_handle(void);
-/** Whether the pointer was ever given out; it may be any number. */
+/** Whether the pointer was ever returned to a caller; it may be any number. */
 bool is_connection(const void *pointer);
 bool is_handle(const void *pointer);
-/** The objects one after the other, from 0 on; NULL behind the last. */
+/** Returns the objects one after the other, from 0 on; NULL behind the last. */
 VixDiskLibConnection connection_at(uint32_t index);
 VixDiskLibHandle handle_at(uint32_t index);
 /** Waits until at most `own` calls are in progress on the handle, and no request. */
 void handle_wait(VixDiskLibHandle handle, uint32_t own);
-/** Closes what Exit could not, as soon as no call is in progress on it any more. */
+/** Closes a handle that Exit could not close, when no call is in progress on it any more. */
 void handle_sweep(VixDiskLibHandle handle);
-/** Handles that are open on a connection. */
+/** Returns the number of open handles of a connection. */
 uint32_t open_handles(VixDiskLibConnection connection);
 
 typedef enum { OWN_PARAMS, OWN_INFO, OWN_BLOCKS, OWN_TEXT, OWN_COUNT } OwnKind;
@@ -84,18 +84,21 @@ typedef enum { OWN_LIVE, OWN_FREED, OWN_FOREIGN, OWN_OVERRUN } OwnState;
 extern const char *const OWN_NAMES[OWN_COUNT];
 
 /**
- * Memory for the caller: `bytes` of zeros, a guard behind them, and `tail_bytes` behind the guard at `*tail` for what
- * the struct points to.
+ * Returns memory for the caller: `bytes` of zeros, a guard behind them, and `tail_bytes` behind the guard at
+ * `*tail` for the data that the struct points to.
  */
 void *own_new(OwnKind kind, size_t bytes, size_t tail_bytes, char **tail);
 /** Whether `pointer` lies in the tail of `owner`. */
 bool own_has(const void *owner, const void *pointer);
 bool own_is_live(OwnKind kind, const void *memory);
-/** Takes memory back; what it was before. */
+/** Frees memory, and returns what it was before. */
 OwnState own_free(OwnKind kind, void *memory);
-/** How many are not given back. */
+/** Returns the number of those that are not freed. */
 size_t own_count(OwnKind kind);
-/** Forgets what was not given back, so that a later Exit does not report it again; the memory stays the caller's. */
+/**
+ * Forgets memory that was not freed, so that a later Exit does not report it again. The memory remains the
+ * caller's.
+ */
 void own_forget(OwnKind kind);
 
 #endif

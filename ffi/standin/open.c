@@ -29,7 +29,7 @@ static uint32_t handles_on(const Server *server) {
   return count;
 }
 
-/** What stands between a client and the host that has the disk. */
+/** The checks between a client and the host with the disk. */
 static VixError reach_host(VixDiskLibConnection connection) {
   const Server *server = connection->server;
   if (connection->deferred != VIX_OK) {
@@ -121,7 +121,7 @@ VixError VixDiskLib_Close(VixDiskLibHandle handle) {
   if (call.error == VIX_OK && atomic_compare_exchange_strong(&handle->life, &open, LIFE_CLOSED)) {
     handle_wait(handle, 1);
     backing_close(&handle->backing);
-    // The handle is gone whatever Close returns.
+    // The handle is closed whatever Close returns.
     call_ready(&call);
   }
   return call_end(&call);

@@ -5,13 +5,14 @@
 #include "objects.h"
 #include "text.h"
 
-/** A caller that reads behind a struct, as one does that takes a 7.0 struct for an older one, sees this. */
+/** The guard behind a struct. A caller reads it if it takes a struct of 7.0 for an older one. */
 #define GUARD_BYTES 32
 #define GUARD 0xA5
-/** A caller that reads what it has freed sees this. */
+/** The content of freed memory, for callers that read it. */
 #define FREED 0xDD
 /**
- * Freed memory is kept for a while, so that a second free finds it and not somebody's new memory at the same address.
+ * The limits of freed memory that is kept, so that a second free finds it and not new memory at the same
+ * address.
  */
 #define KEPT_MAX 64
 #define KEPT_BYTES (1 << 20)
@@ -77,7 +78,7 @@ static void destroy(Owned *owned) {
   free(owned);
 }
 
-/** Newest first; what is beyond the limits goes for good. */
+/** Newest first; memory beyond the limits is freed. */
 static void keep(Owned *owned) {
   memset(owned->memory, FREED, total(owned));
   owned->next = kept;

@@ -5,7 +5,7 @@
 #include "call.h"
 
 #if HAS_QUERY
-/** What the private field of parameters points to that the library made. */
+/** The private field of parameters points to this if the library made them. */
 static char made_here;
 
 VixDiskLibConnectParams *VixDiskLib_AllocateConnectParams(void) {
@@ -63,7 +63,9 @@ VixError VixDiskLib_GetConnectParams(VixDiskLibConnection connection, VixDiskLib
   return call_end(&call);
 }
 
-/** The real library may free what it finds in here, and memory of another heap ends the process then. */
+/**
+ * The real library may free the strings that it finds here, and memory of another heap would end the process.
+ */
 static const char *foreign_pointer(const VixDiskLibConnectParams *params) {
   const struct {
     const char *name;
@@ -92,7 +94,7 @@ void VixDiskLib_FreeConnectParams(VixDiskLibConnectParams *params) {
   Call call;
   call_begin(&call, CALL_FreeConnectParams);
   if (params != NULL) {
-    // Only memory that is known to be ours may be looked into.
+    // Only memory of the stand-in may be examined.
     const char *foreign = own_is_live(OWN_PARAMS, params) ? foreign_pointer(params) : NULL;
     if (foreign != NULL) violation(&call, "foreign_pointer", "FreeConnectParams finds the caller's memory in %s", foreign);
     OwnState state = own_free(OWN_PARAMS, params);

@@ -8,7 +8,7 @@
 #include "log.h"
 #include "trace.h"
 
-/** A caller that does the same wrong thing with every block does not need a line for each. */
+/** The lines for one kind of violation; a caller may repeat it with every block. */
 #define REPORTS_MAX 1000
 
 static _Atomic uint64_t violations;

@@ -17,7 +17,7 @@ typedef struct {
   size_t room;
 } Blocks;
 
-/** A question: whole chunks from `start` to `end`, which lies inside the disk. */
+/** A query: whole chunks from `start` to `end`, which lies inside the disk. */
 typedef struct {
   const Backing *backing;
   uint64_t start;
@@ -57,7 +57,7 @@ static void add_data(Blocks *list, const Question *question) {
   while (at < end) {
     off_t data = lseek(backing->fd, at, SEEK_DATA);
     if (data < 0 && errno == ENXIO) return;
-    // A file system that does not know calls everything data, and so does an error.
+    // A file system that has no holes reports data, and so does an error.
     if (data < 0) data = at;
     if (data >= end) return;
     off_t hole = lseek(backing->fd, data, SEEK_HOLE);
@@ -91,7 +91,7 @@ static VixError find_blocks(Blocks *list, const Question *question) {
   return VIX_OK;
 }
 
-/** The list in the caller's form, with blocks of at most `split` sectors (0: as long as they are). */
+/** Returns the list in the caller's form, with blocks of at most `split` sectors (0: no limit). */
 static VixDiskLibBlockList *as_list(const Blocks *blocks, uint64_t split) {
   uint64_t count = 0;
   for (size_t i = 0; i < blocks->count; i++) count += split == 0 ? 1 : (blocks->blocks[i].length + split - 1) / split;

@@ -45,7 +45,7 @@ void check_params(Call *call, const VixDiskLibConnectParams *params) {
     return;
   }
   if (params->state == NULL) {
-    // Nobody has written down that the real library takes these.
+    // No source says that the real library accepts these.
     violation(call, "params_state", "%s with parameters that AllocateConnectParams did not make",
               CALL_NAMES[call->id]);
   }
@@ -66,7 +66,7 @@ VixError check_server(const VixDiskLibConnectParams *params, const Server **serv
   return VIX_OK;
 }
 
-/** A world that does not say what is right takes anything. */
+/** A world that does not state the right value accepts any. */
 static bool fits(const char *wanted, const char *given) {
   return wanted == NULL || same_text(wanted, given);
 }

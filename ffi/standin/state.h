@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/** Adds to a counter, which never goes below 0, and returns what it was before; 0 without a file. */
+/** Adds to a counter, which never goes below 0, and returns its former value; 0 without a file. */
 uint64_t state_add(const char *file, const char *name, int64_t change);
 
 #endif

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/** More of one text than this tells nothing more in a trace. */
+/** The limit of one text in a trace; more of it would not help. */
 #define TEXT_MAX 1024
-/** What must stay free for the end of a line: closing braces and the line feed. */
+/** The bytes that are reserved for the end of a line: closing braces and the line feed. */
 #define LINE_RESERVE 8
 
 static void *or_end(void *memory) {
@@ -133,19 +133,22 @@ void grow_format(Growing *growing, const char *fmt, ...) {
   free(text);
 }
 
-/** Bytes of the UTF-8 character at `text`, 0 if there is none. */
+/** Returns the length of the UTF-8 character at `text`, 0 if there is none. */
 static size_t utf8_len(const unsigned char *text) {
   size_t len = text[0] < 0x80 ? 1 : text[0] < 0xC2 ? 0 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : text[0] < 0xF5 ? 4 : 0;
   for (size_t i = 1; i < len; i++) {
     if ((text[i] & 0xC0) != 0x80) return 0;
   }
-  // Overlong forms, surrogates, and what lies above U+10FFFF.
+  // Overlong forms, surrogates, and numbers above U+10FFFF are refused.
   if (len == 3 && ((text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xED && text[1] > 0x9F))) return 0;
   if (len == 4 && ((text[0] == 0xF0 && text[1] < 0x90) || (text[0] == 0xF4 && text[1] > 0x8F))) return 0;
   return len;
 }
 
-/** Writes `value` as a JSON string; returns false and leaves an undefined tail behind `used` if it does not fit. */
+/**
+ * Writes `value` as a JSON string. If it does not fit, returns false and leaves an undefined tail behind
+ * `used`.
+ */
 static bool put_string(char *out, size_t room, size_t *used, const char *value) {
   size_t at = *used;
   const unsigned char *text = (const unsigned char *)value;
@@ -163,7 +166,7 @@ static bool put_string(char *out, size_t room, size_t *used, const char *value) 
       out[at++] = '\\';
       out[at++] = (char)text[i++];
     } else if (text[i] < 0x20 || len == 0) {
-      // A byte that is no UTF-8 is shown as the character of the same number.
+      // A byte that is not UTF-8 is shown as the character of the same number.
       at += (size_t)snprintf(out + at, 7, "\\u%04x", text[i++]);
     } else {
       memcpy(out + at, text + i, len);
@@ -179,7 +182,7 @@ static bool put_string(char *out, size_t room, size_t *used, const char *value) 
 
 #define LINE_ROOM (sizeof((Line *)0)->text - LINE_RESERVE)
 
-/** Writes `,"name":` and returns where the value goes, 0 if there is no room. */
+/** Writes `,"name":` and returns the place of the value, 0 if there is no room. */
 static size_t put_name(Line *line, const char *name) {
   size_t at = line->used, len = strlen(name);
   if (at + len + 4 > LINE_ROOM) return 0;
@@ -217,7 +220,7 @@ void line_number(Line *line, const char *name, uint64_t value) {
 }
 
 void line_hex(Line *line, const char *name, uint64_t value) {
-  // As text: JSON has no such numbers, and JavaScript's are exact only up to 53 bits.
+  // As text, because JSON has no such numbers, and those of JavaScript are exact up to 53 bits only.
   put_number(line, name, "\"0x%llx\"", value);
 }
 

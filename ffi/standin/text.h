@@ -1,4 +1,4 @@
-/** Text: copies, numbers, lists, and one line of JSON that cannot overflow. */
+/** Text: copies, numbers, lists, and a line of JSON that cannot overflow. */
 #ifndef STANDIN_TEXT_H
 #define STANDIN_TEXT_H
 
@@ -6,24 +6,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** As `calloc`, but memory that is not there ends the process: a test on such a machine says nothing. */
+/** The same as `calloc`, but without memory the process ends: tests on such a machine have no meaning. */
 void *zeroed(size_t bytes);
-/** As `realloc`, with the same end. */
+/** The same as `realloc`, with the same end. */
 void *resized(void *memory, size_t bytes);
-/** A copy, NULL of NULL. */
+/** Returns a copy, or NULL for NULL. */
 char *copy_text(const char *text);
-/** What `printf` would print, in new memory. */
+/** Returns the text that `printf` would print, in new memory. */
 char *format_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/** NULL equals only NULL. */
+/** Whether two texts are equal; NULL equals only NULL. */
 bool same_text(const char *a, const char *b);
 bool is_empty(const char *text);
-/** Decimal or, with `0x`, hexadecimal; false for anything else, also around it. */
+/**
+ * Reads a decimal number or, with `0x`, a hexadecimal one. Returns false for anything else, and for anything
+ * around it.
+ */
 bool parse_number(const char *text, uint64_t *number);
 /** Whether `word` of `len` bytes is one of the parts of `list` between `separator`s. */
 bool list_has(const char *list, char separator, const char *word, size_t len);
-/** The whole file with a NUL behind it, NULL with `errno` if it cannot be read or has more than `max_bytes`. */
+/**
+ * Returns the whole file with a NUL behind it, or NULL with `errno` if it cannot be read or has more than
+ * `max_bytes`.
+ */
 char *read_text_file(const char *path, size_t max_bytes);
-/** 0, or -1 with `errno`. */
+/** Returns 0, or -1 with `errno`. */
 int write_text_file(const char *path, const char *text);
 
 /** A text that grows. */
@@ -35,7 +41,10 @@ typedef struct {
 void grow_by(Growing *growing, const char *text, size_t len);
 void grow_format(Growing *growing, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/** One line of JSON. A field that does not fit is left out, a long text is cut: the line stays valid. */
+/**
+ * One line of JSON. A field that does not fit is left out, and a long text is cut, so that the line stays
+ * valid.
+ */
 typedef struct {
   size_t used;
   char text[6144];

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/** Lines from before InitEx; what is more is lost. */
+/** The lines from before InitEx; further ones are lost. */
 #define EARLY_MAX 65536
 
 static _Atomic bool wanted = true;
@@ -29,7 +29,7 @@ uint64_t now_ns(void) {
 uint32_t this_thread(void) {
   static _Thread_local uint32_t number;
   static _Thread_local pid_t process;
-  // A forked child has the thread's memory, but another number.
+  // A forked child has the memory of the thread, but another number.
   if (number == 0 || process != getpid()) {
     process = getpid();
     number = (uint32_t)syscall(SYS_gettid);
@@ -42,7 +42,7 @@ bool trace_wanted(void) {
 }
 
 static void write_all(const char *text, size_t len) {
-  // One write a line: with O_APPEND lines of several processes do not mix.
+  // One write for each line: with O_APPEND the lines of several processes do not mix.
   while (len > 0) {
     ssize_t went = write(file, text, len);
     if (went < 0 && errno == EINTR) continue;

@@ -7,14 +7,14 @@
 
 #include "text.h"
 
-/** Nanoseconds of a clock that never goes back. */
+/** Returns the nanoseconds of a clock that never goes back. */
 uint64_t now_ns(void);
-/** The number of the calling thread, as the system has it. */
+/** Returns the number of the calling thread in the system. */
 uint32_t this_thread(void);
 
-/** Whether lines are wanted. Before the first InitEx they are kept, since the file is not known yet. */
+/** Whether lines are needed. Before the first InitEx they are kept, because the file is not known yet. */
 bool trace_wanted(void);
-/** Sends lines to `path` (NULL: nowhere); false if the file cannot be opened. */
+/** Sends lines to `path` (NULL: nowhere). Returns false if the file cannot be opened. */
 bool trace_open(const char *path);
 /** Begins a line with sequence number, time, process and thread. */
 void trace_head(Line *line);

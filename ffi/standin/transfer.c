@@ -53,7 +53,7 @@ VixError write_sectors(const Backing *backing, uint64_t start, uint64_t sectors,
   return VIX_OK;
 }
 
-/** One handle is used in one way at a time. */
+/** A handle must not be used in two ways at a time. */
 static void check_mixing(Call *call, VixDiskLibHandle handle) {
   if (call->error == VIX_OK && atomic_load_explicit(&handle->pending, memory_order_relaxed) > 0) {
     violation(call, "mixed", "%s on handle %u while asynchronous requests are not completed", CALL_NAMES[call->id],

@@ -8,13 +8,16 @@
 static const struct {
   const char *name;
   bool remote;
-  /** Needs what libDir leads to. */
+  /** Whether the mode needs the plug-ins in libDir. */
   bool advanced;
 } MODES[] = {{"file", false, false}, {"san", true, true}, {"hotadd", true, true}, {"nbdssl", true, false}, {"nbd", true, false}};
 
 #define MODE_COUNT (sizeof MODES / sizeof MODES[0])
 
-/** The number of the mode at the start of a list, MODE_COUNT if it is unknown; moves `list` behind it. */
+/**
+ * Returns the number of the mode at the start of a list, or MODE_COUNT if it is unknown, and moves `list`
+ * behind it.
+ */
 static size_t next_mode(const char **list) {
   size_t len = strcspn(*list, ":"), i = 0;
   while (i < MODE_COUNT && (strlen(MODES[i].name) != len || memcmp(MODES[i].name, *list, len) != 0)) i++;
@@ -45,6 +48,6 @@ const char *choose_mode(const char *modes) {
     if (is_there(mode)) return MODES[mode].name;
     wants_advanced = wants_advanced || MODES[mode].advanced;
   }
-  // An advanced mode that is not there is no error: the disk comes by NBDSSL, silently.
+  // An advanced mode that is not available is not an error: NBDSSL is used without notice.
   return wants_advanced ? "nbdssl" : NULL;
 }

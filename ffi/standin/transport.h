@@ -1,4 +1,4 @@
-/** Ways to a disk. */
+/** The transport modes. */
 #ifndef STANDIN_TRANSPORT_H
 #define STANDIN_TRANSPORT_H
 
@@ -6,7 +6,7 @@
 
 /** Whether all names are known; NULL is the default list. */
 bool are_modes(const char *modes);
-/** The first of the wanted modes that is there, for a remote disk; NULL if there is none. */
+/** Returns the first of the requested modes that is available for a remote disk, or NULL if there is none. */
 const char *choose_mode(const char *modes);
 
 #endif

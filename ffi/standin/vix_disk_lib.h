@@ -1,9 +1,9 @@
 /*
- * The binary interface of VMware's disk library on Linux x86-64, one level at a time: types, structs, constants and the
- * functions that the stand-in exports.
+ * The binary interface of VMware's disk library on Linux x86-64, one version at a time: the types, structs,
+ * constants and functions that the stand-in exports.
  *
- * `API` names the level: 65 (6.5), 67 (6.7), 70 (7.0), 80 (8.0.1 and later), 90 (9.x). The assertions behind each struct
- * are the layouts that public sources agree on; a change that moves a field does not compile.
+ * `API` is the version: 65 (6.5), 67 (6.7), 70 (7.0), 80 (8.0.1 and later), 90 (9.x). The assertions behind
+ * each struct are the layouts on which public sources agree; a change that moves a field does not compile.
  */
 #ifndef STANDIN_VIX_DISK_LIB_H
 #define STANDIN_VIX_DISK_LIB_H
@@ -21,16 +21,16 @@
 
 #define VIX_EXPORT __attribute__((visibility("default")))
 
-/** Level 6.7 brought the allocation query and parameters that only the library allocates. */
+/** Version 6.7 added the allocation query, and parameters that only the library allocates. */
 #define HAS_QUERY (API >= 67)
-/** Level 7.0 brought sector sizes. */
+/** Version 7.0 added sector sizes. */
 #define HAS_SECTOR_SIZES (API >= 70)
 
 #define AT(type, field, offset) \
   _Static_assert(offsetof(type, field) == (offset), #type "." #field " is not at " #offset)
 #define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " has not " #bytes " bytes")
 
-/** The code is in the lower 16 bits; what the rest carries is nobody's business. */
+/** The code is in the lower 16 bits; the meaning of the others is private. */
 typedef uint64_t VixError;
 typedef uint64_t VixDiskLibSectorType;
 typedef char Bool;

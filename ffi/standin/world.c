@@ -8,7 +8,7 @@
 
 #include "text.h"
 
-/** A world is small; a file above this is some other file. */
+/** The limit of a configuration file; a larger file is another one. */
 #define CONFIG_MAX (1 << 20)
 #define PREFIX "standin."
 
@@ -37,7 +37,7 @@ void world_enter(World *world) {
   atomic_store(&current, world);
 }
 
-/* One table a kind of line: name, where its value goes, and what it may be. */
+/* One table for each kind of line: the name, the place of its value, and its type. */
 
 typedef enum { TEXT, NUMBER, YES } Type;
 typedef struct {
@@ -143,7 +143,7 @@ static const Field DELAY[] = {
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-/** Whether `value` could be stored. */
+/** Stores `value`; returns whether that was possible. */
 static bool set_field(void *target, const Field *field, const char *value) {
   char *place = (char *)target + field->offset;
   if (field->type == NUMBER) return parse_number(value, (uint64_t *)place);
@@ -165,7 +165,7 @@ static const Field *find_field(const Field *fields, size_t count, const char *na
   return NULL;
 }
 
-/** Stores `key=value key="a value" ...` in `target`; changes `text`. NULL, or what is wrong. */
+/** Stores `key=value key="a value" ...` in `target`, and changes `text`. Returns NULL, or the mistake. */
 static char *set_pairs(void *target, const Field *fields, size_t count, char *text) {
   for (char *at = text;;) {
     while (isspace((unsigned char)*at)) at++;
@@ -189,7 +189,7 @@ static char *set_pairs(void *target, const Field *fields, size_t count, char *te
   }
 }
 
-/** The entry with this number, a new one if there is none. */
+/** Returns the entry with this number, or a new one. */
 static void *entry(void **list, size_t *count, size_t size, uint64_t id) {
   for (size_t i = 0; i < *count; i++) {
     void *at = (char *)*list + i * size;
@@ -320,7 +320,7 @@ static char *set_disk(World *world, uint64_t id, char *value) {
   return complaint;
 }
 
-/** One line whose name begins with the prefix. */
+/** Reads a line whose name begins with the prefix. */
 static char *set_line(World *world, const char *name, char *value) {
   const Field *option = find_field(OPTIONS, COUNT(OPTIONS), name);
   if (option != NULL) {
@@ -345,7 +345,7 @@ static char *set_line(World *world, const char *name, char *value) {
   return format_text("the name is unknown");
 }
 
-/** One of the words of a list, by position; -1 for another word. NULL is the first. */
+/** Returns the position of a word in a list, -1 for another word. NULL is the first word. */
 static int choice(const char *value, const char *const *words, size_t count) {
   if (value == NULL) return 0;
   for (size_t i = 0; i < count; i++) {
@@ -410,7 +410,7 @@ World *world_read(const char *config_file, char **complaint) {
   *world = nothing;
   *complaint = NULL;
   if (!is_empty(config_file)) *complaint = read_lines(world, config_file);
-  // A program that writes the configuration itself can still be tested: this file comes last and wins.
+  // This file comes last and wins, so that a program can be tested that writes the configuration itself.
   const char *more = getenv("STANDIN_CONFIG");
   if (*complaint == NULL && !is_empty(more)) *complaint = read_lines(world, more);
   if (*complaint == NULL) {
@@ -419,12 +419,12 @@ World *world_read(const char *config_file, char **complaint) {
     free(wrong);
   }
   if (*complaint == NULL) return world;
-  // A world that is refused stays in memory, too: there is one for each mistake, and its parts have many owners.
+  // A refused world stays in memory, too: there is one for each mistake, and its parts have many owners.
   world->previous = atomic_exchange(&refused, world);
   return NULL;
 }
 
-/* Looking things up */
+/* Look-ups */
 
 const char *world_transports(void) {
   const World *world = the_world();
@@ -438,7 +438,9 @@ const Server *world_server(const World *world, const char *host) {
   return NULL;
 }
 
-/** `moref=ID` in the three spellings that occur, or the path of the .vmx file as the world has it. */
+/**
+ * Whether the text is `moref=ID` in one of its three spellings, or the path of the .vmx file in the world.
+ */
 const Vm *world_vm(const World *world, const Server *server, const char *spec) {
   static const char *const SPELLINGS[] = {"moref=", "moRef=", "moid="};
   const char *moref = NULL;

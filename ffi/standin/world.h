@@ -1,4 +1,4 @@
-/** The simulated world: servers, virtual machines, disks, faults and delays, as the configuration file says. */
+/** The simulated world: servers, virtual machines, disks, faults and delays, as in the configuration file. */
 #ifndef STANDIN_WORLD_H
 #define STANDIN_WORLD_H
 
@@ -80,7 +80,7 @@ typedef struct {
   uint64_t code;
   uint64_t high;
   uint64_t sector;
-  /** What the words above mean. */
+  /** The meaning of the words above. */
   CallId call_id;
   Action act;
   char *hang_until;
@@ -88,7 +88,7 @@ typedef struct {
   bool whole_world;
   bool at_completion;
   bool any_sector;
-  /** How many matching calls came, in this process; the same for the same line in a later InitEx. */
+  /** The number of matching calls in this process. The same line in a later InitEx continues the count. */
   _Atomic uint64_t *seen;
 } Fault;
 
@@ -104,7 +104,7 @@ typedef struct {
 typedef enum { POLICE_TRACE, POLICE_ERROR, POLICE_ABORT } PoliceMode;
 typedef enum { ASYNC_INLINE, ASYNC_THREAD, ASYNC_SHUFFLE } AsyncMode;
 
-/** A world never changes once InitEx has read it and is never freed: a call that hangs may still look at it. */
+/** A world never changes after InitEx has read it, and is never freed: a call that hangs may still use it. */
 typedef struct World {
   struct World *previous;
   char *trace;
@@ -147,17 +147,20 @@ typedef struct World {
   size_t fault_count;
   Delay *delays;
   size_t delay_count;
-  /** Whether any fault or delay concerns the call; saves the search for all others. */
+  /** Whether any fault or delay concerns the call; this saves the search for all others. */
   bool disturbed[CALL_COUNT];
 } World;
 
-/** The world of the latest InitEx; before, one in which there is nothing. */
+/** Returns the world of the latest InitEx, or before it an empty one. */
 const World *the_world(void);
-/** Reads `config_file` (may be NULL); NULL if something in it is wrong, and `complaint` says what (free it). */
+/**
+ * Reads `config_file`, which may be NULL. Returns NULL if it has a mistake, which `complaint` then tells
+ * (free it).
+ */
 World *world_read(const char *config_file, char **complaint);
 void world_enter(World *world);
 
-/** The modes that are there, most wanted first. */
+/** Returns the available modes, the preferred first. */
 const char *world_transports(void);
 const Server *world_server(const World *world, const char *host);
 const Vm *world_vm(const World *world, const Server *server, const char *spec);

@@ -1,4 +1,4 @@
-/** The library that stands for those that VMware ships with its own: it is there, or it is not. */
+/** Stands for the libraries that VMware ships with its own: it can be loaded, or it cannot. */
 __attribute__((visibility("default"))) int standin_bundle(void) {
   return 1;
 }

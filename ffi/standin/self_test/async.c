@@ -32,7 +32,7 @@ static void on_done_waiting(void *data, VixError result) {
 
 static void *release_late(void *unused) {
   (void)unused;
-  // By now the other thread is in Wait. If it is not, nothing overlaps, and that is right as well.
+  // By now the other thread is in Wait. If it is not, nothing overlaps, which is correct as well.
   sleep_ms(100);
   release();
   return NULL;
@@ -84,7 +84,7 @@ void test_async(void) {
     CHECK(count("\"completion\":\"ReadAsync\"") == 13);
   }
 
-  // Wait may begin while a completion is asking for more.
+  // Wait may begin while a completion makes a call.
   begin_held("ReadAsync after=1", "standin.async = thread");
   VixDiskLibConnection connection = local();
   again_handle = open_disk(connection, in("web.raw"), 0);

@@ -26,7 +26,7 @@ void test_transfer(void) {
   CODE(VixDiskLib_Read(handle, 0, 1, NULL), VIX_E_INVALID_ARG);
   CODE(VixDiskLib_Write(handle, 0, 1, NULL), VIX_E_INVALID_ARG);
   CODE(VixDiskLib_Write(handle, DISK_SECTORS, 1, buffer), VIX_E_DISK_OUTOFRANGE);
-  // Somebody else's writing keeps all others out, reading keeps writers out.
+  // A disk that is open for writing excludes all others; one that is open for reading excludes writers.
   VixDiskLibHandle other;
   CODE(VixDiskLib_Open(connection, in("web.raw"), 0, &other), VIX_E_FILE_ALREADY_LOCKED);
   CODE(VixDiskLib_Open(connection, in("web.raw"), 4, &other), VIX_E_FILE_ALREADY_LOCKED);
@@ -43,7 +43,7 @@ void test_transfer(void) {
   CODE(VixDiskLib_Open(connection, folder, 4, &handle), VIX_E_INCORRECT_FILE_TYPE);
   OK(VixDiskLib_Disconnect(connection));
 
-  // A connection for reading makes all its disks so.
+  // A connection for reading makes all of its disks read-only.
   VixDiskLibConnectParams zeros = {0};
   OK(VixDiskLib_ConnectEx(&zeros, 1, "", "file:nbd", &connection));
   handle = open_disk(connection, in("web.raw"), 0);
@@ -69,7 +69,7 @@ void test_info(void) {
 #if HAS_SECTOR_SIZES
   CHECK(info->logicalSectorSize == 512 && info->physicalSectorSize == 512);
 #else
-  // Where newer levels have sector sizes, there is rubbish.
+  // In the place of sector sizes of newer versions there is rubbish.
   uint32_t behind;
   memcpy(&behind, (char *)info + 56, sizeof behind);
   CHECK(behind == 0xA5A5A5A5);
@@ -144,7 +144,7 @@ void test_query(void) {
   VixDiskLibConnection connection = local();
   VixDiskLibHandle handle = open_disk(connection, in("web.raw"), 4);
   OK(VixDiskLib_QueryAllocatedBlocks(handle, 0, 2048, 128, &list));
-  // The disk ends at 2051, and its last data lie from 2048 on; 2048 is where the page of the file begins, too.
+  // The disk ends at 2051, and its last data lie from 2048 on, where a page of the file begins, too.
   CHECK(list->numBlocks == 1 && list->blocks[0].offset == 0 && list->blocks[0].length == 128);
   OK(VixDiskLib_FreeBlockList(list));
   OK(VixDiskLib_QueryAllocatedBlocks(handle, 128, 256, 128, &list));

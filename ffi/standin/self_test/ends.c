@@ -1,4 +1,4 @@
-/** What ends a process, or must be seen in one of its own: the program starts itself for that. */
+/** Tests that end a process, or need a process of their own. The program starts itself for them. */
 
 #include "harness.h"
 
@@ -78,7 +78,7 @@ static pid_t start(const char *name) {
   return child;
 }
 
-/** Runs a test in a process of its own; how it ended, and its trace. */
+/** Runs a test in a process of its own; returns how it ended, and its trace. */
 static int run(const char *name) {
   int status = -1;
   pid_t child = start(name);

@@ -39,7 +39,7 @@ void test_faults(void) {
   CHECK(count("\"fault\":1,\"in\":\"Read\",\"action\":\"code\",\"code\":14011") == 2);
   CHECK(count("\"error\":\"0x123436bb\"") == 2);
 
-  // A reservation conflict: only a new process, or what is said to, heals it. The count of the fault goes on.
+  // A reservation conflict lasts until a new process, or until it is healed. The count of the fault goes on.
   static const char *const HEALS[] = {"", "heal=init"};
   for (int i = 0; i < 2; i++) {
     make_disk(in(i == 0 ? "one.raw" : "two.raw"));

@@ -1,4 +1,4 @@
-/** What all parts of the self-test use: checks, files, logs, and a world to begin and end. */
+/** Shared by all parts of the self-test: checks, files, logs, and the beginning and end of a world. */
 #ifndef STANDIN_SELF_TEST_HARNESS_H
 #define STANDIN_SELF_TEST_HARNESS_H
 
@@ -16,13 +16,13 @@
 #define DISK_SECTORS 2051
 #define THUMBPRINT "AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD"
 
-/** Where the files of the tests are, and the program itself. */
+/** The folder of the tests' files, and the program itself. */
 extern const char *folder;
 extern const char *self;
 extern int failures;
 /** The trace of the world that has ended. */
 extern char *trace;
-/** Calls of the panic function. */
+/** The number of calls of the panic function. */
 extern int panics;
 
 #define CHECK(condition)                                      \
@@ -37,7 +37,7 @@ void fail(const char *file, int line, const char *what);
 void check_code(const char *file, int line, const char *what, VixError error, unsigned wanted);
 void sleep_ms(int ms);
 double seconds(void);
-/** A path in the folder; the text stays for the life of the process. */
+/** Returns a path in the folder; the text is never freed. */
 char *in(const char *name);
 void write_file(const char *path, const void *bytes, size_t len);
 char *read_file(const char *path);
@@ -48,22 +48,22 @@ void take(const char *fmt, va_list args);
 void take_panic(const char *fmt, va_list args);
 bool logged(const char *part);
 void write_world(const char *lines);
-/** Makes the disk and InitEx in a fresh world with these lines behind the usual ones. */
+/** Makes the disk, and calls InitEx in a fresh world with these lines behind the usual ones. */
 void begin(const char *lines);
-/** Exit, and reads the trace. */
+/** Calls Exit, and reads the trace. */
 void end(void);
-/** As `end`; there must be neither violations nor leaks. */
+/** The same as `end`; there must be neither violations nor leaks. */
 void end_clean(const char *file, int line);
-/** How often the trace has this in it. */
+/** Returns how often the trace has this in it. */
 int count(const char *part);
-/** How often a rule was broken. */
+/** Returns how often a rule was broken. */
 int broken(const char *kind);
 VixDiskLibConnection local(void);
 VixDiskLibHandle open_disk(VixDiskLibConnection connection, const char *path, uint32_t flags);
 VixDiskLibConnectParams *new_params(const char *host, const char *vmx, const char *thumbprint);
 void drop_params(VixDiskLibConnectParams *params);
 VixDiskLibConnection remote(const char *modes);
-/** As `begin`, with a fault that holds one call until `release`. */
+/** The same as `begin`, with a fault that holds one call until `release`. */
 void begin_held(const char *call, const char *more);
 void release(void);
 /** Waits until the trace has a line with this in it. */

@@ -1,4 +1,4 @@
-/** InitEx, Exit, what is called outside of them, and error texts. */
+/** InitEx, Exit, calls outside of them, and error texts. */
 
 #include "harness.h"
 
@@ -17,7 +17,7 @@ void test_init(void) {
   CHECK(broken("init_twice") == 2);
   CHECK(count("\"summary\":{\"calls\":{") == 1);
 
-  // After Exit a new life begins.
+  // After Exit the library can be started again.
   begin("standin.transports = file:nbd\nstandin.log.thread = off\nstandin.log.calls = on");
   CHECK(strcmp(VixDiskLib_ListTransportModes(), "file:nbd") == 0);
   END_CLEAN();

@@ -1,5 +1,5 @@
 /*
- * Drives every call of the stand-in and breaks every rule that it knows: what judges other code is judged first.
+ * Drives every call of the stand-in and breaks every rule that it knows, because it judges other code.
  *
  *   self_test FOLDER           runs everything, with files in FOLDER; libstandinbundle.so.1 must be loadable
  *   self_test FOLDER NAME      runs one of the tests that end the process

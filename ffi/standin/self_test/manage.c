@@ -1,4 +1,4 @@
-/** Management of disks. */
+/** The management of disks. */
 
 #include "harness.h"
 
@@ -97,7 +97,7 @@ void test_manage(void) {
   CHECK(buffer[0] == (DISK_SECTORS - 1) % 251 + 1);
   OK(VixDiskLib_Close(handle));
 
-  // To a disk that the world knows and that has no file yet.
+  // To a disk of the world that has no file yet.
   VixDiskLibConnectParams *seven = new_params("vc1.example", "moref=7", THUMBPRINT);
   VixDiskLibConnection there;
   OK(VixDiskLib_Connect(seven, &there));
@@ -118,7 +118,7 @@ void test_manage(void) {
   CODE(VixDiskLib_Unlink(connection, in("clone.vmdk")), VIX_E_FILE_NOT_FOUND);
   CODE(VixDiskLib_Unlink(far, "[ds1] web/web.vmdk"), VIX_E_NOT_SUPPORTED_ON_REMOTE_OBJECT);
 
-  // What a descriptor may not be.
+  // Descriptors that are refused.
   static const char TWO[] = "# Disk DescriptorFile\nparentCID=ffffffff\nRW 1 FLAT \"a\" 0\nRW 1 FLAT \"b\" 0\n";
   write_file(in("two.vmdk"), TWO, sizeof TWO - 1);
   CODE(VixDiskLib_Open(connection, in("two.vmdk"), 4, &handle), VIX_E_NOT_SUPPORTED);

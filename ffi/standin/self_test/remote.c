@@ -1,4 +1,4 @@
-/** Servers: what they check, what they limit, parameters and access guards. */
+/** Servers: their checks and limits, parameters and access guards. */
 
 #include "harness.h"
 
@@ -60,7 +60,7 @@ void test_remote(void) {
   params->credType = VIXDISKLIB_CRED_UID;
   params->creds.uid.userName = "backup";
   params->creds.uid.password = "secret";
-  // Disks and what they ask for.
+  // Disks and the checks of their hosts.
   CODE(try_open(params, NULL, "[ds1] missing.vmdk", 4), VIX_E_FILE_NOT_FOUND);
   CODE(try_open(params, NULL, "[ds1] seven.vmdk", 4), VIX_E_FILE_NOT_FOUND);
   CODE(try_open(params, NULL, "[ds1] web/snap.vmdk", 4), VIX_E_FILE_ACCESS_ERROR);
@@ -71,7 +71,7 @@ void test_remote(void) {
   params->vmxSpec = "moref=7";
   CODE(try_open(params, NULL, "[ds1] seven.vmdk", 0), VIX_E_FILE_READ_ONLY);
   CODE(try_open(params, NULL, "[ds1] new.vmdk", 0), VIX_E_FILE_NOT_FOUND);
-  // The thumbprint is looked at when the disk is opened.
+  // The thumbprint is checked when the disk is opened.
   params->thumbPrint = "11:22";
   OK(try_connect(params, NULL));
   CODE(try_open(params, NULL, "[ds1] seven.vmdk", 4), VIX_E_FAIL);
@@ -128,7 +128,7 @@ void test_limits(void) {
   CODE(VixDiskLib_Open(connection, "[ds1] none.vmdk", 4, &other), VIX_E_OUT_OF_MEMORY);
   OK(VixDiskLib_Close(handle));
   OK(VixDiskLib_Disconnect(connection));
-  // Advanced modes that are not there end in NBDSSL, others in an error.
+  // Advanced modes that are not available end in NBDSSL, others in an error.
   OK(VixDiskLib_ConnectEx(params, 1, NULL, "hotadd", &connection));
   handle = open_disk(connection, "[ds1] seven.vmdk", 4);
   CHECK(strcmp(VixDiskLib_GetTransportMode(handle), "nbdssl") == 0);
@@ -139,7 +139,7 @@ void test_limits(void) {
   OK(VixDiskLib_Disconnect(connection));
   drop_params(params);
 
-  // Four calls, then the session is over; what closes still works.
+  // After four calls the session ends; closing still works.
   params = new_params("esx.example", "moref=7", NULL);
   params->creds.uid.userName = "root";
   OK(VixDiskLib_ConnectEx(params, 1, NULL, "nbd", &connection));

@@ -49,7 +49,7 @@ void test_threads(void) {
   uint8_t buffer[512];
   Job job = {0};
   pthread_t thread, helper;
-  // The first Open says which thread it is; reading may happen anywhere.
+  // The first Open decides which thread it is; reads may be made anywhere.
   begin("");
   job.connection = local();
   elsewhere(do_open, &job);
@@ -154,7 +154,7 @@ void test_misuse(void) {
   CHECK(count("\"violations\":12,\"leaks\":0") == 1);
   CHECK(logged("Stand-in: violation: unaligned: Read to or from"));
 
-  // Mistakes as error codes.
+  // Violations as error codes.
   begin("standin.police = error\nstandin.police.code = 5");
   connection = local();
   handle = open_disk(connection, in("web.raw"), 4 | VIXDISKLIB_FLAG_OPEN_UNBUFFERED);
