@@ -124,8 +124,11 @@ const SUFFIXES: readonly (readonly [suffixes: readonly string[], format: Foreign
   [[".ovf", ".vmx", ".vmtx", ".vbox"], MACHINE],
 ];
 
-/** These formats are a tar archive or a compressed one, so that their suffix tells more than their first bytes. */
-const NAMED_BY_SUFFIX: readonly ForeignFormat[] = [OVA, BOX];
+/**
+ * An OVA and a box are tar archives, and the first part of a split file begins like the whole, so that their names
+ * tell more than their first bytes.
+ */
+const NAMED_BY_SUFFIX: readonly ForeignFormat[] = [OVA, BOX, PART];
 
 /**
  * Names of parts: the chunks of an OVF (DSP0243: nine digits), numbered parts of a file with a suffix of a disk or
@@ -154,6 +157,12 @@ export function foreignFormatOf(
     return { ...bySuffix, by: "by its name" };
   }
   return byMagic && { ...byMagic, by: "by its first bytes" };
+}
+
+/** Returns the end of a refusal of a file that should be a VMDK and is in a foreign format; empty for others. */
+export function foreignHint(image: ImageFile): string {
+  const found = foreignFormatOf(image, { isDescriptor: false });
+  return found === undefined ? "" : `; ${found.by} it is ${found.name}, ${found.advice}`;
 }
 
 /** The warning about a raw disk in a foreign format; `action` is `read` or `written`. */

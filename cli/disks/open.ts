@@ -126,16 +126,22 @@ async function decideKind(
   if (image.sizeBytes === 0) throw cannotOpen(path, "the file is empty");
   if (format === "raw") return "raw";
 
-  if (format === "vmdk" || /\.vmdk$/i.test(path)) return requireVmdk(path, kindOfVmdk(image));
+  // Loaded for disks that are not VMDKs only.
+  const foreign = () => import("./foreign.ts");
+  if (format === "vmdk" || /\.vmdk$/i.test(path)) {
+    const kind = kindOfVmdk(image);
+    return requireVmdk(path, kind, { hint: kind === undefined ? (await foreign()).foreignHint(image) : "" });
+  }
   if (kindOf(image) === undefined) {
     if (warn === undefined) return "raw";
-    const { foreignWarning } = await import("./foreign.ts");
+    const { foreignWarning } = await foreign();
     const warning = foreignWarning(image, { isDescriptor: readsAsDescriptor(image), action });
     if (warning !== undefined) warn(warning);
     return "raw";
   }
   throw new UsageError(
     `Cannot open disk "${path}": it begins like a VMDK and is not called one, ` +
-      `say --format raw to take its bytes as they are or --format vmdk to read it as a VMDK`,
+      `say --format raw to take its bytes as they are or --format vmdk to read it as a VMDK` +
+      (await foreign()).foreignHint(image),
   );
 }

@@ -1,6 +1,6 @@
 /** Raw disks that are something else: images of other hypervisors, archives, compressed files. */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { openForReading, openForWriting } from "../../cli/disks/open.ts";
 import { callMain } from "../support/run_cli.ts";
 import { Folder, noise, qemuImg, qemuTest } from "./helpers.ts";
@@ -95,6 +95,30 @@ Deno.test("openForReading() names an OVA and a box by the suffix, other files by
   await assertForeign(folder.file("web.ova", withText(257, "ustar\0")), "an OVA");
   await assertForeign(folder.file("web.box", withText(0, "\x1f\x8b\x08")), "a Vagrant box");
   await assertForeign(folder.file("disk.vdi", withText(0, "QFI\xfb")), "a qcow2 image");
+});
+
+Deno.test("openForReading() says in refusals of VMDKs which foreign format a file has", async () => {
+  using folder = new Folder();
+  const cases: [file: string, content: Uint8Array, name: string][] = [
+    ["disk.vmdk", withText(0, "QFI\xfb"), "by its first bytes it is a qcow2 image, convert it first"],
+    ["disk.vmdk", withText(257, "ustar"), "by its first bytes it is a tar archive, unpack it first"],
+    [
+      "web-disk1.vmdk.000000000",
+      withText(0, "KDMV"),
+      "by its name it is one part of a split file, join the parts",
+    ],
+    ["web.ova", withText(0, "KDMV"), "by its name it is an OVA, unpack it first"],
+  ];
+  for (const [file, content, name] of cases) {
+    const error = await assertRejects(
+      () => openForReading(folder.file(file, content)),
+      Error,
+      undefined,
+      file,
+    );
+    assertStringIncludes(error.message, `; ${name}`, file);
+  }
+  await assertForeign(folder.file("web.ova.000000000", withText(257, "ustar")), "one part of a split file");
 });
 
 Deno.test("openForReading() does not warn of other raw disks", async () => {

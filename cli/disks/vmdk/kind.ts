@@ -40,10 +40,10 @@ function firstBytes(image: ImageFile, lengthBytes: number): Uint8Array {
 const EXTENT_NAME = /-(?:flat|delta|sesparse|rdmp?|[sf]\d{3,})\.vmdk$/i;
 
 /**
- * Returns the kind of a VMDK that can be opened.
+ * Returns the kind of a VMDK that can be opened. `hint` is added to the refusal of a file that is not one.
  * @throws {FormatError} or {@linkcode UsageError}, with the reason, if the file is not one
  */
-export function requireVmdk(path: string, kind: FileKind | undefined): VmdkKind {
+export function requireVmdk(path: string, kind: FileKind | undefined, { hint = "" } = {}): VmdkKind {
   const descriptor = EXTENT_NAME.test(path)
     ? `the descriptor "${path.replace(EXTENT_NAME, ".vmdk")}"`
     : undefined;
@@ -73,9 +73,11 @@ export function requireVmdk(path: string, kind: FileKind | undefined): VmdkKind 
   if (descriptor !== undefined) {
     throw new UsageError(`Cannot open disk "${path}": it is an extent, open ${descriptor} instead`);
   }
-  throw cannotOpen(path, "it is called a VMDK, but begins neither like a descriptor nor like a sparse VMDK", {
-    offsetBytes: 0,
-  });
+  throw cannotOpen(
+    path,
+    `it is called a VMDK, but begins neither like a descriptor nor like a sparse VMDK${hint}`,
+    { offsetBytes: 0 },
+  );
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The disk data base of a disk that is restored: it refers to nothing that was not restored. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { type NewDiskFormat } from "../../../../cli/disks/create.ts";
+import type { NewDiskFormat } from "../../../../cli/disks/create.ts";
 import { openForReading, openForWriting } from "../../../../cli/disks/open.ts";
 import {
   cidOf,
