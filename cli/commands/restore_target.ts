@@ -55,8 +55,16 @@ export async function openTarget(
   header: DumpHeader,
   options: TargetOptions,
 ): Promise<RestoreTarget> {
+  const target = await (wantsLibrary(options) ? libraryTarget : ownTarget)(session, header, options);
   for (const line of metadataWarnings(header.metadata, options)) session.warn(line);
-  if (wantsLibrary(options)) return await libraryTarget(session, header, options);
+  return target;
+}
+
+async function ownTarget(
+  session: Session,
+  header: DumpHeader,
+  options: TargetOptions,
+): Promise<RestoreTarget> {
   refuseLibraryOptions(options);
   return await fileTarget(session, header, { ...options, local: options.local! });
 }
