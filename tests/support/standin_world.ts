@@ -131,7 +131,8 @@ export class World extends Workspace {
   /** Returns the log of calls so far. */
   trace(): TracedCall[] {
     try {
-      const lines = Deno.readTextFileSync(this.tracePath).trimEnd().split("\n");
+      // The last line may be written at this moment.
+      const lines = Deno.readTextFileSync(this.tracePath).split("\n").slice(0, -1);
       return lines.filter((line) => line !== "").map((line) => JSON.parse(line));
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return [];
