@@ -6,8 +6,8 @@
  *   `ddb.iofilters`.
  * - Workstation, Fusion: keys such as `encryption.keySafe`, `encryption.data`.
  *
- * VMware does not document these keys. They were seen in descriptors and in the documentation of products that
- * read them, so any key that speaks of encryption counts.
+ * VMware does not document these keys, so any key that speaks of encryption counts; the descriptor of a plain disk
+ * has none.
  */
 
 import { cannotOpen, quoted } from "../../refusal.ts";
