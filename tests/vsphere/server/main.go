@@ -93,7 +93,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	web := &http.Server{Handler: outside, ErrorLog: log.New(io.Discard, "", 0)}
+	web := &http.Server{Handler: outside, ErrorLog: log.New(handshakes{}, "", 0)}
 	go func() { _ = web.Serve(tls.NewListener(management, managementTLS(chain, armed))) }()
 
 	token := make([]byte, 16)
@@ -125,6 +125,16 @@ func run() error {
 	wait(*watchInput)
 	events.Event("end", journal.Fields{"sessionsOpen": len(server.Sessions()), "counters": events.Counters()})
 	return nil
+}
+
+// handshakes is a log without the handshakes that clients end, as they must when they see a wrong certificate.
+type handshakes struct{}
+
+func (handshakes) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "TLS handshake error") {
+		return len(p), nil
+	}
+	return os.Stderr.Write(p)
 }
 
 // managementTLS is the TLS of the management port, which faults may change from one connection to the next.

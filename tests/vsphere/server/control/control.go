@@ -4,6 +4,7 @@ package control
 
 import (
 	"bytes"
+	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
@@ -129,7 +130,7 @@ func removeMachine(c *Control, body []byte) (any, error) {
 	if err := decode(body, &r); err != nil {
 		return nil, err
 	}
-	return done{}, c.Server.RemoveMachine(r.Machine)
+	return done{}, c.Server.Maker.Remove(context.Background(), r.Machine)
 }
 
 func power(c *Control, body []byte) (any, error) {
@@ -337,7 +338,7 @@ func state(c *Control, _ []byte) (any, error) {
 		Running   bool     `json:"running"`
 		Snapshots []string `json:"snapshots"`
 	}
-	var all []shown
+	all := []shown{}
 	for _, entity := range simulator.Map.All("VirtualMachine") {
 		vm := entity.(*simulator.VirtualMachine)
 		simulator.Map.WithLock(simulator.SpoofContext(), vm, func() {

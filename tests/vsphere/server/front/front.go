@@ -46,7 +46,7 @@ type Front struct {
 func (f *Front) Cookies() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var all []string
+	all := []string{}
 	for cookie := range f.issued {
 		all = append(all, cookie)
 	}

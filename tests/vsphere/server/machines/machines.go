@@ -337,6 +337,31 @@ func (m *Maker) Power(ctx context.Context, ref string, on bool) error {
 	return task.Wait(ctx)
 }
 
+// Remove switches a machine off and destroys it with its files.
+func (m *Maker) Remove(ctx context.Context, ref string) error {
+	vm, ok := simulator.Map.Get(types.ManagedObjectReference{Type: "VirtualMachine", Value: ref}).(*simulator.VirtualMachine)
+	if !ok || m.Inventory.Machine(ref) == nil {
+		return fmt.Errorf("there is no machine %q", ref)
+	}
+	_ = m.Power(ctx, ref, false) // it may be off
+	m.Inventory.Remove(ref)
+	simulator.Map.WithLock(simulator.SpoofContext(), vm, func() {
+		// The simulator ends if it destroys a disk with another backing.
+		for _, device := range vm.Config.Hardware.Device {
+			if mapped, ok := device.GetVirtualDevice().Backing.(*types.VirtualDiskRawDiskMappingVer1BackingInfo); ok {
+				device.GetVirtualDevice().Backing = &types.VirtualDiskFlatVer2BackingInfo{
+					VirtualDeviceFileBackingInfo: mapped.VirtualDeviceFileBackingInfo,
+				}
+			}
+		}
+	})
+	task, err := object.NewVirtualMachine(m.Client, vm.Self).Destroy(ctx)
+	if err != nil {
+		return err
+	}
+	return task.Wait(ctx)
+}
+
 // Grow makes a disk of a machine larger.
 func (m *Maker) Grow(ref string, key int32, bytes int64) error {
 	machine := m.Inventory.Machine(ref)

@@ -97,10 +97,12 @@ var calls = map[string]func(s *Server, request any) (any, *front.Fault){
 		}
 		// The simulator ends if a machine with another kind of backing is configured.
 		return s.onMachine(r.This, "ReconfigVM_Task", "", func(vm *simulator.VirtualMachine) (types.AnyType, error) {
-			change := types.PropertyChange{Name: "config.changeTrackingEnabled", Val: on}
-			simulator.Map.Update(vm, []types.PropertyChange{change})
+			vm.Config.ChangeTrackingEnabled = on
 			return nil, nil
 		})
+	},
+	"CancelTask": func(s *Server, request any) (any, *front.Fault) {
+		return s.cancelTask(request.(*types.CancelTask).This)
 	},
 	"HasPrivilegeOnEntities": func(s *Server, request any) (any, *front.Fault) {
 		return front.HasPrivileges(s.Faults.Settings().Missing, request.(*types.HasPrivilegeOnEntities)), nil

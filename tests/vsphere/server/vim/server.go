@@ -190,21 +190,6 @@ func (s *Server) AddMachine(spec machines.Spec) (machines.Made, error) {
 	return s.Maker.Add(context.Background(), spec)
 }
 
-// RemoveMachine switches a machine off and destroys it.
-func (s *Server) RemoveMachine(ref string) error {
-	if s.isRunning(ref) {
-		if err := s.Power(ref, false); err != nil {
-			return err
-		}
-	}
-	s.Inventory.Remove(ref)
-	task, err := object.NewVirtualMachine(s.Maker.Client, vmRef(ref)).Destroy(context.Background())
-	if err != nil {
-		return err
-	}
-	return task.Wait(context.Background())
-}
-
 // Power switches a machine on or off.
 func (s *Server) Power(ref string, on bool) error {
 	if on {

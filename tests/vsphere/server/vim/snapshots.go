@@ -32,11 +32,15 @@ func (s *Server) task(machine, method, when string, w work) types.ManagedObjectR
 		for percent := int32(0); percent < 100 && length > 0; percent += 10 {
 			set("progress", percent)
 			time.Sleep(length / 10)
-			isCancelled := false
-			simulator.Map.WithLock(ctx, t, func() { isCancelled = t.Info.Cancelled })
-			if isCancelled {
-				return
+		}
+		isCancelled := false
+		simulator.Map.WithLock(ctx, t, func() {
+			if isCancelled = t.Info.Cancelled; !isCancelled {
+				set("cancelable", false) // from now on it is too late
 			}
+		})
+		if isCancelled {
+			return
 		}
 		state := types.TaskInfoStateSuccess
 		value, f := s.run(machine, method, when, w)
@@ -51,6 +55,31 @@ func (s *Server) task(machine, method, when string, w work) types.ManagedObjectR
 		set("state", state)
 	}()
 	return t.Self
+}
+
+// cancelTask cancels a task that has not begun its work. The simulator's own way to do so ends in a panic.
+func (s *Server) cancelTask(this types.ManagedObjectReference) (any, *front.Fault) {
+	t, ok := simulator.Map.Get(this).(*simulator.Task)
+	if !ok {
+		return nil, notFound(this)
+	}
+	ctx := simulator.SpoofContext()
+	cancelled := false
+	simulator.Map.WithLock(ctx, t, func() {
+		if cancelled = t.Info.Cancelable; !cancelled {
+			return
+		}
+		text := "The task was canceled by a user."
+		simulator.Map.Update(t, []types.PropertyChange{
+			{Name: "info.cancelled", Val: true}, {Name: "info.cancelable", Val: false},
+			{Name: "info.error", Val: types.LocalizedMethodFault{Fault: &types.RequestCanceled{}, LocalizedMessage: text}},
+			{Name: "info.state", Val: types.TaskInfoStateError},
+		})
+	})
+	if !cancelled {
+		return nil, &front.Fault{Text: "The operation is not allowed in the current state.", Detail: &types.InvalidState{}}
+	}
+	return &types.CancelTaskResponse{}, nil
 }
 
 // run does the work of a task, unless a fault is to happen instead.
@@ -112,8 +141,7 @@ func (s *Server) removeSnapshot(vm *simulator.VirtualMachine, ref types.ManagedO
 		}
 		wasOpen := s.Inventory.Thaw(m, gone.Value)
 		if wasOpen {
-			change := types.PropertyChange{Name: "runtime.consolidationNeeded", Val: true}
-			simulator.Map.Update(vm, []types.PropertyChange{change})
+			vm.Runtime.ConsolidationNeeded = types.NewBool(true)
 		}
 		simulator.Map.Remove(simulator.SpoofContext(), gone)
 		s.Journal.Event("remove-snapshot", journal.Fields{"machine": m.Ref, "snapshot": gone.Value, "wasOpen": wasOpen})
