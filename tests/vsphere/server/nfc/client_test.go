@@ -30,7 +30,7 @@ const capacityBytes = 8<<20 + 3*512
 
 // world is a data port with one machine that has two disks.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	address string
 	port    *Port
 	machine *inventory.Machine
@@ -66,7 +66,7 @@ var chain *certs.Chain
 
 const firstFile, secondFile = "[ds 1] web 01/web 01.vmdk", "[ds 1] web 01/web 01_1.vmdk"
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	if chain == nil {
 		made, err := certs.New()
@@ -171,7 +171,7 @@ func (w *world) ended() (rule string, clean bool) {
 
 // client is one connection.
 type client struct {
-	*testing.T
+	testing.TB
 	w        *world
 	tcp      net.Conn
 	tls      *tls.Conn
@@ -216,7 +216,7 @@ func (w *world) connect(stage int, ticket string) *client {
 	_ = tcp.SetDeadline(time.Now().Add(60 * time.Second))
 	w.t.Cleanup(func() { _ = tcp.Close() })
 	held := &gate{Conn: tcp}
-	c := &client{T: w.t, w: w, tcp: held, gate: held, token: "QWxhZGRpbjpvcGVu"}
+	c := &client{TB: w.t, w: w, tcp: held, gate: held, token: "QWxhZGRpbjpvcGVu"}
 	c.greeting = c.line()
 	if stage >= secure {
 		c.must(c.startTLS())
@@ -230,7 +230,11 @@ func (w *world) connect(stage int, ticket string) *client {
 		if got, want := c.line(), "200 "+strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":"); got != want {
 			c.Fatalf("the thumbprint is %q, not %q", got, want)
 		}
-		c.write("PROXY nfcssl\r\n")
+		service := "nfc"
+		if w.port.Tickets.VCenter {
+			service = "vpxa-nfc"
+		}
+		c.write("PROXY " + service + "ssl\r\n")
 		c.expectLine("200 Connect ha-nfcssl")
 	}
 	if stage >= secondTLS {
@@ -451,7 +455,7 @@ func (c *client) reads(compression uint32, ranges ...[2]uint64) [][]byte {
 			uint64(place)+uint64(n) > ranges[i][1] || length > n || binary.LittleEndian.Uint32(p[40:]) != 0 {
 			c.Fatalf("fragment % x", p)
 		}
-		data := decodeFragment(c.T, code, c.receive(int(length)), int(n))
+		data := decodeFragment(c.TB, code, c.receive(int(length)), int(n))
 		for at := range data {
 			if covered[i][int(place)+at] {
 				c.Fatalf("two fragments have byte %d", int(place)+at)

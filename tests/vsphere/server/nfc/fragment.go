@@ -3,7 +3,6 @@ package nfc
 import (
 	"bytes"
 	"compress/zlib"
-	"encoding/binary"
 	"io"
 )
 
@@ -41,6 +40,8 @@ func (s *session) cut(job read) []fragment {
 	return all
 }
 
+const ioHeaderBytes = 44
+
 // ioHeader is the payload of an IO answer, and of a fragment of a write.
 type ioHeader struct {
 	Status      uint64
@@ -55,14 +56,25 @@ type ioHeader struct {
 }
 
 func (h ioHeader) payload() []byte {
-	var p bytes.Buffer
-	_ = binary.Write(&p, little, h)
-	return p.Bytes()
+	p := make([]byte, ioHeaderBytes)
+	little.PutUint64(p, h.Status)
+	little.PutUint32(p[8:], h.Direction)
+	little.PutUint32(p[12:], h.Compression)
+	little.PutUint64(p[16:], h.Offset)
+	little.PutUint32(p[24:], h.Total)
+	little.PutUint32(p[28:], h.Place)
+	little.PutUint32(p[32:], h.Bytes)
+	little.PutUint32(p[36:], h.Extra)
+	little.PutUint32(p[40:], h.Zero)
+	return p
 }
 
-// encode reads a fragment from the disk and makes the records of it: one, unless a fault wants other.
-func (s *session) encode(f fragment) ([]byte, error) {
-	data := make([]byte, f.length)
+// encode reads a fragment from the disk and appends the records of it to out: one, unless a fault wants other.
+func (s *session) encode(out []byte, f fragment) ([]byte, error) {
+	// The bytes go to where they are if they are stored.
+	begin := len(out) + headerBytes + ioHeaderBytes
+	whole := grow(out, begin+int(f.length))
+	data := whole[begin:]
 	if _, err := s.disk.ReadAt(data, f.job.offset+f.place); err != nil && err != io.EOF {
 		return nil, err
 	}
@@ -81,9 +93,22 @@ func (s *session) encode(f fragment) ([]byte, error) {
 		Place: uint32(f.place), Bytes: uint32(len(data)), Extra: uint32(len(extra)),
 	}
 	if fault := s.fault("fragment", nil); fault != nil {
-		return s.spoilFragment(*fault, f, h, data, extra)
+		spoiled, err := s.spoilFragment(*fault, f, h, append([]byte(nil), data...), append([]byte(nil), extra...))
+		return append(out, spoiled...), err
 	}
-	return record(opIO, f.job.sequence, h.payload(), extra), nil
+	copy(whole[len(out):], record(opIO, f.job.sequence, h.payload(), nil))
+	copy(data, extra) // over themselves if they are stored
+	return whole[:begin+len(extra)], nil
+}
+
+// grow returns a slice that begins with p and has n bytes.
+func grow(p []byte, n int) []byte {
+	if n <= cap(p) {
+		return p[:n]
+	}
+	larger := make([]byte, n, 2*n)
+	copy(larger, p)
+	return larger
 }
 
 // compress returns data compressed, or as it is if it does not shrink.

@@ -16,7 +16,7 @@ import (
 )
 
 // decodeFragment decodes a fragment in the client's own way.
-func decodeFragment(t *testing.T, code uint32, extra []byte, n int) []byte {
+func decodeFragment(t testing.TB, code uint32, extra []byte, n int) []byte {
 	t.Helper()
 	switch code {
 	case 0:
@@ -227,6 +227,23 @@ func TestWritingADisk(t *testing.T) {
 	}
 }
 
+func TestATicketOfAVCenterAndAnOldHost(t *testing.T) {
+	w := newWorld(t)
+	w.port.Tickets.VCenter, w.port.Tickets.Host, w.port.Version = true, "127.0.0.9", 9
+	issued := w.port.Tickets.Issue(tickets.Ticket{Machine: "vm-7"})
+	if issued.Host != "127.0.0.9" || issued.Service != "vpxa-nfc" {
+		t.Fatalf("host %q, service %q", issued.Host, issued.Service)
+	}
+	c := w.connect(opened, issued.SessionId)
+	if got := c.reads(1, [2]uint64{4 << 20, 1 << 20})[0]; !bytes.Equal(got, w.frozen()[4<<20:5<<20]) {
+		t.Fatal("other bytes")
+	}
+	c.end()
+	if rule, clean := w.ended(); rule != "" || !clean {
+		t.Fatalf("rule %q, clean %v", rule, clean)
+	}
+}
+
 func TestTheClearTransport(t *testing.T) {
 	w := newWorld(t)
 	c := w.connect(secure, "")
@@ -324,7 +341,7 @@ func TestCutsAtEveryByte(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &client{T: t, w: w, tcp: tcp, token: "x"}
+		c := &client{TB: t, w: w, tcp: tcp, token: "x"}
 		_ = tcp.SetDeadline(time.Now().Add(20 * time.Second))
 		total := 0
 		func() {

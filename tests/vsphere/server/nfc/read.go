@@ -157,13 +157,12 @@ func (s *session) sendBatch(batch []read) error {
 			}
 		}
 	}()
-	var out []byte
+	out := s.buffer[:0]
 	for i, f := range all {
-		bytes, err := s.encode(f)
-		if err != nil {
+		var err error
+		if out, err = s.encode(out, f); err != nil {
 			return err
 		}
-		out = append(out, bytes...)
 		if left[f.job.sequence]--; left[f.job.sequence] == 0 {
 			s.finishRead()
 		}
@@ -175,5 +174,6 @@ func (s *session) sendBatch(batch []read) error {
 		}
 		out = out[:0]
 	}
+	s.buffer = out
 	return nil
 }

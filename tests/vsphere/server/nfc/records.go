@@ -56,6 +56,7 @@ type records struct {
 	write       *write
 	failed      bool // an error was sent: the client must close the connection
 
+	buffer   []byte     // of the goroutine that answers reads
 	out      sync.Mutex // holds while one record is sent
 	mu       sync.Mutex
 	underWay int

@@ -310,7 +310,7 @@ func TestWhatIsRefused(t *testing.T) {
 			w := newWorld(t)
 			w.set(`{"latencyMs":20}`)
 			c := w.connect(q.stage, w.ticket(tickets.Ticket{}))
-			c.T = t
+			c.TB = t
 			q.do(c)
 			c.over()
 			if rule, clean := w.ended(); rule != q.rule || clean {
@@ -408,7 +408,7 @@ func TestWritesThatAreRefused(t *testing.T) {
 			before := make([]byte, 4096)
 			_, _ = w.machine.Disks[0].Disk.ReadAt(before, 512)
 			c := w.connect(ready, w.ticket(tickets.Ticket{Key: 2000, Write: true}))
-			c.T = t
+			c.TB = t
 			c.openFile(live, 0x1A)
 			q.do(c)
 			c.over()
