@@ -11,7 +11,7 @@ testWith({ missing: MISSING_VSPHERE_SERVER }, "the sources of the test server pa
 
 testWith({ missing: MISSING_VSPHERE_SERVER }, "the test server passes its own tests", async () => {
   const results = await runGo(["test", "./..."]);
-  for (const name of ["certs", "disk", "nfc", "tree", "vim"]) {
+  for (const name of ["certs", "disk", "faults", "nfc", "tree", "vim"]) {
     assertEquals(new RegExp(`^ok\\s+vmdkbkp.test/vsphere/${name}\\s`, "m").test(results), true, results);
   }
 });
