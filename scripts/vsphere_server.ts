@@ -88,7 +88,9 @@ async function sources(folder: URL): Promise<URL[]> {
   const files: URL[] = [];
   for await (const { name, isDirectory } of Deno.readDir(folder)) {
     if (isDirectory) files.push(...await sources(new URL(`${name}/`, folder)));
-    else if (/(\.go|^go\.(mod|sum))$/.test(name) && !name.endsWith("_test.go")) files.push(new URL(name, folder));
+    else if (/(\.go|^go\.(mod|sum))$/.test(name) && !name.endsWith("_test.go")) {
+      files.push(new URL(name, folder));
+    }
   }
   return files;
 }
