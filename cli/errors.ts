@@ -85,6 +85,11 @@ export class DiskLibraryError extends Error {
   }
 }
 
+/** A server failed, refused, or sent something that cannot be used. Exit code 4, as of a disk library. */
+export class ServerError extends DiskLibraryError {
+  override name = "ServerError";
+}
+
 /** Two inputs that are each well-formed do not belong together, or a block differs. Exit code 3. */
 export class MismatchError extends Error {
   override name = "MismatchError";

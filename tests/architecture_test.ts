@@ -25,6 +25,15 @@ const ARROWS: Record<string, string[]> = {
     "ffi",
   ],
   "cli/files": ["cli/files", "ffi"],
+  "cli/vsphere": [
+    "cli/vsphere",
+    "cli/disks/disk.ts",
+    // Formats and small helpers, which know nothing of files.
+    "cli/disks/vmdk_ddb.ts",
+    "cli/disks/vddk/scrub.ts",
+    "cli/archive/bitmap.ts",
+    "cli/archive/zlib_engine.ts",
+  ],
   "cli/workers": [
     "cli/workers",
     "cli/archive/bytes.ts",

@@ -1,0 +1,228 @@
+/** TLS on a connection of bytes, with a certificate that was verified before the first byte is sent. */
+
+import { isIP } from "node:net";
+import { Duplex } from "node:stream";
+import { connect, type TLSSocket } from "node:tls";
+import { ConnectionError, reasonOf, TrustError } from "../errors.ts";
+import type { ByteLink } from "./byte_link.ts";
+import { checkRuntime, checkThumbprint, checkVersion3, type Trust } from "./trust.ts";
+
+/** How long a handshake may take; a busy host takes seconds. */
+const HANDSHAKE_TIMEOUT_MS = 60_000;
+
+/** Received bytes that nobody has read yet; above them the socket pauses. */
+const MAX_WAITING_BYTES = 1024 * 1024;
+
+/** Who the server must be. */
+export interface TlsOptions {
+  trust: Trust;
+  /** The name that an authority must have vouched for; a thumbprint needs none. */
+  host: string;
+  timeoutMs?: number;
+}
+
+/** A verified TLS session on a link. */
+export class TlsLink implements ByteLink {
+  readonly peer: string;
+  /** The server's certificate, DER. */
+  readonly certificate: Uint8Array;
+  readonly #socket: TLSSocket;
+  readonly #carrier: Carrier;
+  readonly #waiting: Uint8Array<ArrayBuffer>[] = [];
+  #waitingBytes = 0;
+  /** How the session ended: null in order. */
+  #end?: null | Error;
+  #wake?: () => void;
+
+  private constructor(socket: TLSSocket, carrier: Carrier, certificate: Uint8Array) {
+    this.peer = carrier.link.peer;
+    this.certificate = certificate;
+    this.#socket = socket;
+    this.#carrier = carrier;
+    socket.on("data", (bytes: Uint8Array<ArrayBuffer>) => this.#receive(bytes));
+    socket.on("end", () => this.#finish(null));
+    socket.on("close", () => this.#finish(null));
+    socket.on("error", (error: Error) => this.#finish(carrier.failure ?? error));
+  }
+
+  /**
+   * Does the handshake on `link`, which belongs to the session from then on.
+   *
+   * @throws {TrustError} if the server is not proved to be the one that is meant; nothing but the handshake was sent
+   * @throws {ConnectionError} if the connection breaks or the server does not do TLS
+   */
+  static async start(
+    link: ByteLink,
+    { trust, host, timeoutMs = HANDSHAKE_TIMEOUT_MS }: TlsOptions,
+  ): Promise<TlsLink> {
+    checkRuntime();
+    const carrier = new Carrier(link);
+    const socket = connect({
+      socket: carrier,
+      host,
+      // An address is no name that a server could choose its certificate by (RFC 6066, 3).
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      // An empty list instead of none: Deno would ask the system for its certificates.
+      ..."thumbprint" in trust
+        ? { ca: [], rejectUnauthorized: false }
+        : { ca: [trust.authoritiesPem], rejectUnauthorized: true },
+    });
+    try {
+      await handshake(socket, { link, carrier, timeoutMs });
+      const certificate = socket.getPeerCertificate()?.raw as Uint8Array | undefined;
+      if (certificate === undefined) {
+        throw new TrustError(`Cannot trust ${link.peer}: it shows no certificate`);
+      }
+      checkVersion3(certificate, link.peer);
+      if ("thumbprint" in trust) checkThumbprint(certificate, trust.thumbprint, link.peer);
+      else if (!socket.authorized) {
+        throw new TrustError(`Cannot trust ${link.peer}: ${socket.authorizationError}`);
+      }
+      return new TlsLink(socket, carrier, certificate);
+    } catch (error) {
+      drop(socket, carrier);
+      throw error;
+    }
+  }
+
+  async read(): Promise<Uint8Array<ArrayBuffer> | null> {
+    for (;;) {
+      const bytes = this.#waiting.shift();
+      if (bytes !== undefined) {
+        this.#waitingBytes -= bytes.length;
+        if (this.#socket.isPaused() && this.#waitingBytes <= MAX_WAITING_BYTES / 2) this.#socket.resume();
+        return bytes;
+      }
+      if (this.#end === null) return null;
+      if (this.#end !== undefined) throw this.#failure("read from", this.#end);
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      // A socket that is destroyed does not always call back.
+      const onClose = () => reject(new Error("the connection is closed"));
+      this.#socket.once("close", onClose);
+      this.#socket.write(bytes, (error) => {
+        this.#socket.off("close", onClose);
+        if (error) reject(error);
+        else resolve();
+      });
+    }).catch((error) => {
+      throw this.#failure("write to", this.#carrier.failure ?? error);
+    });
+  }
+
+  /** Forgets the session without a word to the server; the link below goes on. */
+  abandon(): void {
+    drop(this.#socket, this.#carrier);
+    this.#finish(new Error("the TLS session is over"));
+  }
+
+  close(): void {
+    this.abandon();
+    this.#carrier.link.close();
+  }
+
+  #receive(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    if (this.#waitingBytes > MAX_WAITING_BYTES) this.#socket.pause();
+    this.#wake?.();
+  }
+
+  #finish(end: null | Error): void {
+    if (this.#end === undefined) this.#end = end;
+    this.#wake?.();
+  }
+
+  #failure(action: string, cause: unknown): unknown {
+    if (cause === this.#carrier.failure) return cause;
+    return new ConnectionError(`Cannot ${action} ${this.peer}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** The stream of bytes that `node:tls` works on. */
+class Carrier extends Duplex {
+  readonly link: ByteLink;
+  /** Why the link failed, in its own words. */
+  failure?: Error;
+  #isDetached = false;
+
+  constructor(link: ByteLink) {
+    super();
+    this.link = link;
+  }
+
+  /** From now on nothing comes and nothing goes: a session that ends would still send its alert. */
+  detach(): void {
+    this.#isDetached = true;
+    this.destroy();
+  }
+
+  override _read(): void {
+    if (this.#isDetached) return;
+    this.link.read().then((bytes) => this.#isDetached || this.push(bytes), (error) => this.#fail(error));
+  }
+
+  override _write(bytes: Uint8Array, _encoding: string, done: (error?: Error | null) => void): void {
+    if (this.#isDetached) return done();
+    this.link.write(bytes).then(() => done(), (error) => {
+      this.#fail(error);
+      done(error);
+    });
+  }
+
+  #fail(error: Error): void {
+    if (this.#isDetached) return;
+    this.failure ??= error;
+    this.destroy(error);
+  }
+}
+
+/** Ends a session so that it neither sends nor says anything more. */
+function drop(socket: TLSSocket, carrier: Carrier): void {
+  socket.on("error", () => {});
+  carrier.on("error", () => {});
+  carrier.detach();
+  socket.destroy();
+}
+
+async function handshake(
+  socket: TLSSocket,
+  { link, carrier, timeoutMs }: { link: ByteLink; carrier: Carrier; timeoutMs: number },
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(
+    () => reject(new ConnectionError(`${link.peer} does not end the TLS handshake in ${timeoutMs / 1000} s`)),
+    timeoutMs,
+  );
+  const fail = (error: Error) => reject(carrier.failure ?? handshakeFailure(error, link.peer));
+  const onClose = () => fail(new Error("the connection ends in the midst of it"));
+  // An error that comes after the handshake is heard by the session; this listener stays so that none is unheard.
+  socket.on("error", fail);
+  carrier.on("error", fail);
+  socket.once("secureConnect", resolve);
+  socket.once("close", onClose);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    socket.off("close", onClose);
+  }
+}
+
+/** Codes of verification by `node:tls`: the peer did a handshake, but as another one than is meant. */
+const DISTRUST = /^(DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|CERT_|ERR_TLS_CERT)/;
+
+function handshakeFailure(error: Error, peer: string): Error {
+  const code = (error as { code?: string }).code ?? "";
+  if (DISTRUST.test(code)) {
+    return new TrustError(
+      `Cannot trust ${peer}: its certificate is not accepted: ${error.message}; nothing was sent`,
+      { cause: error },
+    );
+  }
+  return new ConnectionError(`Cannot start TLS with ${peer}: ${reasonOf(error)}`, { cause: error });
+}
