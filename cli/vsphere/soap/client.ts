@@ -2,7 +2,7 @@
 
 import { scrub } from "../../disks/vddk/scrub.ts";
 import { ServerError } from "../../errors.ts";
-import { ConnectionError, shown } from "../errors.ts";
+import { ProtocolError, shown } from "../errors.ts";
 import { exchange, type HttpAnswer, type HttpRequest } from "../net/http.ts";
 import { type Endpoint, formatEndpoint, TcpLink } from "../net/tcp_link.ts";
 import { TlsLink } from "../net/tls_link.ts";
@@ -93,8 +93,7 @@ export class SoapClient {
       `Cannot call ${method} of ${formatEndpoint(this.endpoint)}`,
       () =>
         this.#exchange(request, { ...options, maxBytes }, async (answer) => {
-          const element = decodeAnswer(await readXml(answer, passing), method);
-          if (answer.status !== 200) throw new ServerError(`it answers with HTTP status ${answer.status}`);
+          const element = await readAnswer(answer, method, passing);
           if (method === "Login") this.#takeCookie(answer);
           return element;
         }),
@@ -190,20 +189,22 @@ export class SoapClient {
   }
 }
 
-async function readXml(answer: HttpAnswer, passing?: Passing): Promise<XmlElement> {
+/** The element of the answer. A fault counts first, then the status: a proxy answers with a page of its own. */
+async function readAnswer(answer: HttpAnswer, method: string, passing?: Passing): Promise<XmlElement> {
   const reader = new XmlReader(passing);
   let beginning: Uint8Array | undefined;
+  let element: XmlElement | undefined;
   try {
     for await (const piece of answer.body) {
       beginning ??= piece;
       reader.write(piece);
     }
-    return reader.end();
+    element = decodeAnswer(reader.end(), method);
   } catch (error) {
-    // A proxy, or another kind of server, answers with a page of its own.
-    if (answer.status === 200 || error instanceof ConnectionError) throw error;
-    throw new ServerError(`it answers with HTTP status ${answer.status}: ${startOf(beginning)}`);
+    if (answer.status === 200 || !(error instanceof ProtocolError)) throw error;
   }
+  if (element !== undefined && answer.status === 200) return element;
+  throw new ServerError(`it answers with HTTP status ${answer.status}: ${startOf(beginning)}`);
 }
 
 function startOf(bytes: Uint8Array | undefined): string {

@@ -1,6 +1,7 @@
 /** XML into a small tree, with bounds for everything that a server could make large. */
 
 import { SaxesParser } from "saxes";
+import { UsageError } from "../../errors.ts";
 import { ProtocolError, shown } from "../errors.ts";
 
 /** An element; every value stays text: a machine may be called `007`. */
@@ -213,12 +214,12 @@ const ESCAPES: Record<string, string> = {
 /**
  * Text for the inside of an element or an attribute.
  *
- * @throws {TypeError} if it has characters that XML 1.0 (2.2) cannot carry; the message does not show the text
+ * @throws {UsageError} if it has characters that XML 1.0 (2.2) cannot carry; the message does not show the text
  */
 export function escapeXml(text: string): string {
   // deno-lint-ignore no-control-regex
   if (/[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/.test(text) || !text.isWellFormed()) {
-    throw new TypeError("A text with control characters cannot be sent to the server");
+    throw new UsageError("Cannot send a text with control characters to a server");
   }
   return text.replace(/[&<>"'\r]/g, (character) => ESCAPES[character]);
 }
