@@ -30,19 +30,25 @@ export class AreaList {
 
   /** Adds an area; an empty one is nothing. */
   add({ startBytes, endBytes }: Area): void {
-    if (endBytes <= startBytes) return;
-    const bounds = this.#bounds;
-    const last = 2 * (this.#count - 1);
-    if (this.#count > 0 && startBytes >= bounds[last] && startBytes <= bounds[last + 1] + this.#gapBytes) {
-      bounds[last + 1] = Math.max(bounds[last + 1], endBytes);
-      return;
+    if (endBytes <= startBytes || this.#extendLast(startBytes, endBytes)) return;
+    if (this.#count === this.#maxAreas) {
+      this.#condense();
+      if (this.#extendLast(startBytes, endBytes)) return;
     }
-    if (this.#count > 0 && startBytes < bounds[last]) this.#isSorted = false;
-    if (this.#count === this.#maxAreas) this.#condense();
     if (2 * this.#count === this.#bounds.length) this.#grow();
+    if (this.#count > 0 && startBytes < this.#at(this.#count - 1).startBytes) this.#isSorted = false;
     this.#bounds[2 * this.#count] = startBytes;
     this.#bounds[2 * this.#count + 1] = endBytes;
     this.#count++;
+  }
+
+  /** Servers tell areas in order: most touch the last one or lie behind it. */
+  #extendLast(startBytes: number, endBytes: number): boolean {
+    if (this.#count === 0) return false;
+    const last = this.#at(this.#count - 1);
+    if (startBytes < last.startBytes || startBytes > last.endBytes + this.#gapBytes) return false;
+    this.#bounds[2 * this.#count - 1] = Math.max(last.endBytes, endBytes);
+    return true;
   }
 
   /** The areas in order; none touches the next. */
