@@ -6,7 +6,7 @@ import { type Endpoint, formatEndpoint } from "./net/tcp_link.ts";
 import type { Trust } from "./net/trust.ts";
 import { pause } from "./pause.ts";
 import { parseServiceContent, SERVICE_INSTANCE, type ServiceContent } from "./service_content.ts";
-import { SoapClient, type SoapOptions } from "./soap/client.ts";
+import { type Connector, connectorFor, SoapClient, type SoapOptions } from "./soap/client.ts";
 import { type ObjectRef, textElement } from "./soap/envelope.ts";
 import { VsphereFault } from "./soap/fault.ts";
 import { childOf, textAt, type XmlElement } from "./soap/xml.ts";
@@ -29,6 +29,8 @@ export interface SessionOptions {
   firstWaitMs?: number;
   /** Gets everything that did not go as it should and was not the end. */
   onEvent?: (event: ServerEvent) => void;
+  /** For tests: connects without a network. */
+  connect?: Connector;
 }
 
 /** What was tried again, or done without. */
@@ -64,7 +66,8 @@ export class VsphereSession implements AsyncDisposable {
   private constructor({ endpoint, trust, user, password }: ServerLogin, options: SessionOptions) {
     this.#login = { user, password };
     this.#secrets = new Set([password]);
-    this.#client = new SoapClient({ endpoint, trust, secrets: this.#secrets });
+    const connect = options.connect ?? connectorFor(endpoint, trust);
+    this.#client = new SoapClient({ endpoint, connect, secrets: this.#secrets });
     this.#options = { ...DEFAULTS, ...options };
   }
 

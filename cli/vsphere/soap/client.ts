@@ -3,6 +3,7 @@
 import { scrub } from "../../disks/vddk/scrub.ts";
 import { ServerError } from "../../errors.ts";
 import { ProtocolError, shown } from "../errors.ts";
+import type { ByteLink } from "../net/byte_link.ts";
 import { exchange, type HttpAnswer, type HttpRequest } from "../net/http.ts";
 import { type Endpoint, formatEndpoint, TcpLink } from "../net/tcp_link.ts";
 import { TlsLink } from "../net/tls_link.ts";
@@ -19,6 +20,30 @@ export interface SoapOptions {
   passing?: Passing;
   /** How long the server may be silent: 60 seconds unless told. */
   patienceMs?: number;
+}
+
+/** A connection to a server that was verified. */
+export interface VerifiedLink {
+  link: ByteLink;
+  /** What the server has shown, DER. */
+  certificate: Uint8Array;
+}
+
+/** Makes a connection; what is thrown is a `ServerError`, or the reason of `signal`. */
+export type Connector = (signal?: AbortSignal) => Promise<VerifiedLink>;
+
+/** Connects over TCP and TLS. */
+export function connectorFor(endpoint: Endpoint, trust: Trust): Connector {
+  return async (signal) => {
+    const tcp = await TcpLink.connect(endpoint, { signal });
+    try {
+      const link = await TlsLink.start(tcp, { trust, host: endpoint.host });
+      return { link, certificate: link.certificate };
+    } catch (error) {
+      tcp.close();
+      throw error;
+    }
+  };
 }
 
 /** A file that was asked for. */
@@ -38,7 +63,7 @@ const HTTPS_PORT = 443;
 /** A server, and what opens its session. */
 export class SoapClient {
   readonly endpoint: Endpoint;
-  readonly #trust: Trust;
+  readonly #connect: Connector;
   /** Texts that no message may have: servers like to repeat what they were sent. */
   readonly #secrets: Set<string>;
   #certificate?: Uint8Array;
@@ -47,9 +72,11 @@ export class SoapClient {
   apiVersion?: string;
 
   /** @param secrets are taken out of all messages, also those that are added later */
-  constructor({ endpoint, trust, secrets }: { endpoint: Endpoint; trust: Trust; secrets: Set<string> }) {
+  constructor(
+    { endpoint, connect, secrets }: { endpoint: Endpoint; connect: Connector; secrets: Set<string> },
+  ) {
     this.endpoint = endpoint;
-    this.#trust = trust;
+    this.#connect = connect;
     this.#secrets = secrets;
   }
 
@@ -137,16 +164,15 @@ export class SoapClient {
     read: (answer: HttpAnswer) => Promise<T>,
   ): Promise<T> {
     const { host, port } = this.endpoint;
-    const tcp = await TcpLink.connect(this.endpoint, { signal });
+    const named = host.includes(":") ? `[${host}]` : host;
+    const bounds = {
+      host: port === HTTPS_PORT ? named : `${named}:${port}`,
+      patienceMs,
+      maxBodyBytes: maxBytes,
+    };
     try {
-      const link = await TlsLink.start(tcp, { trust: this.#trust, host });
-      this.#certificate = link.certificate;
-      const named = host.includes(":") ? `[${host}]` : host;
-      const bounds = {
-        host: port === HTTPS_PORT ? named : `${named}:${port}`,
-        patienceMs,
-        maxBodyBytes: maxBytes,
-      };
+      const { link, certificate } = await this.#connect(signal);
+      this.#certificate = certificate;
       try {
         return await read(await exchange(link, request, bounds));
       } finally {
@@ -155,8 +181,6 @@ export class SoapClient {
     } catch (error) {
       signal?.throwIfAborted();
       throw error;
-    } finally {
-      tcp.close();
     }
   }
 
