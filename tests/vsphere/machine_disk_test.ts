@@ -10,6 +10,7 @@ import { takeTicket } from "../../cli/vsphere/ticket.ts";
 import { DataPortWorld, FROZEN, LIVE } from "./data_port_world.ts";
 import { diskDevice, machineProperties } from "./inventory_server.ts";
 import { mixedContent } from "./random.ts";
+import { assertSame } from "./same.ts";
 import { faultReply } from "./soap_server.ts";
 
 const MIB = 1 << 20;
@@ -25,7 +26,7 @@ for (const apiType of ["HostAgent", "VirtualCenter"] as const) {
       await using open = await openMachineDisk(session, { machine, disk }, { snapshot });
       const into = new Uint8Array(content.length);
       await open.read(into, 0);
-      assertEquals(into.findIndex((byte, i) => byte !== content[i]), -1);
+      assertSame(into, content);
     }
     await session.logOut();
     assertEquals(new Set(world.tickets).size, 3);

@@ -1,5 +1,6 @@
 /** A disk that is open on a data port, and is opened again on a new connection when one fails. */
 
+import { scrub } from "../../disks/vddk/scrub.ts";
 import { ServerError } from "../../errors.ts";
 import { ConnectionError, ProtocolError, reasonOf, TrustError } from "../errors.ts";
 import { connectDataPort } from "./data_port.ts";
@@ -49,6 +50,8 @@ export class DiskSession {
   #disk!: OpenDisk;
   /** Where the disk is read from. */
   #host = "";
+  /** Of the present connection: a host could repeat it in a message. */
+  #sessionId = "";
   /** Counts the connections: a read that failed on an earlier one says nothing of the present one. */
   #epoch = 0;
   #recovering?: Promise<void>;
@@ -152,7 +155,7 @@ export class DiskSession {
       try {
         await this.#disk.close();
       } catch (error) {
-        this.#setup.onEvent({ kind: "remark", text: `closing failed: ${reasonOf(error)}` });
+        this.#setup.onEvent({ kind: "remark", text: `closing failed: ${this.#hide(reasonOf(error))}` });
       } finally {
         clearTimeout(timer);
       }
@@ -175,6 +178,7 @@ export class DiskSession {
     const { isEncrypted, patienceMs, signal, path, connect = connectDataPort } = this.#setup;
     const ticket = await this.#setup.takeTicket();
     this.#host = ticket.endpoint.host;
+    this.#sessionId = ticket.sessionId;
     const link = await connect(ticket, { isEncrypted, patienceMs, signal });
     try {
       return await OpenDisk.open(link, { path, patienceMs, asksForBuffers: this.#asksForBuffers });
@@ -251,14 +255,22 @@ export class DiskSession {
     if (!(error instanceof ServerError)) return error;
     const times = failures > 1 ? ` (tried ${failures} times)` : "";
     const hint = error instanceof NfcRefusal && this.#setup.hint !== undefined ? `; ${this.#setup.hint}` : "";
-    const options = { cause: error, fault: error.fault };
+    const reason = this.#hide(error.message);
     const kind = error instanceof TrustError ? TrustError : ServerError;
-    return new kind(`${action}: ${error.message}${times}${hint}`, options);
+    return new kind(`${action}: ${reason}${times}${hint}`, {
+      fault: error.fault,
+      ...(reason === error.message ? { cause: error } : {}),
+    });
   }
 
   #tellRetry(action: string, error: unknown): void {
     const problem = action.replace(/^Cannot /, "could not ");
-    this.#setup.onEvent({ kind: "retry", text: `${problem}: ${reasonOf(error)}; connecting anew` });
+    const reason = this.#hide(reasonOf(error));
+    this.#setup.onEvent({ kind: "retry", text: `${problem}: ${reason}; connecting anew` });
+  }
+
+  #hide(text: string): string {
+    return scrub(text, this.#sessionId);
   }
 
   async #wait(failures: number): Promise<void> {

@@ -58,6 +58,8 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Of answers whose elements are handed over. */
 const MAX_PASSING_BYTES = 1024 * 1024 * 1024;
 const MAX_COOKIE_CHARS = 4096;
+/** Calls whose answers open something: of a damaged one, nothing is shown. */
+const SECRET_ANSWERS = /^(Login|Nfc)/;
 const HTTPS_PORT = 443;
 
 /** A server, and what opens its session. */
@@ -116,6 +118,7 @@ export class SoapClient {
       body: encodeCall(method, target, args),
     };
     const maxBytes = passing === undefined ? MAX_ANSWER_BYTES : MAX_PASSING_BYTES;
+    const isSecret = SECRET_ANSWERS.test(method);
     return await this.#told(
       `Cannot call ${method} of ${formatEndpoint(this.endpoint)}`,
       () =>
@@ -124,6 +127,7 @@ export class SoapClient {
           if (method === "Login") this.#takeCookie(answer);
           return element;
         }),
+      { isSecret },
     );
   }
 
@@ -198,13 +202,14 @@ export class SoapClient {
   }
 
   /** Gives errors the action before them and takes the secrets out of them; their class stays. */
-  async #told<T>(action: string, work: () => Promise<T>): Promise<T> {
+  async #told<T>(action: string, work: () => Promise<T>, { isSecret = false } = {}): Promise<T> {
     try {
       return await work();
     } catch (error) {
       if (error instanceof VsphereFault) throw error.withText((text) => this.hide(text));
       if (!(error instanceof ServerError)) throw error;
-      const text = this.hide(error.message);
+      const message = isSecret ? withoutQuotes(error.message) : error.message;
+      const text = this.hide(message);
       // The error itself may hold a secret, so it is no cause of the new one.
       throw new (error.constructor as typeof ServerError)(
         text.startsWith("Cannot ") ? text : `${action}: ${text}`,
@@ -236,6 +241,11 @@ function startOf(bytes: Uint8Array | undefined): string {
   return bytes === undefined
     ? "nothing"
     : `"${shown(new TextDecoder().decode(bytes.subarray(0, maxBytes)))}"`;
+}
+
+/** A message as far as the server's own words. */
+function withoutQuotes(message: string): string {
+  return message.replace(/(:? "| XML: ).*$/s, " (what it says is not shown)");
 }
 
 async function collect({ body }: HttpAnswer): Promise<Uint8Array<ArrayBuffer>> {

@@ -4,6 +4,7 @@ import { AreaList } from "../../../cli/vsphere/area_list.ts";
 import { TrustError } from "../../../cli/vsphere/errors.ts";
 import type { NfcDisk, NfcDiskOptions } from "../../../cli/vsphere/nfc/disk.ts";
 import { mixedContent, randomFrom } from "../random.ts";
+import { assertSame } from "../same.ts";
 import { MemoryPort } from "./memory_port.ts";
 
 const MIB = 1 << 20;
@@ -20,14 +21,6 @@ async function readAll(disk: NfcDisk, partBytes = disk.capacityBytes): Promise<U
     if (outcome.status === "rejected") throw outcome.reason;
   }
   return memory;
-}
-
-function assertSame(found: Uint8Array, content: Uint8Array, message?: string): void {
-  assertEquals(
-    [found.length, found.findIndex((byte, i) => byte !== content[i])],
-    [content.length, -1],
-    message,
-  );
 }
 
 Deno.test("reads end at whole mebibytes, whatever is asked", async () => {

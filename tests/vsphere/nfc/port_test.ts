@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { NfcDisk, type NfcDiskOptions } from "../../../cli/vsphere/nfc/disk.ts";
 import { mixedContent, randomFrom } from "../random.ts";
+import { assertSame } from "../same.ts";
 import { PortPeer } from "./port_peer.ts";
 import { makeCertificate } from "../certificates.ts";
 import { TrustError } from "../../../cli/vsphere/errors.ts";
@@ -47,7 +48,7 @@ for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
         const disk = await NfcDisk.open(optionsFor(peer, content, { isEncrypted, compression }));
         const memory = new Uint8Array(new SharedArrayBuffer(content.length));
         await disk.read(memory, 0);
-        assertEquals(memory.findIndex((byte, i) => byte !== content[i]), -1);
+        assertSame(memory, content);
         assertEquals(disk.metadata, new Map([["adapterType", "lsilogic"], ["uuid", "60 00 C2 9e"]]));
         await disk.close();
       }

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ServerError } from "../../../cli/errors.ts";
 import { mixedContent } from "../random.ts";
+import { assertSame } from "../same.ts";
 import { MemoryPort, type PortBehaviour } from "./memory_port.ts";
 
 const MIB = 1 << 20;
@@ -31,7 +32,7 @@ Deno.test("a connection that breaks in the midst is replaced, with a new ticket,
     fault: (opcode, count) => opcode === 7 && connection < 3 && count === 5 ? "close" : undefined,
   }));
   const found = await readAllOf(port, { window: 4 });
-  assertEquals(found.findIndex((byte, i) => byte !== CONTENT[i]), -1);
+  assertSame(found, CONTENT);
   assertEquals([port.connectionCount, port.ticketCount], [4, 4]);
   const answered = port.disks.slice(0, 3).reduce((sum, { reads }) => sum + reads.length, 0);
   const all = answered + port.disks[3].reads.length;
@@ -64,7 +65,7 @@ Deno.test("a read that is refused, or comes damaged, is asked again on a new con
   for (const [what, behaviour] of faults) {
     const port = new MemoryPort(CONTENT, behaviour);
     const found = await readAllOf(port);
-    assertEquals(found.findIndex((byte, i) => byte !== CONTENT[i]), -1, what);
+    assertSame(found, CONTENT, what);
     assertEquals(port.connectionCount, 2, what);
   }
 });
@@ -74,7 +75,7 @@ Deno.test("a host that does not answer is left after the patience, and asked on 
     fault: (opcode) => connection === 0 && opcode === 7 ? "silence" : undefined,
   }));
   const found = await readAllOf(port, { patienceMs: 100 });
-  assertEquals(found, CONTENT.subarray(0, MIB));
+  assertSame(found, CONTENT.subarray(0, MIB));
   assertEquals(port.connectionCount, 2);
   assertStringIncludes(port.events[0], "does not answer within 0.1 s");
 });
@@ -98,7 +99,7 @@ Deno.test("new connections that fail are tried again, too, and a host that comes
     return connection < 4 ? "refuse" : {};
   });
   const found = await readAllOf(port, { retries: 5 });
-  assertEquals(found, CONTENT.subarray(0, 2 * MIB));
+  assertSame(found, CONTENT.subarray(0, 2 * MIB));
   assertEquals([port.connectionCount, port.ticketCount], [5, 5]);
 });
 
@@ -160,7 +161,7 @@ Deno.test("a cut after any byte of an answer ends in the right disk or a clear e
       };
     });
     const found = await readAllOf(port).catch((error) => error);
-    if (found instanceof Uint8Array) assertEquals(found, content, `cut at ${cutAt}`);
+    if (found instanceof Uint8Array) assertSame(found, content, `cut at ${cutAt}`);
     else assert(found instanceof ServerError, `cut at ${cutAt}: ${found}`);
   }
 });
