@@ -33,6 +33,8 @@ export class TlsLink implements ByteLink {
   /** How the session ended: null in order. */
   #end?: null | Error;
   #wake?: () => void;
+  /** Ends the writes under way. */
+  readonly #writes = new Set<(error: Error) => void>();
 
   private constructor(socket: TLSSocket, carrier: Carrier, certificate: Uint8Array) {
     this.peer = carrier.link.peer;
@@ -100,18 +102,17 @@ export class TlsLink implements ByteLink {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      // A socket that is destroyed does not always call back.
-      const onClose = () => reject(new Error("the connection is closed"));
-      this.#socket.once("close", onClose);
-      this.#socket.write(bytes, (error) => {
-        this.#socket.off("close", onClose);
-        if (error) reject(error);
-        else resolve();
-      });
-    }).catch((error) => {
-      throw this.#failure("write to", this.#carrier.failure ?? error);
-    });
+    if (this.#end !== undefined) throw this.#failure("write to", this.#end);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#writes.add(reject);
+    this.#socket.write(bytes, (error) => error ? reject(error) : resolve());
+    try {
+      await promise;
+    } catch (error) {
+      throw this.#failure("write to", this.#carrier.failure ?? error as Error);
+    } finally {
+      this.#writes.delete(reject);
+    }
   }
 
   /** Forgets the session without a word to the server; the link below goes on. */
@@ -135,11 +136,14 @@ export class TlsLink implements ByteLink {
   #finish(end: null | Error): void {
     if (this.#end === undefined) this.#end = end;
     this.#wake?.();
+    // A socket that is destroyed does not always call back.
+    for (const reject of this.#writes) reject(end ?? new Error("the connection is closed"));
   }
 
-  #failure(action: string, cause: unknown): unknown {
-    if (cause === this.#carrier.failure) return cause;
-    return new ConnectionError(`Cannot ${action} ${this.peer}: ${reasonOf(cause)}`, { cause });
+  #failure(action: string, cause: Error | null): unknown {
+    if (cause !== null && cause === this.#carrier.failure) return cause;
+    const reason = cause === null ? "the connection is closed" : cause.message;
+    return new ConnectionError(`Cannot ${action} ${this.peer}: ${reason}`, { cause });
   }
 }
 

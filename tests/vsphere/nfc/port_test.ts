@@ -1,3 +1,4 @@
+import process from "node:process";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { NfcDisk, type NfcDiskOptions } from "../../../cli/vsphere/nfc/disk.ts";
 import { mixedContent, randomFrom } from "../random.ts";
@@ -60,6 +61,21 @@ for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
     });
   }
 }
+
+Deno.test("many reads under way alarm nobody", async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on("warning", onWarning);
+  const content = new Uint8Array(64 * MIB);
+  await using peer = await PortPeer.start({ content, path: PATH });
+  const disk = await NfcDisk.open(optionsFor(peer, content, { window: 32, isMapped: false }));
+  await disk.read(new Uint8Array(content.length), 0);
+  await disk.close();
+  // Warnings come a turn later.
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  process.off("warning", onWarning);
+  assertEquals(warnings, []);
+});
 
 Deno.test("a second session with another certificate is refused before a message is sent", async () => {
   const content = mixedContent(MIB, 1);
