@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { createServer } from "node:tls";
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { ConnectionError, TrustError } from "../../../cli/vsphere/errors.ts";
@@ -212,6 +213,30 @@ Deno.test("a server that speaks no TLS, or hangs up, is told as that", async () 
     await assertRejects(() => echo(port, trust), ConnectionError, "127.0.0.1");
     await serving;
     listener.close();
+  }
+});
+
+Deno.test("a server that ends without TLS's own end has sent its last byte", async () => {
+  const { cert, key, sha1 } = await makeCertificate();
+  for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+    const raw: Socket[] = [];
+    const server = createServer({ cert, key, maxVersion }, (socket) => {
+      socket.on("error", () => {});
+      socket.on("data", () => socket.write("the last word", () => raw[0].destroy()));
+    });
+    server.on("connection", (socket: Socket) => raw.push(socket));
+    server.on("tlsClientError", () => {});
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    const tcp = await TcpLink.connect({ host: "127.0.0.1", port });
+    const tls = await TlsLink.start(tcp, { trust: { thumbprint: parseThumbprint(sha1) }, host: "127.0.0.1" });
+    await tls.write(new Uint8Array(1));
+    assertEquals(new TextDecoder().decode((await tls.read())!), "the last word");
+    assertEquals(await tls.read(), null);
+    assertEquals(await tls.read(), null);
+    await assertRejects(() => tls.write(new Uint8Array(1)), ConnectionError);
+    tls.close();
+    await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 });
 
