@@ -86,8 +86,10 @@ export async function examineServer(
     });
     const { signal } = options;
     const machines = await listMachines(session, { signal });
-    findings.machines = [];
-    for (const machine of machines) findings.machines.push(await examineMachine(session, machine, signal));
+    const missing = await missingPrivileges(session, machines.map(({ ref }) => ref), { signal });
+    findings.machines = machines.map((machine) =>
+      examineMachine(machine, missing?.get(formatRef(machine.ref)))
+    );
     findings.dataPorts = [];
     for (const machine of onePerHost(machines)) {
       findings.dataPorts.push(await examinePort(session, machine, signal));
@@ -100,11 +102,7 @@ export async function examineServer(
   return findings;
 }
 
-async function examineMachine(
-  session: VsphereSession,
-  machine: Machine,
-  signal?: AbortSignal,
-): Promise<MachineFindings> {
+function examineMachine(machine: Machine, missingPrivileges: BackupPrivilege[] | undefined): MachineFindings {
   const { tracking } = machine;
   return {
     name: machine.name,
@@ -118,7 +116,7 @@ async function examineMachine(
       const reason = obstacleOf(disk);
       return reason === undefined ? [] : [{ disk: disk.label, reason }];
     }),
-    missingPrivileges: await missingPrivileges(session, machine.ref, { signal }),
+    missingPrivileges,
   };
 }
 

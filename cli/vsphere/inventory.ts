@@ -19,6 +19,9 @@ export type MachineWish =
   /** SMBIOS or instance UUID. */
   | { uuid: string };
 
+/** Names are short. */
+const NAMES_AT_A_TIME = 500;
+
 const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i;
 
 /**
@@ -67,7 +70,12 @@ export async function findMachines(
   if ("name" in wish) {
     const matches = matcherOf(wish.name);
     // Names first: what belongs to a machine is much more.
-    const names = await readAll(session, { type: "VirtualMachine", paths: ["name"], signal });
+    const names = await readAll(session, {
+      type: "VirtualMachine",
+      paths: ["name"],
+      pageObjects: NAMES_AT_A_TIME,
+      signal,
+    });
     const refs = names.filter(({ values }) => matches(values.get("name")?.text ?? "")).map(({ ref }) => ref);
     return await readEach(session, refs, signal);
   }

@@ -15,8 +15,8 @@ export interface ObjectProperties {
   missing: ReadonlyMap<string, string>;
 }
 
-/** Objects of an answer: with all devices, a machine takes some ten thousand characters. */
-const PAGE_OBJECTS = 50;
+/** Objects of an answer, if no other number is told: with all devices, a machine may take thousands of elements. */
+const PAGE_OBJECTS = 20;
 /** A server that always has one more page would never end. */
 const MAX_PAGES = 10_000;
 
@@ -40,22 +40,24 @@ export async function readProperties(
   return object;
 }
 
+/** Which objects, and what of them. */
+export interface ListQuery {
+  type: string;
+  paths: readonly string[];
+  /** Objects of an answer. */
+  pageObjects?: number;
+  signal?: AbortSignal;
+}
+
 /**
- * The properties `paths` of all objects of `type` below `container` (the whole inventory unless told), one page after
- * the other. If the session expires in the midst of it, everything is asked again, once.
+ * The properties `paths` of all objects of `type` in the inventory, one page after the other. If the session expires in the midst of it, everything is asked again, once.
  */
 export async function readAll(
   session: VsphereSession,
-  { type, paths, container, signal }: {
-    type: string;
-    paths: readonly string[];
-    container?: ObjectRef;
-    signal?: AbortSignal;
-  },
+  { type, paths, pageObjects = PAGE_OBJECTS, signal }: ListQuery,
 ): Promise<ObjectProperties[]> {
   const epoch = session.epoch;
-  const read = () =>
-    readView(session, { type, paths, container: container ?? session.content.rootFolder, signal });
+  const read = () => readView(session, { type, paths, pageObjects, signal });
   try {
     return await read();
   } catch (error) {
@@ -68,15 +70,10 @@ export async function readAll(
 
 async function readView(
   session: VsphereSession,
-  { type, paths, container, signal }: {
-    type: string;
-    paths: readonly string[];
-    container: ObjectRef;
-    signal?: AbortSignal;
-  },
+  { type, paths, pageObjects, signal }: ListQuery,
 ): Promise<ObjectProperties[]> {
-  const { viewManager, propertyCollector } = session.content;
-  const viewArgs = refElement("container", container) + textElement("type", type) +
+  const { viewManager, propertyCollector, rootFolder } = session.content;
+  const viewArgs = refElement("container", rootFolder) + textElement("type", type) +
     textElement("recursive", true);
   const view = refIn(
     childOf(await session.call("CreateContainerView", viewManager, viewArgs, { signal }), "returnval"),
@@ -88,7 +85,7 @@ async function readView(
     const objectSet = refElement("obj", view) + textElement("skip", true) +
       wrap("selectSet", traversal, "TraversalSpec");
     const args = wrap("specSet", propSet(type, paths) + wrap("objectSet", objectSet)) +
-      wrap("options", textElement("maxObjects", PAGE_OBJECTS));
+      wrap("options", textElement("maxObjects", pageObjects ?? PAGE_OBJECTS));
     return await readPages(session, propertyCollector, { args, signal });
   } finally {
     // A view that stays ends with the session.

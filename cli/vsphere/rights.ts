@@ -1,10 +1,9 @@
 /** Which rights an account lacks for backing up a machine. */
 
-import { ProtocolError } from "./errors.ts";
 import type { VsphereSession } from "./session.ts";
-import { type ObjectRef, refElement, textElement } from "./soap/envelope.ts";
+import { formatRef, type ObjectRef, refElement, refIn, textElement } from "./soap/envelope.ts";
 import { VsphereFault } from "./soap/fault.ts";
-import { booleanAt, childrenOf } from "./soap/xml.ts";
+import { booleanAt, childOf, childrenOf, textAt } from "./soap/xml.ts";
 
 /**
  * What each privilege is for. That of the ticket is a guess by its name: which one the data port needs is not documented.
@@ -20,30 +19,42 @@ export const BACKUP_PRIVILEGES = {
 /** The name of a privilege, as vSphere has it. */
 export type BackupPrivilege = keyof typeof BACKUP_PRIVILEGES;
 
+/** Entities in a call. */
+const ENTITIES_AT_A_TIME = 50;
+
 /**
- * The privileges that the account of the session lacks on `entity`; undefined if the server does not tell.
+ * The privileges that the account of the session lacks, by entity as `formatRef` writes it; undefined if the server does
+ * not tell.
  *
  * @throws {ServerError} if the server cannot be reached
  */
 export async function missingPrivileges(
   session: VsphereSession,
-  entity: ObjectRef,
+  entities: readonly ObjectRef[],
   { signal }: { signal?: AbortSignal } = {},
-): Promise<BackupPrivilege[] | undefined> {
+): Promise<Map<string, BackupPrivilege[]> | undefined> {
   const { authorizationManager } = session.content;
   if (authorizationManager === undefined) return undefined;
   const names = Object.keys(BACKUP_PRIVILEGES) as BackupPrivilege[];
-  const args = refElement("entity", entity) + textElement("sessionId", session.sessionKey) +
-    names.map((name) => textElement("privId", name)).join("");
+  const missing = new Map<string, BackupPrivilege[]>();
   try {
-    const answer = await session.call("HasPrivilegeOnEntity", authorizationManager, args, { signal });
-    const granted = childrenOf(answer, "returnval").map((value) => booleanAt(value));
-    if (granted.length !== names.length) {
-      throw new ProtocolError(
-        `the server was asked for ${names.length} privileges and tells of ${granted.length}`,
-      );
+    for (let at = 0; at < entities.length; at += ENTITIES_AT_A_TIME) {
+      const some = entities.slice(at, at + ENTITIES_AT_A_TIME);
+      const args = some.map((entity) => refElement("entity", entity)).join("") +
+        textElement("sessionId", session.sessionKey) + names.map((name) =>
+          textElement("privId", name)
+        ).join("");
+      const answer = await session.call("HasPrivilegeOnEntities", authorizationManager, args, { signal });
+      for (const value of childrenOf(answer, "returnval")) {
+        const granted = childrenOf(value, "privAvailability").filter((right) => booleanAt(right, "isGranted"))
+          .map((right) => textAt(right, "privId"));
+        missing.set(
+          formatRef(refIn(childOf(value, "entity"), "an entity")),
+          names.filter((name) => !granted.includes(name)),
+        );
+      }
     }
-    return names.filter((_, i) => granted[i] !== true);
+    return missing;
   } catch (error) {
     if (error instanceof VsphereFault) return undefined;
     throw error;

@@ -5,7 +5,7 @@ import { TrustError } from "../../cli/vsphere/errors.ts";
 import { examineServer } from "../../cli/vsphere/examine.ts";
 import { obstacleOf } from "../../cli/vsphere/machine_disk.ts";
 import { chooseDisk, openMachineDisk } from "../../cli/vsphere/open_machine_disk.ts";
-import { missingPrivileges } from "../../cli/vsphere/rights.ts";
+import { type BackupPrivilege, missingPrivileges } from "../../cli/vsphere/rights.ts";
 import { takeTicket } from "../../cli/vsphere/ticket.ts";
 import { DataPortWorld, FROZEN, LIVE } from "./data_port_world.ts";
 import { diskDevice, machineProperties } from "./inventory_server.ts";
@@ -169,24 +169,38 @@ Deno.test("files of a datastore are read whole or not at all", async () => {
   await session.logOut();
 });
 
+/** The answer to `HasPrivilegeOnEntities`: all that is asked for but `lacking`. */
+function rightsReply(body: string, lacking: RegExp): string {
+  const names = [...body.matchAll(/<privId>([^<]*)/g)].map(([, name]) => name);
+  return [...body.matchAll(/<entity type="(\w+)">([^<]*)/g)].map(([, type, value]) =>
+    `<returnval><entity type="${type}">${value}</entity>${
+      names.map((name) =>
+        `<privAvailability><privId>${name}</privId><isGranted>${!lacking.test(
+          name,
+        )}</isGranted></privAvailability>`
+      ).join("")
+    }</returnval>`
+  ).join("");
+}
+
 Deno.test("rights that an account lacks are told by their names", async () => {
   await using world = await DataPortWorld.create({ content: new Uint8Array(MIB) });
   const { server } = world.inventory;
-  const { session, machine } = await world.open();
-  assertEquals(await missingPrivileges(session, machine.ref), undefined);
+  const { session, machine: { ref } } = await world.open();
+  assertEquals(await missingPrivileges(session, [ref]), undefined);
+  server.on("HasPrivilegeOnEntities", ({ body }) => rightsReply(body, /Snapshot$/));
+  const lacking = ["VirtualMachine.State.CreateSnapshot", "VirtualMachine.State.RemoveSnapshot"];
+  const refs = Array.from({ length: 120 }, (_, i) => ({ type: "VirtualMachine", value: `vm-${i}` }));
+  const missing = await missingPrivileges(session, refs);
+  assertEquals(missing?.size, 120);
+  assertEquals(missing?.get("VirtualMachine:vm-119"), lacking as BackupPrivilege[]);
+  assertEquals(server.callsOf("HasPrivilegeOnEntities").length, 1 + 3);
+  // What is not told is not granted.
   server.on(
-    "HasPrivilegeOnEntity",
-    ({ body }) =>
-      [...body.matchAll(/<privId>([^<]*)/g)].map(([, name]) =>
-        `<returnval>${!name.endsWith("Snapshot")}</returnval>`
-      ).join(""),
+    "HasPrivilegeOnEntities",
+    () => `<returnval><entity type="VirtualMachine">vm-1</entity></returnval>`,
   );
-  assertEquals(await missingPrivileges(session, machine.ref), [
-    "VirtualMachine.State.CreateSnapshot",
-    "VirtualMachine.State.RemoveSnapshot",
-  ]);
-  server.on("HasPrivilegeOnEntity", () => "<returnval>true</returnval>");
-  await assertRejects(() => missingPrivileges(session, machine.ref), ServerError, "tells of 1");
+  assertEquals((await missingPrivileges(session, [ref]))?.get("VirtualMachine:vm-1")?.length, 5);
   await session.logOut();
 });
 
@@ -202,10 +216,7 @@ Deno.test("an examination tells what works and what does not, and changes nothin
       disks: [diskDevice({ path: "[ds1] db1/db1.vmdk", mode: "independent_persistent" })],
     }),
   );
-  inventory.server.on(
-    "HasPrivilegeOnEntity",
-    ({ body }) => "<returnval>true</returnval>".repeat(body.split("<privId>").length - 1),
-  );
+  inventory.server.on("HasPrivilegeOnEntities", ({ body }) => rightsReply(body, /^$/));
   const findings = await examineServer(inventory.server.login());
   assertEquals(findings.failure, undefined);
   assertEquals(findings.fullName, "VMware ESXi 8.0.1 build-21495797");

@@ -27,7 +27,7 @@ export interface Passing {
 
 const SCHEMA_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance";
 const MAX_DEPTH = 100;
-const MAX_ELEMENTS = 200_000;
+const MAX_ELEMENTS = 400_000;
 /** Characters that the tree holds, and characters between two events of the parser, which it holds itself. */
 const MAX_TEXT_CHARS = 16 * 1024 * 1024;
 const MAX_PIECE_CHARS = 4 * 1024 * 1024;

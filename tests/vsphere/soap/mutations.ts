@@ -70,7 +70,7 @@ async function runSession(seed: number): Promise<keyof MutationCounts> {
 /** What a backup asks, without the bytes of the disk. */
 async function backUp(session: VsphereSession, seed: number, mayDiffer: () => boolean): Promise<void> {
   const machine = await findMachine(session, { name: "web*" });
-  await missingPrivileges(session, machine.ref);
+  await missingPrivileges(session, [machine.ref]);
   const wish = { name: "n", description: "d", quiesce: "no" as const };
   await withSnapshot(session, machine, wish, async ({ ref, disks }) => {
     await takeTicket(session, machine);
