@@ -1,8 +1,11 @@
 /** By what a server is believed, as users name it. */
 
+import { X509Certificate } from "node:crypto";
 import { UsageError } from "../errors.ts";
 import { reasonOf } from "./errors.ts";
 import { parseThumbprint, type Trust } from "./net/trust.ts";
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 /** A server's certificate takes some thousand characters, a list of all public authorities 300 000. */
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -41,6 +44,18 @@ async function readAuthorities(path: string): Promise<string> {
   } catch (cause) {
     throw new UsageError(`Cannot verify the server by "${path}": ${reasonOf(cause)}`, { cause });
   }
-  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  throw new UsageError(`Cannot verify the server by "${path}": it has no certificate in PEM`);
+  const certificates = text.match(PEM_CERTIFICATE) ?? [];
+  if (certificates.length === 0) {
+    throw new UsageError(`Cannot verify the server by "${path}": it has no certificate in PEM`);
+  }
+  // Deno passes over what it cannot read, with a line on standard error.
+  certificates.forEach((pem, i) => {
+    try {
+      new X509Certificate(pem);
+    } catch (cause) {
+      const reason = `its certificate ${i + 1} is damaged: ${reasonOf(cause)}`;
+      throw new UsageError(`Cannot verify the server by "${path}": ${reason}`, { cause });
+    }
+  });
+  return `${certificates.join("\n")}\n`;
 }

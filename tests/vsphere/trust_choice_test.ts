@@ -13,12 +13,16 @@ Deno.test("a server is believed by a thumbprint or by a file of authorities, nev
     assertEquals(await chooseTrust({ thumbprint: sha256 }), {
       thumbprint: { algorithm: "SHA-256", text: sha256 },
     });
-    assertEquals(await chooseTrust({ caFile }), { authoritiesPem: `# ours\n${cert}` });
+    assertEquals(await chooseTrust({ caFile }), { authoritiesPem: cert });
     await assertRejects(() => chooseTrust({}), UsageError, "neither");
     await assertRejects(() => chooseTrust({ thumbprint: sha1, caFile }), UsageError, "both");
     await assertRejects(() => chooseTrust({ thumbprint: "AA:BB" }), UsageError, "40 hex digits");
     await assertRejects(() => chooseTrust({ caFile: `${folder}/none` }), UsageError, "none");
     Deno.writeTextFileSync(caFile, "no certificate");
+    await assertRejects(() => chooseTrust({ caFile }), UsageError, "no certificate in PEM");
+    Deno.writeTextFileSync(caFile, `${cert}${cert.replace("\n", "\n!")}`);
+    await assertRejects(() => chooseTrust({ caFile }), UsageError, "certificate 2 is damaged");
+    Deno.writeTextFileSync(caFile, cert.slice(0, -20));
     await assertRejects(() => chooseTrust({ caFile }), UsageError, "no certificate in PEM");
     Deno.truncateSync(caFile, 9 << 20);
     await assertRejects(() => chooseTrust({ caFile }), UsageError, "at most");
