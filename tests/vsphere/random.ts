@@ -1,16 +1,11 @@
 /** Seeded randomness: the seed goes into the failure message of whoever uses it. */
 
-/** Numbers from 0 to below 1, the same for the same seed (xorshift128, Marsaglia 2003). */
+import { seeded } from "../disks/helpers.ts";
+
+/** Numbers from 0 to below 1, the same for the same seed; neighbouring seeds have nothing in common. */
 export function randomFrom(seed: number): () => number {
-  const state = new Uint32Array([seed ^ 0x9e3779b9, seed + 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f]);
-  const next = () => {
-    const t = state[3] ^ (state[3] << 11);
-    state.copyWithin(1, 0, 3);
-    state[0] = state[0] ^ (state[0] >>> 19) ^ t ^ (t >>> 8);
-    return state[0] / 2 ** 32;
-  };
-  for (let i = 0; i < 20; i++) next();
-  return next;
+  const below = seeded(Math.imul(seed, 0x9e3779b1));
+  return () => below(2 ** 32) / 2 ** 32;
 }
 
 /** Bytes with runs of noise, of text and of nothing: content that all codings have something to do with. */
