@@ -1,6 +1,6 @@
 /** Requests and their answers on one connection: many reads may be under way, their fragments come in any order. */
 
-import { ConnectionError, ProtocolError, reasonOf } from "../errors.ts";
+import { ConnectionError, ProtocolError } from "../errors.ts";
 import type { ByteLink } from "../net/byte_link.ts";
 import {
   Coverage,
@@ -264,7 +264,7 @@ export class RecordChannel {
 
   #fail(error: unknown): void {
     if (this.#failure !== undefined) return;
-    this.#failure = error ?? new ConnectionError(`the connection fails: ${reasonOf(error)}`);
+    this.#failure = error;
     this.#rest();
     this.#link.close();
     for (const { reject } of this.#underWay.values()) reject(this.#failure);
