@@ -11,8 +11,9 @@ const INITIAL_AREAS = 1024;
 const MAX_AREAS = 1024 * 1024;
 
 /**
- * Areas in any order, overlapping or not, become a list without overlaps in order. If there are too many, the nearest
- * neighbours become one area with what lies between them: the list may say more than was added, never less.
+ * Areas in any order, overlapping or not, become a list without overlaps in order. If there are too many, the
+ * nearest neighbours become one area with what lies between them: the list may say more than was added, never
+ * less.
  */
 export class AreaList {
   readonly #maxAreas: number;

@@ -1,7 +1,9 @@
 /**
- * Which blocks of a disk an incremental backup has to read: the server's change list, where it can be believed.
+ * Which blocks of a disk an incremental backup has to read: the server's change list, where it can be
+ * believed.
  *
- * A list that says too little makes a wrong backup without a word, so every doubt ends with "read the whole disk".
+ * A list that says too little makes a wrong backup without a word, so every doubt ends with "read the whole
+ * disk".
  */
 
 import { Bitmap } from "../archive/bitmap.ts";
@@ -17,7 +19,10 @@ import { VsphereFault } from "./soap/fault.ts";
 export interface ChangeMark {
   changeId: string;
   capacityBytes: number;
-  /** The machine's current snapshot before the backup took its own; null if there was none. Undefined if not recorded. */
+  /**
+   * The machine's current snapshot before the backup took its own; null if there was none. Undefined if not
+   * recorded.
+   */
   currentSnapshot?: string | null;
 }
 
@@ -34,7 +39,10 @@ export interface ChangeQuery {
   disk: MachineDisk;
   /** What the last complete backup recorded. */
   since: ChangeMark;
-  /** The machine's current snapshot before this backup took its own; null if there was none. Undefined if not known. */
+  /**
+   * The machine's current snapshot before this backup took its own; null if there was none. Undefined if not
+   * known.
+   */
   currentSnapshot?: ObjectRef | null;
   signal?: AbortSignal;
 }
@@ -87,7 +95,9 @@ function doubtOf({ disk, since, currentSnapshot }: ChangeQuery): string | undefi
   return undefined;
 }
 
-/** `52 2d ... bb 7b/12`: what stands before the last slash names the tracking, the rest counts its snapshots. */
+/**
+ * `52 2d ... bb 7b/12`: what stands before the last slash names the tracking, the rest counts its snapshots.
+ */
 function partsOf(changeId: string): { epoch: string; count?: bigint } {
   const [, epoch, digits] = /^(.*)\/([^/]*)$/s.exec(changeId) ?? [undefined, changeId];
   return /^\d{1,20}$/.test(digits ?? "") ? { epoch: epoch!, count: BigInt(digits!) } : { epoch: epoch! };
@@ -117,9 +127,9 @@ export function changeMarkOf(
 }
 
 /**
- * The allocated areas of a disk with change tracking; undefined if the server does not tell, with a word to the session's
- * events. Only right for disks on VMFS whose tracking was switched on without snapshots: a fallback for hosts that do
- * not tell it on the data port.
+ * The allocated areas of a disk with change tracking; undefined if the server does not tell, with a word to
+ * the session's events. Only right for disks on VMFS whose tracking was switched on without snapshots: a
+ * fallback for hosts that do not tell it on the data port.
  */
 export async function listAllocated(
   session: VsphereSession,

@@ -50,7 +50,10 @@ export async function queryAreas(session: VsphereSession, query: AreaQuery): Pro
   return areas;
 }
 
-/** An area, clamped to the capacity. @throws {ProtocolError} if it is none: passed over, it would be missing in a backup */
+/**
+ * An area, clamped to the capacity. @throws {ProtocolError} if it is none: passed over, it would be missing
+ * in a backup
+ */
 function areaIn(element: XmlElement, capacityBytes: number): Area {
   checkNames(element, ["start", "length"]);
   const startBytes = integerAt(element, "start")!;

@@ -1,4 +1,7 @@
-/** What can go wrong with a server, as far as somebody decides by it. All of these end a command with exit code 4. */
+/**
+ * What can go wrong with a server, as far as somebody decides by it. All of these end a command with exit
+ * code 4.
+ */
 
 import { ServerError } from "../errors.ts";
 
@@ -12,7 +15,10 @@ export class ProtocolError extends ServerError {
   override name = "ProtocolError";
 }
 
-/** The server is not proved to be the one that is meant. No other connection helps, and nothing secret was sent. */
+/**
+ * The server is not proved to be the one that is meant. No other connection helps, and nothing secret was
+ * sent.
+ */
 export class TrustError extends ServerError {
   override name = "TrustError";
 }

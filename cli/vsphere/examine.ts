@@ -65,7 +65,10 @@ const PATIENCE_MS = 20_000;
 /** Hosts whose data ports are tried. */
 const MAX_HOSTS = 64;
 
-/** Looks at a server without changing anything. What fails is a finding; nothing is thrown but the signal's reason. */
+/**
+ * Looks at a server without changing anything. What fails is a finding; nothing is thrown but the signal's
+ * reason.
+ */
 export async function examineServer(
   login: ServerLogin,
   options: Omit<SessionOptions, "onEvent"> = {},

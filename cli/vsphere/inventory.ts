@@ -25,8 +25,8 @@ const NAMES_AT_A_TIME = 500;
 const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i;
 
 /**
- * Understands `moref=vm-42`, `uuid=...`, `path=...` and `name=...`; without a word before it, what looks like a UUID is one,
- * what has a slash is a path, and all else is a name.
+ * Understands `moref=vm-42`, `uuid=...`, `path=...` and `name=...`; without a word before it, what looks like
+ * a UUID is one, what has a slash is a path, and all else is a name.
  *
  * @example
  * ```ts
@@ -44,7 +44,10 @@ export function parseMachineWish(text: string): MachineWish {
   return text.includes("/") ? { path: text } : { name: text };
 }
 
-/** All machines that the account may see, in the server's order; those that it cannot describe are left out with a word. */
+/**
+ * All machines that the account may see, in the server's order; those that it cannot describe are left out
+ * with a word.
+ */
 export async function listMachines(
   session: VsphereSession,
   { signal }: { signal?: AbortSignal } = {},
@@ -175,8 +178,8 @@ function matchesParts(name: string[], parts: string[][]): boolean {
 const MAX_FOLDERS = 64;
 
 /**
- * The inventory path of the datacenter that a machine lies in, as the server's file service wants it: `ha-datacenter` on
- * an ESXi host.
+ * The inventory path of the datacenter that a machine lies in, as the server's file service wants it:
+ * `ha-datacenter` on an ESXi host.
  *
  * @throws {ServerError} if the machine lies in none
  */

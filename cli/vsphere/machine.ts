@@ -11,7 +11,10 @@ import { booleanAt, childOf, childrenOf, textAt, type XmlElement } from "./soap/
 export interface Machine {
   ref: ObjectRef;
   name: string;
-  /** `config.uuid` (SMBIOS) and `config.instanceUuid` (vCenter's own); absent while the machine has no configuration. */
+  /**
+   * `config.uuid` (SMBIOS) and `config.instanceUuid` (vCenter's own); absent while the machine has no
+   * configuration.
+   */
   uuid?: string;
   instanceUuid?: string;
   isTemplate: boolean;

@@ -28,7 +28,10 @@ export interface MachineDisk {
   /** Several machines may write to it. */
   isShared: boolean;
   uuid?: string;
-  /** Which changes are known from this state on; only in the configuration of a snapshot, and only with tracking. */
+  /**
+   * Which changes are known from this state on; only in the configuration of a snapshot, and only with
+   * tracking.
+   */
   changeId?: string;
 }
 
@@ -45,7 +48,10 @@ const CONTROLLERS: Record<string, { slot: string; adapterType: number }> = {
 
 const MAX_LINKS = 256;
 
-/** The disks in the property `config.hardware.device`, in its order. @throws {ProtocolError} if one has no usable values */
+/**
+ * The disks in the property `config.hardware.device`, in its order. @throws {ProtocolError} if one has no
+ * usable values
+ */
 export function parseDisks(devices: XmlElement | undefined): MachineDisk[] {
   const list = childrenOf(devices, "VirtualDevice");
   const controllers = new Map(list.map((device) => [textAt(device, "key"), device]));

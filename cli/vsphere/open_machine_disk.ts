@@ -26,7 +26,10 @@ export interface MachineDiskOptions {
   compression?: CompressionName;
   /** False reads all of the disk. */
   isMapped?: boolean;
-  /** Whether the server's list of allocated areas may be used where the host does not tell: right on VMFS only. */
+  /**
+   * Whether the server's list of allocated areas may be used where the host does not tell: right on VMFS
+   * only.
+   */
   mayAskServer?: boolean;
   retries?: number;
   firstWaitMs?: number;
@@ -41,8 +44,8 @@ const DEFAULTS = { isEncrypted: true, isMapped: true, retries: 10, firstWaitMs: 
 /**
  * The disk as it is to be read: that of the snapshot, if one is given.
  *
- * @throws {ServerError} if the machine has no such disk, if a snapshot leaves it out, or if the machine is running and
- * writes to it
+ * @throws {ServerError} if the machine has no such disk, if a snapshot leaves it out, or if the machine is
+ * running and writes to it
  */
 export function chooseDisk(machine: Machine, wish: DiskWish, snapshot?: SnapshotDisks): MachineDisk {
   const linksOf = ({ path, parentPaths }: MachineDisk) => [path, ...parentPaths];

@@ -15,7 +15,10 @@ export interface ObjectProperties {
   missing: ReadonlyMap<string, string>;
 }
 
-/** Objects of an answer, if no other number is told: with all devices, a machine may take thousands of elements. */
+/**
+ * Objects of an answer, if no other number is told: with all devices, a machine may take thousands of
+ * elements.
+ */
 const PAGE_OBJECTS = 20;
 /** A server that always has one more page would never end. */
 const MAX_PAGES = 10_000;
@@ -50,7 +53,8 @@ export interface ListQuery {
 }
 
 /**
- * The properties `paths` of all objects of `type` in the inventory, one page after the other. If the session expires in the midst of it, everything is asked again, once.
+ * The properties `paths` of all objects of `type` in the inventory, one page after the other. If the session
+ * expires in the midst of it, everything is asked again, once.
  */
 export async function readAll(
   session: VsphereSession,

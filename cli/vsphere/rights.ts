@@ -6,7 +6,8 @@ import { VsphereFault } from "./soap/fault.ts";
 import { booleanAt, childOf, childrenOf, textAt } from "./soap/xml.ts";
 
 /**
- * What each privilege is for. That of the ticket is a guess by its name: which one the data port needs is not documented.
+ * What each privilege is for. That of the ticket is a guess by its name: which one the data port needs is not
+ * documented.
  */
 export const BACKUP_PRIVILEGES = {
   "VirtualMachine.State.CreateSnapshot": "to take snapshots",
@@ -23,8 +24,8 @@ export type BackupPrivilege = keyof typeof BACKUP_PRIVILEGES;
 const ENTITIES_AT_A_TIME = 50;
 
 /**
- * The privileges that the account of the session lacks, by entity as `formatRef` writes it; undefined if the server does
- * not tell.
+ * The privileges that the account of the session lacks, by entity as `formatRef` writes it; undefined if the
+ * server does not tell.
  *
  * @throws {ServerError} if the server cannot be reached
  */

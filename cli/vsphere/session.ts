@@ -42,7 +42,10 @@ export interface ServerEvent {
 
 /** How a call is made. */
 export interface CallOptions extends SoapOptions {
-  /** Doing it twice does no harm, so that it is tried again when the connection breaks; so with all that only reads. */
+  /**
+   * Doing it twice does no harm, so that it is tried again when the connection breaks; so with all that only
+   * reads.
+   */
   isRepeatable?: boolean;
 }
 

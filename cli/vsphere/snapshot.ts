@@ -37,7 +37,8 @@ export interface SnapshotDisks {
 /**
  * Takes a snapshot of the disks, without the memory.
  *
- * A wish to stop is granted when the server has come to an end: a snapshot that was taken all the same is removed.
+ * A wish to stop is granted when the server has come to an end: a snapshot that was taken all the same is
+ * removed.
  *
  * @throws {VsphereFault} if the server refuses
  * @throws the reason of `signal`
@@ -132,7 +133,8 @@ export async function readSnapshot(
 }
 
 /**
- * The snapshot of a machine that is meant by a reference (`snapshot-70`, also with `moref=` before it) or by a name.
+ * The snapshot of a machine that is meant by a reference (`snapshot-70`, also with `moref=` before it) or by
+ * a name.
  *
  * @throws {ServerError} if there is none, or several have the name
  */
@@ -157,7 +159,8 @@ export function chooseSnapshot(
 /**
  * Does `work` with a snapshot that exists as long as the work lasts: it is removed in every way out.
  *
- * If it cannot be removed after the work succeeded, the result counts and the remark goes to the session's events.
+ * If it cannot be removed after the work succeeded, the result counts and the remark goes to the session's
+ * events.
  */
 export async function withSnapshot<T>(
   session: VsphereSession,

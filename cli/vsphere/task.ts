@@ -12,8 +12,8 @@ import { childOf, integerAt, type XmlElement } from "./soap/xml.ts";
 /** How a task is waited for. */
 export interface TaskOptions {
   /**
-   * Asks the server to cancel the task. Its end is waited for all the same, some time, and if it succeeds nevertheless,
-   * so does the wait: the caller has to undo what was done.
+   * Asks the server to cancel the task. Its end is waited for all the same, some time, and if it succeeds
+   * nevertheless, so does the wait: the caller has to undo what was done.
    */
   signal?: AbortSignal;
   /** Gets the percentage from 0 to 100, whenever it has changed. */

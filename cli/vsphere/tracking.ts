@@ -7,7 +7,10 @@ import type { VsphereSession } from "./session.ts";
 import { textElement, wrap } from "./soap/envelope.ts";
 import { runTask, type TaskOptions } from "./task.ts";
 
-/** Why the changes of a machine's disks are not known; undefined if they are, or would be from the next snapshot on. */
+/**
+ * Why the changes of a machine's disks are not known; undefined if they are, or would be from the next
+ * snapshot on.
+ */
 export function trackingObstacle(machine: Machine): string | undefined {
   if (!machine.tracking.isSupported) {
     return `its hardware (${machine.hardwareVersion ?? "unknown"}) has no change tracking`;
@@ -24,8 +27,8 @@ export function trackingObstacle(machine: Machine): string | undefined {
 }
 
 /**
- * Switches change tracking on. On a running machine it begins with the next snapshot, so that the first change id comes
- * from that one.
+ * Switches change tracking on. On a running machine it begins with the next snapshot, so that the first
+ * change id comes from that one.
  *
  * @returns the machine as it is then; unchanged if change tracking was on
  * @throws {ServerError} if the machine does not have it, has snapshots, or does not keep it switched on

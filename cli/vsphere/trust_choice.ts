@@ -11,10 +11,11 @@ const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE---
 const MAX_BYTES = 8 * 1024 * 1024;
 
 /**
- * The trust that a thumbprint (SHA-1 or SHA-256, in hex) or a file with the certificates of authorities (PEM) gives.
+ * The trust that a thumbprint (SHA-1 or SHA-256, in hex) or a file with the certificates of authorities (PEM)
+ * gives.
  *
- * @throws {UsageError} if neither or both are given, or one is not usable: there is no connection to a server that
- * nothing vouches for
+ * @throws {UsageError} if neither or both are given, or one is not usable: there is no connection to a server
+ * that nothing vouches for
  */
 export async function chooseTrust(
   { thumbprint, caFile }: { thumbprint?: string; caFile?: string },

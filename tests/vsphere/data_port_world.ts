@@ -1,4 +1,6 @@
-/** A host on loopback: its management interface with one running machine, and its data port; for tests only. */
+/**
+ * A host on loopback: its management interface with one running machine, and its data port; for tests only.
+ */
 
 import { type Machine, readMachine } from "../../cli/vsphere/machine.ts";
 import type { SessionOptions, VsphereSession } from "../../cli/vsphere/session.ts";

@@ -1,4 +1,6 @@
-/** Reads a disk through a server that standard input names, and prints what it has read; started by a test. */
+/**
+ * Reads a disk through a server that standard input names, and prints what it has read; started by a test.
+ */
 
 import { listChanges } from "../../cli/vsphere/change_list.ts";
 import { findMachine } from "../../cli/vsphere/inventory.ts";

@@ -1,4 +1,7 @@
-/** A management interface in memory: recorded replies as bytes of HTTP, behind a certificate that was verified. */
+/**
+ * A management interface in memory: recorded replies as bytes of HTTP, behind a certificate that was
+ * verified.
+ */
 
 import type { VerifiedLink } from "../../cli/vsphere/soap/client.ts";
 import { devices, diskDevice, machineProperties, snapshotTree } from "./inventory_server.ts";

@@ -1,4 +1,7 @@
-/** A TLS server that answers each connection with the next of some recorded replies, byte for byte; for tests only. */
+/**
+ * A TLS server that answers each connection with the next of some recorded replies, byte for byte; for tests
+ * only.
+ */
 
 import { parseThumbprint } from "../../cli/vsphere/net/trust.ts";
 import type { ServerLogin } from "../../cli/vsphere/session.ts";

@@ -1,4 +1,7 @@
-/** What opens a session - password, cookie, session key, ticket - is in nothing that a failing session says or shows. */
+/**
+ * What opens a session - password, cookie, session key, ticket - is in nothing that a failing session says or
+ * shows.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import { examineServer } from "../../cli/vsphere/examine.ts";

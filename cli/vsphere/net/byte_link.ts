@@ -1,4 +1,7 @@
-/** A connection that carries bytes, in clear or through TLS, and a reader that cuts them into lines and pieces. */
+/**
+ * A connection that carries bytes, in clear or through TLS, and a reader that cuts them into lines and
+ * pieces.
+ */
 
 import { ConnectionError, ProtocolError } from "../errors.ts";
 
@@ -12,7 +15,8 @@ export interface ByteLink {
    */
   read(): Promise<Uint8Array<ArrayBuffer> | null>;
   /**
-   * Returns when the bytes have been handed on. Through TLS, writes that wait for each other are records of their own.
+   * Returns when the bytes have been handed on. Through TLS, writes that wait for each other are records of
+   * their own.
    * @throws {ConnectionError} if the connection broke
    */
   write(bytes: Uint8Array): Promise<void>;

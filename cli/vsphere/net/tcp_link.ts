@@ -34,7 +34,10 @@ export class TcpLink implements ByteLink {
   readonly #connection: Deno.TcpConn;
   readonly #signal?: AbortSignal;
   readonly #onAbort = () => this.close();
-  /** At most one read is under way: a TLS session that was abandoned may have begun it, and another one gets its bytes. */
+  /**
+   * At most one read is under way: a TLS session that was abandoned may have begun it, and another one gets
+   * its bytes.
+   */
   #underWay?: Promise<Uint8Array<ArrayBuffer> | null>;
   #turn = 0;
   #writing = Promise.resolve();
@@ -79,8 +82,8 @@ export class TcpLink implements ByteLink {
   }
 
   /**
-   * The bytes that came; null at the end. A later call takes over what an earlier one waits for, and the earlier one
-   * never ends: that is how a TLS session on this connection is abandoned.
+   * The bytes that came; null at the end. A later call takes over what an earlier one waits for, and the
+   * earlier one never ends: that is how a TLS session on this connection is abandoned.
    */
   async read(): Promise<Uint8Array<ArrayBuffer> | null> {
     const turn = ++this.#turn;

@@ -50,7 +50,8 @@ export class TlsLink implements ByteLink {
   /**
    * Does the handshake on `link`, which belongs to the session from then on.
    *
-   * @throws {TrustError} if the server is not proved to be the one that is meant; nothing but the handshake was sent
+   * @throws {TrustError} if the server is not proved to be the one that is meant; nothing but the handshake
+   * was sent
    * @throws {ConnectionError} if the connection breaks or the server does not do TLS
    */
   static async start(
@@ -204,7 +205,8 @@ async function handshake(
   );
   const fail = (error: Error) => reject(carrier.failure ?? handshakeFailure(error, link.peer));
   const onClose = () => fail(new Error("the connection ends in the midst of it"));
-  // An error that comes after the handshake is heard by the session; this listener stays so that none is unheard.
+  // An error that comes after the handshake is heard by the session; this listener stays so that none is
+  // unheard.
   socket.on("error", fail);
   carrier.on("error", fail);
   socket.once("secureConnect", resolve);

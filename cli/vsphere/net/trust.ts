@@ -10,7 +10,9 @@ export interface Thumbprint {
   text: string;
 }
 
-/** A certificate of exactly this hash, or one that an authority of the file has signed for the server's name. */
+/**
+ * A certificate of exactly this hash, or one that an authority of the file has signed for the server's name.
+ */
 export type Trust = { thumbprint: Thumbprint } | { authoritiesPem: string };
 
 /** What makes a thumbprint, by its number of hex digits. */
@@ -19,7 +21,8 @@ const ALGORITHM_OF_DIGITS: Record<number, Thumbprint["algorithm"]> = { 40: "SHA-
 /**
  * Understands 20 or 32 bytes in hex, with or without colons.
  *
- * @throws {TrustError} if it is neither; the sentence has no subject, so that the caller can say where it came from
+ * @throws {TrustError} if it is neither; the sentence has no subject, so that the caller can say where it
+ * came from
  *
  * @example
  * ```ts
@@ -68,8 +71,8 @@ const TAG_INTEGER = 0x02;
 const VERSION_3 = 2;
 
 /**
- * Refuses a certificate (DER) that is not X.509 version 3: with older ones, Deno up to 2.9 does not verify that the
- * server has the key, so that whoever knows the certificate could show it.
+ * Refuses a certificate (DER) that is not X.509 version 3: with older ones, Deno up to 2.9 does not verify
+ * that the server has the key, so that whoever knows the certificate could show it.
  *
  * @throws {TrustError} if it is not version 3
  */

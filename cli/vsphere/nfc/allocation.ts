@@ -37,8 +37,8 @@ interface Window {
 /**
  * The map of a disk.
  *
- * It is not known for certain whether hosts tell of the whole chain of a delta or of its last link. What they call
- * empty is therefore sampled: one byte that is not zero, and the map is not believed.
+ * It is not known for certain whether hosts tell of the whole chain of a delta or of its last link. What they
+ * call empty is therefore sampled: one byte that is not zero, and the map is not believed.
  */
 export class AllocationMap {
   readonly #source: AllocationSource;

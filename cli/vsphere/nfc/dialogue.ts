@@ -20,8 +20,8 @@ export interface DialogueOptions {
 }
 
 /**
- * Shows the ticket and asks for the disk service. When it returns, the TLS session is to be abandoned and the TCP
- * connection belongs to the service.
+ * Shows the ticket and asks for the disk service. When it returns, the TLS session is to be abandoned and the
+ * TCP connection belongs to the service.
  *
  * @throws {TrustError} if the host announces another certificate than it shows
  * @throws {ProtocolError} if it refuses or says something else; the message never has the ticket

@@ -79,7 +79,9 @@ export class NfcDisk implements ReadableDisk, AsyncDisposable {
     if (options.isMapped) this.#map = this.#newMap();
   }
 
-  /** @throws {ServerError} if the disk cannot be opened, or is another one than the management interface knows */
+  /**
+   * @throws {ServerError} if the disk cannot be opened, or is another one than the management interface knows
+   */
   static async open(given: NfcDiskOptions): Promise<NfcDisk> {
     const options = { ...DEFAULTS, ...given };
     const { window, known, path } = options;

@@ -102,11 +102,11 @@ export class DiskSession {
   }
 
   /**
-   * Does `work` on the open disk, again on a new connection if need be. Several may be at it at the same time: the first
-   * that fails sees to the new connection, the others wait for it.
+   * Does `work` on the open disk, again on a new connection if need be. Several may be at it at the same
+   * time: the first that fails sees to the new connection, the others wait for it.
    *
-   * @param options `action` begins the error's message; `accepts` tells failures that are an answer, and are thrown as
-   * they are: the connection is replaced before the next work
+   * @param options `action` begins the error's message; `accepts` tells failures that are an answer, and are
+   * thrown as they are: the connection is replaced before the next work
    * @throws {ServerError} if nothing helps
    */
   async attempt<T>(
@@ -143,7 +143,10 @@ export class DiskSession {
     }
   }
 
-  /** Waits for what is under way, closes the disk and ends the connection. What goes wrong with that is a remark. */
+  /**
+   * Waits for what is under way, closes the disk and ends the connection. What goes wrong with that is a
+   * remark.
+   */
   async close(): Promise<void> {
     if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle = resolve);
     this.#setup.signal?.removeEventListener("abort", this.#onAbort);

@@ -1,4 +1,7 @@
-/** The fragments that answer a read: each is checked for its place, its length and its coding before it counts. */
+/**
+ * The fragments that answer a read: each is checked for its place, its length and its coding before it
+ * counts.
+ */
 
 import { inflateZlibInto } from "../../archive/zlib_engine.ts";
 import { ProtocolError, reasonOf } from "../errors.ts";
@@ -17,7 +20,10 @@ export const IO_BYTES = 44;
 /** The most that a read asks for. */
 export const MAX_READ_BYTES = 1024 * 1024;
 
-/** The most that a fragment carries: what is asked for when the session is opened, and what hosts take without being asked. */
+/**
+ * The most that a fragment carries: what is asked for when the session is opened, and what hosts take without
+ * being asked.
+ */
 export const FRAGMENT_BYTES = 64 * 1024;
 
 const DIRECTION_READ = 1;
@@ -93,14 +99,17 @@ export function decodeFragment(payload: DataView, request: Omit<ReadRequest, "ha
 }
 
 /**
- * Whether a fragment may be stored although it is marked as compressed: one implementation takes such fragments for
- * stored, and stored bytes may look like a stream. Only another read without compression tells.
+ * Whether a fragment may be stored although it is marked as compressed: one implementation takes such
+ * fragments for stored, and stored bytes may look like a stream. Only another read without compression tells.
  */
 export function isAmbiguous({ compression, codedBytes, lengthBytes }: Fragment): boolean {
   return compression === "skipz" && codedBytes === lengthBytes;
 }
 
-/** Decodes a compressed fragment into its place. @throws {ProtocolError} if it is damaged or makes another length */
+/**
+ * Decodes a compressed fragment into its place. @throws {ProtocolError} if it is damaged or makes another
+ * length
+ */
 export function decodeInto(coded: Uint8Array, into: Uint8Array, compression: CompressionName): void {
   if (compression === "skipz") return decodeSkipz(coded, into);
   if (compression === "none") return into.set(coded);

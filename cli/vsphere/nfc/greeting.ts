@@ -22,7 +22,7 @@ export interface Greeting {
  * ```ts
  * import { assert } from "@std/assert";
  *
- * const { items } = parseGreeting("220 Daemon Version 1.10: SSL Required, NFCSSL supported/t, SHA256 supported");
+ * const { items } = parseGreeting("220 Daemon 1.10: SSL Required, NFCSSL supported/t, SHA256 supported");
  * assert(items.has("NFCSSL supported"));
  * ```
  */

@@ -59,8 +59,8 @@ function connectionData(): Uint8Array {
 /**
  * Leads the disk service to where it takes records.
  *
- * A host reads one message of each TLS record, so each is written by itself. Some answer the second message only when
- * the third has come: three are sent before an answer is read.
+ * A host reads one message of each TLS record, so each is written by itself. Some answer the second message
+ * only when the third has come: three are sent before an answer is read.
  *
  * @throws {ProtocolError} if the host refuses, or answers with something else
  */

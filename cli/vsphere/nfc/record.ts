@@ -1,5 +1,6 @@
 /**
- * The records of the disk service: a header of 16 bytes, a payload of known length, and the bytes that belong to it.
+ * The records of the disk service: a header of 16 bytes, a payload of known length, and the bytes that belong
+ * to it.
  *
  * All numbers are little-endian.
  */

@@ -1,4 +1,7 @@
-/** Requests and their answers on one connection: many reads may be under way, their fragments come in any order. */
+/**
+ * Requests and their answers on one connection: many reads may be under way, their fragments come in any
+ * order.
+ */
 
 import { ConnectionError, ProtocolError } from "../errors.ts";
 import type { ByteLink } from "../net/byte_link.ts";
@@ -100,7 +103,10 @@ export class RecordChannel {
     return this.#failure !== undefined;
   }
 
-  /** Sends a request and waits for its answer. @throws {ServerError} if the host refuses or the connection fails */
+  /**
+   * Sends a request and waits for its answer. @throws {ServerError} if the host refuses or the connection
+   * fails
+   */
   async request(request: PlainRequest): Promise<PlainReply> {
     const { opcode, action, payload, extra, replyBytes = payload.length, extraBytes = () => 0 } = request;
     const reply: Partial<PlainReply> = {};

@@ -8,9 +8,11 @@ const SEGMENT_HEADER_BYTES = 8;
 /**
  * Writes the content of `stream` into `into`, all of it; what no segment covers becomes zero.
  *
- * The stream is the length of the fragment, a zero, then segments until it ends: offset, length, bytes, ascending.
+ * The stream is the length of the fragment, a zero, then segments until it ends: offset, length, bytes,
+ * ascending.
  *
- * @throws {ProtocolError} if a length, a place or the order is not right; `into` may have been written to then
+ * @throws {ProtocolError} if a length, a place or the order is not right; `into` may have been written to
+ * then
  */
 export function decodeSkipz(stream: Uint8Array, into: Uint8Array): void {
   const view = new DataView(stream.buffer, stream.byteOffset, stream.byteLength);

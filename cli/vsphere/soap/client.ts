@@ -1,4 +1,6 @@
-/** Sends single calls to a server, each on a verified connection of its own, with the cookie of the session. */
+/**
+ * Sends single calls to a server, each on a verified connection of its own, with the cookie of the session.
+ */
 
 import { scrub } from "../../disks/vddk/scrub.ts";
 import { ServerError } from "../../errors.ts";
@@ -218,7 +220,9 @@ export class SoapClient {
   }
 }
 
-/** The element of the answer. A fault counts first, then the status: a proxy answers with a page of its own. */
+/**
+ * The element of the answer. A fault counts first, then the status: a proxy answers with a page of its own.
+ */
 async function readAnswer(answer: HttpAnswer, method: string, passing?: Passing): Promise<XmlElement> {
   const reader = new XmlReader(passing);
   let beginning: Uint8Array | undefined;

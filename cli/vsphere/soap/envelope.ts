@@ -38,7 +38,9 @@ export function wrap(name: string, inner: string, schemaType?: string): string {
     : `<${name} xsi:type="${schemaType}">${inner}</${name}>`;
 }
 
-/** The body of the request that calls `method` of `target`; `args` are elements in the order of the schema. */
+/**
+ * The body of the request that calls `method` of `target`; `args` are elements in the order of the schema.
+ */
 export function encodeCall(method: string, target: ObjectRef, args: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(
     `<?xml version="1.0" encoding="UTF-8"?>` +

@@ -18,7 +18,10 @@ export class VsphereFault extends ServerError {
   override name = "VsphereFault";
   /** The call, or the task, that it answers. */
   readonly method: string;
-  /** The type of the fault: `InvalidLogin`, `NotAuthenticated`, `FileFault` ...; empty if the server told none. */
+  /**
+   * The type of the fault: `InvalidLogin`, `NotAuthenticated`, `FileFault` ...; empty if the server told
+   * none.
+   */
   readonly faultType: string;
   /** The server's own sentence. */
   readonly serverText: string;

@@ -178,7 +178,9 @@ export function textAt(element: XmlElement | undefined, ...path: string[]): stri
   return elementAt(element, ...path)?.text;
 }
 
-/** `true` or `1` at the end of a path; undefined where nothing is. @throws {ProtocolError} if it is no boolean */
+/**
+ * `true` or `1` at the end of a path; undefined where nothing is. @throws {ProtocolError} if it is no boolean
+ */
 export function booleanAt(element: XmlElement | undefined, ...path: string[]): boolean | undefined {
   const text = textAt(element, ...path)?.trim();
   if (text === undefined) return undefined;
@@ -214,7 +216,8 @@ const ESCAPES: Record<string, string> = {
 /**
  * Text for the inside of an element or an attribute.
  *
- * @throws {UsageError} if it has characters that XML 1.0 (2.2) cannot carry; the message does not show the text
+ * @throws {UsageError} if it has characters that XML 1.0 (2.2) cannot carry; the message does not show the
+ * text
  */
 export function escapeXml(text: string): string {
   // deno-lint-ignore no-control-regex

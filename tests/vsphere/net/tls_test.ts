@@ -125,7 +125,8 @@ Deno.test("a certificate of X.509 version 1 is refused, whatever vouches for it"
 });
 
 Deno.test("a server that shows a certificate without its key gets nothing", async () => {
-  // In between, the signature of the key exchange is changed: for the client it is one that another key has made.
+  // In between, the signature of the key exchange is changed: for the client it is one that another key has
+  // made.
   const certificate = await makeCertificate({ algorithm: "RSA" });
   const { cert, key } = certificate;
   const server = createServer({ cert, key, maxVersion: "TLSv1.2" }, (socket) => socket.on("error", () => {}));
@@ -137,7 +138,8 @@ Deno.test("a server that shows a certificate without its key gets nothing", asyn
   const error = await assertRejects(() => echo(forger.port, trust));
   assert(error instanceof TrustError || error instanceof ConnectionError, String(error));
   assert(forger.hasForged);
-  // A client that goes on sends a key exchange, which is a handshake record (22); an alert (21) is its last word.
+  // A client that goes on sends a key exchange, which is a handshake record (22); an alert (21) is its last
+  // word.
   assertEquals(forger.clientRecordsAfter.filter((type) => type !== 21), []);
   await new Promise<void>((resolve) => server.close(() => resolve()));
 });
@@ -186,7 +188,9 @@ class Forger implements AsyncDisposable {
     await to.closeWrite();
   }
 
-  /** RFC 5246, 7.4: messages of type and length; 12 is ServerKeyExchange, whose signature stands at its end. */
+  /**
+   * RFC 5246, 7.4: messages of type and length; 12 is ServerKeyExchange, whose signature stands at its end.
+   */
   #forge(record: Uint8Array): void {
     if (record[0] !== 22) return;
     for (let at = 5; at + 4 <= record.length;) {

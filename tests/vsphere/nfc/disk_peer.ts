@@ -1,4 +1,7 @@
-/** The disk service of a data port behind its handshake, over any link: reads records, checks them, answers them. */
+/**
+ * The disk service of a data port behind its handshake, over any link: reads records, checks them, answers
+ * them.
+ */
 
 import { deflateSync } from "node:zlib";
 import type { ByteLink } from "../../../cli/vsphere/net/byte_link.ts";
@@ -19,7 +22,9 @@ export interface DiskPeerOptions {
   random?: () => number;
   /** Marks stored fragments of skipz reads as compressed. */
   marksStored?: boolean;
-  /** Gives an error record for a request, or does something to the connection. Counts from 0, for each opcode. */
+  /**
+   * Gives an error record for a request, or does something to the connection. Counts from 0, for each opcode.
+   */
   fault?: (opcode: number, count: number, peer: DiskPeer) => PeerError | "close" | "silence" | undefined;
   capacityBytes?: number;
   /** Sees, and may change, each record before it is sent. */

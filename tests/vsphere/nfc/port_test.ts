@@ -11,7 +11,10 @@ import { ServerError } from "../../../cli/errors.ts";
 const PATH = "[ds1] web01/web01.vmdk";
 const MIB = 1 << 20;
 
-/** Each message in a TLS record of its own, with what the cipher adds; in TLS 1.3 the end of the handshake looks alike. */
+/**
+ * Each message in a TLS record of its own, with what the cipher adds; in TLS 1.3 the end of the handshake
+ * looks alike.
+ */
 const MESSAGES = [264, 264, 264, 264 + "vmdkbkpnbdmode".length, 264, 264];
 const RECORDS = {
   "TLSv1.2": [...MESSAGES, ...MESSAGES].map((length) => length + 24),

@@ -1,4 +1,7 @@
-/** Connections that break, hosts that refuse, answers that do not come: the reads under way are asked again on a new one. */
+/**
+ * Connections that break, hosts that refuse, answers that do not come: the reads under way are asked again on
+ * a new one.
+ */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ServerError } from "../../../cli/errors.ts";
