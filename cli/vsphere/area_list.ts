@@ -58,7 +58,7 @@ export class AreaList {
     for (let i = 0; i < this.#count; i++) yield this.#at(i);
   }
 
-  /** How many areas there are. */
+  /** The number of areas. */
   get count(): number {
     this.#settle();
     return this.#count;

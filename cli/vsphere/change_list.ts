@@ -1,8 +1,8 @@
 /**
- * Which blocks of a disk an incremental backup has to read: the server's change list, where it can be
+ * The blocks of a disk that an incremental backup has to read: the server's change list, where it can be
  * believed.
  *
- * A list that says too little makes a wrong backup without a word, so every doubt ends with "read the whole
+ * A list that lacks an area makes a wrong backup without an error, so every doubt ends with "read the whole
  * disk".
  */
 
@@ -15,7 +15,7 @@ import type { VsphereSession } from "./session.ts";
 import { formatRef, type ObjectRef } from "./soap/envelope.ts";
 import { VsphereFault } from "./soap/fault.ts";
 
-/** What a backup recorded of a disk, for the next one. */
+/** The state of a disk that a backup records for the next one. */
 export interface ChangeMark {
   changeId: string;
   capacityBytes: number;
@@ -26,7 +26,7 @@ export interface ChangeMark {
   currentSnapshot?: string | null;
 }
 
-/** Which areas, or why all of the disk. */
+/** The areas to read, or the reason to read the whole disk. */
 export type ChangeList =
   | { kind: "changes"; areas: AreaList; changeId: string }
   | { kind: "all"; reason: string; changeId?: string };
@@ -37,7 +37,7 @@ export interface ChangeQuery {
   snapshot: ObjectRef;
   /** From the configuration of that snapshot. */
   disk: MachineDisk;
-  /** What the last complete backup recorded. */
+  /** The record of the last complete backup. */
   since: ChangeMark;
   /**
    * The machine's current snapshot before this backup took its own; null if there was none. Undefined if not
@@ -68,7 +68,7 @@ export async function listChanges(session: VsphereSession, query: ChangeQuery): 
   }
 }
 
-/** Why the list of the server would not be believed. */
+/** The reason not to use the server's list; undefined if there is none. */
 function doubtOf({ disk, since, currentSnapshot }: ChangeQuery): string | undefined {
   if (disk.changeId === undefined) return "change tracking is off for this disk";
   if (since.changeId === "" || since.changeId === ALLOCATED) return "the last backup has no change id";
@@ -113,7 +113,7 @@ function refusalOf(error: unknown): string {
   return shown(reasonOf(error));
 }
 
-/** What the mark of a backup says of a disk: to be kept with the archive once it is complete. */
+/** The record of a disk for the next backup: it is stored once this backup is complete. */
 export function changeMarkOf(
   disk: MachineDisk,
   currentSnapshot: ObjectRef | undefined,

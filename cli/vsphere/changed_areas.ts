@@ -9,7 +9,7 @@ import { childOf, integerAt, type XmlElement } from "./soap/xml.ts";
 /** Instead of a change id: which areas are allocated. */
 export const ALLOCATED = "*";
 
-/** Which disk, in which snapshot, since when. */
+/** The disk, the snapshot and the beginning of a question about areas. */
 export interface AreaQuery {
   machine: ObjectRef;
   snapshot: ObjectRef;
@@ -27,7 +27,7 @@ const PATIENCE_MS = 10 * 60_000;
 /**
  * The areas that have changed since `changeId`, or that are allocated; clamped to the capacity.
  *
- * An answer tells of a part of the disk only, so it is asked on until the answers have reached the capacity.
+ * One answer covers a part of the disk, so the question is repeated until the answers reach the capacity.
  *
  * @throws {VsphereFault} if the server refuses
  * @throws {ProtocolError} if an answer does not go on where it was asked to

@@ -1,5 +1,5 @@
 /**
- * What can go wrong with a server, as far as somebody decides by it. All of these end a command with exit
+ * The kinds of server errors that the program treats differently. All of them end a command with exit
  * code 4.
  */
 

@@ -1,4 +1,4 @@
-/** What works with a server: for `doctor`. */
+/** Examines a server without changing it: for `doctor`. */
 
 import { ServerError } from "../errors.ts";
 import { reasonOf } from "./errors.ts";
@@ -18,7 +18,7 @@ import { trackingObstacle } from "./tracking.ts";
 export interface ServerFindings {
   /** `host:port`. */
   server: string;
-  /** Why there is no session. */
+  /** The reason why there is no session. */
   failure?: string;
   /** `VMware ESXi 8.0.1 build-21495797`. */
   fullName?: string;
@@ -27,11 +27,11 @@ export interface ServerFindings {
   thumbprints?: { sha1: string; sha256: string };
   dataPorts?: DataPortFindings[];
   machines?: MachineFindings[];
-  /** What did not go as it should and was not the end. */
+  /** Problems that did not end the examination. */
   remarks: string[];
 }
 
-/** What the data port of a host answers. */
+/** The answer of a host's data port. */
 export interface DataPortFindings {
   /** `host:port`, if a ticket was had. */
   address?: string;
@@ -44,14 +44,14 @@ export interface DataPortFindings {
   thumbprints?: { sha1: string; sha256: string };
 }
 
-/** What of a machine can be backed up. */
+/** The state of a machine, as far as it matters for backups. */
 export interface MachineFindings {
   name: string;
   moref: string;
   isPoweredOn: boolean;
   snapshotCount: number;
   tracking: "on" | "off" | "not supported";
-  /** Why changes are not known and would not be. */
+  /** The reason why changed blocks cannot be had from the server. */
   trackingObstacle?: string;
   needsConsolidation: boolean;
   /** Disks that a snapshot leaves out, by their labels. */
@@ -60,7 +60,7 @@ export interface MachineFindings {
   missingPrivileges?: BackupPrivilege[];
 }
 
-/** How long an examination waits for an answer. */
+/** The longest wait for an answer. */
 const PATIENCE_MS = 20_000;
 /** Hosts whose data ports are tried. */
 const MAX_HOSTS = 64;

@@ -9,7 +9,7 @@ import { formatRef, type ObjectRef, refIn, textElement } from "./soap/envelope.t
 import { VsphereFault } from "./soap/fault.ts";
 import { childOf } from "./soap/xml.ts";
 
-/** How a machine is meant. */
+/** The ways to name a machine. */
 export type MachineWish =
   /** A name as the server has it, or a pattern with `*` and `?`. */
   | { name: string }

@@ -1,4 +1,4 @@
-/** What the server tells of a virtual machine, as far as a backup needs it. */
+/** A virtual machine as the server describes it, as far as a backup needs it. */
 
 import { ProtocolError, shown } from "./errors.ts";
 import { type MachineDisk, parseDisks } from "./machine_disk.ts";

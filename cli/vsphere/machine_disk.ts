@@ -29,8 +29,8 @@ export interface MachineDisk {
   isShared: boolean;
   uuid?: string;
   /**
-   * Which changes are known from this state on; only in the configuration of a snapshot, and only with
-   * tracking.
+   * The server lists changes from this state on; present in the configuration of a snapshot only, and only
+   * with tracking.
    */
   changeId?: string;
 }
@@ -101,7 +101,7 @@ function parentsOf(backing: XmlElement | undefined): string[] {
   return paths;
 }
 
-/** Why a disk cannot be backed up through a snapshot; undefined if it can. */
+/** The reason why a disk cannot be backed up through a snapshot; undefined if it can. */
 export function obstacleOf({ mode, compatibilityMode, isShared, path }: MachineDisk): string | undefined {
   if (mode.startsWith("independent")) return "it is independent: snapshots leave it out";
   if (compatibilityMode === "physicalMode") {

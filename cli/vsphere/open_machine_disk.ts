@@ -15,7 +15,7 @@ import { takeTicket } from "./ticket.ts";
 /** A disk: by a file of any link of it, or by its key. */
 export type DiskWish = { path: string } | { key: number };
 
-/** What a disk of a machine is opened with. */
+/** Options of opening a disk of a machine. */
 export interface MachineDiskOptions {
   /** The state that is read; without it, the machine must not be running. */
   snapshot?: SnapshotDisks;
@@ -33,7 +33,7 @@ export interface MachineDiskOptions {
   mayAskServer?: boolean;
   retries?: number;
   firstWaitMs?: number;
-  /** How long the host may be silent while an answer is due. */
+  /** The longest silence of the host while an answer is due. */
   patienceMs?: number;
   signal?: AbortSignal;
   random?: () => number;

@@ -11,7 +11,7 @@ export interface ObjectProperties {
   ref: ObjectRef;
   /** By their paths; what is unset, or not to be seen, is absent. */
   values: ReadonlyMap<string, XmlElement>;
-  /** Paths that the account may not see, and the type of the fault that says so. */
+  /** Paths that the account may not see, each with the type of the fault. */
   missing: ReadonlyMap<string, string>;
 }
 
@@ -43,7 +43,7 @@ export async function readProperties(
   return object;
 }
 
-/** Which objects, and what of them. */
+/** The objects of a list and their properties. */
 export interface ListQuery {
   type: string;
   paths: readonly string[];

@@ -1,4 +1,4 @@
-/** Which rights an account lacks for backing up a machine. */
+/** The rights that an account lacks for backing up a machine. */
 
 import type { VsphereSession } from "./session.ts";
 import { formatRef, type ObjectRef, refElement, refIn, textElement } from "./soap/envelope.ts";
@@ -6,8 +6,8 @@ import { VsphereFault } from "./soap/fault.ts";
 import { booleanAt, childOf, childrenOf, textAt } from "./soap/xml.ts";
 
 /**
- * What each privilege is for. That of the ticket is a guess by its name: which one the data port needs is not
- * documented.
+ * The purpose of each privilege. That of the ticket is a guess by its name: the one that the data port needs
+ * is not documented.
  */
 export const BACKUP_PRIVILEGES = {
   "VirtualMachine.State.CreateSnapshot": "to take snapshots",

@@ -7,7 +7,7 @@ import { childOf, elementAt, textAt, type XmlElement } from "./soap/xml.ts";
 /** The one object that is known before anything was asked. */
 export const SERVICE_INSTANCE: ObjectRef = { type: "ServiceInstance", value: "ServiceInstance" };
 
-/** What `RetrieveServiceContent` tells, as far as it is of use. */
+/** The answer to `RetrieveServiceContent`, as far as the program uses it. */
 export interface ServiceContent {
   isVCenter: boolean;
   /** `VMware ESXi 8.0.1 build-21495797`. */

@@ -11,7 +11,7 @@ import { type ObjectRef, textElement } from "./soap/envelope.ts";
 import { VsphereFault } from "./soap/fault.ts";
 import { childOf, textAt, type XmlElement } from "./soap/xml.ts";
 
-/** Which server, and as whom. */
+/** A server and an account on it. */
 export interface ServerLogin {
   endpoint: Endpoint;
   trust: Trust;
@@ -19,28 +19,28 @@ export interface ServerLogin {
   password: string;
 }
 
-/** What a session does when something does not go as it should. */
+/** How a session handles failures. */
 export interface SessionOptions {
   /** Ends connecting and logging in. */
   signal?: AbortSignal;
-  /** How often a call that does no harm when it is done twice is tried again when the connection breaks. */
+  /** The number of further tries of a repeatable call when the connection breaks. */
   retries?: number;
   /** The wait before the first of them; twice as long each time, at most a minute. */
   firstWaitMs?: number;
-  /** Gets everything that did not go as it should and was not the end. */
+  /** Gets the problems that did not end the session. */
   onEvent?: (event: ServerEvent) => void;
   /** For tests: connects without a network. */
   connect?: Connector;
 }
 
-/** What was tried again, or done without. */
+/** A problem that did not end the session: a call was tried again, or something was left out. */
 export interface ServerEvent {
   kind: "retry" | "downgrade" | "remark";
-  /** What happened and what is done about it. */
+  /** The problem and the reaction to it. */
   text: string;
 }
 
-/** How a call is made. */
+/** Options of a call. */
 export interface CallOptions extends SoapOptions {
   /**
    * Doing it twice does no harm, so that it is tried again when the connection breaks; so with all that only
@@ -95,7 +95,7 @@ export class VsphereSession implements AsyncDisposable {
     return this.#client.endpoint;
   }
 
-  /** What the server says of itself. */
+  /** The server's description of itself. */
   get content(): ServiceContent {
     return this.#content;
   }
@@ -105,7 +105,7 @@ export class VsphereSession implements AsyncDisposable {
     return this.#client.certificate;
   }
 
-  /** How often this session has logged in: objects that live in a session are gone when it has changed. */
+  /** The number of logins: objects that live in a session are gone when it has changed. */
   get epoch(): number {
     return this.#epoch;
   }
@@ -115,7 +115,7 @@ export class VsphereSession implements AsyncDisposable {
     return this.#sessionKey;
   }
 
-  /** Tells what did not go as it should and was not the end. */
+  /** Reports a problem that did not end the session. */
   tell(event: ServerEvent): void {
     this.#options.onEvent?.({ ...event, text: this.#client.hide(event.text) });
   }
@@ -206,7 +206,7 @@ export class VsphereSession implements AsyncDisposable {
 
   async #attempt(method: string, target: ObjectRef, args: string, options: CallOptions): Promise<XmlElement> {
     const call = () => this.#client.call(method, target, args, options);
-    // Elements that were handed over cannot be taken back: whoever takes them says that they may come twice.
+    // Elements that were handed over cannot be taken back: a caller that can get them twice says so.
     const { passing, isRepeatable = passing === undefined && READS.test(method) } = options;
     return isRepeatable ? await this.#again(`call ${method}`, call, options.signal) : await call();
   }

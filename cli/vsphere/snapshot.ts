@@ -13,7 +13,7 @@ import { runTask, type TaskOptions } from "./task.ts";
 /** Whether the guest's file systems are brought to rest first. */
 export type Quiescing = "yes" | "no" | "try";
 
-/** What a snapshot is taken with. */
+/** Options of taking a snapshot. */
 export interface SnapshotWish extends TaskOptions {
   name: string;
   description: string;
@@ -57,7 +57,7 @@ export async function createSnapshot(
     try {
       return { ref: await takeSnapshot(session, machine.ref, wish, true), isQuiesced: true };
     } catch (error) {
-      // Once more without, if it is the server that says no.
+      // Once more without quiescing, if the server refuses.
       if (wish.quiesce === "yes" || !(error instanceof VsphereFault)) throw error;
       tellUnquiesced(session, machine, error.serverText);
     }

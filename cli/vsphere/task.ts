@@ -9,7 +9,7 @@ import { type ObjectRef, refIn } from "./soap/envelope.ts";
 import { VsphereFault } from "./soap/fault.ts";
 import { childOf, integerAt, type XmlElement } from "./soap/xml.ts";
 
-/** How a task is waited for. */
+/** Options of waiting for a task. */
 export interface TaskOptions {
   /**
    * Asks the server to cancel the task. Its end is waited for all the same, some time, and if it succeeds
@@ -18,7 +18,7 @@ export interface TaskOptions {
   signal?: AbortSignal;
   /** Gets the percentage from 0 to 100, whenever it has changed. */
   onProgress?: (percent: number) => void;
-  /** How long the task may take, in milliseconds; without it for ever. */
+  /** The longest time for the task, in milliseconds; without it there is no limit. */
   timeoutMs?: number;
 }
 
@@ -47,7 +47,7 @@ export async function runTask(
   options: TaskOptions = {},
 ): Promise<XmlElement | undefined> {
   options.signal?.throwIfAborted();
-  // Not bound to the signal: whoever starts a task must know which it is.
+  // Not bound to the signal: the caller must learn which task it has started.
   const answer = await session.call(method, target, args, { isRepeatable });
   return await waitForTask(session, refIn(childOf(answer, "returnval"), "a task"), { method, ...options });
 }

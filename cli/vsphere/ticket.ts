@@ -50,7 +50,7 @@ export async function takeTicket(
   const port = integerAt(value, "port") ?? DATA_PORT;
   const serviceName = textAt(value, "service") ?? "";
   const sessionId = textAt(value, "sessionId") ?? "";
-  // Whatever is in it goes into a line of the data port's dialogue.
+  // The text becomes part of a line of the data port's dialogue.
   if (!/^[\x21-\x7e]{1,1000}$/.test(sessionId)) throw new ProtocolError("the server's ticket is not usable");
   if (!/^[a-z][a-z-]{0,30}$/.test(serviceName)) {
     throw new ProtocolError("the server's ticket names no service");

@@ -8,8 +8,8 @@ import { textElement, wrap } from "./soap/envelope.ts";
 import { runTask, type TaskOptions } from "./task.ts";
 
 /**
- * Why the changes of a machine's disks are not known; undefined if they are, or would be from the next
- * snapshot on.
+ * The reason why the changes of a machine's disks are not known; undefined if they are, or would be from the
+ * next snapshot on.
  */
 export function trackingObstacle(machine: Machine): string | undefined {
   if (!machine.tracking.isSupported) {

@@ -1,4 +1,4 @@
-/** By what a server is believed, as users name it. */
+/** The trust in a server, from the options of a user. */
 
 import { X509Certificate } from "node:crypto";
 import { UsageError } from "../errors.ts";

@@ -34,7 +34,7 @@ export class ByteReader {
   readonly #patienceMs: number;
   #held: Uint8Array<ArrayBuffer> = NOTHING;
 
-  /** @param options `patienceMs` is how long the other end may be silent while something is expected of it */
+  /** @param options `patienceMs` is the longest silence of the other end while bytes are expected */
   constructor(link: ByteLink, { patienceMs }: { patienceMs: number }) {
     this.#link = link;
     this.#patienceMs = patienceMs;
@@ -79,7 +79,7 @@ export class ByteReader {
     return this.#take(Math.min(maxBytes, this.#held.length));
   }
 
-  /** What came beyond that which was asked for. */
+  /** The bytes that have come and that no call has taken. */
   rest(): Uint8Array<ArrayBuffer> {
     return this.#take(this.#held.length);
   }

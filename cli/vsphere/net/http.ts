@@ -3,7 +3,7 @@
 import { ConnectionError, ProtocolError, shown } from "../errors.ts";
 import { type ByteLink, ByteReader } from "./byte_link.ts";
 
-/** What is asked. */
+/** A request. */
 export interface HttpRequest {
   method: "GET" | "POST";
   /** Path and query, encoded. */
@@ -28,7 +28,7 @@ export interface HttpAnswer {
 export interface HttpOptions {
   /** The value of the header `Host`. */
   host: string;
-  /** How long the server may be silent. */
+  /** The longest silence of the server. */
   patienceMs: number;
   maxBodyBytes: number;
 }

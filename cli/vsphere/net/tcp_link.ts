@@ -1,4 +1,4 @@
-/** A TCP connection with one owner: whoever reads last gets what comes. */
+/** A TCP connection whose bytes go to the last reader. */
 
 import { ConnectionError, reasonOf } from "../errors.ts";
 import type { ByteLink } from "./byte_link.ts";
@@ -15,7 +15,7 @@ export function formatEndpoint({ host, port }: Endpoint): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** How a connection is made. */
+/** Options of connecting. */
 export interface ConnectOptions {
   /** 10 seconds unless told. */
   timeoutMs?: number;

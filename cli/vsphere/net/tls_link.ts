@@ -7,13 +7,13 @@ import { ConnectionError, reasonOf, TrustError } from "../errors.ts";
 import type { ByteLink } from "./byte_link.ts";
 import { checkRuntime, checkThumbprint, checkVersion3, type Trust } from "./trust.ts";
 
-/** How long a handshake may take; a busy host takes seconds. */
+/** The longest time of a handshake; a busy host takes seconds. */
 const HANDSHAKE_TIMEOUT_MS = 60_000;
 
-/** Received bytes that nobody has read yet; above them the socket pauses. */
+/** Received bytes that wait for a reader; above this number the socket pauses. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 
-/** Who the server must be. */
+/** The identity that the server has to prove. */
 export interface TlsOptions {
   trust: Trust;
   /** The name that an authority must have vouched for; a thumbprint needs none. */
@@ -30,7 +30,7 @@ export class TlsLink implements ByteLink {
   readonly #carrier: Carrier;
   readonly #waiting: Uint8Array<ArrayBuffer>[] = [];
   #waitingBytes = 0;
-  /** How the session ended: null in order. */
+  /** The end of the session: null if it was in order. */
   #end?: null | Error;
   #wake?: () => void;
   /** Ends the writes under way. */
@@ -151,7 +151,7 @@ export class TlsLink implements ByteLink {
 /** The stream of bytes that `node:tls` works on. */
 class Carrier extends Duplex {
   readonly link: ByteLink;
-  /** Why the link failed, in its own words. */
+  /** The failure of the link, if it has failed. */
   failure?: Error;
   #isDetached = false;
 
@@ -186,7 +186,7 @@ class Carrier extends Duplex {
   }
 }
 
-/** Ends a session so that it neither sends nor says anything more. */
+/** Ends a session without sending anything more. */
 function drop(socket: TLSSocket, carrier: Carrier): void {
   socket.on("error", () => {});
   carrier.on("error", () => {});
@@ -205,7 +205,7 @@ async function handshake(
   );
   const fail = (error: Error) => reject(carrier.failure ?? handshakeFailure(error, link.peer));
   const onClose = () => fail(new Error("the connection ends in the midst of it"));
-  // An error that comes after the handshake is heard by the session; this listener stays so that none is
+  // The session handles an error that comes after the handshake; this listener stays so that none is
   // unheard.
   socket.on("error", fail);
   carrier.on("error", fail);

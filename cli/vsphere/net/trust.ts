@@ -1,4 +1,4 @@
-/** By what a server's certificate is believed. */
+/** Verification of a server's certificate. */
 
 import { createHash } from "node:crypto";
 import { TrustError } from "../errors.ts";
@@ -15,7 +15,7 @@ export interface Thumbprint {
  */
 export type Trust = { thumbprint: Thumbprint } | { authoritiesPem: string };
 
-/** What makes a thumbprint, by its number of hex digits. */
+/** The hash of a thumbprint, by its number of hex digits. */
 const ALGORITHM_OF_DIGITS: Record<number, Thumbprint["algorithm"]> = { 40: "SHA-1", 64: "SHA-256" };
 
 /**
@@ -72,7 +72,7 @@ const VERSION_3 = 2;
 
 /**
  * Refuses a certificate (DER) that is not X.509 version 3: with older ones, Deno up to 2.9 does not verify
- * that the server has the key, so that whoever knows the certificate could show it.
+ * that the server has the key, so that another server could show the certificate.
  *
  * @throws {TrustError} if it is not version 3
  */

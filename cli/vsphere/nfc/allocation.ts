@@ -1,4 +1,4 @@
-/** Which parts of a disk are allocated, as its host tells it, window by window. */
+/** The map of a disk's allocated parts, which the host gives window by window. */
 
 import type { Extent } from "../../disks/disk.ts";
 import { ServerError } from "../../errors.ts";
@@ -7,13 +7,13 @@ import { MAX_CHUNKS } from "./open_disk.ts";
 /** The finest that was tried with hosts. */
 export const CHUNK_BYTES = 64 * 1024;
 
-/** What one question is about: 1 GiB. */
+/** The part of the disk that one question covers: 1 GiB. */
 const WINDOW_BYTES = MAX_CHUNKS * CHUNK_BYTES;
 
 /** Chunks of a window that are said to be empty and are read all the same. */
 const SAMPLES = 2;
 
-/** What a map is made by. */
+/** The calls that a map is made with. */
 export interface AllocationSource {
   path: string;
   capacityBytes: number;

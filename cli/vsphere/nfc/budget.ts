@@ -1,4 +1,4 @@
-/** How many reads may be under way on a host at a time, from all disks of this program together. */
+/** The limit of reads under way on a host, for all disks of this program together. */
 
 /** A host has memory for some 48 streams, of all its readers. */
 const HOST_READS = 32;

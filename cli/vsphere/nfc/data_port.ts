@@ -10,11 +10,11 @@ import { checkGreeting, type Greeting, MAX_LINE_BYTES, parseGreeting } from "./g
 import { shakeHands } from "./message.ts";
 import type { Ticket } from "./ticket.ts";
 
-/** How the data port is reached. */
+/** Options of connecting to the data port. */
 export interface DataPortOptions {
   /** Whether the disk's bytes go through TLS, too; the ticket always does. */
   isEncrypted: boolean;
-  /** How long the host may be silent while something is expected of it. */
+  /** The longest silence of the host while an answer is due. */
   patienceMs: number;
   signal?: AbortSignal;
 }
@@ -48,7 +48,7 @@ export async function connectDataPort(ticket: Ticket, options: DataPortOptions):
   });
 }
 
-/** What a host answers on its data port, without opening anything: for a look at whether it would work. */
+/** Takes the ticket to the data port and stops there, to see whether disks could be opened. */
 export async function probeDataPort(
   ticket: Ticket,
   options: DataPortOptions,

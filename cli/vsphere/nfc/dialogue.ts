@@ -9,7 +9,7 @@ import type { Ticket } from "./ticket.ts";
 /** Between `THUMBPRINT_SHA2` and the first message; a host only compares both. Without spaces and colons. */
 export const TOKEN = "PlainText";
 
-/** What is said, and by whom it must be answered. */
+/** The content of a dialogue. */
 export interface DialogueOptions {
   ticket: Ticket;
   /** Whether the service with TLS inside is asked for. */
@@ -24,7 +24,7 @@ export interface DialogueOptions {
  * TCP connection belongs to the service.
  *
  * @throws {TrustError} if the host announces another certificate than it shows
- * @throws {ProtocolError} if it refuses or says something else; the message never has the ticket
+ * @throws {ProtocolError} if it refuses or leaves the protocol; the message never has the ticket
  */
 export async function runDialogue(link: ByteLink, options: DialogueOptions): Promise<void> {
   const { ticket, isEncrypted, certificate, patienceMs } = options;
@@ -64,6 +64,6 @@ export async function runDialogue(link: ByteLink, options: DialogueOptions): Pro
   if (granted.line.trim() !== `200 Connect ha-nfc${isEncrypted ? "ssl" : ""}`) {
     throw new ProtocolError(`the data port does not grant the disk service: "${granted.told}"`);
   }
-  // What came behind the grant would belong to a session that is over.
+  // Bytes behind the grant would belong to a session that is over.
   if (reader.rest().length > 0) throw new ProtocolError("the data port says more than was asked");
 }

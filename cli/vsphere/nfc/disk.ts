@@ -12,9 +12,9 @@ import { type CompressionName, MAX_READ_BYTES } from "./fragment.ts";
 import { SECTOR_BYTES } from "./open_disk.ts";
 import { NfcRefusal } from "./record.ts";
 
-/** How a disk is opened. */
+/** Options of opening a disk. */
 export interface NfcDiskOptions extends DiskSessionSetup {
-  /** What messages call the disk, where it is not the file that is opened. */
+  /** The name of the disk in messages, if it is not the file that is opened. */
   name?: string;
   /** Reads under way at a time, 1 to 32. */
   window?: number;
@@ -23,7 +23,7 @@ export interface NfcDiskOptions extends DiskSessionSetup {
   isMapped: boolean;
   /** Asked if the host does not tell which blocks are allocated. */
   areasInstead?: () => Promise<AreaList | undefined>;
-  /** What the management interface knows of the disk. */
+  /** The disk as the management interface describes it. */
   known: { capacityBytes: number; adapterType: number };
   /** From 0 to below 1: which of the empty blocks are looked at. */
   random?: () => number;
@@ -147,7 +147,7 @@ export class NfcDisk implements ReadableDisk, AsyncDisposable {
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
 
-  /** Waits for the reads under way and closes the disk; what goes wrong with that is an event. */
+  /** Waits for the reads under way and closes the disk; a failure of closing is an event. */
   async close(): Promise<void> {
     await (this.#closing ??= this.#session.close());
   }
@@ -220,7 +220,7 @@ export class NfcDisk implements ReadableDisk, AsyncDisposable {
   }
 }
 
-/** What the host tells of the disk's data base. */
+/** The values of the disk's data base. */
 async function readMetadata(
   session: DiskSession,
   { path, onEvent }: NfcDiskOptions,

@@ -10,14 +10,14 @@ import { OpenDisk } from "./open_disk.ts";
 import { NfcRefusal } from "./record.ts";
 import type { Ticket } from "./ticket.ts";
 
-/** What was tried again, or done without. */
+/** A problem that did not end the session: a request was tried again, or something was left out. */
 export interface DiskEvent {
   kind: "retry" | "downgrade" | "remark";
-  /** What happened and what is done about it. */
+  /** The problem and the reaction to it. */
   text: string;
 }
 
-/** Which disk, and how patient. */
+/** The disk and the limits of the session. */
 export interface DiskSessionSetup {
   /** `[datastore] folder/name.vmdk`: the file that is opened. */
   path: string;
@@ -25,16 +25,16 @@ export interface DiskSessionSetup {
   takeTicket: () => Promise<Ticket>;
   /** False sends the disk's bytes in clear text. */
   isEncrypted: boolean;
-  /** How often a read or a connection is tried again, in a row. */
+  /** The number of further tries of a read or a connection, in a row. */
   retries: number;
   /** The wait before the first of them; twice as long each time, at most a minute. */
   firstWaitMs: number;
-  /** How long the host may be silent while an answer is due. */
+  /** The longest silence of the host while an answer is due. */
   patienceMs: number;
   /** Ends everything; what is under way fails with its reason. */
   signal?: AbortSignal;
   onEvent: (event: DiskEvent) => void;
-  /** Stands behind a refusal to open the disk: what would help. */
+  /** Advice that is added to a refusal to open the disk. */
   hint?: string;
   /** For tests: connects without a network. */
   connect?: (ticket: Ticket, options: Parameters<typeof connectDataPort>[1]) => Promise<ByteLink>;
@@ -52,7 +52,7 @@ export class DiskSession {
   #host = "";
   /** Of the present connection: a host could repeat it in a message. */
   #sessionId = "";
-  /** Counts the connections: a read that failed on an earlier one says nothing of the present one. */
+  /** Counts the connections: a read that failed on an earlier one does not concern the present one. */
   #epoch = 0;
   #recovering?: Promise<void>;
   #givenUp?: unknown;

@@ -8,7 +8,7 @@ import { ProtocolError, reasonOf } from "../errors.ts";
 import { makePayload, safeUint64 } from "./record.ts";
 import { decodeSkipz } from "./skipz.ts";
 
-/** How fragments are coded on their way. */
+/** The codes of compression, as they are on the wire. */
 export const COMPRESSION = { none: 0, zlib: 1, skipz: 3 } as const;
 
 /** A name of {@linkcode COMPRESSION}. */
@@ -90,7 +90,7 @@ export function decodeFragment(payload: DataView, request: Omit<ReadRequest, "ha
       `the data port sends ${lengthBytes} bytes for byte ${startBytes} of ${requestBytes}`,
     );
   }
-  // What does not become shorter is sent as it is.
+  // A fragment that does not become shorter is sent as it is.
   const fits = compression === "none"
     ? codedBytes === lengthBytes
     : codedBytes > 0 && codedBytes <= lengthBytes;
@@ -130,7 +130,7 @@ export function decodeInto(coded: Uint8Array, into: Uint8Array, compression: Com
 /** A host that sends so many apart is not sending a disk. */
 const MAX_RUNS = 4096;
 
-/** Which parts of a request have come. */
+/** The parts of a request that have come. */
 export class Coverage {
   /** In order, none touching the next. */
   readonly #runs: [startBytes: number, endBytes: number][] = [];

@@ -5,7 +5,7 @@ import { ProtocolError, shown } from "../errors.ts";
 /** Real lines are under 200 bytes. */
 export const MAX_LINE_BYTES = 1024;
 
-/** What the host says that it can do. */
+/** The abilities that the host announces. */
 export interface Greeting {
   /** `VMware Authentication Daemon Version 1.10`. */
   version: string;

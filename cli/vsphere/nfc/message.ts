@@ -19,7 +19,7 @@ export const MESSAGE = {
   sessionFeatures: 55,
 } as const;
 
-/** What VMware's library of version 8 proposes. */
+/** The version that VMware's library 8 proposes. */
 const VERSION = 11;
 const MIN_VERSION = 3;
 /** Interruption and switching of hosts. */

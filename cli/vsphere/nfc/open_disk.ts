@@ -9,7 +9,7 @@ import { RecordChannel } from "./record_channel.ts";
 
 export const SECTOR_BYTES = 512;
 
-/** How a disk is opened on a connection. */
+/** Options of opening a disk on a connection. */
 export interface OpenOptions {
   /** `[datastore] folder/name.vmdk`. */
   path: string;
@@ -29,7 +29,7 @@ const FLAGS_READ_ONLY = 0x1e;
 /** A value of a disk's data base is a short text. */
 const MAX_VALUE_BYTES = 4096;
 
-/** Lines of an allocation request: its bitmap has a bit for each. Tried so far with hosts. */
+/** The most chunks of an allocation request, each a bit of the answer: so many were tried with hosts. */
 export const MAX_CHUNKS = 16_384;
 const ALLOCATION_BYTES = 48;
 
@@ -121,7 +121,8 @@ export class OpenDisk {
   }
 
   /**
-   * Which chunks from `startBytes` on are allocated: one bit each, the lowest of a byte first.
+   * The allocation of the chunks from `startBytes` on: one bit each, the lowest of a byte first; 1 is
+   * allocated.
    *
    * @param options `startBytes` is a multiple of `chunkBytes`, and that one of 64 KiB; at most 16384 chunks
    */

@@ -12,7 +12,7 @@ export const HEADER_BYTES = 16;
 
 const MAGIC = 0xa100da7a;
 
-/** What a record is about. */
+/** Kinds of records. */
 export const OPCODE = {
   error: 1,
   openSession: 2,
@@ -85,14 +85,14 @@ export const ERROR_BYTES = 16;
 /** Texts of errors are sentences; a length beyond it is not believed. */
 const MAX_ERROR_TEXT_BYTES = 64 * 1024;
 
-/** How long the text of an error record is. @throws {ProtocolError} if it is too long to be one */
+/** The length of the text of an error record. @throws {ProtocolError} if it is too long to be one */
 export function errorTextBytes(payload: DataView): number {
   const length = payload.getUint32(12, true);
   if (length <= MAX_ERROR_TEXT_BYTES) return length;
   throw new ProtocolError(`the data port announces an error text of ${length} bytes`);
 }
 
-/** What of the numbers of errors is known: those of VIX. */
+/** Meanings of error numbers, as far as they are known: those of VIX. */
 const MEANINGS: Record<number, string> = {
   2: "out of memory",
   3: "invalid argument",
@@ -126,7 +126,7 @@ export class NfcRefusal extends ServerError {
     this.hostText = text;
   }
 
-  /** Whether another try is of no use. */
+  /** True if another try would fail in the same way. */
   get isFinal(): boolean {
     return FINAL_CODES.includes(this.code);
   }

@@ -38,7 +38,9 @@ export interface PlainRequest {
   extra?: Uint8Array;
   /** Length of the payload of the answer, where it is not that of the request. */
   replyBytes?: number;
-  /** How many bytes follow the payload of the answer. @throws {ProtocolError} if the payload is not right */
+  /**
+   * The number of bytes behind the payload of the answer. @throws {ProtocolError} if the payload is not right
+   */
   extraBytes?: (payload: DataView) => number;
 }
 
@@ -48,7 +50,7 @@ export interface PlainReply {
   extra: Uint8Array;
 }
 
-/** What is done with the records that answer a request. */
+/** The handling of the records that answer a request. */
 interface Exchange {
   opcode: number;
   action: string;
@@ -91,7 +93,7 @@ export class RecordChannel {
   #lastHeard = 0;
   #timer?: ReturnType<typeof setTimeout>;
 
-  /** @param options `patienceMs` is how long the host may be silent while an answer is due */
+  /** @param options `patienceMs` is the longest silence of the host while an answer is due */
   constructor(link: ByteLink, { patienceMs }: { patienceMs: number }) {
     this.#link = link;
     this.#patienceMs = patienceMs;

@@ -1,4 +1,4 @@
-/** What opens the data port. */
+/** The ticket that opens the data port. */
 
 import type { Endpoint } from "../net/tcp_link.ts";
 import type { Thumbprint } from "../net/trust.ts";

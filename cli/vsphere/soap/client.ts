@@ -14,20 +14,20 @@ import { decodeAnswer, encodeCall, type ObjectRef } from "./envelope.ts";
 import { VsphereFault } from "./fault.ts";
 import { type Passing, type XmlElement, XmlReader } from "./xml.ts";
 
-/** How a single call is made. */
+/** Options of a single call. */
 export interface SoapOptions {
   /** Ends the wait for the answer; the server may do the work all the same. */
   signal?: AbortSignal;
   /** Elements of the answer that are handed over one by one, so that it may have any number of them. */
   passing?: Passing;
-  /** How long the server may be silent: 60 seconds unless told. */
+  /** The longest silence of the server: 60 seconds by default. */
   patienceMs?: number;
 }
 
 /** A connection to a server that was verified. */
 export interface VerifiedLink {
   link: ByteLink;
-  /** What the server has shown, DER. */
+  /** The server's certificate, DER. */
   certificate: Uint8Array;
 }
 

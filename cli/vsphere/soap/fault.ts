@@ -1,10 +1,10 @@
-/** What a server says when it refuses a call. */
+/** The refusal of a call by the server. */
 
 import { ServerError } from "../../errors.ts";
 import { shown } from "../errors.ts";
 import { childOf, childrenOf, textAt, type XmlElement } from "./xml.ts";
 
-/** What a fault consists of. */
+/** The parts of a fault. */
 interface FaultParts {
   method: string;
   faultType: string;

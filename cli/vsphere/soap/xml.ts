@@ -31,7 +31,9 @@ const MAX_ELEMENTS = 400_000;
 /** Characters that the tree holds, and characters between two events of the parser, which it holds itself. */
 const MAX_TEXT_CHARS = 16 * 1024 * 1024;
 const MAX_PIECE_CHARS = 4 * 1024 * 1024;
-/** What the parser gets at a time: only between two pieces is looked at what it holds. */
+/**
+ * The parser gets so many characters at a time; the bound of its own memory is checked between two pieces.
+ */
 const PIECE_CHARS = 64 * 1024;
 
 /** Takes a document in pieces and makes the tree of it. */
