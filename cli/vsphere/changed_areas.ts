@@ -50,10 +50,7 @@ export async function queryAreas(session: VsphereSession, query: AreaQuery): Pro
   return areas;
 }
 
-/**
- * An area, clamped to the capacity. @throws {ProtocolError} if it is none: passed over, it would be missing
- * in a backup
- */
+/** An area, clamped to the capacity. @throws {ProtocolError} if it has an unknown form: skipped, it would be lost */
 function areaIn(element: XmlElement, capacityBytes: number): Area {
   checkNames(element, ["start", "length"]);
   const startBytes = integerAt(element, "start")!;

@@ -46,7 +46,9 @@ export async function takeTicket(
     );
   });
   const value = childOf(answer, "returnval");
-  const host = textAt(value, "host")?.trim() || session.endpoint.host;
+  const { isVCenter } = session.content;
+  // A host leaves its own name out.
+  const host = textAt(value, "host")?.trim() || (isVCenter ? "" : session.endpoint.host);
   const port = integerAt(value, "port") ?? DATA_PORT;
   const serviceName = textAt(value, "service") ?? "";
   const sessionId = textAt(value, "sessionId") ?? "";
@@ -58,7 +60,7 @@ export async function takeTicket(
   if (port < 1 || port > MAX_PORT) throw new ProtocolError("the server's ticket names no port");
   if (!/^[\w.:%-]{1,255}$/.test(host)) throw new ProtocolError("the server's ticket names no host");
   const thumbprint = textAt(value, "sslThumbprint")?.trim();
-  if (!thumbprint && session.content.isVCenter) {
+  if (!thumbprint && isVCenter) {
     throw new TrustError(`Cannot trust the data port of ${host}: the server's ticket has no thumbprint`);
   }
   return {

@@ -106,6 +106,7 @@ Deno.test("a ticket that could not be used, or not be trusted, is refused", asyn
     [whole.replace(/<port>[^<]*/, "<port>0"), "no port", ServerError],
     [whole.replace(/<port>[^<]*/, "<port>65536"), "no port", ServerError],
     [whole.replace(/<host>[^<]*/, "<host>a/b"), "no host", ServerError],
+    [whole.replace(/<host>.*<\/host>/, ""), "no host", ServerError],
   ];
   for (const [reply, message, kind] of cases) {
     server.on("NfcGetVmFiles", () => reply);

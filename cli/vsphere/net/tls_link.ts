@@ -71,7 +71,7 @@ export class TlsLink implements ByteLink {
         : { ca: [trust.authoritiesPem], rejectUnauthorized: true },
     });
     try {
-      await handshake(socket, { link, carrier, timeoutMs });
+      await handshake(socket, { link, carrier, timeoutMs, isPinned: "thumbprint" in trust });
       const certificate = socket.getPeerCertificate()?.raw as Uint8Array | undefined;
       if (certificate === undefined) {
         throw new TrustError(`Cannot trust ${link.peer}: it shows no certificate`);
@@ -196,14 +196,19 @@ function drop(socket: TLSSocket, carrier: Carrier): void {
 
 async function handshake(
   socket: TLSSocket,
-  { link, carrier, timeoutMs }: { link: ByteLink; carrier: Carrier; timeoutMs: number },
+  { link, carrier, timeoutMs, isPinned }: {
+    link: ByteLink;
+    carrier: Carrier;
+    timeoutMs: number;
+    isPinned: boolean;
+  },
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(
     () => reject(new ConnectionError(`${link.peer} does not end the TLS handshake in ${timeoutMs / 1000} s`)),
     timeoutMs,
   );
-  const fail = (error: Error) => reject(carrier.failure ?? handshakeFailure(error, link.peer));
+  const fail = (error: Error) => reject(carrier.failure ?? handshakeFailure(error, link.peer, isPinned));
   const onClose = () => fail(new Error("the connection ends in the midst of it"));
   // The session handles an error that comes after the handshake; this listener stays so that none is
   // unheard.
@@ -222,13 +227,14 @@ async function handshake(
 /** Codes of verification by `node:tls`: the peer did a handshake, but as another one than is meant. */
 const DISTRUST = /^(DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|CERT_|ERR_TLS_CERT)/;
 
-function handshakeFailure(error: Error, peer: string): Error {
+function handshakeFailure(error: Error, peer: string, isPinned: boolean): Error {
   const code = (error as { code?: string }).code ?? "";
   if (DISTRUST.test(code)) {
-    return new TrustError(
-      `Cannot trust ${peer}: its certificate is not accepted: ${error.message}; nothing was sent`,
-      { cause: error },
-    );
+    // With a thumbprint, chains and names are not looked at: Deno gives such a code for a wrong signature.
+    const reason = isPinned
+      ? "it does not prove that it has the key of its certificate"
+      : `its certificate is not accepted: ${error.message}`;
+    return new TrustError(`Cannot trust ${peer}: ${reason}; nothing was sent`, { cause: error });
   }
   return new ConnectionError(`Cannot start TLS with ${peer}: ${reasonOf(error)}`, { cause: error });
 }

@@ -97,6 +97,19 @@ Deno.test("no more reads are under way than the window has, and none waits while
     assert(most <= window, `${most} of ${window}`);
     await disk.close();
   }
+  // A service that answers nothing gets as many requests as the window has.
+  for (const window of [1, 4, 16]) {
+    const silent = new MemoryPort(
+      content,
+      () => ({ fault: (opcode) => opcode === 7 ? "silence" : undefined }),
+    );
+    const disk = await silent.open({ window });
+    const reading = disk.read(new Uint8Array(content.length), 0).catch(() => {});
+    for (let i = 0; i < 200; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+    assertEquals(silent.disks[0].requests.filter((opcode) => opcode === 7).length, window);
+    disk[Symbol.dispose]();
+    await reading;
+  }
   const port = new MemoryPort(content);
   for (const window of [0, 33, 1.5]) await assertRejects(() => port.open({ window }), RangeError, "window");
 });
