@@ -44,6 +44,7 @@ export interface CertificateWish {
   /** 1 leaves the extensions out. */
   version?: 1 | 3;
   isAuthority?: boolean;
+  isExpired?: boolean;
   dnsNames?: string[];
   ipAddresses?: string[];
   issuer?: TestCertificate;
@@ -78,7 +79,7 @@ export async function makeCertificate(wish: CertificateWish = {}): Promise<TestC
     node(INTEGER, serial),
     signatureAlgorithm,
     distinguishedName(issuer?.name ?? name),
-    node(SEQUENCE, utcTime("200101000000Z"), utcTime("491231235959Z")),
+    node(SEQUENCE, utcTime("200101000000Z"), utcTime(wish.isExpired ? "210101000000Z" : "491231235959Z")),
     distinguishedName(name),
     new Uint8Array(await crypto.subtle.exportKey("spki", pair.publicKey)),
     ...(version === 3 ? [node(0xa3, node(SEQUENCE, ...extensionsOf(wish)))] : []),

@@ -71,6 +71,21 @@ Deno.test("a certificate is believed by its SHA-1 or its SHA-256, in any way of 
   }
 });
 
+Deno.test("a thumbprint is enough for a certificate that has expired, an authority is not", async () => {
+  const authority = await makeCertificate({ name: "Authority", isAuthority: true });
+  const certificate = await makeCertificate({
+    issuer: authority,
+    dnsNames: ["esxi.example"],
+    isExpired: true,
+  });
+  await using server = new TlsServer(certificate);
+  assertEquals(await echo(server.port, { thumbprint: parseThumbprint(certificate.sha1) }), "hello");
+  server.received = "";
+  const trust = { authoritiesPem: authority.cert };
+  await assertRejects(() => echo(server.port, trust, "esxi.example"), TrustError);
+  assertEquals(server.received, "");
+});
+
 Deno.test("a thumbprint that is none is refused", () => {
   for (const text of ["", "AA", "zz".repeat(20), "aa".repeat(31), `${"aa:".repeat(20)}`]) {
     if (text === "aa:".repeat(20)) assertEquals(parseThumbprint(text).algorithm, "SHA-1");
