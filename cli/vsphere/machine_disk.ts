@@ -49,8 +49,9 @@ const CONTROLLERS: Record<string, { slot: string; adapterType: number }> = {
 const MAX_LINKS = 256;
 
 /**
- * The disks in the property `config.hardware.device`, in its order. @throws {ProtocolError} if one has no
- * usable values
+ * The disks in the property `config.hardware.device`, in its order.
+ *
+ * @throws {ProtocolError} if one has no usable values
  */
 export function parseDisks(devices: XmlElement | undefined): MachineDisk[] {
   const list = childrenOf(devices, "VirtualDevice");

@@ -99,16 +99,17 @@ export function decodeFragment(payload: DataView, request: Omit<ReadRequest, "ha
 }
 
 /**
- * Whether a fragment may be stored although it is marked as compressed: one implementation takes such
- * fragments for stored, and stored bytes may look like a stream. Only another read without compression tells.
+ * Whether a fragment may be stored although it is marked as compressed: an implementation was seen to accept
+ * that, and stored bytes may look like a stream. Only another read without compression gives certainty.
  */
 export function isAmbiguous({ compression, codedBytes, lengthBytes }: Fragment): boolean {
-  return compression === "skipz" && codedBytes === lengthBytes;
+  return compression !== "none" && codedBytes === lengthBytes;
 }
 
 /**
- * Decodes a compressed fragment into its place. @throws {ProtocolError} if it is damaged or makes another
- * length
+ * Decodes a compressed fragment into its place.
+ *
+ * @throws {ProtocolError} if it is damaged or makes another length
  */
 export function decodeInto(coded: Uint8Array, into: Uint8Array, compression: CompressionName): void {
   if (compression === "skipz") return decodeSkipz(coded, into);

@@ -39,7 +39,9 @@ export interface PlainRequest {
   /** Length of the payload of the answer, where it is not that of the request. */
   replyBytes?: number;
   /**
-   * The number of bytes behind the payload of the answer. @throws {ProtocolError} if the payload is not right
+   * The number of bytes behind the payload of the answer.
+   *
+   * @throws {ProtocolError} if the payload is not right
    */
   extraBytes?: (payload: DataView) => number;
 }
@@ -106,8 +108,9 @@ export class RecordChannel {
   }
 
   /**
-   * Sends a request and waits for its answer. @throws {ServerError} if the host refuses or the connection
-   * fails
+   * Sends a request and waits for its answer.
+   *
+   * @throws {ServerError} if the host refuses or the connection fails
    */
   async request(request: PlainRequest): Promise<PlainReply> {
     const { opcode, action, payload, extra, replyBytes = payload.length, extraBytes = () => 0 } = request;

@@ -181,7 +181,9 @@ export function textAt(element: XmlElement | undefined, ...path: string[]): stri
 }
 
 /**
- * `true` or `1` at the end of a path; undefined where nothing is. @throws {ProtocolError} if it is no boolean
+ * `true` or `1` at the end of a path; undefined where nothing is.
+ *
+ * @throws {ProtocolError} if it is no boolean
  */
 export function booleanAt(element: XmlElement | undefined, ...path: string[]): boolean | undefined {
   const text = textAt(element, ...path)?.trim();

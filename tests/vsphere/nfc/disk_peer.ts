@@ -20,7 +20,7 @@ export interface DiskPeerOptions {
   isAllocated?: (chunk: number) => boolean;
   /** From 0 to below 1: cuts and order of fragments. Without it 64 KiB each, in order. */
   random?: () => number;
-  /** Marks stored fragments of skipz reads as compressed. */
+  /** Marks stored fragments as compressed, if that was asked for. */
   marksStored?: boolean;
   /**
    * Gives an error record for a request, or does something to the connection. Counts from 0, for each opcode.
@@ -161,7 +161,7 @@ export class DiskPeer {
   #code(bytes: Uint8Array, wish: number): [mark: number, coded: Uint8Array] {
     const coded = wish === 1 ? deflateSync(bytes) : wish === 3 ? encodeSkipz(bytes) : bytes;
     if (wish === 0 || coded.length >= bytes.length) {
-      return [this.#options.marksStored && wish === 3 ? 3 : 0, bytes];
+      return [this.#options.marksStored ? wish : 0, bytes];
     }
     return [wish, coded];
   }

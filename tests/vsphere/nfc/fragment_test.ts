@@ -88,7 +88,10 @@ Deno.test("a fragment has to fit into its request in every field", () => {
   }
 });
 
-Deno.test("a stored fragment that is marked as skipz is ambiguous", () => {
+Deno.test("a stored fragment that is marked as compressed is ambiguous", () => {
+  const zlib = { ...REQUEST, compression: "zlib" as const };
+  assert(isAmbiguous(decodeFragment(payload({ code: 1, extra: 1024 }), zlib)));
+  assert(!isAmbiguous(decodeFragment(payload({ code: 0, extra: 1024 }), zlib)));
   assert(isAmbiguous(decodeFragment(payload({ extra: 1024 }), REQUEST)));
   assert(!isAmbiguous(decodeFragment(payload({ extra: 1023 }), REQUEST)));
   assert(!isAmbiguous(decodeFragment(payload({ code: 0, extra: 1024 }), REQUEST)));
