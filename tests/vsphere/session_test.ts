@@ -94,27 +94,32 @@ Deno.test("a call that only reads is tried again when the connection breaks, one
   await using server = await RawServer.start([
     whole("RetrieveServiceContent", serviceContent("HostAgent")),
     whole("Login", "<returnval/>", `Set-Cookie: ${COOKIE}\r\n`),
-    ...["", cut, whole("RetrieveThing", "<returnval>7</returnval>")],
+    ...[
+      "",
+      cut,
+      "HTTP/1.1 503 Service Unavailable\r\n\r\nno healthy upstream",
+      whole("RetrieveThing", "<returnval>7</returnval>"),
+    ],
     "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
-    ...[cut, cut, cut],
+    ...[cut, cut, cut, cut],
     whole("Logout", ""),
   ]);
   const events: string[] = [];
-  const options = { retries: 2, firstWaitMs: 1, onEvent: ({ text }: { text: string }) => events.push(text) };
+  const options = { retries: 3, firstWaitMs: 1, onEvent: ({ text }: { text: string }) => events.push(text) };
   {
     await using session = await VsphereSession.open(server.login(), options);
     const answer = await session.call("RetrieveThing", MACHINE);
     assertEquals(answer.children[0].text, "7");
-    assertEquals(events.length, 2);
+    assertEquals(events.length, 3);
     await assertRejects(() => session.call("CreateSnapshot_Task", MACHINE), ConnectionError);
-    assertEquals(events.length, 2);
+    assertEquals(events.length, 3);
     await assertRejects(() => session.call("RetrieveThing", MACHINE), ConnectionError);
   }
   const methods = server.requests.map((text) => /Body><(\w+)/.exec(text)?.[1]);
   assertEquals(methods.slice(2, -1), [
-    ...Array(3).fill("RetrieveThing"),
+    ...Array(4).fill("RetrieveThing"),
     "CreateSnapshot_Task",
-    ...Array(3).fill("RetrieveThing"),
+    ...Array(4).fill("RetrieveThing"),
   ]);
 });
 

@@ -4,7 +4,7 @@
 
 import { scrub } from "../../disks/vddk/scrub.ts";
 import { ServerError } from "../../errors.ts";
-import { ProtocolError, shown } from "../errors.ts";
+import { ConnectionError, ProtocolError, shown } from "../errors.ts";
 import type { ByteLink } from "../net/byte_link.ts";
 import { exchange, type HttpAnswer, type HttpRequest } from "../net/http.ts";
 import { type Endpoint, formatEndpoint, TcpLink } from "../net/tcp_link.ts";
@@ -63,6 +63,8 @@ const MAX_COOKIE_CHARS = 4096;
 /** Calls whose answers open something: of a damaged one, nothing is shown. */
 const SECRET_ANSWERS = /^(Login|Nfc)/;
 const HTTPS_PORT = 443;
+/** A gateway's failures, as while services of a vCenter start. */
+const TRANSIENT_STATUSES = [502, 503, 504];
 
 /** A server, and what opens its session. */
 export class SoapClient {
@@ -237,7 +239,8 @@ async function readAnswer(answer: HttpAnswer, method: string, passing?: Passing)
     if (answer.status === 200 || !(error instanceof ProtocolError)) throw error;
   }
   if (element !== undefined && answer.status === 200) return element;
-  throw new ServerError(`it answers with HTTP status ${answer.status}: ${startOf(beginning)}`);
+  const Kind = TRANSIENT_STATUSES.includes(answer.status) ? ConnectionError : ServerError;
+  throw new Kind(`it answers with HTTP status ${answer.status}: ${startOf(beginning)}`);
 }
 
 function startOf(bytes: Uint8Array | undefined): string {
