@@ -6,11 +6,9 @@ import { ServerError } from "../../errors.ts";
 import { AllocationMap, CHUNK_BYTES } from "./allocation.ts";
 import { Budget, budgetOf } from "./budget.ts";
 import type { AreaList } from "../area_list.ts";
-import { reasonOf } from "../errors.ts";
-import { DiskSession, type DiskSessionSetup } from "./disk_session.ts";
+import { DiskSession, type DiskSessionSetup, UnansweredError } from "./disk_session.ts";
 import { type CompressionName, MAX_READ_BYTES } from "./fragment.ts";
 import { SECTOR_BYTES } from "./open_disk.ts";
-import { NfcRefusal } from "./record.ts";
 
 /** Options of opening a disk. */
 export interface NfcDiskOptions extends DiskSessionSetup {
@@ -196,11 +194,11 @@ export class NfcDisk implements ReadableDisk, AsyncDisposable {
         (disk) => disk.allocated({ chunkBytes: CHUNK_BYTES, startBytes, chunkCount }),
         {
           action: `Cannot ask for the allocated blocks of disk "${this.path}" from byte ${startBytes} on`,
-          accepts: (error) => error instanceof NfcRefusal,
+          isOptional: true,
         },
       );
     } catch (error) {
-      if (!(error instanceof NfcRefusal)) throw error;
+      if (!(error instanceof UnansweredError)) throw error;
       this.#areas = await this.#options.areasInstead?.();
       const instead = this.#areas === undefined ? "all blocks are read" : "the server's list is used";
       const text = `the host does not tell the allocated blocks, ${instead}: ${error.message}`;
@@ -230,17 +228,15 @@ async function readMetadata(
     try {
       const value = await session.attempt((disk) => disk.readValue(key), {
         action: `Cannot read the metadata of disk "${path}"`,
-        accepts: (error) => error instanceof NfcRefusal,
+        isOptional: true,
       });
       if (value === undefined) continue;
       // It goes into the header of an archive, whose texts have one line.
       if (/^[\x20-\x7e]*$/.test(value)) metadata.set(key, value);
       else onEvent({ kind: "remark", text: `metadata are no ASCII: ${key}` });
     } catch (error) {
-      if (!(error instanceof NfcRefusal)) {
-        throw error;
-      }
-      onEvent({ kind: "downgrade", text: `the host does not tell the disk's ${key}: ${reasonOf(error)}` });
+      if (!(error instanceof UnansweredError)) throw error;
+      onEvent({ kind: "downgrade", text: `the host does not tell the disk's ${key}: ${error.message}` });
       break;
     }
   }

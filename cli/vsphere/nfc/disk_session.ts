@@ -44,6 +44,11 @@ const LONGEST_WAIT_MS = 60_000;
 /** For the end in order of a disk that was read already. */
 const CLOSE_PATIENCE_MS = 10_000;
 
+/** A host refuses a request that can be done without, or does not know it. */
+export class UnansweredError extends ServerError {
+  override name = "UnansweredError";
+}
+
 /** The connection and the disk on it. */
 export class DiskSession {
   readonly #setup: DiskSessionSetup;
@@ -105,13 +110,15 @@ export class DiskSession {
    * Does `work` on the open disk, again on a new connection if need be. Several may be at it at the same
    * time: the first that fails sees to the new connection, the others wait for it.
    *
-   * @param options `action` begins the error's message; `accepts` tells failures that are an answer, and are
-   * thrown as they are: the connection is replaced before the next work
+   * @param options `action` begins the error's message. Work that is `isOptional` is a request that a host
+   * may not know: a refusal, or a second connection that fails with it, ends the tries
+   * @throws {UnansweredError} if the host does not answer optional work; the connection is replaced before
+   * the next
    * @throws {ServerError} if nothing helps
    */
   async attempt<T>(
     work: (disk: OpenDisk) => Promise<T>,
-    { action, accepts }: { action: string; accepts?: (error: unknown) => boolean },
+    { action, isOptional = false }: { action: string; isOptional?: boolean },
   ): Promise<T> {
     this.#underWay++;
     try {
@@ -130,9 +137,9 @@ export class DiskSession {
         try {
           return await work(this.#disk);
         } catch (error) {
-          if (accepts?.(error)) throw error;
           failures++;
           if (this.#givenUp !== undefined) throw this.#givenUp;
+          if (isOptional && isAnswer(error, failures)) throw new UnansweredError(this.#hide(reasonOf(error)));
           if (!this.#isWorthRetrying(error, failures)) throw this.#giveUp(action, error, failures);
           if (epoch === this.#epoch) await this.#recover({ error, failures, action });
         }
@@ -280,6 +287,12 @@ export class DiskSession {
     const { firstWaitMs, signal } = this.#setup;
     await pause(Math.min(LONGEST_WAIT_MS, firstWaitMs * 2 ** (failures - 1)), signal);
   }
+}
+
+/** Whether an error means that the host does not know the request, and not that the network is bad. */
+function isAnswer(error: unknown, failures: number): boolean {
+  if (error instanceof NfcRefusal) return true;
+  return failures > 1 && (error instanceof ConnectionError || error instanceof ProtocolError);
 }
 
 /** The code of every failure that has no own: of an open, it does not go away. */

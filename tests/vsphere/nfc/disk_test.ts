@@ -265,6 +265,35 @@ Deno.test("a host that does not tell what is allocated costs one connection, and
   }
 });
 
+Deno.test("a host that hangs up on a request that can be done without, or is silent, is not asked it again", async () => {
+  const content = new Uint8Array(16 * CHUNK);
+  content.fill(1, 4 * CHUNK, 6 * CHUNK);
+  for (const opcode of [11, 13]) {
+    for (const reaction of ["close", "silence"] as const) {
+      const port = new MemoryPort(
+        content,
+        () => ({ fault: (asked) => asked === opcode ? reaction : undefined }),
+      );
+      const disk = await port.open({ isMapped: true, patienceMs: 100 });
+      assertEquals(await mapOf(disk), opcode === 13 ? "+16" : "-4 +2 -10");
+      assertSame(await readAll(disk), content);
+      // The first connection may just have been a bad one.
+      assertEquals(port.connectionCount, 3);
+      assertEquals(port.events.filter((text) => text.startsWith("downgrade")).length, 1);
+      await disk.close();
+    }
+  }
+  // A host that cannot be reached any more is another thing.
+  const gone = new MemoryPort(
+    content,
+    (connection) => connection === 0 ? { fault: () => undefined } : "refuse",
+  );
+  const disk = await gone.open({ isMapped: true });
+  gone.links[0].close();
+  await assertRejects(() => disk.extentAt(0), ServerError, "tried 4 times");
+  await disk.close();
+});
+
 Deno.test("a disk that has another capacity after a new connection is given up", async () => {
   const port = new MemoryPort(mixedContent(2 * MIB, 1), (connection) => ({
     fault: (opcode) => connection === 0 && opcode === 7 ? "close" : undefined,
