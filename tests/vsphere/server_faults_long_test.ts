@@ -140,11 +140,18 @@ for (const [at, faults] of Object.entries(FAULTS)) {
   }
 }
 
+/** How long the server may take to see that a connection has ended. */
+const PATIENCE_MS = 20_000;
+
 /** Whether nothing of the client's is left, however the fault went. */
 async function assertNothingLeft(world: ServerWorld, name: string): Promise<void> {
-  try {
-    await world.server.assertClean();
-  } catch (cause) {
-    throw new Error(`${name}: ${(cause as Error).message}`, { cause });
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await world.server.assertClean();
+    } catch (cause) {
+      if (performance.now() > deadline) throw new Error(`${name}: ${(cause as Error).message}`, { cause });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 }
