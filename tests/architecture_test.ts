@@ -29,7 +29,7 @@ const ARROWS: Record<string, string[]> = {
     "cli/vsphere",
     "cli/disks/disk.ts",
     // Formats and small helpers, which know nothing of files.
-    "cli/disks/vmdk_ddb.ts",
+    "cli/disks/vmdk/descriptor/ddb.ts",
     "cli/disks/vddk/scrub.ts",
     "cli/archive/bitmap.ts",
     "cli/archive/zlib_engine.ts",

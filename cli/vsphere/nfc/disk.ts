@@ -1,7 +1,7 @@
 /** A disk on the data port of a host, for the pipeline. */
 
 import type { Extent, ReadableDisk } from "../../disks/disk.ts";
-import { adapterTypeOf } from "../../disks/vmdk_ddb.ts";
+import { adapterTypeOf } from "../../disks/vmdk/descriptor/ddb.ts";
 import { ServerError } from "../../errors.ts";
 import { AllocationMap, CHUNK_BYTES } from "./allocation.ts";
 import { Budget, budgetOf } from "./budget.ts";
