@@ -1,20 +1,25 @@
-// Numbers as the archives write them: canonical decimal text and a zero byte.
+// Tokens of the archive format: numbers and booleans as decimal text followed by a zero byte. A number has no
+// leading zeros ("0" itself excepted), so that each number has exactly one spelling.
 //
-// A reader of tokens answers with the address behind the token, or with one of the two statuses that can be no
-// address: MORE when the window ends before the token does, BAD as soon as no token can begin like this.
+// The functions `behind…` look for a token at `ptr` and return the address of the first byte behind it. Two
+// results are statuses instead, which are no valid addresses (layout.ts): MORE if the window ends before the
+// token does, and BAD as soon as the bytes that are there cannot be the beginning of such a token.
 
 import { BAD, MORE } from "./layout";
 
 const DIGIT_0: u32 = 0x30;
 
-/** Digits of `value`. */
+/** Returns how many decimal digits `value` has: 1 to 20. */
 export function decimalLen(value: u64): usize {
   let len: usize = 1;
   for (; value >= 10; value /= 10) ++len;
   return len;
 }
 
-/** Writes `value` and its zero byte, `decimalLen(value) + 1` bytes, and returns the address behind them. */
+/**
+ * Writes `value` as digits and a zero byte, `decimalLen(value) + 1` bytes altogether, and returns the address
+ * behind them.
+ */
 export function writeInteger(ptr: usize, value: u64): usize {
   const zeroPtr = ptr + decimalLen(value);
   store<u8>(zeroPtr, 0);
@@ -26,13 +31,16 @@ export function writeInteger(ptr: usize, value: u64): usize {
   return zeroPtr + 1;
 }
 
-/** Writes `1␀` or `0␀` and returns the address behind it. */
+/** Writes `1␀` for true or `0␀` for false, two bytes, and returns the address behind them. */
 export function writeBoolean(ptr: usize, value: bool): usize {
   store<u16>(ptr, (DIGIT_0 + (value as u32)) as u16);
   return ptr + 2;
 }
 
-/** The address behind an integer token of at most `digitsMax` digits at `ptr`, or MORE or BAD. */
+/**
+ * Returns the address behind the number at `ptr`, or MORE or BAD. A number of more than `digitsMax` digits is
+ * BAD, and so is one with a leading zero. The window ends in front of `endPtr`.
+ */
 export function behindInteger(ptr: usize, endPtr: usize, digitsMax: usize): usize {
   const leadingZero = ptr < endPtr && load<u8>(ptr) == DIGIT_0;
   const limitPtr = ptr + (leadingZero ? 1 : digitsMax);
@@ -44,7 +52,11 @@ export function behindInteger(ptr: usize, endPtr: usize, digitsMax: usize): usiz
   return MORE;
 }
 
-/** The address behind the integer token of exactly `value` (not 0) at `ptr`, or MORE or BAD. */
+/**
+ * Returns the address behind the number at `ptr` if it is `value`, which must not be 0; otherwise MORE or
+ * BAD. Where the window ends within the number, its digits so far decide: MORE if `value` begins with them,
+ * else BAD.
+ */
 export function behindExactly(ptr: usize, endPtr: usize, value: u64): usize {
   const behindPtr = behindInteger(ptr, endPtr, decimalLen(value));
   if (behindPtr == BAD || ptr == endPtr) return behindPtr;
@@ -54,21 +66,21 @@ export function behindExactly(ptr: usize, endPtr: usize, value: u64): usize {
   return begun != 0 && value == begun ? MORE : BAD;
 }
 
-/** The address behind a boolean token at `ptr`, or MORE or BAD. */
+/** Returns the address behind the boolean (`0␀` or `1␀`) at `ptr`, or MORE or BAD. */
 export function behindBoolean(ptr: usize, endPtr: usize): usize {
   if (ptr < endPtr && load<u8>(ptr) - DIGIT_0 > 1) return BAD;
   if (ptr + 1 < endPtr) return load<u8>(ptr, 1) == 0 ? ptr + 2 : BAD;
   return MORE;
 }
 
-/** The value of the digits from `ptr` up to `endPtr`; at most 19 of them. */
+/** Returns the value of the digits from `ptr` to `endPtr`: at most 19, so that the value fits in 64 bits. */
 export function readInteger(ptr: usize, endPtr: usize): u64 {
   let value: u64 = 0;
   for (; ptr < endPtr; ++ptr) value = value * 10 + ((load<u8>(ptr) as u32) - DIGIT_0);
   return value;
 }
 
-/** The value of the boolean token at `ptr`. */
+/** Returns the value of the boolean at `ptr`, which `behindBoolean` has found to be valid. */
 export function readBoolean(ptr: usize): bool {
   return load<u8>(ptr) != DIGIT_0;
 }

@@ -1,12 +1,14 @@
-// Which blocks differ, by digest or by content.
+// Comparing two runs of blocks: by their digests, or by their content.
 
 import { ABSENT, DIGEST_SIZE } from "./layout";
 
 /**
- * Sets `changed[i]` to 1 where two digest arrays differ, else to 0, and returns how many differ.
+ * Compares two digest arrays of `count` blocks. Sets the byte of each block at `changedPtr` to 1 if its
+ * digests differ, else to 0, and returns how many differ.
  *
- * `tablePtr`: 0, or `count` entries of which the ABSENT ones never differ; `digestAPtr`, `digestBPtr`: 16 bytes a
- * block; `changedPtr`: one byte a block.
+ * `digestAPtr` and `digestBPtr` have 16 bytes for each block, `changedPtr` has room for one byte for each
+ * block. `tablePtr` is 0 or a table of `count` entries, aligned to 4 bytes; blocks that are ABSENT in it
+ * count as equal.
  */
 export function diffDigests(
   tablePtr: usize,
@@ -28,9 +30,12 @@ export function diffDigests(
 }
 
 /**
- * Sets `changed[i]` to 1 where two tables differ in content, else to 0, and returns how many differ.
+ * Compares the content of the blocks of two tables, `count` blocks of `blockLen` bytes. Sets the byte of each
+ * block at `changedPtr` to 1 if its contents differ, else to 0, and returns how many differ.
  *
- * ZERO equals ZERO only and ABSENT equals ABSENT only: zero blocks that still have bytes are to be dropped before.
+ * A ZERO entry equals only ZERO, and ABSENT equals only ABSENT: the bytes of a block that lies in memory are
+ * not compared with zeros. The caller therefore runs dropZeros on both tables first. The tables are aligned
+ * to 4 bytes; `changedPtr` has room for one byte for each block.
  */
 export function diffBlocks(
   tableAPtr: usize,
@@ -51,7 +56,7 @@ export function diffBlocks(
   return changedBlocks;
 }
 
-/** Whether two runs of `len` bytes differ: strides of 64 bytes, then of 16, then single bytes. */
+/** Whether two regions of `len` bytes differ. Compares 64 bytes at a time, then 16, then single bytes. */
 function differ(aPtr: usize, bPtr: usize, len: usize): bool {
   const endPtr = aPtr + len;
   const wideEndPtr = aPtr + (len & ~63);

@@ -1,7 +1,8 @@
-// The export list of the core: everything the door (cli/core.ts) may call or read.
+// The exports of the core: everything that the class Core (cli/core.ts) calls or reads.
 //
-// Pure functions on bytes. The caller owns every region and checks every range; nothing here allocates, and
-// two instances may work in one shared memory as long as their regions are apart.
+// The core consists of pure functions on bytes. Its caller owns every region of the memory and checks every
+// range. The core allocates nothing and keeps no state between calls, so that several instances can work in
+// one shared memory at the same time, as long as their regions do not overlap.
 
 export {
   ABSENT,

@@ -1,13 +1,14 @@
 // MD5 (RFC 1321) of many blocks at once.
 //
-// Blocks are independent and equally long, so they run side by side in lanes, four lanes a group and up to three
-// groups. A lane takes the next block of the table that has data, wherever it lies:
+// The blocks are independent of each other and equally long, so up to twelve are hashed side by side: each in
+// a lane of its own, four lanes to a group, up to three groups. The blocks of the table that have data are
+// assigned to the lanes in their order; where a block lies in the memory does not matter:
 //
 //     table   ● ○ ● ● ○ ○ ● ● ● …        ● data   ○ ZERO or ABSENT
 //             │   │ │     │ │ │
 //     lane    0   1 2     3 4 5          lanes 0–3 group 0, lanes 4–7 group 1, lanes 8–11 group 2
 //
-// md5_rounds.ts has the arithmetic; the regions in the scratch are drawn in layout.ts.
+// The arithmetic is in md5_rounds.ts. layout.ts shows the regions of the scratch memory.
 
 import {
   ABSENT,
@@ -24,14 +25,16 @@ import {
 import { md5Stride, OneGroup, ThreeGroups, TwoGroups } from "./md5_rounds";
 
 const STRIDE: usize = 64;
-/** The length of the message in bits, at the end of the padding. */
+/** Bytes of the message length, which ends the padding and counts bits. */
 const BIT_COUNT_SIZE: usize = 8;
 
 /**
- * Writes the MD5 of every block of a table, 16 bytes each; ZERO and ABSENT give 16 zero bytes.
+ * Writes the MD5 of every block of a table to `outPtr`, 16 bytes for each; for ZERO and ABSENT entries 16
+ * zero bytes.
  *
- * `tablePtr`: `count` entries; `blockLen`: bytes a block, any length and alignment; `outPtr`: 16 bytes a block;
- * `scratchPtr`: MD5_SCRATCH_SIZE bytes, aligned to 16, which hold all state of the call.
+ * `tablePtr` is a table of `count` entries, aligned to 4 bytes. `blockLen` is the length of a block in bytes;
+ * blocks may have any length and alignment. `scratchPtr` has MD5_SCRATCH_SIZE bytes, aligned to 16, which
+ * hold all state of the call.
  */
 export function md5Blocks(
   tablePtr: usize,
@@ -65,17 +68,21 @@ function countData(tablePtr: usize, count: usize): usize {
 }
 
 /**
- * How many groups take the next of `left` blocks: three, but four groups' worth goes as 2 + 2.
+ * Returns how many groups hash the next blocks when `left` blocks remain: as many as these blocks fill, at
+ * most three. Blocks for four groups are the exception: they are hashed by two groups and then two again.
  *
- * A stride of 1, 2, 3 groups costs 104, 143, 210 ns, so 2 + 2 beats 3 + 1 and 3 + 2 + 2 beats 3 + 3 + 1 (md5_rounds.ts
- * names the machine).
+ * A stride of 1, 2 or 3 groups takes 104, 143 or 210 ns (md5_rounds.ts names the machine), so that 2 + 2 is
+ * faster than 3 + 1, and 3 + 2 + 2 faster than 3 + 3 + 1.
  */
 function chooseGroups(left: usize): usize {
   const groups = (left + 3) / 4;
   return groups == 4 ? 2 : min(groups, 3);
 }
 
-/** Gives the next `lanes` data blocks from position `next` to lanes 0, 1, … and returns the position behind them. */
+/**
+ * Assigns the next `lanes` blocks that have data, from position `next` of the table on, to lanes 0, 1 and so
+ * on. Returns the position behind the last of them.
+ */
 function fillLanes(tablePtr: usize, next: usize, lanes: usize, outPtr: usize, scratchPtr: usize): usize {
   for (let lane: usize = 0; lane < lanes; ++next) {
     const blockPtr = load<usize>(tablePtr + next * 4);
@@ -85,7 +92,7 @@ function fillLanes(tablePtr: usize, next: usize, lanes: usize, outPtr: usize, sc
   return next;
 }
 
-/** Lets idle lanes do the work of lane 0 once more: they write the same digest to the same place. */
+/** Assigns the block of lane 0 to the unused lanes as well; they write the same digest to the same place. */
 function repeatLane(lane: usize, lanes: usize, scratchPtr: usize): void {
   const blockPtr = load<usize>(scratchPtr, MD5_LANES);
   const digestPtr = load<usize>(scratchPtr, MD5_DIGESTS);
@@ -97,7 +104,7 @@ function setLane(lane: usize, blockPtr: usize, digestPtr: usize, scratchPtr: usi
   store<usize>(scratchPtr + lane * 4, digestPtr, MD5_DIGESTS);
 }
 
-/** The digests of the blocks in all lanes of `groups` groups. */
+/** Computes and stores the digests of the blocks in the lanes of `groups` groups. */
 function md5Lanes<Groups>(groups: usize, blockLen: usize, scratchPtr: usize): void {
   const restLen = blockLen % STRIDE;
   for (let group: usize = 0; group < groups; ++group) {
@@ -112,7 +119,7 @@ function md5Lanes<Groups>(groups: usize, blockLen: usize, scratchPtr: usize): vo
   }
 }
 
-/** RFC 1321, section 3.3. */
+/** Sets the state of a group to the initial values of RFC 1321, section 3.3. */
 function beginState(statePtr: usize): void {
   v128.store(statePtr, i32x4.splat(0x67452301));
   v128.store(statePtr, i32x4.splat(0xefcdab89), 16);
@@ -120,7 +127,7 @@ function beginState(statePtr: usize): void {
   v128.store(statePtr, i32x4.splat(0x10325476), 48);
 }
 
-/** Takes `len` bytes, a multiple of STRIDE, of every lane into the states. */
+/** Hashes `len` bytes of every lane, a multiple of STRIDE: adds them to the states. */
 function strides<Groups>(groups: usize, len: usize, scratchPtr: usize): void {
   const wordsPtr = scratchPtr + MD5_WORDS;
   for (let at: usize = 0; at < len; at += STRIDE) {
@@ -132,13 +139,14 @@ function strides<Groups>(groups: usize, len: usize, scratchPtr: usize): void {
 }
 
 /**
- * Points every lane to the end of its block with the padding of RFC 1321, sections 3.1 and 3.2:
+ * Points every lane to a copy of its block's end, with the padding of RFC 1321, sections 3.1 and 3.2:
  *
  *     ┌──────────────┬──────┬─────────────┬──────────────┐
  *     │ restLen bytes│ 0x80 │ zeros       │ bits, u64 LE │   tailLen: one or two strides
  *     └──────────────┴──────┴─────────────┴──────────────┘
  *
- * Blocks of whole strides leave nothing but padding, the same for all, so one tail serves every lane.
+ * If the length of the blocks is a multiple of the stride, this tail consists of padding alone and is the
+ * same for all blocks, so that all lanes share one.
  */
 function layTails(lanes: usize, blockLen: usize, tailLen: usize, scratchPtr: usize): void {
   const restLen = blockLen % STRIDE;
@@ -157,7 +165,10 @@ function layTails(lanes: usize, blockLen: usize, tailLen: usize, scratchPtr: usi
   }
 }
 
-/** Transposes the stride at `at` of the four lanes at `lanesPtr` into sixteen vectors, one a word. */
+/**
+ * Transposes the next stride of four lanes, which begins at offset `at` of their blocks, into sixteen
+ * vectors: one for each word of the stride, with this word of all four lanes.
+ */
 function loadWords(lanesPtr: usize, at: usize, wordsPtr: usize): void {
   const ptr0 = load<usize>(lanesPtr) + at;
   const ptr1 = load<usize>(lanesPtr, 4) + at;
@@ -168,7 +179,7 @@ function loadWords(lanesPtr: usize, at: usize, wordsPtr: usize): void {
   }
 }
 
-/** Transposes the state of a group into four digests: A, B, C, D of one message side by side. */
+/** Transposes the state of a group into four digests: the words A, B, C, D of each message in a row. */
 function storeDigests(statePtr: usize, digestsPtr: usize): void {
   transpose(
     statePtr,

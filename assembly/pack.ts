@@ -1,4 +1,4 @@
-// From tables to the bytes of dump, rdiff and digest.
+// Writing records: block tables become the bytes of dumps and rdiffs, digest arrays the bytes of digests.
 
 import { decimalLen, writeBoolean, writeInteger } from "./decimal";
 import {
@@ -24,11 +24,13 @@ import {
 import { isZero } from "./zero";
 
 /**
- * Writes the records of a table's blocks until the table, the room for output or the piece ends (layout.ts), and returns
- * how many it wrote.
+ * Writes the records of a table's blocks, and returns how many it wrote. It stops at the end of the table,
+ * when the next record does not fit into the output, or where the caller wants a piece to end (PACK_STOP_LEN
+ * in layout.ts).
  *
- * `cursorPtr`: a cursor of packRecords (layout.ts); called again with the same cursor and new room it goes on where it
- * stopped. It writes whole records only, so room for less than the next one gives no byte.
+ * `cursorPtr`: a cursor of packRecords (layout.ts), aligned to 8 bytes. Another call with the same cursor
+ * continues behind the last record. Only whole records are written: if the output has less room than the next
+ * record needs, the function writes nothing.
  */
 export function packRecords(cursorPtr: usize): u32 {
   const firstBlock = load<u64>(cursorPtr, PACK_FIRST_BLOCK);
@@ -79,9 +81,10 @@ export function packRecords(cursorPtr: usize): u32 {
 }
 
 /**
- * Writes `count` digest records and returns how many bytes they take.
+ * Writes the records of `count` digests and returns how many bytes they take.
  *
- * `digestPtr`: 16 bytes a block, all zero for a zero block; `outPtr`: room for `count * DIGEST_RECORD_MAX` bytes.
+ * `digestPtr` has 16 bytes for each block, all of them zero for a zero block. `outPtr` has room for
+ * `count * DIGEST_RECORD_MAX` bytes.
  */
 export function packDigest(digestPtr: usize, count: usize, outPtr: usize): u32 {
   const endPtr = digestPtr + count * DIGEST_SIZE;

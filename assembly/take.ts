@@ -1,7 +1,8 @@
-// From the bytes of dump, rdiff and digest back to tables.
+// Reading records: the bytes of dumps and rdiffs become block tables, the bytes of digests digest arrays.
 //
-// The bytes come in windows cut anywhere. What is taken is what the format says to the letter; the first byte that
-// cannot continue a record is refused where it stands, so a window never grows for the sake of garbage.
+// The caller passes a file in windows, which may end anywhere, even within a number. A record is accepted
+// only if it follows the format to the letter. The first byte that cannot continue a record gives BAD,
+// without looking at what follows, so that garbage never makes a caller enlarge its window.
 
 import { behindBoolean, behindExactly, behindInteger, readBoolean, readInteger } from "./decimal";
 import {
@@ -34,15 +35,18 @@ import {
 } from "./layout";
 import { isZero } from "./zero";
 
-/** One record was taken and the next may follow: what takeRecord says beside the statuses of takeRecords. */
+/** What takeRecord returns, unless it returns a status: one record was taken, and the next may follow. */
 const TAKEN: u32 = u32.MAX_VALUE;
 
 /**
- * Takes the records of a window into a table and returns why it stopped.
+ * Takes the records of a window into a table and returns why it stopped: MORE, BAD, REACHED or CONTENT
+ * (layout.ts).
  *
- * `cursorPtr`: a cursor of takeRecords (layout.ts). Entries that are ABSENT get their block: ZERO, or the address of the
- * block's slot, where the content is copied. Records of other entries, and of blocks before the table, are passed over.
- * At CONTENT the caller moves the content, which begins in the window behind what was consumed.
+ * `cursorPtr`: a cursor of takeRecords (layout.ts), aligned to 8 bytes. An entry that is ABSENT receives its
+ * block: it becomes ZERO for a zero block; otherwise the content is copied to the block's slot, and the entry
+ * becomes the address of the slot. Records of blocks whose entries are not ABSENT, and of blocks before the
+ * table, are skipped. After CONTENT the caller copies the content itself: it begins in the window at
+ * TAKE_CONSUMED and ends behind it.
  */
 export function takeRecords(cursorPtr: usize): u32 {
   assert(cursorPtr % 8 == 0, "the cursor is aligned to 8 bytes");
@@ -56,7 +60,7 @@ export function takeRecords(cursorPtr: usize): u32 {
   return status;
 }
 
-/** Takes one record; the cursor holds all that lasts from one to the next. */
+/** Takes one record. All state that lasts from one record to the next is in the cursor. */
 function takeRecord(cursorPtr: usize): u32 {
   const srcPtr = load<usize>(cursorPtr, TAKE_SRC_PTR);
   const endPtr = srcPtr + load<usize>(cursorPtr, TAKE_SRC_LEN);
@@ -86,20 +90,25 @@ function takeRecord(cursorPtr: usize): u32 {
   return TAKEN;
 }
 
-/** Whether the next record may be of `block`. */
+/**
+ * Whether the next record may be of `block`: in a dump only the next block, in an rdiff any later one too.
+ */
 function isDue(cursorPtr: usize, block: u64): bool {
   const nextBlock = load<u64>(cursorPtr, TAKE_NEXT_BLOCK);
   if (block >= load<u64>(cursorPtr, TAKE_DISK_BLOCKS)) return false;
   return load<u32>(cursorPtr, TAKE_FULL) ? block == nextBlock : block >= nextBlock;
 }
 
-/** The address behind the flag of a zero record, behind flag and length of a data record, or MORE or BAD. */
+/**
+ * Returns the address behind the rest of a record's header: behind the flag of a zero record, or behind the
+ * flag and the length of a data record, which must be `len`. Otherwise MORE or BAD.
+ */
 function behindHeader(flagPtr: usize, endPtr: usize, len: usize): usize {
   const lengthPtr = behindBoolean(flagPtr, endPtr);
   return lengthPtr <= BAD || readBoolean(flagPtr) ? lengthPtr : behindExactly(lengthPtr, endPtr, len);
 }
 
-/** Tells where the record of `block` stands, `offset` bytes behind the window's first one. */
+/** Stores for the caller where the record of `block` begins: `offset` bytes behind the window's start. */
 function noteOffset(cursorPtr: usize, block: u64, offset: usize): void {
   const offsetsPtr = load<usize>(cursorPtr, TAKE_OFFSETS_PTR);
   const firstBlock = load<u64>(cursorPtr, TAKE_FIRST_BLOCK);
@@ -108,7 +117,7 @@ function noteOffset(cursorPtr: usize, block: u64, offset: usize): void {
   store<u32>(offsetsPtr + position * 4, load<u32>(cursorPtr, TAKE_SRC_OFFSET) + (offset as u32));
 }
 
-/** Brings a block to its entry if that is ABSENT; no content is a zero block. */
+/** Puts a block into its entry if that is ABSENT. A `contentLen` of 0 means a zero block. */
 function placeBlock(cursorPtr: usize, block: u64, contentPtr: usize, contentLen: usize): void {
   const tablePtr = load<usize>(cursorPtr, TAKE_TABLE_PTR);
   const firstBlock = load<u64>(cursorPtr, TAKE_FIRST_BLOCK);
@@ -128,8 +137,9 @@ function placeBlock(cursorPtr: usize, block: u64, contentPtr: usize, contentLen:
 /**
  * Takes up to `count` digest records of a window into a digest array and returns how many it took.
  *
- * `digestPtr`: room for 16 bytes a block; `cursorPtr`: a cursor of takeDigest (layout.ts), written only. An MD5 of 16
- * zero bytes is BAD: it would read as a zero block.
+ * `digestPtr` has room for 16 bytes for each block. `cursorPtr` is a cursor of takeDigest (layout.ts), which
+ * is only written. A record whose MD5 is 16 zero bytes is BAD, because in the array it could not be told from
+ * a zero block.
  */
 export function takeDigest(
   srcPtr: usize,
@@ -156,7 +166,7 @@ export function takeDigest(
   return taken;
 }
 
-/** Takes one digest record and returns the address behind it, or MORE or BAD. */
+/** Takes one digest record to `digestPtr` and returns the address behind the record, or MORE or BAD. */
 function takeMd5(ptr: usize, endPtr: usize, digestPtr: usize): usize {
   const md5Ptr = behindHeader(ptr, endPtr, DIGEST_SIZE);
   if (md5Ptr <= BAD) return md5Ptr;

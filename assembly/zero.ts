@@ -1,11 +1,12 @@
-// Which blocks are all zero.
+// Finding the blocks whose bytes are all zero.
 
 import { ABSENT, ZERO } from "./layout";
 
 /**
- * Turns each entry whose block is all zero bytes into ZERO and returns how many entries still point to data.
+ * Replaces each entry whose block is all zeros with ZERO, and returns how many entries still point to data.
  *
- * `tablePtr`: `count` entries; `blockLen`: bytes a block, any length and alignment.
+ * `tablePtr` is a table of `count` entries, aligned to 4 bytes. `blockLen` is the length of a block in bytes;
+ * blocks may have any length and alignment.
  */
 export function dropZeros(tablePtr: usize, count: usize, blockLen: usize): u32 {
   assert(tablePtr % 4 == 0, "the table is aligned to 4 bytes");
@@ -20,7 +21,7 @@ export function dropZeros(tablePtr: usize, count: usize, blockLen: usize): u32 {
   return dataBlocks;
 }
 
-/** Whether all `len` bytes at `ptr` are zero: strides of 128 bytes, then of 16, then single bytes. */
+/** Whether all `len` bytes at `ptr` are zero. Looks at 128 bytes at a time, then 16, then single bytes. */
 export function isZero(ptr: usize, len: usize): bool {
   const endPtr = ptr + len;
   const wideEndPtr = ptr + (len & ~127);
