@@ -1,10 +1,12 @@
 /**
- * The door to the core, the WebAssembly module built from `assembly/`; only `core/instance.ts` knows that it is one.
+ * The interface of the core, the WebAssembly module that is built from `assembly/`. Only `core/instance.ts`
+ * depends on its being WebAssembly.
  *
- * The core works on bytes in a memory of its own, which never grows, so a view over it stays good and a disk library
- * may read straight into it. A place in it is an address, a `number` in bytes; `alloc` hands out regions, `bytes` and
- * `words` look at them. The core itself trusts its caller, so every range is checked here. `assembly/layout.ts` draws
- * what lies where; its numbers are read from the module and not repeated.
+ * The core works on bytes in a memory of its own. This memory never grows, so that views of it remain valid
+ * and a disk library can read directly into it. Places in the memory are addresses, `number`s that count
+ * bytes: `alloc` hands out regions, and `bytes` and `words` return views of them. The core trusts its caller;
+ * therefore every range is checked here. The structures in the memory are described in `assembly/layout.ts`;
+ * their offsets and sizes are read from the module instead of being repeated here.
  */
 
 import { coreWasm } from "../build/core_wasm.ts";
@@ -31,18 +33,18 @@ export type {
 } from "./core/cursors.ts";
 export type { CoreShare, Span, TakeStatus } from "./core/instance.ts";
 
-/** Pages that nobody touches cost nothing, so this is a limit more than a need. */
+/** A limit more than a cost: pages of the memory that are never written take up no physical memory. */
 const DEFAULT_MEMORY_BYTES = 256 * 1024 * 1024;
 
-/** One instance of the core, and the region of its memory that it hands out. */
+/** One instance of the core, and the part of its memory that it allocates from. */
 export class Core {
-  /** Table entry: all bytes of the block are zero. */
+  /** Table entry of a block whose bytes are all zero. */
   readonly ZERO: number;
-  /** Table entry: nothing is recorded for the block. */
+  /** Table entry of a block that has no record. */
   readonly ABSENT: number;
-  /** Bytes of a digest. */
+  /** Bytes of a digest, an MD5. */
   readonly DIGEST_SIZE: number;
-  /** Bytes of the longest dump record, its content not counted. */
+  /** Bytes of the longest record of a dump or rdiff, without its content. */
   readonly RECORD_HEADER_MAX: number;
   /** Bytes of the longest digest record. */
   readonly DIGEST_RECORD_MAX: number;
@@ -53,8 +55,9 @@ export class Core {
   /**
    * Starts a core with a memory of its own.
    *
-   * @param options `memoryBytes`: size of the memory, at most 4 GiB, 256 MiB if not given; `wasm`: the bytes of another
-   * build of the module (tests bring the debug build)
+   * @param options `memoryBytes`: size of the memory, at most 4 GiB, 256 MiB by default; `wasm`: the bytes of
+   * another build of the module (tests pass the debug build)
+   * @throws {Error} if the memory is too small for the core's own data, or the runtime cannot create it
    *
    * @example
    * ```ts
@@ -76,7 +79,12 @@ export class Core {
     return new Core(await Instance.create(wasm, memoryBytes));
   }
 
-  /** Starts a core in the memory of another one, in this thread or in a worker that was posted the share. */
+  /**
+   * Starts another core in the memory of the core that returned `share`, in this thread or in a worker that
+   * received the share as a message. The new core allocates from the region of the share.
+   *
+   * @throws {RangeError} if the region is too small for the core's own data
+   */
   static async attach(share: CoreShare): Promise<Core> {
     return new Core(await Instance.start(share));
   }
@@ -93,7 +101,8 @@ export class Core {
   }
 
   /**
-   * Hands out `lenBytes` of memory, aligned to `alignBytes` (a power of two). Its content is whatever was there before.
+   * Allocates `lenBytes` of memory at an address that is a multiple of `alignBytes`, a power of two. The
+   * memory is not cleared.
    *
    * @throws {RangeError} if the memory is used up
    */
@@ -109,20 +118,20 @@ export class Core {
     return ptr;
   }
 
-  /** Bytes of the memory. */
+  /** Size of the whole memory in bytes. */
   get memoryBytes(): number {
     return this.#instance.memory.buffer.byteLength;
   }
 
-  /** Remembers what is allocated now, for {@linkcode release}. */
+  /** Returns a mark for {@linkcode release}: the end of what is allocated now. */
   mark(): number {
     return this.#nextPtr;
   }
 
   /**
-   * Takes back everything allocated since the mark.
+   * Frees everything that was allocated since the mark was returned.
    *
-   * @throws {RangeError} if it is no mark, or was itself taken back
+   * @throws {RangeError} if `mark` is no mark, or an earlier mark has been released since
    */
   release(mark: number): void {
     const { freePtr } = this.#instance;
@@ -135,7 +144,8 @@ export class Core {
   }
 
   /**
-   * Allocates `lenBytes` for a core of another thread: it sees the whole memory and hands out that region.
+   * Allocates `lenBytes` for another core, which {@linkcode attach} starts. That core reaches the whole
+   * memory and allocates from this region.
    *
    * @throws {RangeError} if the memory is used up
    */
@@ -145,7 +155,8 @@ export class Core {
   }
 
   /**
-   * A view of `length` bytes at `ptr`. The memory is shared, which a few functions of the runtime refuse.
+   * Returns a view of `length` bytes at `ptr`. The memory is a `SharedArrayBuffer`; a few functions of the
+   * runtime refuse views of one.
    *
    * @throws {RangeError} if the range is not in the memory
    */
@@ -155,9 +166,9 @@ export class Core {
   }
 
   /**
-   * A view of `count` 32-bit words at `ptr`, a multiple of 4: a block table.
+   * Returns a view of `count` 32-bit words at `ptr`, which is how block tables are read and written.
    *
-   * @throws {RangeError} if the range is not in the memory or not aligned
+   * @throws {RangeError} if the range is not in the memory, or `ptr` is not a multiple of 4
    */
   words(ptr: number, count: number): Uint32Array {
     this.#instance.checkWords(ptr, count);
@@ -165,23 +176,23 @@ export class Core {
   }
 
   /**
-   * Copies `from` to the start of `into`, as `into.set(from)` does; the two may overlap. Within the memory this takes a fifth of
-   * the time where they do not begin at the same byte of a word.
+   * Copies `from` to the start of `into`, as `into.set(from)` does; the two may overlap. If both lie in the
+   * memory and are aligned differently within a word, this takes a fifth of the time that `set` takes.
    *
-   * @throws {RangeError} if `into` is shorter
+   * @throws {RangeError} if `into` is shorter than `from`
    */
   copy(from: Uint8Array, into: Uint8Array): void {
     const { memory: { buffer }, kernels } = this.#instance;
     if (from.length > into.length) {
-      throw new RangeError(`Cannot copy ${from.length} bytes to where there is room for ${into.length}`);
+      throw new RangeError(`Cannot copy ${from.length} bytes: the target has room for ${into.length}`);
     }
-    // A view of the memory is a range of it that was checked.
+    // No range check is needed: views of the memory come from `bytes`, which has checked their ranges.
     if (from.buffer !== buffer || into.buffer !== buffer) into.set(from);
     else kernels.copyBytes(into.byteOffset, from.byteOffset, from.length);
   }
 
   /**
-   * Turns each entry of a table whose block is all zero bytes into `ZERO`; returns how many still point to data.
+   * Replaces each entry of a table whose block is all zeros with `ZERO`; returns how many point to data then.
    *
    * @throws {RangeError} if the table, or a block it points to, is not in the memory
    */
@@ -191,8 +202,9 @@ export class Core {
   }
 
   /**
-   * Writes the MD5 (RFC 1321) of every block of a table to `digestsPtr`, 16 bytes each; `ZERO` and `ABSENT` give 16 zero
-   * bytes. Up to twelve blocks are hashed side by side: eight or more are fastest, a lone one costs as much as four.
+   * Writes the MD5 (RFC 1321) of every block of a table to `digestsPtr`, 16 bytes for each; for `ZERO` and
+   * `ABSENT` entries 16 zero bytes. Up to twelve blocks are hashed side by side: calls with eight or more are
+   * the fastest, and one block takes as long as four.
    *
    * @throws {RangeError} if the table, a block it points to, or the digests are not in the memory
    */
@@ -203,10 +215,11 @@ export class Core {
   }
 
   /**
-   * Compares two digest arrays, 16 bytes a block: the byte of a block at `changedPtr` becomes 1 where they differ, else
-   * 0. Blocks that are `ABSENT` in the table, if one is given, never differ. Returns how many differ.
+   * Compares two digest arrays with 16 bytes for each of `count` blocks. The byte of each block at
+   * `changedPtr` becomes 1 if its digests differ, else 0. If a table is given, blocks that are `ABSENT` in it
+   * count as equal. Returns how many blocks differ.
    *
-   * @throws {RangeError} if something is not in the memory
+   * @throws {RangeError} if one of the arrays is not in the memory
    */
   diffDigests(aPtr: number, bPtr: number, count: number, changedPtr: number, tablePtr = 0): number {
     this.#instance.checkRange(aPtr, count * this.DIGEST_SIZE);
@@ -217,10 +230,11 @@ export class Core {
   }
 
   /**
-   * Compares two runs by content: the byte of a block at `changedPtr` becomes 1 where they differ, else 0. `ZERO` equals
-   * `ZERO` only, so zero blocks are dropped before; `ABSENT` equals `ABSENT` only. Returns how many differ.
+   * Compares the content of two runs of the same blocks. The byte of each block at `changedPtr` becomes 1 if
+   * its contents differ, else 0. Returns how many blocks differ. `ZERO` equals only `ZERO`, and `ABSENT` only
+   * `ABSENT`; so the caller calls {@linkcode dropZeros} for both runs first.
    *
-   * @throws {RangeError} if the runs are not of the same blocks, or something is not in the memory
+   * @throws {RangeError} if the runs are not of the same blocks, or one of the regions is not in the memory
    */
   diffBlocks(a: BlockRun, b: BlockRun, changedPtr: number): number {
     const { count, blockBytes } = a;
@@ -236,16 +250,19 @@ export class Core {
     return this.#instance.kernels.diffBlocks(a.tablePtr, b.tablePtr, count, blockBytes, changedPtr);
   }
 
-  /** Packs the blocks of a run that are not `ABSENT` into dump or rdiff records. */
+  /**
+   * Returns a packer that writes the blocks of a run, but for `ABSENT` ones, as records of a dump or rdiff.
+   */
   packer(run: BlockRun, options: PackOptions = {}): RecordPacker {
     return new RecordPacker(this.#instance, run, options);
   }
 
   /**
-   * Writes `count` digest records to `outPtr`, which has room for `count * DIGEST_RECORD_MAX` bytes; 16 zero bytes stand
-   * for a zero block. Returns how many bytes were written.
+   * Writes `count` digests, 16 bytes each, as records of a digest to `outPtr`, which has room for
+   * `count * DIGEST_RECORD_MAX` bytes. A digest of 16 zero bytes stands for a zero block. Returns how many
+   * bytes were written.
    *
-   * @throws {RangeError} if something is not in the memory
+   * @throws {RangeError} if the digests or the room for the records are not in the memory
    */
   packDigest(digestsPtr: number, count: number, outPtr: number): number {
     this.#instance.checkRange(digestsPtr, count * this.DIGEST_SIZE);
@@ -254,14 +271,14 @@ export class Core {
   }
 
   /**
-   * A cursor over the records of one dump (`full`: a record for every block) or rdiff (ascending blocks) of a disk of
-   * `blockCount` blocks.
+   * Returns a cursor that reads the records of a dump (`full`: a record for every block) or of an rdiff
+   * (ascending blocks with gaps) of a disk of `blockCount` blocks.
    */
   recordCursor(disk: RecordedDisk): RecordCursor {
     return new RecordCursor(this.#instance, disk);
   }
 
-  /** A cursor over the records of a digest. */
+  /** Returns a cursor that reads the records of a digest. */
   digestCursor(): DigestCursor {
     return new DigestCursor(this.#instance);
   }

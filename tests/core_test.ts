@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Core } from "../cli/core.ts";
-import { newRun, Random, testBuilds } from "./assembly/builds.ts";
+import { Random } from "../scripts/disk_image.ts";
+import { newRun, testBuilds } from "./assembly/builds.ts";
 import type { Job } from "./assembly/core_worker.ts";
 
-Deno.test("alloc() hands out aligned regions one after the other", async () => {
+Deno.test("Core.alloc() returns aligned regions that do not overlap", async () => {
   const core = await Core.load({ memoryBytes: 1 << 20 });
   const a = core.alloc(1);
   const b = core.alloc(100);
@@ -12,7 +13,7 @@ Deno.test("alloc() hands out aligned regions one after the other", async () => {
   assert(a + 1 <= b && b + 100 <= c);
 });
 
-Deno.test("alloc() says how much is wanted and how much is free", async () => {
+Deno.test("Core.alloc() refuses lengths that do not fit or are invalid, with the length in the message", async () => {
   const core = await Core.load({ memoryBytes: 1 << 20 });
   assertThrows(() => core.alloc(1 << 20), RangeError, "1048576 bytes are wanted");
   assertThrows(() => core.alloc(-1), RangeError, "-1 bytes are wanted");
@@ -20,7 +21,7 @@ Deno.test("alloc() says how much is wanted and how much is free", async () => {
   core.alloc((1 << 20) - core.mark() - 64);
 });
 
-Deno.test("release() takes back what was allocated since the mark", async () => {
+Deno.test("Core.release() frees what was allocated since the mark, and refuses other numbers", async () => {
   const core = await Core.load({ memoryBytes: 1 << 20 });
   const mark = core.mark();
   const a = core.alloc(1000);
@@ -30,17 +31,17 @@ Deno.test("release() takes back what was allocated since the mark", async () => 
   assertThrows(() => core.release(0), RangeError, "Cannot release core memory");
 });
 
-Deno.test("load() refuses a memory that is too small for the core", async () => {
+Deno.test("Core.load() refuses a memory that is too small for the core", async () => {
   await assertRejects(() => Core.load({ memoryBytes: 0 }), Error);
 });
 
-Deno.test("load() gives 256 MiB of memory", async () => {
+Deno.test("Core.load() creates a memory of 256 MiB by default", async () => {
   const core = await Core.load();
   assertEquals(core.bytes(256 * 1024 * 1024 - 1, 1).length, 1);
   assertThrows(() => core.bytes(256 * 1024 * 1024 - 1, 2), RangeError, "the memory has 268435456");
 });
 
-testBuilds("copy() copies within the memory, into it and out of it, wherever that begins", (core) => {
+testBuilds("Core.copy() copies within the memory, into it and out of it, at every alignment", (core) => {
   const memory = core.bytes(core.alloc(64), 64);
   const outside = new Uint8Array(64);
   for (const [source, target] of [[memory, memory], [memory, outside], [outside, memory]]) {
@@ -59,11 +60,11 @@ testBuilds("copy() copies within the memory, into it and out of it, wherever tha
   assertThrows(
     () => core.copy(memory, memory.subarray(1)),
     RangeError,
-    "64 bytes to where there is room for 63",
+    "Cannot copy 64 bytes: the target has room for 63",
   );
 });
 
-testBuilds("every method checks its ranges", (core) => {
+testBuilds("every method of Core checks its ranges", (core) => {
   const end = 256 * 1024 * 1024;
   const run = newRun(core, { count: 2, blockBytes: 512 });
   const out = { ptr: core.alloc(1024), length: 1024 };
@@ -109,7 +110,7 @@ testBuilds("every method checks its ranges", (core) => {
   for (const call of refused) assertThrows(call, RangeError);
 });
 
-testBuilds("a table that points outside the memory is refused", (core) => {
+testBuilds("Core.dropZeros() refuses a table that points outside the memory", (core) => {
   const run = newRun(core, { count: 2, blockBytes: 512 });
   run.table[1] = 256 * 1024 * 1024 - 511;
   assertThrows(() => core.dropZeros(run.tablePtr, 2, 512), RangeError, "512 bytes at 268434945");
@@ -117,7 +118,7 @@ testBuilds("a table that points outside the memory is refused", (core) => {
   assertEquals(core.dropZeros(run.tablePtr, 2, 512), 0);
 });
 
-Deno.test("attach() gives a core with memory of its own in the memory of another", async () => {
+Deno.test("Core.attach() starts a core in the memory of another core, with a region of its own", async () => {
   const core = await Core.load({ memoryBytes: 1 << 20 });
   const other = await Core.attach(core.share(100_000));
   const run = newRun(core, { count: 20, blockBytes: 100 });
@@ -131,7 +132,7 @@ Deno.test("attach() gives a core with memory of its own in the memory of another
   assertThrows(() => other.alloc(100_000), RangeError, "100000 bytes are wanted");
 });
 
-Deno.test("attach() works in a worker", async () => {
+Deno.test("Core.attach() works in a worker", async () => {
   const core = await Core.load({ memoryBytes: 16 << 20 });
   const run = newRun(core, { count: 40, blockBytes: 4096 });
   const [digestsPtr, expectedPtr] = [core.alloc(40 * 16), core.alloc(40 * 16)];

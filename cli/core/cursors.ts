@@ -1,79 +1,101 @@
-/** Objects that pack records out of tables and take them into tables, a region or a window at a time. */
+/**
+ * Writing and reading the records of archives. A packer writes the blocks of a table as records, one region
+ * of memory after the other; a cursor reads records into a table, one window of a file after the other.
+ */
 
 import type { Instance, Span, TakeStatus } from "./instance.ts";
 
-/** A run of consecutive blocks and the table that says where each one lies. */
+/** A run of consecutive blocks, and the table that says where in the memory each block is. */
 export interface BlockRun {
-  /** Address of the table, aligned to 4: an address, `Core.ZERO` or `Core.ABSENT` for each block. */
+  /** Address of the table, a multiple of 4. An entry is the block's address, `Core.ZERO` or `Core.ABSENT`. */
   readonly tablePtr: number;
-  /** Blocks of the run. */
+  /** Number of blocks, and of entries of the table. */
   readonly count: number;
   /** Bytes of a block, at least 1. */
   readonly blockBytes: number;
-  /** Number of the first block, a safe integer. */
+  /** Index of the first block on the disk, a safe integer. */
   readonly first: number;
 }
 
-/** A run whose blocks have places of their own: block `first + i` at `slotsPtr + i * blockBytes`. */
+/**
+ * A run with room for the content of all its blocks: the slot of block `first + i` is at
+ * `slotsPtr + i * blockBytes`.
+ */
 export interface SlottedRun extends BlockRun {
+  /** Address of the slots. */
   readonly slotsPtr: number;
 }
 
-/** Bytes that begin with a record. */
+/** A window of an archive's stream of records: bytes in the memory that begin at the start of a record. */
 export interface RecordWindow extends Span {
-  /** The lowest block that the first record may have. */
+  /** Lowest block index that the first record may have. */
   nextBlock: number;
-  /** A word for each block of the run, which gets the place of its record, counted as `offsetBytes` is. */
+  /**
+   * Address of a 32-bit word for each block of the run, which receives the offset of the block's record. By
+   * default offsets are not stored.
+   */
   offsetsPtr?: number;
-  /** Place of the window's first byte, below 2^32 with all that follows. */
+  /**
+   * Offset of the window's first byte, 0 by default; the caller chooses what offsets are counted from. The
+   * end of the window must be below 2^32.
+   */
   offsetBytes?: number;
 }
 
-/** The disk that an archive was made of, as its header tells. */
+/** The disk of a dump or rdiff, as the header of the archive describes it. */
 export interface RecordedDisk {
   /** Bytes of a block, at least 1. */
   readonly blockBytes: number;
-  /** Blocks of the disk, a safe integer. */
+  /** Number of blocks of the disk, a safe integer. */
   readonly blockCount: number;
-  /** The archive is a dump and has a record for every block; false for an rdiff. */
+  /** True for a dump, which has a record for every block; false for an rdiff. */
   readonly full: boolean;
 }
 
-/** What of a run is packed. */
+/** Which blocks of a run are packed, and where pieces may end. */
 export interface PackOptions {
-  /** One byte a block: only those whose byte is not 0 are packed. */
+  /** Address of one byte for each block: blocks whose byte is 0 are left out. By default none is left out. */
   selectPtr?: number;
-  /** Blocks of a group; a piece of the stream ends in front of one. 1 if not given. */
+  /** Blocks of a group, 1 to 2^32 - 1, by default 1. Pieces of the stream end only between groups. */
   groupBlocks?: number;
 }
 
-/** Where records are packed to. */
+/** A region of the memory that receives records. */
 export interface PackRegion extends Span {
-  /** After so many bytes packing stops in front of the next group; never, if not given. */
+  /** After so many bytes packing stops in front of the next group. By default only at the region's end. */
   stopBytes?: number;
-  /** Group of the record in front of the region, if it goes on with a piece. */
+  /**
+   * Group of the last record in front of this region, if both belong to the same piece: a piece may not end
+   * within this group. By default the group of the last record that this packer has packed.
+   */
   lastGroup?: number;
-  /** Stop behind the header of a data record, whose content is taken from where it lies; see `RecordPacker.content`. */
+  /**
+   * Packing stops behind the header of each data record, and does not copy the content into the region: the
+   * caller writes it from where it lies, see {@linkcode RecordPacker.content}.
+   */
   inPlace?: boolean;
 }
 
-/** Packs one run, a region at a time: `while (packer.pack(region)) write(core.bytes(region.ptr, packer.packedBytes))`. */
+/**
+ * Writes the blocks of one run as records, one region after the other:
+ * `while (packer.pack(region)) write(core.bytes(region.ptr, packer.packedBytes))`.
+ */
 export class RecordPacker {
-  /** Records of the last `pack`. */
+  /** Number of records that the last call of `pack` wrote. */
   records = 0;
-  /** Bytes of the last `pack`. */
+  /** Number of bytes that the last call of `pack` wrote. */
   packedBytes = 0;
   /** Group of the record that was packed last. */
   lastGroup = 0;
-  /** Position in the run of the next block to look at. */
+  /** Position in the run of the first block that has not been considered yet. */
   next = 0;
-  /** With `inPlace`, position of the block whose content comes next; -1 if none does. */
+  /** With `inPlace`, position in the run of the block whose content comes next in the stream, or -1. */
   content = -1;
   readonly #instance: Instance;
   readonly #run: BlockRun;
   readonly #options: PackOptions;
 
-  /** Made by {@linkcode Core.packer}. */
+  /** Use {@linkcode Core.packer}. */
   constructor(instance: Instance, run: BlockRun, options: PackOptions) {
     this.#instance = instance;
     this.#run = run;
@@ -81,10 +103,12 @@ export class RecordPacker {
   }
 
   /**
-   * Fills the region with the next records; false if there are none, or none before the next group.
+   * Fills the region with the next records. Returns false if it wrote none: the run has no more, or
+   * `stopBytes` is 0 and the next record begins another group.
    *
-   * @throws {RangeError} if the region has less than `RECORD_HEADER_MAX + blockBytes` bytes before packing may stop, or
-   * something is not in the memory
+   * @throws {RangeError} if the region has less than the `RECORD_HEADER_MAX + blockBytes` bytes of the
+   * longest record (with `inPlace` only its header), a number is out of its range, or the run or the region
+   * is not in the memory
    */
   pack(region: PackRegion): boolean {
     const { layout: k, cursor, kernels } = this.#instance;
@@ -98,7 +122,7 @@ export class RecordPacker {
       );
     }
     if (!(Number.isInteger(groupBlocks) && groupBlocks > 0 && groupBlocks < 2 ** 32)) {
-      throw new RangeError(`Cannot pack records: a group of ${groupBlocks} blocks is not possible`);
+      throw new RangeError(`Cannot pack records: a group cannot have ${groupBlocks} blocks`);
     }
     this.#instance.checkTable(this.#run);
     this.#instance.checkRange(selectPtr, count);
@@ -125,32 +149,35 @@ export class RecordPacker {
   }
 }
 
-/** Takes the records of one dump or rdiff, a window of its bytes at a time. */
+/** Reads the records of one dump or rdiff, one window of its stream after the other. */
 export class RecordCursor {
-  /** Bytes of the last window that are used up. */
+  /** Number of bytes of the last window that were consumed. */
   consumed = 0;
-  /** Records of the last window, and those of them with data; at `content` the one at hand is not among them. */
+  /** Number of records of the last window that were consumed as a whole: all but the one of `content`. */
   records = 0;
+  /** Number of those records that have data. */
   dataRecords = 0;
-  /** Lowest block that the next record may have. */
+  /** Lowest block index that the next record may have. */
   nextBlock = 0;
-  /** At `reached` and `content`, the block of the record at hand. */
+  /** After `reached` and `content`, the block index of the record at which the cursor stopped. */
   peekedBlock = 0;
   readonly #instance: Instance;
   readonly #disk: RecordedDisk;
 
-  /** Made by {@linkcode Core.recordCursor}. */
+  /** Use {@linkcode Core.recordCursor}. */
   constructor(instance: Instance, disk: RecordedDisk) {
     this.#instance = instance;
     this.#disk = disk;
   }
 
   /**
-   * Takes the records of the run's blocks from a window. Entries of the table that are `ABSENT` get theirs, data copied to
-   * the block's slot; records of other entries, and of blocks before the run, are passed over, all of them if `tablePtr`
-   * is 0. A call costs about 0.1 µs, a small record 0.03 µs.
+   * Takes the records of the run's blocks from a window. An entry of the table that is `ABSENT` receives its
+   * block, data being copied to the block's slot. Records of blocks whose entries are not `ABSENT`, and of
+   * blocks in front of the run, are skipped; all records are skipped if `tablePtr` is 0. A call takes about
+   * 0.1 µs, and 0.03 µs more for each small record.
    *
-   * @throws {RangeError} if the run's block size is not the archive's, or something is not in the memory
+   * @throws {RangeError} if the run's block size is not that of the archive, a number is out of its range, or
+   * the window, the table or the slots are not in the memory
    */
   take(run: SlottedRun, window: RecordWindow): TakeStatus {
     const { layout: k, cursor, kernels } = this.#instance;
@@ -159,7 +186,7 @@ export class RecordCursor {
     const { offsetsPtr = 0, offsetBytes = 0 } = window;
     if (run.blockBytes !== blockBytes || !(blockBytes > 0)) {
       throw new RangeError(
-        `Cannot take records: blocks of ${run.blockBytes} bytes are wanted, they have ${blockBytes}`,
+        `Cannot take records: blocks of ${run.blockBytes} bytes are wanted, those of the archive have ${blockBytes}`,
       );
     }
     this.#instance.checkRange(window.ptr, window.length);
@@ -169,7 +196,9 @@ export class RecordCursor {
     }
     if (offsetsPtr !== 0) this.#instance.checkWords(offsetsPtr, count);
     if (!(offsetBytes >= 0 && offsetBytes + window.length < 2 ** 32)) {
-      throw new RangeError(`Cannot take records: ${offsetBytes} is no place of a window`);
+      throw new RangeError(
+        `Cannot take records: ${offsetBytes} is not a possible offset of a window of ${window.length} bytes`,
+      );
     }
     cursor.setInteger(k.TAKE_NEXT_BLOCK, window.nextBlock);
     cursor.setInteger(k.TAKE_DISK_BLOCKS, blockCount);
@@ -193,24 +222,25 @@ export class RecordCursor {
   }
 }
 
-/** Takes the records of a digest, a window of its bytes at a time. */
+/** Reads the records of a digest, one window of its stream after the other. */
 export class DigestCursor {
-  /** Bytes of the last window that are used up. */
+  /** Number of bytes of the last window that were consumed. */
   consumed = 0;
-  /** Records of the last window. */
+  /** Number of records of the last window that were consumed. */
   records = 0;
   readonly #instance: Instance;
 
-  /** Made by {@linkcode Core.digestCursor}. */
+  /** Use {@linkcode Core.digestCursor}. */
   constructor(instance: Instance) {
     this.#instance = instance;
   }
 
   /**
-   * Takes up to `count` digests from a window to `digestsPtr`, 16 bytes each, all zero for a zero block; `reached` when all
-   * of them came. A record whose MD5 is 16 zero bytes is `bad`: it would read as a zero block.
+   * Takes up to `count` digests from a window and writes them to `digestsPtr`, 16 bytes each, all of them
+   * zero for a zero block. Returns `reached` when `count` digests were taken. A record whose MD5 is 16 zero
+   * bytes is `bad`, because in the array it could not be told from a zero block.
    *
-   * @throws {RangeError} if something is not in the memory
+   * @throws {RangeError} if the window or the room for the digests is not in the memory
    */
   take(digestsPtr: number, window: Span & { count: number }): Exclude<TakeStatus, "content"> {
     const { layout: k, cursor, kernels } = this.#instance;

@@ -1,10 +1,14 @@
-/** The running WebAssembly module: its memory, its workspace in it, and the checks that the core leaves to the door. */
+/**
+ * The running WebAssembly module, its own data in the memory, and the checks that the core itself leaves out.
+ */
 
 const PAGE_BYTES = 64 * 1024;
-/** One stride of every kernel is a whole number of these, and a cache line. */
+/** Default alignment: a cache line. The widest stride of every kernel is a multiple of it. */
 export const ALIGN_BYTES = 64;
 
-/** The exported constants of `assembly/layout.ts`: marks, sizes, statuses, offsets of cursor fields. */
+/**
+ * The constants that `assembly/layout.ts` exports: marks, sizes, statuses, offsets of the cursors' fields.
+ */
 interface Layout {
   ZERO: number;
   ABSENT: number;
@@ -55,7 +59,7 @@ interface Layout {
   DIGEST_CURSOR_SIZE: number;
 }
 
-/** The functions of `assembly/index.ts`. Addresses and lengths are bytes. */
+/** The functions that `assembly/index.ts` exports. Addresses and lengths count bytes. */
 interface Kernels {
   copyBytes(toPtr: number, fromPtr: number, len: number): void;
   dropZeros(tablePtr: number, count: number, blockLen: number): number;
@@ -83,38 +87,53 @@ export interface Span {
 /**
  * Why a cursor stopped.
  *
- * - `more`: the window holds no further whole record; what is left is the beginning of one, or nothing
- * - `reached`: all that was asked for has come
- * - `content`: a data record's header is consumed, but its content reaches beyond the window: the caller moves it
- * - `bad`: what follows cannot be the next record, however the window goes on
+ * - `more`: the window has no further whole record; nothing is left in it, or the beginning of a record
+ * - `reached`: all records that the caller asked for have been taken
+ * - `content`: the header of a data record is consumed, but its content ends behind the window; the caller
+ *   copies it
+ * - `bad`: the bytes that follow cannot be the next record, however the stream goes on
  */
 export type TakeStatus = "more" | "reached" | "content" | "bad";
 
-/** What another thread needs to work in the same memory; can be posted to a worker. */
+/** What is needed to start another core in the same memory. It can be posted to a worker. */
 export interface CoreShare {
+  /** The compiled module. */
   readonly module: WebAssembly.Module;
+  /** The memory that all cores share. */
   readonly memory: WebAssembly.Memory;
-  /** The region that is the other's own, for its scratch and whatever it allocates. */
+  /** The region that belongs to the new core alone, for its own data and for what it allocates. */
   readonly region: Span;
 }
 
-/** The running module, its workspace in the memory, and the checks that the core leaves to the door. */
+/** A running module, its own data in the memory, and the checks that the core itself leaves out. */
 export class Instance implements CoreShare {
+  /** The compiled module. */
   readonly module: WebAssembly.Module;
+  /** The memory that all cores share. */
   readonly memory: WebAssembly.Memory;
+  /** The region that belongs to this core alone. */
   readonly region: Span;
+  /** The functions of the module. */
   readonly kernels: Kernels;
+  /** The constants of the module. */
   readonly layout: Layout;
+  /** Address of the scratch memory of `md5Blocks`. */
   readonly md5ScratchPtr: number;
-  /** Every call fills in all it needs and no call waits for another, so this one serves them all. */
+  /** One cursor serves all callers: each call sets all fields that it needs, and calls do not overlap. */
   readonly cursor: CursorFields;
-  /** What is left of the region behind the workspace. */
+  /** Address of the first byte behind the core's own data, from which on the region can be allocated. */
   readonly freePtr: number;
+  /** Address of the end of the region. */
   readonly endPtr: number;
   readonly #memoryBytes: number;
   readonly #statusNames: TakeStatus[] = [];
 
-  /** Starts the module `wasm` with a memory of its own. */
+  /**
+   * Compiles the module `wasm` and starts it with a memory of its own, whose size is `memoryBytes` rounded up
+   * to whole pages of 64 KiB.
+   *
+   * @throws {Error} if the memory is too small for the core's own data, or the runtime cannot create it
+   */
   static async create(wasm: Uint8Array<ArrayBuffer>, memoryBytes: number): Promise<Instance> {
     const pages = Math.ceil(memoryBytes / PAGE_BYTES);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
@@ -122,7 +141,11 @@ export class Instance implements CoreShare {
     return await Instance.start({ module, memory, region: { ptr: 0, length: memory.buffer.byteLength } });
   }
 
-  /** Starts the module again in the memory of another instance. */
+  /**
+   * Starts the module once more, in the memory of another instance.
+   *
+   * @throws {RangeError} if the region is too small for the core's own data
+   */
   static async start(share: CoreShare): Promise<Instance> {
     const env = { memory: share.memory, abort: (...where: number[]) => abort(share.memory, where) };
     return new Instance(share, (await WebAssembly.instantiate(share.module, { env })).exports);
@@ -152,10 +175,16 @@ export class Instance implements CoreShare {
     this.cursor = new CursorFields(memory, cursorPtr, cursorBytes);
   }
 
+  /** Returns the name of a status of `assembly/layout.ts`. */
   statusName(status: number): TakeStatus {
     return this.#statusNames[status];
   }
 
+  /**
+   * Checks that `length` bytes at `ptr` are in the memory.
+   *
+   * @throws {RangeError} if they are not
+   */
   checkRange(ptr: number, length: number): void {
     if (Number.isSafeInteger(ptr) && Number.isSafeInteger(length)) {
       if (ptr >= 0 && length >= 0 && ptr + length <= this.#memoryBytes) return;
@@ -165,12 +194,24 @@ export class Instance implements CoreShare {
     );
   }
 
+  /**
+   * Checks that `count` 32-bit words at `ptr` are in the memory, and aligned.
+   *
+   * @throws {RangeError} if they are not
+   */
   checkWords(ptr: number, count: number): void {
     this.checkRange(ptr, count * 4);
-    if (ptr % 4 !== 0) throw new RangeError(`Cannot reach core memory: words at ${ptr}, no multiple of 4`);
+    if (ptr % 4 !== 0) {
+      throw new RangeError(`Cannot reach core memory: words at ${ptr}, which is not a multiple of 4`);
+    }
   }
 
-  /** A table and every block it points to: some 4 ns a block, where hashing 512 bytes takes 160. */
+  /**
+   * Checks that a table and every block that it points to are in the memory. This takes about 4 ns for each
+   * block, which is little: hashing a block of 512 bytes takes 160 ns.
+   *
+   * @throws {RangeError} if one of them is not
+   */
   checkTable({ tablePtr, count, blockBytes }: { tablePtr: number; count: number; blockBytes: number }): void {
     this.checkWords(tablePtr, count);
     this.checkRange(0, blockBytes);
@@ -181,7 +222,7 @@ export class Instance implements CoreShare {
   }
 }
 
-/** The fields of the cursor that the core is handed. */
+/** The fields of a cursor: the structure in the memory that passes arguments to the core and results back. */
 class CursorFields {
   readonly ptr: number;
   readonly #words: Uint32Array;
@@ -199,12 +240,16 @@ class CursorFields {
     this.#words[offset / 4] = value;
   }
 
-  /** A 64-bit field that holds a safe integer: two words are faster than a `bigint`. */
+  /** Reads a 64-bit field that holds a safe integer. Two words are faster than a `bigint`. */
   getInteger(offset: number): number {
     return this.#words[offset / 4 + 1] * 2 ** 32 + this.#words[offset / 4];
   }
 
-  /** @throws {RangeError} if it is no safe integer, or negative */
+  /**
+   * Writes a 64-bit field.
+   *
+   * @throws {RangeError} if `value` is not a safe integer, or negative
+   */
   setInteger(offset: number, value: number): void {
     if (!Number.isSafeInteger(value) || value < 0) {
       throw new RangeError(`Cannot use ${value} as a number of blocks`);
@@ -214,12 +259,12 @@ class CursorFields {
   }
 }
 
-/** The next multiple of `alignBytes`. */
+/** Returns the lowest multiple of `alignBytes` that is not below `ptr`. */
 export function alignUp(ptr: number, alignBytes: number): number {
   return Math.ceil(ptr / alignBytes) * alignBytes;
 }
 
-/** Constants leave the module as immutable globals, which JavaScript takes for signed numbers. */
+/** Reads the exported constants: immutable globals, whose unsigned values JavaScript sees as signed ones. */
 function readLayout(exports: WebAssembly.Exports): Layout {
   const globals = Object.entries(exports).filter(([, value]) => value instanceof WebAssembly.Global);
   return Object.fromEntries(
@@ -227,13 +272,18 @@ function readLayout(exports: WebAssembly.Exports): Layout {
   ) as unknown as Layout;
 }
 
-/** A failed assertion of the debug build: strings are UTF-16 with their length in bytes in the word before. */
+/**
+ * Reports a failed assertion, which only the debug build has. AssemblyScript passes strings as addresses of
+ * UTF-16 text, whose length in bytes is in the word in front of it.
+ *
+ * @throws {TypeError} always
+ */
 function abort(memory: WebAssembly.Memory, [messagePtr, filePtr, line, column]: number[]): never {
   const text = (ptr: number) => {
     const lenBytes = new DataView(memory.buffer).getUint32(ptr - 4, true);
     return new TextDecoder("utf-16le").decode(new Uint8Array(memory.buffer, ptr, lenBytes).slice());
   };
   throw new TypeError(
-    `Cannot go on in the core: not true that ${text(messagePtr)} (${text(filePtr)}:${line}:${column})`,
+    `Assertion failed in the core: ${text(messagePtr)} (${text(filePtr)}:${line}:${column})`,
   );
 }

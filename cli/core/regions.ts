@@ -1,45 +1,48 @@
-/** Hands out regions of a memory and takes them back in any order. */
+/** An allocator whose regions can be freed in any order. */
 
-/** A region of the memory: an address and a length in bytes. */
-interface Region {
+/** A gap in the memory: an address and a length in bytes. */
+interface Gap {
   ptr: number;
   lenBytes: number;
 }
 
 /**
- * The regions between two addresses. The lowest gap that is large enough is taken: memory that was in use before is in the
- * processor's caches, or at least mapped, and costs less than memory that is touched for the first time.
+ * Allocates regions of the memory between two addresses. It takes the lowest gap that is large enough (first
+ * fit): memory that was in use before is in the processor's caches, or at least mapped, and is therefore
+ * cheaper than memory that is touched for the first time.
  */
 export class Regions {
-  /** What is free, ascending; no two gaps touch. */
-  readonly #gaps: Region[];
-  /** Lengths of the regions that are in use, by their addresses. */
+  /** The free memory in ascending order. Neighbouring gaps are merged, so that no two touch. */
+  readonly #gaps: Gap[];
+  /** Lengths in bytes of the allocated regions, by address. */
   readonly #used = new Map<number, number>();
 
+  /** Allocates from `beginPtr` to `endPtr`. */
   constructor(beginPtr: number, endPtr: number) {
     this.#gaps = beginPtr < endPtr ? [{ ptr: beginPtr, lenBytes: endPtr - beginPtr }] : [];
   }
 
-  /** Bytes that are in use, without what alignment leaves between them. */
+  /** Number of allocated bytes. The gaps that alignment leaves between regions do not count. */
   get usedBytes(): number {
     let sum = 0;
     for (const lenBytes of this.#used.values()) sum += lenBytes;
     return sum;
   }
 
-  /** Bytes of the largest region that could be handed out. */
+  /** Length of the largest gap in bytes. */
   get largestGapBytes(): number {
     return this.#gaps.reduce((largest, { lenBytes }) => Math.max(largest, lenBytes), 0);
   }
 
   /**
-   * Hands out `lenBytes` bytes (at least one) at a multiple of `alignBytes`, a power of two.
+   * Allocates `lenBytes` bytes at an address that is a multiple of `alignBytes`, a power of two. A region of
+   * 0 bytes occupies one, so that every region has an address of its own.
    *
-   * @throws {RangeError} if no gap is large enough, or the length is none
+   * @throws {RangeError} if no gap is large enough, or `lenBytes` is not a length
    */
-  take(lenBytes: number, alignBytes: number): number {
+  allocate(lenBytes: number, alignBytes: number): number {
     if (!Number.isSafeInteger(lenBytes) || lenBytes < 0) {
-      throw new RangeError(`Cannot allocate core memory: ${lenBytes} is no length in bytes`);
+      throw new RangeError(`Cannot allocate core memory: ${lenBytes} is not a length in bytes`);
     }
     const neededBytes = Math.max(1, lenBytes);
     for (const [at, gap] of this.#gaps.entries()) {
@@ -59,10 +62,14 @@ export class Regions {
     );
   }
 
-  /** Takes a region back. @throws {RangeError} if it is not in use */
-  giveBack(ptr: number): void {
+  /**
+   * Frees the region that begins at `ptr`.
+   *
+   * @throws {RangeError} if no allocated region begins there
+   */
+  free(ptr: number): void {
     const lenBytes = this.#used.get(ptr);
-    if (lenBytes === undefined) throw new RangeError(`Cannot free core memory: nothing begins at ${ptr}`);
+    if (lenBytes === undefined) throw new RangeError(`Cannot free core memory: no region begins at ${ptr}`);
     this.#used.delete(ptr);
     const behind = this.#gaps.findIndex((gap) => gap.ptr > ptr);
     const at = behind < 0 ? this.#gaps.length : behind;

@@ -1,6 +1,9 @@
-/** Both builds of the core for the tests of its kernels, and the inputs they share. */
+/**
+ * The release build and the debug build of the core for the tests of its kernels, and inputs for these tests.
+ */
 
 import { type BlockRun, Core, type SlottedRun } from "../../cli/core.ts";
+import type { Random } from "../../scripts/disk_image.ts";
 
 const DEBUG_WASM = new URL("../../build/core.debug.wasm", import.meta.url);
 
@@ -9,7 +12,7 @@ const BUILDS = [
   { name: "debug", core: await Core.load({ wasm: await Deno.readFile(DEBUG_WASM) }) },
 ];
 
-/** Registers a test on the release and on the debug build; what it allocates is taken back. */
+/** Registers a test for the release and one for the debug build, and frees what the test allocated. */
 export function testBuilds(name: string, run: (core: Core) => void): void {
   for (const build of BUILDS) {
     Deno.test(`${name} (${build.name})`, () => {
@@ -20,29 +23,7 @@ export function testBuilds(name: string, run: (core: Core) => void): void {
   }
 }
 
-/** Numbers that are the same in every run: mulberry32. */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-
-  /** An integer from 0 to below `limit`. */
-  below(limit: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor(((t ^ (t >>> 14)) >>> 0) / 2 ** 32 * limit);
-  }
-
-  fill(bytes: Uint8Array): Uint8Array {
-    for (let i = 0; i < bytes.length; i++) bytes[i] = this.below(256);
-    return bytes;
-  }
-}
-
-/** A run of blocks with its table and slots, all absent. */
+/** Allocates a run of blocks with a table and slots. All its blocks are absent. */
 export function newRun(core: Core, shape: { count: number; blockBytes: number; first?: number }): TestRun {
   const { count, blockBytes, first = 0 } = shape;
   const tablePtr = core.alloc(count * 4);
@@ -53,15 +34,17 @@ export function newRun(core: Core, shape: { count: number; blockBytes: number; f
   return { tablePtr, slotsPtr, count, blockBytes, first, table, blockPtr, block };
 }
 
+/** A run of blocks in the core's memory, and views of it. */
 export interface TestRun extends BlockRun, SlottedRun {
+  /** The table, one entry for each block. */
   readonly table: Uint32Array;
-  /** Address of the slot of the block at position `i`. */
+  /** Returns the address of the slot of the block at position `i`. */
   blockPtr(i: number): number;
-  /** The slot of the block at position `i`. */
+  /** Returns the slot of the block at position `i`. */
   block(i: number): Uint8Array;
 }
 
-/** Puts random data, zeros and absences into a run. */
+/** Makes each block of a run a data block (which is not zero), a zero block or an absent one, at random. */
 export function fillRun(core: Core, run: TestRun, random: Random): void {
   for (let i = 0; i < run.count; i++) {
     const kind = random.below(4);
@@ -71,7 +54,14 @@ export function fillRun(core: Core, run: TestRun, random: Random): void {
   }
 }
 
-/** A copy of bytes outside the shared memory, for those who refuse to look into it. */
+/** Copies bytes into the core's memory and returns their address. */
+export function store(core: Core, bytes: Uint8Array): number {
+  const ptr = core.alloc(bytes.length);
+  core.bytes(ptr, bytes.length).set(bytes);
+  return ptr;
+}
+
+/** Returns a copy of bytes outside shared memory, for functions that refuse views of shared memory. */
 export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }

@@ -1,11 +1,11 @@
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 
-/** The other thread of a test: hashes a table that lies in the memory of the core it is posted. */
+/** The worker of a test. It starts a core in the memory that it receives, and hashes a table there. */
 
 import { Core, type CoreShare } from "../../cli/core.ts";
 
-/** What to hash: addresses in the shared memory. */
+/** A message to the worker: the share of the memory, and what to hash there. */
 export interface Job {
   share: CoreShare;
   tablePtr: number;

@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { fillRun, newRun, Random, testBuilds } from "./builds.ts";
+import { Random } from "../../scripts/disk_image.ts";
+import { fillRun, newRun, testBuilds } from "./builds.ts";
 
-testBuilds("diffBlocks() finds a single bit at each position", (core) => {
+testBuilds("diffBlocks() finds a single different bit at each position", (core) => {
   for (const blockBytes of [1, 15, 16, 17, 63, 64, 65, 79, 80, 81, 128, 200]) {
     const mark = core.mark();
     const a = newRun(core, { count: 1, blockBytes });
@@ -23,7 +24,7 @@ testBuilds("diffBlocks() finds a single bit at each position", (core) => {
   }
 });
 
-testBuilds("diffBlocks() takes zero and absent blocks for what they are", (core) => {
+testBuilds("diffBlocks() finds zero, absent and data blocks different from each other", (core) => {
   const a = newRun(core, { count: 9, blockBytes: 32 });
   const b = newRun(core, { count: 9, blockBytes: 32 });
   const changedPtr = core.alloc(9);
@@ -37,8 +38,8 @@ testBuilds("diffBlocks() takes zero and absent blocks for what they are", (core)
   assertEquals(Array.from(core.bytes(changedPtr, 9)), [0, 1, 1, 1, 0, 1, 1, 1, 0]);
 });
 
-testBuilds("diffBlocks() takes neither mark for an address", (core) => {
-  // The first bytes of the memory are zeros: what ZERO and ABSENT would point to.
+testBuilds("diffBlocks() does not use ZERO and ABSENT as addresses", (core) => {
+  // As addresses, ZERO and ABSENT would point to the first bytes of the memory: zeros, like these blocks.
   const a = newRun(core, { count: 4, blockBytes: 4 });
   const b = newRun(core, { count: 4, blockBytes: 4 });
   const changedPtr = core.alloc(4);
@@ -50,7 +51,7 @@ testBuilds("diffBlocks() takes neither mark for an address", (core) => {
   assertEquals(Array.from(core.bytes(changedPtr, 4)), [1, 1, 1, 1]);
 });
 
-testBuilds("diffBlocks() marks the blocks that differ", (core) => {
+testBuilds("diffBlocks() marks and counts the blocks that differ", (core) => {
   for (let seed = 1; seed <= 20; seed++) {
     const mark = core.mark();
     const random = new Random(seed);
@@ -74,7 +75,7 @@ testBuilds("diffBlocks() marks the blocks that differ", (core) => {
   }
 });
 
-testBuilds("diffDigests() finds a difference in each byte", (core) => {
+testBuilds("diffDigests() finds a different bit in each byte of a digest", (core) => {
   const count = 17;
   const [aPtr, bPtr, changedPtr] = [core.alloc(count * 16), core.alloc(count * 16), core.alloc(count)];
   const [a, b] = [core.bytes(aPtr, count * 16), core.bytes(bPtr, count * 16)];
@@ -85,7 +86,7 @@ testBuilds("diffDigests() finds a difference in each byte", (core) => {
   assertEquals(Array.from(core.bytes(changedPtr, count)), [...Array(16).fill(1), 0]);
 });
 
-testBuilds("diffDigests() passes over absent blocks", (core) => {
+testBuilds("diffDigests() finds absent blocks equal", (core) => {
   const run = newRun(core, { count: 3, blockBytes: 16 });
   run.table.set([core.ABSENT, core.ZERO, run.blockPtr(2)]);
   const [aPtr, bPtr, changedPtr] = [core.alloc(48), core.alloc(48), core.alloc(3)];

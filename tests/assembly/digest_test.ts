@@ -1,10 +1,11 @@
 import { assertEquals } from "@std/assert";
 import type { Core } from "../../cli/core.ts";
-import { Random, testBuilds } from "./builds.ts";
+import { Random } from "../../scripts/disk_image.ts";
+import { testBuilds } from "./builds.ts";
 import { fromText, toText } from "./records.ts";
 
-/** Some digests, about every third of them that of a zero block. */
-function someDigests(core: Core, count: number, random: Random): number {
+/** Allocates random digests, about every third of them that of a zero block. Returns their address. */
+function randomDigests(core: Core, count: number, random: Random): number {
   const ptr = core.alloc(count * 16);
   for (let i = 0; i < count; i++) {
     const digest = random.fill(core.bytes(ptr + i * 16, 16));
@@ -14,7 +15,9 @@ function someDigests(core: Core, count: number, random: Random): number {
   return ptr;
 }
 
-/** Records read with one regular expression, and whether what follows them can begin another. */
+/**
+ * Reads the records with one regular expression. The status is `more` if the rest can begin another record.
+ */
 function readDigest(bytes: Uint8Array): { digests: string[]; consumed: number; status: "more" | "bad" } {
   const text = toText(bytes);
   const records = text.match(/1\0|0\0(?:16)\0(?!\0{16})[^]{16}/gy) ?? [];
@@ -36,12 +39,12 @@ testBuilds("packDigest() writes the records of the format", (core) => {
   assertEquals(toText(core.bytes(outPtr, lenBytes)), expected);
 });
 
-testBuilds("takeDigest() takes what was packed, through windows of odd sizes", (core) => {
+testBuilds("takeDigest() takes the digests that packDigest() packed, in windows of any size", (core) => {
   for (const step of [1, 2, 3, 7, 15, 511, 513]) {
     const mark = core.mark();
     const random = new Random(step);
     const count = 200;
-    const ptr = someDigests(core, count, random);
+    const ptr = randomDigests(core, count, random);
     const outPtr = core.alloc(count * core.DIGEST_RECORD_MAX);
     const lenBytes = core.packDigest(ptr, count, outPtr);
     const takenPtr = core.alloc(count * 16);
@@ -61,7 +64,7 @@ testBuilds("takeDigest() takes what was packed, through windows of odd sizes", (
   }
 });
 
-testBuilds("takeDigest() takes no more than was asked for", (core) => {
+testBuilds("takeDigest() takes as many digests as the caller asks for, and writes no others", (core) => {
   const stream = fromText("1\0".repeat(5));
   const ptr = core.alloc(stream.length);
   const digestsPtr = core.alloc(5 * 16);
@@ -73,7 +76,7 @@ testBuilds("takeDigest() takes no more than was asked for", (core) => {
   assertEquals(core.bytes(digestsPtr + 3 * 16, 1)[0], 0xee);
 });
 
-testBuilds("takeDigest() takes no cut and no damaged byte for what it was not", (core) => {
+testBuilds("takeDigest() agrees with a second reader on cut records and on every changed byte", (core) => {
   const stream = fromText(
     "1\0" + "0\x0016\0" + "0123456789abcdef" + "1\0" + "0\x0016\0" + "\0".repeat(15) + "1",
   );

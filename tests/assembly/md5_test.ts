@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import { assertEquals } from "@std/assert";
 import { createMD5 } from "hash-wasm";
 import type { Core } from "../../cli/core.ts";
-import { copyOf, fillRun, newRun, Random, testBuilds, type TestRun } from "./builds.ts";
+import { Random } from "../../scripts/disk_image.ts";
+import { copyOf, fillRun, newRun, testBuilds, type TestRun } from "./builds.ts";
 
 const hashWasm = await createMD5();
 
-/** What md5Blocks() makes of a run, in hexadecimal. */
+/** Returns the digests that md5Blocks() computes of a run, in hexadecimal. */
 function digestsOf(core: Core, run: TestRun): string[] {
   const ptr = core.alloc(run.count * core.DIGEST_SIZE);
   core.bytes(ptr, run.count * core.DIGEST_SIZE).fill(0xee);
@@ -14,7 +15,7 @@ function digestsOf(core: Core, run: TestRun): string[] {
   return Array.from(run.table, (_, i) => toHex(core.bytes(ptr + i * core.DIGEST_SIZE, core.DIGEST_SIZE)));
 }
 
-/** What another MD5 makes of it. */
+/** Returns the digests that another implementation of MD5 computes, in hexadecimal. */
 function expectedOf(core: Core, run: TestRun, md5: (bytes: Uint8Array) => string): string[] {
   return Array.from(run.table, (entry) => {
     if (entry === core.ZERO || entry === core.ABSENT) return "0".repeat(32);
@@ -34,7 +35,7 @@ function wasmMd5(bytes: Uint8Array): string {
   return hashWasm.init().update(bytes).digest("hex");
 }
 
-/** RFC 1321, appendix A.5. */
+/** The test vectors of RFC 1321, appendix A.5. */
 const PUBLISHED = {
   "": "d41d8cd98f00b204e9800998ecf8427e",
   "a": "0cc175b9c0f1b6a831c399e269772661",
@@ -46,7 +47,7 @@ const PUBLISHED = {
     "57edf4a22be3c955ac49da2e2107b67a",
 };
 
-testBuilds("md5Blocks() gives the published digests", (core) => {
+testBuilds("md5Blocks() computes the digests of RFC 1321's test vectors", (core) => {
   for (const [text, digest] of Object.entries(PUBLISHED)) {
     const run = newRun(core, { count: 1, blockBytes: text.length });
     run.block(0).set(new TextEncoder().encode(text));
@@ -82,7 +83,7 @@ testBuilds("md5Blocks() hashes blocks of every alignment", (core) => {
   }
 });
 
-testBuilds("md5Blocks() passes over holes in tables of every size", (core) => {
+testBuilds("md5Blocks() leaves digests of zero and absent blocks zero, in tables of every size", (core) => {
   for (let count = 0; count <= 40; count++) {
     for (const blockBytes of [64, 100, 512]) {
       const seed = count * 1000 + blockBytes;
@@ -91,7 +92,7 @@ testBuilds("md5Blocks() passes over holes in tables of every size", (core) => {
       fillRun(core, run, new Random(seed));
       assertEquals(digestsOf(core, run), expectedOf(core, run, wasmMd5), `seed ${seed}`);
       for (let i = 0; i < count; i++) run.table[i] = run.blockPtr(i);
-      assertEquals(digestsOf(core, run), expectedOf(core, run, nodeMd5), `seed ${seed}, no holes`);
+      assertEquals(digestsOf(core, run), expectedOf(core, run, nodeMd5), `seed ${seed}, data blocks only`);
       core.release(mark);
     }
   }

@@ -1,9 +1,10 @@
 import { assertEquals } from "@std/assert";
 import type { BlockRun, Core } from "../../cli/core.ts";
-import { copyOf, fillRun, newRun, Random, testBuilds, type TestRun } from "./builds.ts";
+import { Random } from "../../scripts/disk_image.ts";
+import { copyOf, fillRun, newRun, testBuilds, type TestRun } from "./builds.ts";
 import { fromText, writeRecords } from "./records.ts";
 
-/** Packs a run through a region of `length` bytes. */
+/** Packs a whole run with an output region of `length` bytes, and returns all bytes. */
 function packAll(core: Core, run: BlockRun, out: { length: number; selectPtr?: number }): number[] {
   const ptr = core.alloc(out.length + 1);
   const guard = core.bytes(ptr + out.length, 1).fill(0xee);
@@ -15,7 +16,7 @@ function packAll(core: Core, run: BlockRun, out: { length: number; selectPtr?: n
   return packed;
 }
 
-/** What packing a run must give. */
+/** Returns the bytes that packing a run must give. */
 function expectedOf(core: Core, run: TestRun, select?: Uint8Array): number[] {
   const records = Array.from(run.table, (entry, i) => {
     const content = entry === core.ZERO ? undefined : copyOf(run.block(i));
@@ -32,7 +33,7 @@ testBuilds("packRecords() writes the records of the format", (core) => {
   assertEquals(packAll(core, run, { length: 100 }), Array.from(fromText(expected)));
 });
 
-testBuilds("packRecords() goes on where it stopped, at every size of the output", (core) => {
+testBuilds("packRecords() continues where it stopped, with outputs of every size", (core) => {
   const run = newRun(core, { count: 12, blockBytes: 5, first: 96 });
   fillRun(core, run, new Random(3));
   const expected = expectedOf(core, run);
@@ -52,7 +53,7 @@ testBuilds("packRecords() fills the output to its last byte", (core) => {
   assertEquals([packer.pack(region), packer.packedBytes, packer.pack(region)], [true, length, false]);
 });
 
-testBuilds("packRecords() writes selected blocks only", (core) => {
+testBuilds("packRecords() writes only the selected blocks", (core) => {
   for (let seed = 1; seed <= 20; seed++) {
     const mark = core.mark();
     const random = new Random(seed);
@@ -70,7 +71,7 @@ testBuilds("packRecords() writes selected blocks only", (core) => {
   }
 });
 
-testBuilds("packRecords() writes numbers of every length", (core) => {
+testBuilds("packRecords() writes block indexes of every length", (core) => {
   for (let digits = 1; digits <= 15; digits++) {
     for (const first of [10 ** digits - 1, 10 ** digits]) {
       const run = newRun(core, { count: 2, blockBytes: 1, first });
@@ -83,7 +84,7 @@ testBuilds("packRecords() writes numbers of every length", (core) => {
   assertEquals(packAll(core, run, { length: 64 }), expectedOf(core, run));
 });
 
-testBuilds("packRecords() stops in front of a group once enough is written", (core) => {
+testBuilds("packRecords() stops in front of a group once enough bytes are written", (core) => {
   const groupBlocks = 3;
   const run = newRun(core, { count: 40, blockBytes: 5, first: 97 });
   fillRun(core, run, new Random(5));
@@ -95,7 +96,7 @@ testBuilds("packRecords() stops in front of a group once enough is written", (co
     const packed: number[] = [];
     let lastGroup = -1;
     for (let from = 0; from < run.count;) {
-      // A piece that is begun here goes on until it has enough, whatever group it begins in.
+      // With 0 packing could stop at once. With 1 it writes at least one record, as at the start of a piece.
       if (!packer.pack({ ...region, stopBytes: Math.max(1, stopBytes) })) break;
       packed.push(...core.bytes(region.ptr, packer.packedBytes));
       const next = nextRecorded(core, run, packer.next);
@@ -112,13 +113,14 @@ testBuilds("packRecords() stops in front of a group once enough is written", (co
   }
 });
 
-testBuilds("packRecords() goes on with a piece up to the end of its group", (core) => {
+testBuilds("packRecords() continues a piece up to the end of its group", (core) => {
   const run = newRun(core, { count: 8, blockBytes: 5, first: 8 });
   run.table.fill(core.ZERO);
   const packer = core.packer(run, { groupBlocks: 4 });
   const region = { ptr: core.alloc(100), length: 100, stopBytes: 0 };
   const nexts = [];
-  // The piece already has a block of group 2, or one of group 1.
+  // The blocks are those of groups 2 and 3. Each piece has blocks of `lastGroup` already, and has enough
+  // bytes: the first piece takes the rest of group 2, the second nothing, the third group 3.
   for (const lastGroup of [2, 2, 3]) {
     packer.pack({ ...region, lastGroup });
     nexts.push(packer.next);
@@ -126,28 +128,31 @@ testBuilds("packRecords() goes on with a piece up to the end of its group", (cor
   assertEquals(nexts, [4, 4, 8]);
 });
 
-testBuilds("packRecords() leaves the content where it lies", (core) => {
-  for (let seed = 1; seed <= 20; seed++) {
-    const random = new Random(seed);
-    const run = newRun(core, { count: 1 + random.below(40), blockBytes: 100, first: random.below(1e6) });
-    fillRun(core, run, random);
-    const selectPtr = core.alloc(run.count);
-    const select = core.bytes(selectPtr, run.count);
-    for (let i = 0; i < run.count; i++) select[i] = random.below(2);
-    const packer = core.packer(run, { selectPtr });
-    const length = core.RECORD_HEADER_MAX + random.below(60);
-    const ptr = core.alloc(length);
-    const packed: number[] = [];
-    while (packer.pack({ ptr, length, inPlace: true })) {
-      packed.push(...core.bytes(ptr, packer.packedBytes));
-      if (packer.content >= 0) packed.push(...core.bytes(run.table[packer.content], run.blockBytes));
+testBuilds(
+  "packRecords() with inPlace names the block whose content follows, and does not copy it",
+  (core) => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const random = new Random(seed);
+      const run = newRun(core, { count: 1 + random.below(40), blockBytes: 100, first: random.below(1e6) });
+      fillRun(core, run, random);
+      const selectPtr = core.alloc(run.count);
+      const select = core.bytes(selectPtr, run.count);
+      for (let i = 0; i < run.count; i++) select[i] = random.below(2);
+      const packer = core.packer(run, { selectPtr });
+      const length = core.RECORD_HEADER_MAX + random.below(60);
+      const ptr = core.alloc(length);
+      const packed: number[] = [];
+      while (packer.pack({ ptr, length, inPlace: true })) {
+        packed.push(...core.bytes(ptr, packer.packedBytes));
+        if (packer.content >= 0) packed.push(...core.bytes(run.table[packer.content], run.blockBytes));
+      }
+      assertEquals(packer.content, -1);
+      assertEquals(packed, expectedOf(core, run, select), `seed ${seed}`);
     }
-    assertEquals(packer.content, -1);
-    assertEquals(packed, expectedOf(core, run, select), `seed ${seed}`);
-  }
-});
+  },
+);
 
-/** Position of the next block from `from` on that has a record. */
+/** Returns the position of the first block from `from` on that has a record. */
 function nextRecorded(core: Core, run: TestRun, from: number): number {
   const at = run.table.findIndex((entry, i) => i >= from && entry !== core.ABSENT);
   return at < 0 ? run.count : at;

@@ -1,21 +1,21 @@
-/** A second reader and writer of records, as plain as can be: what the kernels are compared with. */
+/** A second reader and writer of records, as simple as possible, with which the tests compare the kernels. */
 
-/** A record as the tests speak of it; no content is a zero block. */
+/** A record of a dump or rdiff. One without content is of a zero block. */
 export interface TestRecord {
   block: number;
   content?: Uint8Array;
 }
 
-/** What a window gives: the records, the bytes they take, and why it ends. */
+/** What reading a window gives: the records, the bytes that they take, and why the reader stopped. */
 export interface TestTake {
   status: "more" | "reached" | "content" | "bad";
   records: TestRecord[];
   consumed: number;
-  /** At `reached` and `content`. */
+  /** The block at which the reader stopped; only with `reached` and `content`. */
   peekedBlock?: number;
 }
 
-/** What is wanted of a stream of records. */
+/** What a reader of records is asked for. */
 export interface Wanted {
   blockBytes: number;
   blockCount: number;
@@ -24,7 +24,7 @@ export interface Wanted {
   toBlock: number;
 }
 
-/** The bytes of records, byte by character. */
+/** Returns the bytes of records. */
 export function writeRecords(records: TestRecord[]): Uint8Array {
   return fromText(
     records.map(({ block, content }) => {
@@ -35,7 +35,7 @@ export function writeRecords(records: TestRecord[]): Uint8Array {
   );
 }
 
-/** Reads as many records as a window has, with one regular expression for each step. */
+/** Reads the records of a window, and stops as the record cursor of the core must. */
 export function readRecords(bytes: Uint8Array, wanted: Wanted): TestTake {
   const text = toText(bytes);
   const take: TestTake = { status: "more", records: [], consumed: 0 };
@@ -71,12 +71,12 @@ function end(take: TestTake, possible: boolean): TestTake {
   return { ...take, status: possible ? "more" : "bad" };
 }
 
-/** One character for each byte. */
+/** Returns text with one character for each byte. */
 export function toText(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }
 
-/** One byte for each character. */
+/** Returns one byte for each character. */
 export function fromText(text: string): Uint8Array {
   return Uint8Array.from(text, (char) => char.charCodeAt(0));
 }

@@ -1,11 +1,12 @@
 import { assertEquals } from "@std/assert";
 import type { Core } from "../../cli/core.ts";
-import { copyOf, fillRun, newRun, Random, testBuilds, type TestRun } from "./builds.ts";
+import { Random } from "../../scripts/disk_image.ts";
+import { copyOf, fillRun, newRun, store, testBuilds, type TestRun } from "./builds.ts";
 import { readRecords, type TestRecord, type TestTake, type Wanted, writeRecords } from "./records.ts";
 
 const ODD_SIZES = [1, 2, 3, 7, 15, 511, 513];
 
-/** What a run's table says, in the words of the tests. */
+/** Returns the records of the blocks of a run, as its table describes them. */
 function recordsOf(core: Core, run: TestRun): TestRecord[] {
   const records: TestRecord[] = [];
   for (const [i, entry] of run.table.entries()) {
@@ -17,7 +18,7 @@ function recordsOf(core: Core, run: TestRun): TestRecord[] {
   return records;
 }
 
-/** Takes one window into a fresh table. */
+/** Reads one window into an empty table. */
 function takeOnce(
   core: Core,
   run: TestRun,
@@ -38,14 +39,13 @@ function takeOnce(
   return take;
 }
 
-/** Reads a stream through windows that grow by `step` bytes, as a reader does. */
+/** Reads a stream like the reader of archives: the window grows by `step` bytes until a record is whole. */
 function takeAll(
   core: Core,
   run: TestRun,
   { stream, step }: { stream: Uint8Array; step: number },
 ): TestRecord[] {
-  const ptr = core.alloc(stream.length);
-  core.bytes(ptr, stream.length).set(stream);
+  const ptr = store(core, stream);
   const cursor = core.recordCursor({
     blockBytes: run.blockBytes,
     blockCount: run.first + run.count,
@@ -73,7 +73,7 @@ function takeAll(
   return recordsOf(core, run);
 }
 
-testBuilds("takeRecords() takes what was packed, through windows of odd sizes", (core) => {
+testBuilds("takeRecords() takes the records of a run, in windows of any size", (core) => {
   for (let seed = 1; seed <= 10; seed++) {
     const random = new Random(seed);
     for (const step of ODD_SIZES) {
@@ -89,8 +89,9 @@ testBuilds("takeRecords() takes what was packed, through windows of odd sizes", 
   }
 });
 
-/** Two small streams, one of each kind, and what is wanted of them. */
+/** Content of a block that looks like records. */
 const CONTENT = Uint8Array.of(0x30, 0, 0x31, 0, 0x33, 0, 0x31, 0, 0x34, 0, 0xff, 0x39);
+/** Two small streams, of an rdiff and of a dump, and what the reader is asked for. */
 const SMALL: { wanted: Wanted; stream: Uint8Array }[] = [{
   wanted: { blockBytes: 12, blockCount: 15, full: false, nextBlock: 0, toBlock: 13 },
   stream: writeRecords([{ block: 0 }, { block: 9, content: CONTENT }, { block: 10 }, {
@@ -109,7 +110,7 @@ for (const { wanted, stream } of SMALL) {
   const first = wanted.nextBlock;
   const shape = { count: wanted.toBlock - first, blockBytes: wanted.blockBytes, first };
 
-  testBuilds(`takeRecords() takes every beginning of a ${kind}`, (core) => {
+  testBuilds(`takeRecords() agrees with a second reader on a ${kind} that is cut at any byte`, (core) => {
     const run = newRun(core, shape);
     const ptr = core.alloc(stream.length);
     for (let length = 0; length <= stream.length; length++) {
@@ -122,7 +123,7 @@ for (const { wanted, stream } of SMALL) {
     }
   });
 
-  testBuilds(`takeRecords() takes no damaged byte of a ${kind} for what it was not`, (core) => {
+  testBuilds(`takeRecords() agrees with a second reader on every changed byte of a ${kind}`, (core) => {
     const run = newRun(core, shape);
     const ptr = core.alloc(stream.length);
     const bytes = Uint8Array.from(stream);
@@ -139,7 +140,7 @@ for (const { wanted, stream } of SMALL) {
   });
 }
 
-testBuilds("takeRecords() refuses at once what no record begins with", (core) => {
+testBuilds("takeRecords() refuses bytes that no record begins with, without asking for more", (core) => {
   const run = newRun(core, { count: 100, blockBytes: 512 });
   const ptr = core.alloc(64);
   const wanted = { blockBytes: 512, blockCount: 100, full: false, nextBlock: 0, toBlock: 100 };
@@ -185,12 +186,11 @@ testBuilds("takeRecords() refuses at once what no record begins with", (core) =>
   }
 });
 
-testBuilds("takeRecords() gives absent entries their block and leaves the others", (core) => {
+testBuilds("takeRecords() fills the entries that are absent and keeps the others", (core) => {
   const run = newRun(core, { count: 3, blockBytes: 4, first: 5 });
   const content = Uint8Array.of(1, 2, 3, 4);
   const stream = writeRecords([{ block: 5, content }, { block: 6 }, { block: 7, content }]);
-  const ptr = core.alloc(stream.length);
-  core.bytes(ptr, stream.length).set(stream);
+  const ptr = store(core, stream);
   run.table.set([core.ZERO, run.blockPtr(1), core.ABSENT]);
   core.bytes(run.slotsPtr, 12).fill(0xee);
   const cursor = core.recordCursor({ blockBytes: 4, blockCount: 8, full: false });
@@ -200,30 +200,28 @@ testBuilds("takeRecords() gives absent entries their block and leaves the others
   assertEquals(Array.from(core.bytes(run.slotsPtr, 12)), [...Array(8).fill(0xee), 1, 2, 3, 4]);
 });
 
-testBuilds("takeRecords() passes over blocks before the table", (core) => {
+testBuilds("takeRecords() skips blocks in front of the table", (core) => {
   const whole = newRun(core, { count: 3, blockBytes: 4, first: 5 });
   const rear = { ...whole, tablePtr: whole.tablePtr + 8, slotsPtr: whole.blockPtr(2), count: 1, first: 7 };
   const content = Uint8Array.of(1, 2, 3, 4);
   const stream = writeRecords([{ block: 5, content }, { block: 6 }, { block: 7, content }]);
-  const ptr = core.alloc(stream.length);
-  core.bytes(ptr, stream.length).set(stream);
+  const ptr = store(core, stream);
   const cursor = core.recordCursor({ blockBytes: 4, blockCount: 8, full: true });
   assertEquals(cursor.take(rear, { ptr, length: stream.length, nextBlock: 5 }), "more");
   assertEquals(cursor.records, 3);
   assertEquals(Array.from(whole.table), [core.ABSENT, core.ABSENT, whole.blockPtr(2)]);
 });
 
-testBuilds("takeRecords() passes over all records without a table", (core) => {
+testBuilds("takeRecords() skips all records if there is no table", (core) => {
   const stream = writeRecords([{ block: 0 }, { block: 2, content: CONTENT }, { block: 9 }]);
-  const ptr = core.alloc(stream.length);
-  core.bytes(ptr, stream.length).set(stream);
+  const ptr = store(core, stream);
   const cursor = core.recordCursor({ blockBytes: 12, blockCount: 10, full: false });
   const nowhere = { tablePtr: 0, slotsPtr: 0, count: 5, blockBytes: 12, first: 0 };
   assertEquals(cursor.take(nowhere, { ptr, length: stream.length, nextBlock: 0 }), "reached");
   assertEquals([cursor.records, cursor.nextBlock, cursor.peekedBlock], [2, 3, 9]);
 });
 
-testBuilds("takeRecords() reads block numbers beyond 32 bits", (core) => {
+testBuilds("takeRecords() reads block indexes beyond 32 bits", (core) => {
   const first = Number.MAX_SAFE_INTEGER - 3;
   const run = newRun(core, { count: 2, blockBytes: 12, first });
   const stream = writeRecords([{ block: first, content: CONTENT }, { block: first + 1 }, {

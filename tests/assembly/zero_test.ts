@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { newRun, Random, testBuilds } from "./builds.ts";
+import { Random } from "../../scripts/disk_image.ts";
+import { newRun, testBuilds } from "./builds.ts";
 
-testBuilds("dropZeros() finds all-zero blocks of every length and alignment", (core) => {
+testBuilds("dropZeros() replaces zero blocks of every length and alignment", (core) => {
   const ptr = core.alloc(1024);
   const tablePtr = core.alloc(4);
   const table = core.words(tablePtr, 1);
@@ -16,7 +17,7 @@ testBuilds("dropZeros() finds all-zero blocks of every length and alignment", (c
   }
 });
 
-testBuilds("dropZeros() finds a single byte at each position", (core) => {
+testBuilds("dropZeros() keeps a block with a single byte that is not zero, at each position", (core) => {
   const ptr = core.alloc(1024);
   const tablePtr = core.alloc(4);
   const table = core.words(tablePtr, 1);
@@ -35,7 +36,7 @@ testBuilds("dropZeros() finds a single byte at each position", (core) => {
   }
 });
 
-testBuilds("dropZeros() changes the entries of zero blocks alone", (core) => {
+testBuilds("dropZeros() changes only the entries of zero blocks", (core) => {
   for (let seed = 1; seed <= 20; seed++) {
     const random = new Random(seed);
     const run = newRun(core, { count: random.below(40), blockBytes: 1 + random.below(300) });
