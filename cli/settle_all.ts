@@ -1,9 +1,10 @@
-/** Work under way on memory that is to be used again. */
+/** Waiting for all of several operations before their memory is used again. */
 
 /**
- * Waits for all of `work`, even if one fails: until then what it works on is in use.
+ * Waits until all promises have settled, even if one of them rejects: the operations use their memory until
+ * then.
  *
- * @throws the failure of the first of them in their order, whichever came first
+ * @throws the reason of the first promise of the list that rejected, even if others rejected earlier
  */
 export async function settleAll(work: readonly Promise<unknown>[]): Promise<void> {
   for (const outcome of await Promise.allSettled(work)) {

@@ -26,7 +26,7 @@ import { Chain, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
 import { surveyData, type SurveyRange } from "../pipeline/data_spread.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import { Crew } from "../workers/crew.ts";
-import { GatheredSha256, type PassingSha256 } from "../workers/hashes.ts";
+import { BufferedSha256, type PassingSha256 } from "../workers/hashes.ts";
 import { type CommonOptions, printReport, type Report } from "./common.ts";
 import { variableOf } from "./environment.ts";
 import { hashStart } from "./file_hash.ts";
@@ -210,7 +210,7 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** Begins the root of a generation: a hash of all MD5s of its blocks. */
   root(): PassingSha256 {
-    return new GatheredSha256(this.#crew.sha256());
+    return new BufferedSha256(this.#crew.sha256());
   }
 
   /** Has a worker start while this thread waits for something else. */

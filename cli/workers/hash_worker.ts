@@ -1,20 +1,18 @@
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 
-/** The thread that computes hashes of what passes by, several side by side. */
+/** The worker that computes hashes of files while they are read or written, several hashes side by side. */
 
 import { createSha256, type Sha256 } from "../archive/sha256.ts";
 import type { FromWorker } from "./crew.ts";
-import type { HashPartsTask, ToHasher } from "./hashes.ts";
+import type { HashPartsTask, ToHashWorker } from "./hashes.ts";
 
 const underWay = new Map<number, Promise<Sha256>>();
 
-// What computes them is loaded while nobody waits for it.
+// Loads the implementation of SHA-256 now, while no task waits for it. The first task reports a failure.
 createSha256().catch(() => {});
 
-self.onmessage = async (
-  { data: { number, task } }: MessageEvent<ToHasher>,
-) => {
+self.onmessage = async ({ data: { number, task } }: MessageEvent<ToHashWorker>) => {
   try {
     await hashParts(task);
     self.postMessage({ number, value: 0 } satisfies FromWorker);
@@ -24,7 +22,10 @@ self.onmessage = async (
   }
 };
 
-/** Tasks of a hash are done in the order in which they came: all of them wait for the same promise. */
+/**
+ * Performs a task. The tasks of one hash run in the order of their messages, because all of them wait for the
+ * same promise and do not wait again.
+ */
 async function hashParts({ hash, parts, into }: HashPartsTask): Promise<void> {
   let begun = underWay.get(hash);
   if (begun === undefined) underWay.set(hash, begun = createSha256());

@@ -1,56 +1,73 @@
-/** The work that any thread can do: coarse, on memory that all threads share, and nothing else of the program. */
+/**
+ * The tasks that any thread can perform. They are coarse, work on memory that all threads share, and need
+ * nothing else of the program.
+ */
 
 import { type Codecs, HERE, inflateAll, type Inflating } from "../archive/codecs.ts";
 import type { BlockRun, Core } from "../core.ts";
 import type { PackedGrains } from "../disks/vmdk/create/grain_pack.ts";
 
-/** Finds the zero blocks of a run and computes the digests of the others. Gives the number of the others. */
+/** Finds the zero blocks of a run and computes the digests of the others, whose number is the result. */
 export interface HashTask {
   kind: "hash";
+  /** Entries of zero blocks become `Core.ZERO`. */
   run: BlockRun;
+  /** Address that receives the digests, 16 bytes for each block. */
   digestsPtr: number;
 }
 
 /**
- * Finds the zero blocks of `newer`, marks at `changedPtr` (a byte a block) the blocks in which it differs from `older`,
- * and makes its digests: equal bytes have equal digests, so only changed blocks are hashed. The zero blocks of `older`
- * are known, and its digests are there. Gives the number of changed blocks.
+ * Finds the zero blocks of the newer run, compares the run with the older one, and makes its digests:
+ * unchanged blocks have the older digests, so that only changed blocks are hashed. The result is the number
+ * of changed blocks.
  */
 export interface CompareTask {
   kind: "compare";
+  /** The blocks before the change. The entries of its zero blocks are `Core.ZERO` already. */
   older: BlockRun;
+  /** The same blocks after the change. Entries of zero blocks become `Core.ZERO`. */
   newer: BlockRun;
+  /** Address that receives one byte for each block: 1 if the block changed, else 0. */
   changedPtr: number;
+  /** Address of the digests of the older run, 16 bytes for each block. */
   olderDigestsPtr: number;
+  /** Address that receives the digests of the newer run, 16 bytes for each block. */
   newerDigestsPtr: number;
 }
 
-/** Compresses or decompresses a piece; see {@linkcode Codecs}. Gives the bytes of the stored piece, or 0. */
+/**
+ * Compresses or decompresses a piece of an archive; see {@linkcode Codecs}. The result is the length of the
+ * compressed piece in bytes, or 0 after decompression.
+ */
 export type CodecTask = {
   [Kind in CodecKind]: { kind: Kind; given: Parameters<Codecs[Kind]>[0] };
 }[CodecKind];
 
 type CodecKind = "gzip" | "gunzip" | "zstd" | "unzstd";
 
-/** Inflates grains of a disk. Gives 0. */
+/** Inflates grains of a disk. The result is 0. */
 export interface InflateTask {
   kind: "inflate";
   streams: readonly Inflating[];
 }
 
-/** Deflates grains of a VMDK. Gives how many bytes their items have. */
+/** Deflates grains of a VMDK. The result is the length in bytes of the grains with their markers. */
 export interface GrainTask {
   kind: "packGrains";
   given: PackedGrains;
 }
 
-/** One of them; all of it can be posted to a worker. */
+/** A task. It can be posted to a worker. */
 export type Task = HashTask | CompareTask | CodecTask | InflateTask | GrainTask;
 
-// Loaded by the first grains: a thread that has none does not pay for it.
+// Loaded with the first grains, so that threads without grains do not spend time and memory on the module.
 let grainPack: typeof import("../disks/vmdk/create/grain_pack.ts") | undefined;
 
-/** Does it, on this thread. */
+/**
+ * Performs a task on the calling thread and returns its result.
+ *
+ * @throws {Error} if the task fails, for example because compressed data is damaged
+ */
 export async function perform(core: Core, task: Task): Promise<number> {
   switch (task.kind) {
     case "hash":
@@ -88,10 +105,10 @@ function compare(core: Core, { older, newer, changedPtr, ...digests }: CompareTa
   const changedBlocks = core.diffBlocks(older, newer, changedPtr);
   const changed = core.bytes(changedPtr, count);
   const table = core.words(tablePtr, count);
-  const whole = table.slice();
+  const tableBefore = table.slice();
   for (let i = 0; i < count; i++) if (changed[i] === 0) table[i] = core.ABSENT;
   core.md5Blocks(tablePtr, count, blockBytes, digests.newerDigestsPtr);
-  table.set(whole);
+  table.set(tableBefore);
   const from = core.bytes(digests.olderDigestsPtr, count * size);
   const to = core.bytes(digests.newerDigestsPtr, count * size);
   for (let i = 0; i < count; i++) {

@@ -1,7 +1,10 @@
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 
-/** A thread of the crew: a core of its own in the memory of the first one, and tasks as they come. */
+/**
+ * A worker of the crew. It starts a core of its own in the memory of the main thread's core, then performs
+ * the tasks that it receives.
+ */
 
 import { Core } from "../core.ts";
 import type { FromWorker, ToWorker } from "./crew.ts";

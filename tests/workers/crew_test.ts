@@ -1,18 +1,19 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { HERE, storedBound } from "../../cli/archive/codecs.ts";
+import { assertEquals, assertRejects } from "@std/assert";
+import { type Codecs, HERE, storedBound } from "../../cli/archive/codecs.ts";
 import { sourceFor } from "../../cli/archive/container.ts";
 import { Core } from "../../cli/core.ts";
 import { ThreadError } from "../../cli/errors.ts";
 import { createSHA256 } from "hash-wasm";
 import { Crew } from "../../cli/workers/crew.ts";
-import { GatheredSha256 } from "../../cli/workers/hashes.ts";
+import { BufferedSha256 } from "../../cli/workers/hashes.ts";
 import type { Task } from "../../cli/workers/tasks.ts";
-import { fillRun, newRun, Random, type TestRun } from "../assembly/builds.ts";
+import { Random } from "../../scripts/disk_image.ts";
+import { fillRun, newRun, type TestRun } from "../assembly/builds.ts";
 import { MemoryFile } from "../pipeline/memory_file.ts";
 
 const THREADS = [1, 2, 4];
 
-/** Digests that a crew makes, run by run, several at a time. */
+/** Hashes all runs at the same time. Returns the number of data blocks and the digests of each. */
 async function digestsBy(crew: Crew, core: Core, runs: TestRun[]): Promise<number[][]> {
   const ptrs = runs.map((run) => core.alloc(run.count * core.DIGEST_SIZE));
   const tasks = runs.map((run, i): Task => ({
@@ -24,7 +25,7 @@ async function digestsBy(crew: Crew, core: Core, runs: TestRun[]): Promise<numbe
   return runs.map((run, i) => [data[i], ...core.bytes(ptrs[i], run.count * core.DIGEST_SIZE)]);
 }
 
-Deno.test("Crew.run() gives the same on any number of threads", async () => {
+Deno.test("Crew.run() gives the same results on any number of threads", async () => {
   const core = await Core.load();
   const random = new Random(1);
   const runs = Array.from({ length: 30 }, () => {
@@ -42,7 +43,7 @@ Deno.test("Crew.run() gives the same on any number of threads", async () => {
   assertEquals(results[2], results[0]);
 });
 
-Deno.test("Crew.codecs make the pieces that one thread makes, and take them apart again", async () => {
+Deno.test("Crew.codecs() makes the same pieces on any number of threads, and decompresses them", async () => {
   const core = await Core.load();
   const random = new Random(2);
   for (const threads of THREADS) {
@@ -67,7 +68,7 @@ Deno.test("Crew.codecs make the pieces that one thread makes, and take them apar
   }
 });
 
-Deno.test("Crew.run() hands on what went wrong in a worker, and works on", async () => {
+Deno.test("Crew.run() rejects with the error of a task, and performs later tasks", async () => {
   const core = await Core.load();
   using crew = new Crew(core, { threads: 2 });
   await crew.start();
@@ -88,11 +89,11 @@ Deno.test("Crew.run() hands on what went wrong in a worker, and works on", async
   assertEquals(data, 0);
 });
 
-Deno.test("Crew starts no worker before there was work for it, and none for one thread", async () => {
+Deno.test("Crew starts a worker only after the calling thread has worked for a while, and none for one thread", async () => {
   const core = await Core.load();
-  const real = globalThis.Worker;
+  const RealWorker = globalThis.Worker;
   let started = 0;
-  globalThis.Worker = class extends real {
+  globalThis.Worker = class extends RealWorker {
     constructor(...args: ConstructorParameters<typeof Worker>) {
       super(...args);
       started++;
@@ -114,27 +115,26 @@ Deno.test("Crew starts no worker before there was work for it, and none for one 
     }
     assertEquals(started, 1);
   } finally {
-    globalThis.Worker = real;
+    globalThis.Worker = RealWorker;
   }
 });
 
-Deno.test("A crew that is disposed of while it works leaves nothing behind", async () => {
+Deno.test("Crew ends its workers when it is disposed of, and performs later tasks on the calling thread", async () => {
   const core = await Core.load();
   const crew = new Crew(core, { threads: 3 });
   await crew.start();
   const content = shared(500_000);
-  const pending = crew.codecs().zstd({
-    content,
-    into: shared(storedBound(content.length)),
-    level: 1,
-    isLast: true,
-  });
+  const zstd = (codecs: Codecs) =>
+    codecs.zstd({ content, into: shared(storedBound(content.length)), level: 1, isLast: true });
+  let settled = false;
+  zstd(crew.codecs()).finally(() => settled = true);
   crew[Symbol.dispose]();
-  const late = await Promise.race([pending.then(() => "done"), Promise.resolve("waiting")]);
-  assert(late === "waiting" || late === "done");
+  assertEquals(await zstd(crew.codecs()), await zstd(HERE));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assertEquals(settled, false, "a worker has performed its task after it was to end");
 });
 
-Deno.test("Crew.sha256() gives the hash of all that was told, in the order of the calls, on any number of threads", async () => {
+Deno.test("Crew.sha256() hashes all parts in the order of the calls, on any number of threads", async () => {
   const core = await Core.load();
   const random = new Random(4);
   const pieces = Array.from({ length: 300 }, (_, i) => {
@@ -154,14 +154,14 @@ Deno.test("Crew.sha256() gives the hash of all that was told, in the order of th
     await first;
     for (let at = 0; at < pieces.length;) {
       const parts = pieces.slice(at, at += 1 + random.below(20));
-      // Nobody waits, and the hashes are under way side by side.
+      // The test does not wait, so that the updates of several hashes are under way at the same time.
       for (const hash of hashes) if (hash !== early) hash.update(parts);
     }
     early.update(pieces.slice(10));
-    const gathered = new GatheredSha256(crew.sha256());
-    for (const piece of pieces) await gathered.update([piece]);
-    assertEquals(await gathered.hex(), expected);
-    const atOnce = new GatheredSha256(crew.sha256());
+    const buffered = new BufferedSha256(crew.sha256());
+    for (const piece of pieces) await buffered.update([piece]);
+    assertEquals(await buffered.hex(), expected);
+    const atOnce = new BufferedSha256(crew.sha256());
     for (let at = 0; at < pieces.length; at += 10) atOnce.update(pieces.slice(at, at + 10));
     assertEquals(await atOnce.hex(), expected);
     assertEquals(await Promise.all(hashes.map((hash) => hash.hex())), hashes.map(() => expected));
@@ -169,14 +169,14 @@ Deno.test("Crew.sha256() gives the hash of all that was told, in the order of th
   }
 });
 
-Deno.test("what goes wrong with the thread that hashes ends the hash, and nothing waits for ever", async () => {
+Deno.test("Crew.sha256() rejects everything once the worker for hashes has failed", async () => {
   const core = await Core.load();
-  const real = globalThis.Worker;
-  let hasher: Worker | undefined;
-  globalThis.Worker = class extends real {
+  const RealWorker = globalThis.Worker;
+  let hashWorker: Worker | undefined;
+  globalThis.Worker = class extends RealWorker {
     constructor(...args: ConstructorParameters<typeof Worker>) {
       super(...args);
-      hasher = this;
+      hashWorker = this;
     }
   };
   try {
@@ -185,16 +185,16 @@ Deno.test("what goes wrong with the thread that hashes ends the hash, and nothin
     const hash = crew.sha256();
     await hash.update([shared(10)]);
     const underWay = hash.update([shared(50_000_000)]);
-    hasher!.onerror!(new ErrorEvent("error", { message: "no memory" }));
+    hashWorker!.onerror!(new ErrorEvent("error", { message: "no memory" }));
     await assertRejects(() => underWay, ThreadError, "no memory");
     await assertRejects(() => hash.update([shared(10)]), ThreadError, "no memory");
     await assertRejects(() => hash.hex(), ThreadError, "no memory");
   } finally {
-    globalThis.Worker = real;
+    globalThis.Worker = RealWorker;
   }
 });
 
-Deno.test("A thread that failed is not called damage of the file that it read", async () => {
+Deno.test("a source reports a failed thread as ThreadError, not as damage of the file that it reads", async () => {
   const core = await Core.load();
   const lost = () => Promise.reject(new ThreadError("lost"));
   for (const suffix of [".gz", ".zst"]) {

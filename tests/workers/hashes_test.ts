@@ -1,13 +1,13 @@
-/** A hash that a part is missing from is never given. */
+/** `hex()` of a hash must reject if an earlier `update()` failed, because bytes are missing from the hash. */
 
 import { assertRejects } from "@std/assert";
-import { sha256Here, sha256There } from "../../cli/workers/hashes.ts";
+import { sha256OnThisThread, sha256OnWorker } from "../../cli/workers/hashes.ts";
 
 const PART = new Uint8Array(10);
 
-Deno.test("a hash of another thread tells at its end of an update that failed and nobody waited for", async () => {
+Deno.test("hex() of a hash of a worker rejects if an earlier update() failed, even if nothing waited for that", async () => {
   let count = 0;
-  const hash = sha256There(
+  const hash = sha256OnWorker(
     1,
     () => ++count === 2 ? Promise.reject(new Error("no thread")) : Promise.resolve(),
   );
@@ -17,8 +17,8 @@ Deno.test("a hash of another thread tells at its end of an update that failed an
   await assertRejects(() => hash.hex(), Error, "no thread");
 });
 
-Deno.test("a hash of this thread does so, too", async () => {
-  const hash = sha256Here();
+Deno.test("hex() of a hash of the calling thread rejects if an earlier update() failed", async () => {
+  const hash = sha256OnThisThread();
   await hash.update([PART]);
   const broken = {
     get length(): number {
