@@ -2,7 +2,8 @@
 
 import { join } from "@std/path/posix/join";
 import { makeMixedDisk } from "../disk_image.ts";
-import { buildStandin, hasCompiler } from "../standin.ts";
+import { hasCompiler } from "../c_compiler.ts";
+import { buildStandin } from "../standin.ts";
 import { type Claim, compared } from "./claims.ts";
 import type { Vmdkbkp } from "./commands.ts";
 import type { Figure } from "./figures.ts";

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path/posix/join";
-import { type Api, APIS, buildStandin, compile, hasCompiler, librarySources } from "../../scripts/standin.ts";
+import { compile, hasCompiler } from "../../scripts/c_compiler.ts";
+import { type Api, APIS, buildStandin, librarySources } from "../../scripts/standin.ts";
 import { testWith } from "../support/skip.ts";
 
 const SELF_TEST = new URL("../../ffi/standin/self_test/", import.meta.url);

@@ -1,7 +1,8 @@
 /** A server with virtual machines and disks, which the stand-in for VMware's disk library plays. */
 
 import { assertEquals } from "@std/assert";
-import { type Api, buildStandin, hasCompiler } from "../../scripts/standin.ts";
+import { hasCompiler } from "../../scripts/c_compiler.ts";
+import { type Api, buildStandin } from "../../scripts/standin.ts";
 import { Workspace } from "../integration/workspace.ts";
 import { callMain, type CliResult } from "./run_cli.ts";
 

@@ -4,7 +4,7 @@
  */
 
 import { join } from "@std/path/posix/join";
-import { findCompiler } from "../../../scripts/standin.ts";
+import { findCompiler } from "../../../scripts/c_compiler.ts";
 
 /** The functions without which the program cannot read a disk. */
 export const LEAST = ["InitEx", "ConnectEx", "Disconnect", "Open", "Close", "GetInfo", "Read"] as const;

@@ -5,7 +5,8 @@
 
 import { assertEquals } from "@std/assert";
 import * as structs from "../../../ffi/vix/structs.ts";
-import { APIS, compile } from "../../../scripts/standin.ts";
+import { compile } from "../../../scripts/c_compiler.ts";
+import { APIS } from "../../../scripts/standin.ts";
 import { testWith } from "../../support/skip.ts";
 import { MISSING_STANDIN } from "../../support/standin_world.ts";
 
