@@ -1,7 +1,7 @@
 /**
- * Measures, in one run, whole commands against md5sum, cp and the tools of others on the same disks, and the MD5
- * kernel against other MD5s. Only ratios are worth quoting: the figures of one machine say little about another.
- * Prints what is to be reached beside what is; a target that is missed is no failure.
+ * Measures, in one run, whole commands against md5sum, cp and the tools of others on the same disks, and the
+ * MD5 kernel against other MD5s. Only ratios are worth quoting: the figures of one machine say little about
+ * another. Prints what is to be reached beside what is; a target that is missed is no failure.
  *
  *     deno task bench --help
  */

@@ -1,33 +1,35 @@
 /**
- * Disks to work on, for the demo, the tests and the benchmark: a real ext4 file system where e2fsprogs is installed, a
- * generated image with similar structure elsewhere. The same seed makes the same content.
+ * Raw disks for the demo, the tests and the benchmark. They contain a real ext4 file system if e2fsprogs is
+ * installed, else generated content of a similar structure. The same seed gives the same files and the same
+ * generated content.
  */
 
 import { join } from "@std/path/posix/join";
 
 const MIB = 1024 * 1024;
 
-/** A stream of pseudo-random numbers (xorshift32), the same for the same seed. */
+/** Pseudo-random numbers (xorshift32): the same seed gives the same numbers. */
 export class Random {
   #state: number;
 
+  /** @param seed a 32-bit integer */
   constructor(seed: number) {
-    // Seeds that are near each other must not give streams that are.
+    // The multiplication keeps neighbouring seeds from giving similar numbers.
     this.#state = Math.imul(seed + 1, 0x9e3779b1) | 1;
   }
 
-  /** An integer from 0 to below `limit`. */
+  /** Returns an integer from 0 to `limit - 1`; `limit` is at most 2^32. */
   below(limit: number): number {
     return Math.floor(this.#next() / 2 ** 32 * limit);
   }
 
-  /** Fills `bytes` with noise. */
+  /** Fills `bytes` with random bytes, and returns them. */
   fill(bytes: Uint8Array): Uint8Array {
     for (let i = 0; i < bytes.length; i++) bytes[i] = this.#next() >>> 11;
     return bytes;
   }
 
-  /** Text of `length` bytes that compresses as logs do. */
+  /** Returns `length` bytes of text that compresses as well as log files do. */
   text(length: number): Uint8Array {
     const words = "disk block sector grain extent backup restore digest host error info connection closed"
       .split(" ");
@@ -50,7 +52,7 @@ export class Random {
   }
 }
 
-/** True if the programs that make and change an ext4 image are there. */
+/** Returns whether the programs that make and change an ext4 image are installed. */
 export function hasExt4Tools(): boolean {
   return ["mke2fs", "debugfs"].every((program) => {
     try {
@@ -61,7 +63,12 @@ export function hasExt4Tools(): boolean {
   });
 }
 
-/** Makes a disk of `sizeBytes` with files on it. Returns what it is. */
+/**
+ * Makes a disk with a file system, whose files are text and noise in turn, on a quarter of the disk. Returns
+ * what the disk is, for a message to the user.
+ *
+ * @throws {Error} if e2fsprogs is installed and fails
+ */
 export function makeDisk(path: string, { sizeBytes, seed }: { sizeBytes: number; seed: number }): string {
   const random = new Random(seed);
   if (!hasExt4Tools()) {
@@ -84,7 +91,12 @@ export function makeDisk(path: string, { sizeBytes, seed }: { sizeBytes: number;
   return "ext4 file system";
 }
 
-/** Changes a disk as its owner would: removes the file number `seed`, writes one, makes a folder. Once a seed. */
+/**
+ * Changes a disk that `makeDisk` made, as a guest would: removes the file number `seed`, writes another file,
+ * makes a folder. It can be called once for each seed.
+ *
+ * @throws {Error} if e2fsprogs is installed and fails
+ */
 export function changeDisk(path: string, { seed }: { seed: number }): void {
   const random = new Random(seed);
   if (!hasExt4Tools()) return regenerate(path, random);
@@ -98,7 +110,7 @@ export function changeDisk(path: string, { seed }: { seed: number }): void {
   }
 }
 
-/** What the stretches of a generated disk hold, in turn. */
+/** Patterns of disks: a pattern is divided into equal stretches, which have these kinds of content. */
 const PATTERNS = {
   /** Half zero, a quarter noise, a quarter text. */
   mixed: ["zero", "noise", "zero", "text"],
@@ -106,14 +118,15 @@ const PATTERNS = {
   text: ["text"],
 } as const;
 
-/** Noise and text come back after this, further than zstd -1 (512 KiB) and gzip (32 KiB) look back. */
+/** Bytes after which content recurs: more than zstd -1 (512 KiB) and gzip (32 KiB) look back. */
 const PATTERN_BYTES = 16 * MIB;
 
 /**
- * Makes a disk that repeats a pattern of 16 MiB, quickly and with the same bytes for the same seed.
+ * Makes a disk that repeats a pattern of 16 MiB, which is quick. The same seed gives the same bytes.
  *
- * One byte in each 4 KiB differs from repetition to repetition, so that no two blocks are alike, and tools that find
- * equal blocks or chunks (restic, borg) find none. Only a window of more than 16 MiB (`zstd --long`) could profit.
+ * One byte in each 4 KiB differs between the repetitions. So no two blocks are equal, and programs that look
+ * for equal blocks or chunks (restic, borg) find none. Only compression with a window of more than 16 MiB
+ * (`zstd --long`) could profit from the repetition.
  */
 export function makePatternDisk(
   path: string,
@@ -134,19 +147,21 @@ export function makePatternDisk(
   }
 }
 
-/** A disk that is half zero, a quarter noise, a quarter text, in stretches of 4 MiB. */
+/** Makes a disk that is half zero, a quarter noise and a quarter text, in stretches of 4 MiB. */
 export function makeMixedDisk(path: string, { sizeBytes, seed }: { sizeBytes: number; seed: number }): void {
   makePatternDisk(path, { sizeBytes, seed, pattern: "mixed" });
 }
 
-/** A disk with a mebibyte of data, noise and text in turn, at the start of each 16 MiB; the rest are holes. */
+/**
+ * Makes a disk with 1 MiB of data, noise and text in turn, at the start of each 16 MiB. The rest are holes.
+ */
 export function makeSparseDisk(path: string, { sizeBytes, seed }: { sizeBytes: number; seed: number }): void {
   using file = Deno.openSync(path, { write: true, create: true, truncate: true });
   file.truncateSync(sizeBytes);
   overwriteBlocks(file, { everyBytes: 16 * MIB, sizeBytes, seed });
 }
 
-/** Overwrites one mebibyte in each `everyBytes` of a disk, with noise and text in turn. */
+/** Overwrites the first mebibyte of each `everyBytes` of a disk, with noise and text in turn. */
 export function changeBlocks(path: string, { everyBytes, seed }: { everyBytes: number; seed: number }): void {
   using file = Deno.openSync(path, { read: true, write: true });
   overwriteBlocks(file, { everyBytes, sizeBytes: file.statSync().size, seed });
@@ -165,11 +180,12 @@ function overwriteBlocks(
   }
 }
 
-/** Changes a byte in each 4 KiB. */
+/** Changes one byte in each 4 KiB, so that equal content is different afterwards. */
 function stamp(content: Uint8Array, random: Random): void {
   for (let at = 0; at < content.length; at += 4096) content[at] = random.below(256);
 }
 
+/** Makes a disk with a boot signature and stretches of text and noise in its first half. */
 function generate(path: string, { sizeBytes, random }: { sizeBytes: number; random: Random }): void {
   using file = Deno.openSync(path, { write: true, create: true, truncate: true });
   file.truncateSync(sizeBytes);
@@ -183,6 +199,7 @@ function generate(path: string, { sizeBytes, random }: { sizeBytes: number; rand
   }
 }
 
+/** Changes five stretches of a generated disk: one becomes zero, four become text. */
 function regenerate(path: string, random: Random): void {
   using file = Deno.openSync(path, { read: true, write: true });
   const sizeBytes = file.statSync().size;
@@ -196,10 +213,8 @@ function regenerate(path: string, random: Random): void {
 function run(program: string, args: string[]): void {
   const { success, stderr } = new Deno.Command(program, { args, stdout: "null", stderr: "piped" })
     .outputSync();
-  const said = new TextDecoder().decode(stderr);
-  // debugfs reports a failed command on standard error and exits with 0.
-  const complaint = program === "debugfs" ? said.replace(/^debugfs .*\n/, "") : said;
-  if (!success || (program === "debugfs" && complaint.trim() !== "")) {
-    throw new Error(`Cannot run "${program} ${args.join(" ")}": ${said.trim()}`);
-  }
+  const message = new TextDecoder().decode(stderr).trim();
+  // debugfs exits with 0 even if its command fails, but prints more than the line with its version.
+  const isComplaint = program === "debugfs" && message.replace(/^debugfs .*(\n|$)/, "") !== "";
+  if (!success || isComplaint) throw new Error(`Cannot run "${program} ${args.join(" ")}": ${message}`);
 }

@@ -1,18 +1,21 @@
 /**
- * Compiles the test server for vSphere, `tests/vsphere/server/`, to `build/vsphere-server`. Needs Go 1.19 or newer:
- * the program that `GO` names, or `go`. The first time, Go fetches the modules that go.sum pins.
+ * Compiles the test server for vSphere from `tests/vsphere/server/` to `build/vsphere-server`. Go 1.19 or
+ * newer is needed: the program that the environment variable `GO` names, or `go`. The first time, Go
+ * downloads the modules whose hashes are in go.sum.
  */
+
+import { isNewer, pathOf } from "./build_files.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const SOURCES = new URL("tests/vsphere/server/", ROOT);
 const OUTPUT = new URL("build/vsphere-server", ROOT);
 
-/** The oldest Go that compiles the server. */
+/** The oldest Go that compiles the server is 1.19. */
 const OLDEST_MINOR = 19;
 
 let found: string | null | undefined;
 
-/** The Go command, undefined if there is none or it is too old. */
+/** Returns the Go command; undefined if there is none, or only one that is too old. */
 export function findGo(): string | undefined {
   if (found === undefined) {
     const names = [Deno.env.get("GO"), "go"].filter((name) => name !== undefined && name !== "");
@@ -37,12 +40,15 @@ function isNewEnough(go: string): boolean {
   }
 }
 
-/** The Go that is there compiles, with the modules that go.sum pins, and needs no C compiler. */
+/**
+ * Go does not download another version of itself, does not change go.mod and go.sum, and needs no C compiler.
+ */
 const GO_ENVIRONMENT = { GOTOOLCHAIN: "local", GOFLAGS: "-mod=readonly", CGO_ENABLED: "0" };
 
 /**
- * Runs the Go command in the folder of the server, and returns what it prints.
- * @throws {Error} without Go, or with what it says
+ * Runs the Go command in the folder of the server, and returns its standard output.
+ *
+ * @throws {Error} if there is no Go, or with the command's messages if it fails
  */
 export async function runGo(args: string[]): Promise<string> {
   const go = findGo();
@@ -62,16 +68,16 @@ export async function runGo(args: string[]): Promise<string> {
 }
 
 /**
- * Builds the server unless it is newer than its sources, and returns the path of the program. Processes may do this
- * at the same time: one of them builds.
+ * Compiles the server, unless it is newer than its sources, and returns the path of the program. Several
+ * processes can do this at the same time: one of them compiles, the others wait.
  *
- * @throws {Error} without Go, or with what it says
+ * @throws {Error} if there is no Go, or with the messages of Go
  */
 export async function buildVsphereServer(): Promise<string> {
   await Deno.mkdir(new URL(".", OUTPUT), { recursive: true });
   using lock = await Deno.open(new URL("vsphere-server.lock", OUTPUT), { create: true, write: true });
   await lock.lock(true);
-  if (!await isCurrent()) {
+  if (!await isNewer(OUTPUT, await sources(SOURCES))) {
     const temporary = `${pathOf(OUTPUT)}.${crypto.randomUUID()}.tmp`;
     try {
       await runGo(["build", "-trimpath", "-o", temporary, "."]);
@@ -83,7 +89,7 @@ export async function buildVsphereServer(): Promise<string> {
   return pathOf(OUTPUT);
 }
 
-/** All files that the program is made of. */
+/** Returns all files that the program is compiled from. */
 async function sources(folder: URL): Promise<URL[]> {
   const files: URL[] = [];
   for await (const { name, isDirectory } of Deno.readDir(folder)) {
@@ -93,28 +99,6 @@ async function sources(folder: URL): Promise<URL[]> {
     }
   }
   return files;
-}
-
-async function isCurrent(): Promise<boolean> {
-  const built = await modifiedAt(OUTPUT);
-  if (built === undefined) return false;
-  for (const file of await sources(SOURCES)) {
-    if ((await modifiedAt(file) ?? Infinity) >= built) return false;
-  }
-  return true;
-}
-
-async function modifiedAt(file: URL): Promise<number | undefined> {
-  try {
-    return (await Deno.stat(file)).mtime?.getTime();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-function pathOf(file: URL): string {
-  return decodeURIComponent(file.pathname);
 }
 
 if (import.meta.main) console.error(await buildVsphereServer());
