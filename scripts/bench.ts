@@ -1,7 +1,8 @@
 /**
- * Measures, in one run, whole commands against md5sum, cp and the tools of others on the same disks, and the
- * MD5 kernel against other MD5s. Only ratios are worth quoting: the figures of one machine say little about
- * another. Prints what is to be reached beside what is; a target that is missed is no failure.
+ * Measures commands of vmdkbkp in comparison with md5sum, cp and other programs on the same disks, and the
+ * MD5 kernel in comparison with other implementations of MD5, all in one run. Only the ratios are of use to
+ * others, because the times depend on the machine. The results are printed with their targets; a missed
+ * target is not a failure of the run.
  *
  *     deno task bench --help
  */
@@ -12,7 +13,7 @@ import { vmdkbkpWith } from "./bench/commands.ts";
 import type { Figure } from "./bench/figures.ts";
 import { BenchFolder } from "./bench/folder.ts";
 import { benchKernel, type KernelFigure } from "./bench/kernel.ts";
-import { type Options, parseOptions, USAGE } from "./bench/options.ts";
+import { type BenchOptions, parseOptions, USAGE } from "./bench/options.ts";
 import { remoteClaims, remoteLibrary } from "./bench/remote.ts";
 import { type Section, sectionsOf } from "./bench/sections.ts";
 import { claimTable, figureTable, kernelTable, verdict } from "./bench/table.ts";
@@ -27,7 +28,7 @@ async function main(): Promise<void> {
   const notes = machineNotes();
   using folder = new BenchFolder();
   if (folder.inMemory) needMemory(options.mib);
-  else notes.push(`the files lie in ${folder.path}: the speed of a disk is measured too`);
+  else notes.push(`the files are in ${folder.path}: the times include those of a real disk`);
   const bench = new Bench(options, folder.path);
 
   const kernel = options.only.test("kernel") ? await benchKernel(options.rounds) : [];
@@ -43,7 +44,7 @@ async function main(): Promise<void> {
   const { mixed = [], start = [], sparse = [], remote = [], vmdk = [] } = figures;
   const all = Object.values(figures).flat();
   if (all.some(({ peakMib }) => peakMib === undefined)) {
-    notes.push("peak memory is not measured of all: there is no /proc, or a command ended too soon");
+    notes.push("some peaks of memory are missing: there is no /proc, or a command ended too soon");
   }
   const { mib } = options;
   const claims = [
@@ -62,7 +63,7 @@ interface Results {
   notes: string[];
 }
 
-function printJson({ options, ...results }: Results & { options: Options }): void {
+function printJson({ options, ...results }: Results & { options: BenchOptions }): void {
   const machine = {
     deno: Deno.version.deno,
     system: `${Deno.build.os} ${Deno.osRelease()}`,
@@ -82,17 +83,22 @@ function printTables(
       console.log(`\n${title}; medians of up to ${rounds} rounds\n\n${figureTable(figures[name])}`);
     }
   }
-  if (kernel.length > 0) console.log(`\nMD5 in blocks of 1 MiB, one core\n\n${kernelTable(kernel)}`);
-  console.log(`\nBeside the times\n\n${claimTable(claims)}\n`);
+  if (kernel.length > 0) console.log(`\nMD5 of blocks of 1 MiB, one core\n\n${kernelTable(kernel)}`);
+  console.log(`\nOther targets\n\n${claimTable(claims)}\n`);
   for (const note of notes) console.log(`Note: ${note}`);
-  const lines = Object.keys(TARGETS).map((name) => ({
+  const targets = Object.keys(TARGETS).map((name) => ({
     name,
     holds: figures.mixed.find((figure) => figure.name === name)?.holds,
   }));
-  console.log(verdict([...lines, ...claims]));
+  console.log(verdict([...targets, ...claims]));
 }
 
-/** The mixed disk, two changed ones, their archives, an output and the warm pool are about seven disks. */
+/**
+ * Checks that the files fit into memory. The mixed disk, two changed ones, their archives, an output and the
+ * warm memory need about seven times the size of the disk.
+ *
+ * @throws {Error} if less than eight times the size is free
+ */
 function needMemory(mib: number): void {
   const availableMib = Math.floor(Deno.systemMemoryInfo().available / 1024 / 1024);
   if (availableMib > 8 * mib) return;
@@ -103,7 +109,7 @@ function needMemory(mib: number): void {
   );
 }
 
-/** What makes the figures of this run doubtful before it has begun. */
+/** Returns notes on what makes the times of this run doubtful from the start. */
 function machineNotes(): string[] {
   const [load] = Deno.loadavg();
   return load > 0.5 ? [`other programs were running at the start: load ${load.toFixed(1)}`] : [];

@@ -1,55 +1,61 @@
-/** Measures one section after the other. */
+/** Measuring the sections of a benchmark one after the other. */
 
 import { join } from "@std/path/posix/join";
 import {
   diskRecipes,
-  dumpLines,
-  generationLines,
+  dumpRows,
+  generationRows,
   otherRecipes,
   REFERENCES,
-  startLines,
+  startRows,
   type Vmdkbkp,
 } from "./commands.ts";
 import { type Figure, figuresOf } from "./figures.ts";
 import { remove } from "./folder.ts";
 import { makeInputs } from "./inputs.ts";
-import { runRounds } from "./lines.ts";
+import { runRounds } from "./rows.ts";
 import { WarmMemory } from "./memory.ts";
-import type { Options } from "./options.ts";
+import type { BenchOptions } from "./options.ts";
 import type { Section } from "./sections.ts";
 
 const MIB = 1024 * 1024;
-/** Beside its outputs a command uses less than this; ours promise 256 MiB. */
+/** Memory that a command uses besides its outputs: vmdkbkp promises to use at most 256 MiB. */
 const PROCESS_BYTES = 256 * MIB;
-/** The warm-up disk: its figures are thrown away. */
+/** Size of the disk for the warm-up. */
 const TINY_MIB = 8;
 
-/** Measures sections in a folder, each in one of its own that is gone after it. */
+/** Measures sections, each in a folder of its own that is removed afterwards. */
 export class Bench {
-  readonly #options: Options;
+  readonly #options: BenchOptions;
   readonly #path: string;
   readonly #encoder = new TextEncoder();
 
-  constructor(options: Options, path: string) {
+  constructor(options: BenchOptions, path: string) {
     this.#options = options;
     this.#path = path;
   }
 
-  /** Runs every command of ours once: modules, compiled code and the programs of others are then in memory. */
+  /**
+   * Runs every command of vmdkbkp and the references once and ignores the figures. Afterwards modules,
+   * compiled code and programs are in memory.
+   */
   async warmUp(vmdkbkp: Vmdkbkp): Promise<void> {
     await this.measure({
       title: "warm-up",
-      lines: [...REFERENCES, ...dumpLines(vmdkbkp), ...generationLines(vmdkbkp), ...startLines()],
+      rows: [...REFERENCES, ...dumpRows(vmdkbkp), ...generationRows(vmdkbkp), ...startRows()],
       recipes: [...diskRecipes(vmdkbkp, { mib: TINY_MIB, pattern: "mixed" }), ...otherRecipes({ mib: 1 })],
       rounds: 1,
       outputBytes: 0,
     });
   }
 
-  async measure({ title, lines, recipes, rounds, outputBytes, targets = false }: Section): Promise<Figure[]> {
+  /**
+   * Makes the inputs of a section, runs its rows, and returns their figures; none if no row was asked for.
+   */
+  async measure({ title, rows, recipes, rounds, outputBytes, targets = false }: Section): Promise<Figure[]> {
     const { only } = this.#options;
-    const wanted = lines.filter((line) => REFERENCES.includes(line) || only.test(line.name));
-    if (wanted.every((line) => REFERENCES.includes(line))) return [];
+    const wanted = rows.filter((row) => REFERENCES.includes(row) || only.test(row.name));
+    if (wanted.every((row) => REFERENCES.includes(row))) return [];
     const folder = join(this.#path, "section");
     Deno.mkdirSync(folder);
     try {
@@ -62,7 +68,7 @@ export class Bench {
     }
   }
 
-  /** Shows what is being done, on a terminal. */
+  /** Shows on a terminal what is being measured. */
   progress(text: string): void {
     if (Deno.stderr.isTerminal()) Deno.stderr.writeSync(this.#encoder.encode(`\r\x1b[K${text}`));
   }

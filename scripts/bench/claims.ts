@@ -1,32 +1,35 @@
-/** What is to hold beside the times of single commands. */
+/** Claims: targets that are not about the time of a single row. */
 
-import { blockSizeName, EMPTY_PROGRAM, SPARSE_FACTORS, sparseName, VERSION_LINE } from "./commands.ts";
+import { blockSizeName, EMPTY_PROGRAM, SPARSE_FACTORS, sparseName, VERSION_ROW } from "./commands.ts";
 import type { Figure } from "./figures.ts";
-import { GZIP } from "./foreign.ts";
+import { GZIP } from "./other_tools.ts";
 import type { KernelFigure } from "./kernel.ts";
 
-/** One statement, and whether it holds. */
+/** A claim about the results of a run, and whether it holds. */
 export interface Claim {
+  /** What the claim is about. */
   name: string;
+  /** The target, as text. */
   target: string;
-  /** What was found; undefined if the lines were not run. */
+  /** The result, as text; undefined if the rows that it needs were not run. */
   measured?: string;
+  /** Whether the result reaches the target; undefined if there is no result. */
   holds?: boolean;
 }
 
-/** Figures of a whole run. */
+/** The figures of a whole run, by section. */
 export interface Measured {
   kernel: KernelFigure[];
   mixed: Figure[];
   start: Figure[];
   sparse: Figure[];
-  /** Every figure of the run, for what holds for all. */
+  /** All figures of the run, for the claims about all rows. */
   all: Figure[];
-  /** Size of the smallest sparse disk. */
+  /** Size of the smallest sparse disk in MiB. */
   mib: number;
 }
 
-/** All claims, those that could not be measured without a result. */
+/** Returns all claims. Those that could not be measured have no result. */
 export function claimsOf(measured: Measured): Claim[] {
   return [
     kernelClaim(measured),
@@ -75,8 +78,9 @@ function peakClaim({ all }: Measured): Claim {
 }
 
 /**
- * Time per GiB is the slope between two sizes, so that neither the start nor the compiling of the core counts:
- * (t4 - t1) / 3 against (t16 - t4) / 12, where tN is the time of a disk of N times the size.
+ * The time for each GiB of a sparse disk must not depend on the size of the disk. It is computed from the
+ * difference between two sizes, so that the time to start and to compile the core does not count: (t4 - t1) /
+ * 3 in comparison with (t16 - t4) / 12, where tN is the time of a disk of N times the size.
  */
 function slopeClaim({ sparse, mib }: Measured): Claim {
   const times = SPARSE_FACTORS.map((factor) => find(sparse, sparseName(factor))?.seconds);
@@ -110,15 +114,21 @@ function blockSizeClaim({ mixed }: Measured, { kib, atLeast }: { kib: number; at
 }
 
 function startClaim({ start }: Measured): Claim {
-  return compared(`time of "${VERSION_LINE}"`, {
-    value: find(start, VERSION_LINE)?.seconds,
+  return compared(`time of "${VERSION_ROW}"`, {
+    value: find(start, VERSION_ROW)?.seconds,
     to: find(start, EMPTY_PROGRAM)?.seconds,
     of: EMPTY_PROGRAM,
     atMost: 2,
   });
 }
 
-/** A ratio beside what it is to be. */
+/**
+ * Returns a claim about the ratio of two numbers.
+ *
+ * @param name what the claim is about
+ * @param options the claim is that `value / to` is between `atLeast` and `atMost`; `of` says what `to` is.
+ * The claim has no result if one of the numbers is undefined
+ */
 export function compared(
   name: string,
   { value, to, of, atLeast = -Infinity, atMost = Infinity }: {

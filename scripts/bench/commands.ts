@@ -1,28 +1,28 @@
-/** The lines of vmdkbkp and of the two references, and the files that they read. */
+/** The rows of vmdkbkp and of the two references, and how their inputs are made. */
 
 import { join } from "@std/path/posix/join";
 import { changeBlocks, makePatternDisk, makeSparseDisk } from "../disk_image.ts";
 import type { Recipe } from "./inputs.ts";
-import type { Line } from "./lines.ts";
+import type { Row } from "./rows.ts";
 
 const MIB = 1024 * 1024;
 const MAIN = new URL("../../cli/main.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
-/** Compressing takes so long that three rounds tell its median well enough. */
+/** Rounds of rows that compress with gzip. They take so long that three rounds give a good median. */
 const GZIP_ROUNDS = 3;
 
-/** Makes a command of a command line of vmdkbkp. */
+/** Returns the program and arguments that run a command line, whose words single blanks separate. */
 export type Vmdkbkp = (line: string) => string[];
 
-/** vmdkbkp as its users run it from the sources; Deno checks no types on `run`. */
+/** Returns commands that run vmdkbkp from its sources, as users do; `deno run` does not check types. */
 export function vmdkbkpWith({ threads }: { threads?: number }): Vmdkbkp {
   const more = threads === undefined ? [] : ["--threads", String(threads)];
   return (line) => [Deno.execPath(), "run", "-A", "--config", CONFIG, MAIN, ...line.split(" "), ...more];
 }
 
-/** What every other line is compared with. */
-export const REFERENCES: Line[] = [
+/** The rows that every other row is compared with. */
+export const REFERENCES: Row[] = [
   { name: "md5sum", command: ["md5sum", "0.raw"], reads: ["0.raw"] },
   {
     name: "cp",
@@ -32,8 +32,8 @@ export const REFERENCES: Line[] = [
   },
 ];
 
-/** Full dumps and their checks: what is measured on every disk. */
-export function dumpLines(vmdkbkp: Vmdkbkp): Line[] {
+/** Returns the rows of full dumps and their checks, which run on every disk. */
+export function dumpRows(vmdkbkp: Vmdkbkp): Row[] {
   return [
     fullDump(vmdkbkp, { name: "full dump, plain", dump: "new.dump" }),
     fullDump(vmdkbkp, { name: "full dump .gz", dump: "new.dump.gz" }),
@@ -44,14 +44,16 @@ export function dumpLines(vmdkbkp: Vmdkbkp): Line[] {
   ];
 }
 
-/** The lines with which one generation becomes another. */
-export function generationLines(vmdkbkp: Vmdkbkp): Line[] {
+/**
+ * Returns the rows of commands that make one generation of another: differential dumps, merges and a restore.
+ */
+export function generationRows(vmdkbkp: Vmdkbkp): Row[] {
   const made = { makes: ["new.dump", "new.digest", "new.rdiff"], ours: true };
   const outputs =
     "--dumpin 0.dump --digestin 0.digest --dumpout new.dump --digestout new.digest --rdiffout new.rdiff";
-  // The way back must lead to the digest that the full dump of the first disk made.
+  // The new dump and its rdiff must lead back to the first disk, whose full dump made this digest.
   const proof = vmdkbkp("check --digestin 0.digest new.dump new.rdiff");
-  const merge = (end: string): Line => ({
+  const merge = (end: string): Row => ({
     name: end === "" ? "merge dump + rdiff, plain" : `merge dump + rdiff ${end}`,
     command: vmdkbkp(`merge --dumpout new.dump${end} 1.dump${end} 0.rdiff${end}`),
     reads: [`1.dump${end}`, `0.rdiff${end}`],
@@ -88,36 +90,37 @@ export function generationLines(vmdkbkp: Vmdkbkp): Line[] {
   ];
 }
 
-/** Full dumps with small blocks. */
-export function blockSizeLines(vmdkbkp: Vmdkbkp): Line[] {
+/** Returns the rows of full dumps with small blocks. */
+export function blockSizeRows(vmdkbkp: Vmdkbkp): Row[] {
   return [64, 4].map((kib) =>
     fullDump(vmdkbkp, { name: blockSizeName(kib), dump: "new.dump", blockBytes: kib * 1024 })
   );
 }
 
-/** Name of the line of a block size. */
+/** Returns the name of the row of a block size in KiB. */
 export function blockSizeName(kib: number): string {
   return `full dump, ${kib} KiB blocks`;
 }
 
-/** What is compared with the start of Deno itself. */
+/** Name of the row that only starts Deno. */
 export const EMPTY_PROGRAM = "an empty Deno program";
-export const VERSION_LINE = "vmdkbkp --version";
+/** Name of the row that only starts vmdkbkp. */
+export const VERSION_ROW = "vmdkbkp --version";
 
-/** Starts of programs. */
-export function startLines(): Line[] {
+/** Returns the rows that only start a program. */
+export function startRows(): Row[] {
   const empty = [Deno.execPath(), "run", "-A", "empty.ts"];
   return [
     { name: EMPTY_PROGRAM, command: empty, reads: ["empty.ts"] },
-    { name: VERSION_LINE, command: vmdkbkpWith({})("--version"), ours: true },
+    { name: VERSION_ROW, command: vmdkbkpWith({})("--version"), ours: true },
   ];
 }
 
 /** Sizes of the sparse disks, as multiples of the size of the mixed one. */
 export const SPARSE_FACTORS = [1, 4, 16];
 
-/** Full dumps of sparse disks that hold 1/16 data. */
-export function sparseLines(vmdkbkp: Vmdkbkp): Line[] {
+/** Returns the rows of full dumps of sparse disks. One sixteenth of such a disk is data. */
+export function sparseRows(vmdkbkp: Vmdkbkp): Row[] {
   return SPARSE_FACTORS.map((factor) => ({
     name: sparseName(factor),
     command: vmdkbkp(`dump --mode full --local ${factor}x.raw --dumpout new.dump --digestout new.digest`),
@@ -127,12 +130,15 @@ export function sparseLines(vmdkbkp: Vmdkbkp): Line[] {
   }));
 }
 
-/** Name of the line of a sparse disk. */
+/** Returns the name of the row of a sparse disk. */
 export function sparseName(factor: number): string {
   return `full dump of a sparse disk, x${factor}`;
 }
 
-/** How the files come about that the lines of a disk read. */
+/**
+ * Returns how the inputs are made for a disk of `mib` MiB: the disk 0.raw and its archives, the changed disks
+ * 1.raw and 2.raw (5 % and 1 % of the blocks) and their archives, and the bitmap of the second.
+ */
 export function diskRecipes(
   vmdkbkp: Vmdkbkp,
   { mib, pattern }: { mib: number; pattern: "mixed" | "noise" | "text" },
@@ -183,7 +189,7 @@ export function diskRecipes(
   ];
 }
 
-/** How the files come about that the other lines read. */
+/** Returns how the inputs are made for the rows of sparse disks and of starts. */
 export function otherRecipes({ mib }: { mib: number }): Recipe[] {
   return [
     { makes: ["empty.ts"], make: (folder) => Deno.writeTextFileSync(join(folder, "empty.ts"), "") },
@@ -198,7 +204,7 @@ export function otherRecipes({ mib }: { mib: number }): Recipe[] {
 function fullDump(
   vmdkbkp: Vmdkbkp,
   { name, dump, blockBytes }: { name: string; dump: string; blockBytes?: number },
-): Line {
+): Row {
   const blockSize = blockBytes === undefined ? "" : ` --blocksize ${blockBytes}`;
   return {
     name,
@@ -211,8 +217,8 @@ function fullDump(
   };
 }
 
-/** A digest belongs to the dump that it was made with: both carry the same random id. */
-function check(vmdkbkp: Vmdkbkp, { name, end }: { name: string; end: string }): Line {
+/** The digest of a check is the one that was made with the dump: both contain the same random id. */
+function check(vmdkbkp: Vmdkbkp, { name, end }: { name: string; end: string }): Row {
   const [dump, digest] = [`0.dump${end}`, `0${end}.digest`];
   return { name, command: vmdkbkp(`check --digestin ${digest} ${dump}`), reads: [digest, dump], ours: true };
 }

@@ -1,12 +1,14 @@
-/** The one folder that holds everything a benchmark makes. */
+/** The folder for all files of a benchmark. */
 
 import { killRunning } from "./process.ts";
 
 const EXIT_BY_SIGNAL = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
-/** A temporary folder, in memory where possible; gone on every way out, signals included. */
+/** A temporary folder, in memory if there is /dev/shm. It is always removed, also after a signal. */
 export class BenchFolder implements Disposable {
+  /** Path of the folder. */
   readonly path: string;
+  /** Whether the folder is in memory. */
   readonly inMemory: boolean;
   readonly #listeners: [Deno.Signal, () => void][] = [];
 
@@ -16,7 +18,7 @@ export class BenchFolder implements Disposable {
     this.path = Deno.makeTempDirSync({ dir: parent, prefix: "vmdkbkp-bench-" });
     for (const [signal, exitCode] of Object.entries(EXIT_BY_SIGNAL) as [Deno.Signal, number][]) {
       const leave = async () => {
-        // A command that still runs would go on to make files.
+        // A command that is still running would make more files.
         await killRunning();
         this[Symbol.dispose]();
         Deno.exit(exitCode);
@@ -32,7 +34,7 @@ export class BenchFolder implements Disposable {
   }
 }
 
-/** Removes a file or a folder with all it holds, if it is there. */
+/** Removes a file, or a folder with its files, if it exists. */
 export function remove(path: string): void {
   try {
     Deno.removeSync(path, { recursive: true });
@@ -41,7 +43,7 @@ export function remove(path: string): void {
   }
 }
 
-/** Bytes of a file, or of all files in a folder. */
+/** Returns the bytes of a file, or of all files in a folder together. */
 export function bytesIn(path: string): number {
   const { isDirectory, size } = Deno.statSync(path);
   if (!isDirectory) return size;

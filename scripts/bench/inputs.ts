@@ -1,21 +1,26 @@
-/** Files that lines read: made when a line asks for them, once, and not measured. */
+/** The input files of rows. They are made once, if a row needs them, and making them is not measured. */
 
 import { join } from "@std/path/posix/join";
 import { remove } from "./folder.ts";
 import { run } from "./process.ts";
 
-/** How files are made. */
+/**
+ * How files are made: by a command or by a function. Files are named relative to the folder of the section.
+ */
 export interface Recipe {
+  /** The files that are made. */
   makes: string[];
+  /** Other files that are needed for this. */
   reads?: string[];
-  /** Either a command or something to do in the folder. */
+  /** The command that makes the files. */
   command?: string[];
+  /** The function that makes the files. */
   make?: (folder: string) => void;
-  /** What it leaves and nobody needs. */
+  /** Files that the command makes as well, and that are removed. */
   leaves?: string[];
 }
 
-/** Makes the files and all that they are made of, each once. */
+/** Makes files, and first the files that they are made from, each once. */
 export async function makeInputs(
   names: string[],
   { folder, recipes, progress }: { folder: string; recipes: Recipe[]; progress: (text: string) => void },

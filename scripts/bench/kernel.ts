@@ -1,4 +1,4 @@
-/** The MD5 kernel against other MD5s, on one core. */
+/** The MD5 kernel in comparison with other implementations of MD5, on one core. */
 
 import { createHash } from "node:crypto";
 import { createMD5 } from "hash-wasm";
@@ -7,25 +7,27 @@ import { median } from "./statistics.ts";
 
 const MIB = 1024 * 1024;
 const BLOCK_COUNT = 24;
-/** Each measurement hashes so much. */
+/** MiB that are hashed for each sample. */
 const HASHED_MIB = 240;
 
-/** What one MD5 took. */
+/** The speed of one implementation of MD5. */
 export interface KernelFigure {
+  /** Name of the implementation. */
   name: string;
-  /** Seconds for `HASHED_MIB`, one a round. */
+  /** Seconds for `HASHED_MIB`, one for each round. */
   samples: number[];
+  /** Speed of the median. */
   mibPerSecond: number;
 }
 
-/** Hashes blocks of 1 MiB with each, in turn. The first figure is that of the core. */
+/** Hashes blocks of 1 MiB with each implementation, in `rounds` rounds. The first figure is the core's. */
 export async function benchKernel(rounds: number): Promise<KernelFigure[]> {
   const core = await Core.load();
   const hashWasm = await createMD5();
   const blocksPtr = core.alloc(BLOCK_COUNT * MIB);
   const tablePtr = core.alloc(BLOCK_COUNT * 4);
   const digestsPtr = core.alloc(BLOCK_COUNT * 16);
-  // A copy outside shared memory: other hashes refuse views of it.
+  // The blocks are copied out of shared memory, because the other implementations refuse views of it.
   const blocks = new Uint8Array(BLOCK_COUNT * MIB);
   for (let at = 0; at < blocks.length; at += 65536) crypto.getRandomValues(blocks.subarray(at, at + 65536));
   core.bytes(blocksPtr, blocks.length).set(blocks);
@@ -49,7 +51,7 @@ export async function benchKernel(rounds: number): Promise<KernelFigure[]> {
     for (const { hash, samples } of candidates) {
       const start = performance.now();
       for (let mib = 0; mib < HASHED_MIB; mib += BLOCK_COUNT) hash();
-      // The first round warms up.
+      // The first round only warms up.
       if (round > 0) samples.push((performance.now() - start) / 1000);
     }
   }

@@ -1,17 +1,18 @@
 /**
- * Memory that costs the same for every command.
+ * Warm memory, so that memory is equally quick for every command that is measured.
  *
- * A virtual machine gives free memory back to its host after about two seconds, in pieces of 2 MiB, and has to ask for
- * it again on the next touch: a file of 512 MiB in /dev/shm takes 0.1 s on memory that was in use just before, and up
- * to 1.1 s on memory that was not (measured on two cores). So a command would be measured by what ran before it, and a
- * slow command would lose the memory that it has not yet reached.
+ * A virtual machine returns free memory to its host after about two seconds, in pieces of 2 MiB, and has to
+ * request it again when it is used the next time. Writing a file of 512 MiB to /dev/shm takes 0.1 s if the
+ * memory was in use just before, and up to 1.1 s otherwise (measured on two cores). So the time of a command
+ * would depend on what ran before it, and a slow command would lose the memory that it has not used yet.
  *
- * One page of each 2 MiB is therefore kept for the whole run: the pieces are never wholly free, so they stay, and as
- * the kernel serves single pages from broken pieces first, the commands get them.
+ * Therefore one page of each piece of 2 MiB is kept in use for the whole run. Pieces that are not completely
+ * free are not returned to the host; and as the kernel takes single pages from such pieces first, the
+ * commands get these.
  *
- *     before   [................................]  given back
- *     pool     [p aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]  p one page of the pin file, a the rest, written in turn
- *     after    [p ..............................]  a removed: free, but still with the machine
+ *     before   [................................]  free: returned to the host
+ *     filled   [p aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]  p: a page of the file "pin"; a: the file "filler"
+ *     after    [p ..............................]  filler removed: free, but not returned to the host
  */
 
 import { join } from "@std/path/posix/join";
@@ -20,15 +21,18 @@ const MIB = 1024 * 1024;
 const PAGE_BYTES = 4096;
 const PIECE_BYTES = 2 * MIB;
 
-/** A pool of memory that stays with the machine while this lives. */
+/** Memory that is not returned to the host until the object is disposed of. */
 export class WarmMemory implements Disposable {
   readonly #folder: string;
   readonly #bytes: number;
   readonly #content = new Uint8Array(PIECE_BYTES).fill(1);
-  /** Shortest time in which the pool could be written. */
+  /** Shortest time in which the memory was written so far. */
   #quickestMs = Infinity;
 
-  /** @param bytes what a command writes and uses at most */
+  /**
+   * @param folder a folder in memory, in which the files of this class are
+   * @param bytes how much memory a command uses at most, including its outputs
+   */
   constructor(folder: string, bytes: number) {
     this.#folder = folder;
     this.#bytes = bytes;
@@ -42,11 +46,12 @@ export class WarmMemory implements Disposable {
   }
 
   /**
-   * Makes sure that the pool is warm: writes it until that is quick. To be called before each measured command, ours
-   * and theirs.
+   * Makes sure that the memory is warm: writes all of it until this is quick. To be called before each
+   * command that is measured.
    */
   warm(): void {
-    // A slow attempt brings the memory back, the next shows it. Three slow ones: it is the machine that is slow.
+    // A slow attempt brings the memory back, so that the next one is quick; if it is not, the machine itself
+    // is slow.
     for (let attempt = 0; attempt < 3; attempt++) {
       const start = performance.now();
       {

@@ -1,27 +1,34 @@
-/** Runs one command and says what it took. */
+/** Running a command and measuring its time and memory. */
 
-/** What one run of one command took. */
+/** The time and memory of one run of a command. */
 export interface Sample {
-  /** From before the start to after the exit. */
+  /** Time from before the start to after the exit. */
   seconds: number;
-  /** User and system time of the command and of the processes that it waited for, in steps of 10 ms. */
+  /**
+   * User and system time of the command and of the processes that it waited for, in steps of 10 ms. Undefined
+   * if there is no /proc.
+   */
   cpuSeconds?: number;
-  /** Largest resident set of the command itself, its threads included, as last seen a few ms before its end. */
+  /**
+   * Largest resident set of the command's own process in MiB, as it was a few milliseconds before its end.
+   * Undefined if there is no /proc, or the command ended before it was asked for the first time.
+   */
   peakMib?: number;
 }
 
-/** Linux counts in hundredths of a second towards programs, whatever the kernel does (times(2), USER_HZ). */
+/** Linux shows times in hundredths of a second, whatever the kernel uses itself (times(2), USER_HZ). */
 const TICKS_PER_SECOND = 100;
 
-/** Reading the peak takes about 30 us: at this pace less than 1 % of one processor. */
+/** Milliseconds between readings of the peak. One takes about 30 µs: less than 1 % of a processor. */
 const POLL_MS = 5;
 
 const running = new Set<Deno.ChildProcess>();
 
 /**
- * Runs a command to its end, its standard output thrown away.
+ * Runs a command in the folder `cwd` until it exits, and returns its time and memory. The command's standard
+ * output is discarded.
  *
- * @throws {Error} with what it wrote to standard error, if it fails
+ * @throws {Error} with the command's standard error, if the command fails
  */
 export async function run(
   [program, ...args]: string[],
@@ -32,15 +39,15 @@ export async function run(
   const child = new Deno.Command(program, { args, cwd, env, stdout: "null", stderr: "piped" }).spawn();
   running.add(child);
   let peakMib: number | undefined;
-  // The kernel keeps the peak itself (VmHWM never falls), but only until the process has ended.
+  // The kernel records the peak (VmHWM never decreases), which can be read only until the process ends.
   const timer = setInterval(() => peakMib = peakMibOf(child.pid) ?? peakMib, POLL_MS);
   const { success, stderr } = await child.output();
   const seconds = (performance.now() - start) / 1000;
   clearInterval(timer);
   running.delete(child);
   if (!success) {
-    const said = new TextDecoder().decode(stderr).trim();
-    throw new Error(`Cannot measure "${[program, ...args].join(" ")}": it failed: ${said}`);
+    const message = new TextDecoder().decode(stderr).trim();
+    throw new Error(`Cannot measure "${[program, ...args].join(" ")}": the command failed: ${message}`);
   }
   const ticksAfter = childTicks();
   const cpuSeconds = ticks === undefined || ticksAfter === undefined
@@ -49,14 +56,14 @@ export async function run(
   return { seconds, cpuSeconds, peakMib };
 }
 
-/** Ends the commands that run; resolves when they are gone. */
+/** Kills the commands that are running, and waits until they have ended. */
 export async function killRunning(): Promise<void> {
   const children = [...running];
   for (const child of children) child.kill("SIGKILL");
   await Promise.all(children.map((child) => child.status));
 }
 
-/** True if the program can be started. */
+/** Returns whether a program can be started. */
 export function isInstalled(program: string): boolean {
   try {
     new Deno.Command(program, { args: ["--version"], stdout: "null", stderr: "null" }).outputSync();
@@ -66,10 +73,14 @@ export function isInstalled(program: string): boolean {
   }
 }
 
-/** Processor time of all children that have ended and were waited for, and of theirs; exact, unlike polling. */
+/**
+ * Returns the processor time of all child processes that have ended and were waited for, and of their
+ * children, in ticks. The kernel adds it up, so that it is exact, unlike a value that is polled.
+ */
 function childTicks(): number | undefined {
   const stat = read("/proc/self/stat");
-  // proc(5): the second field is a name in brackets and may hold anything; cutime and cstime are fields 16 and 17.
+  // proc(5): cutime and cstime are fields 16 and 17. The second field is the program's name in brackets,
+  // which can contain blanks and brackets.
   const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields && Number(fields[13]) + Number(fields[14]);
 }

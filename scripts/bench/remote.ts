@@ -1,4 +1,4 @@
-/** Full dumps through VMware's disk library, played by the stand-in, beside the same dump of the file behind the disk. */
+/** Full dumps through the stand-in for VMware's disk library, compared with dumps of the disk's file. */
 
 import { join } from "@std/path/posix/join";
 import { makeMixedDisk } from "../disk_image.ts";
@@ -8,32 +8,36 @@ import { type Claim, compared } from "./claims.ts";
 import type { Vmdkbkp } from "./commands.ts";
 import type { Figure } from "./figures.ts";
 import type { Recipe } from "./inputs.ts";
-import type { Line } from "./lines.ts";
+import type { Row } from "./rows.ts";
 
 const MIB = 1024 * 1024;
 const PASSWORD = "password";
 const THUMBPRINT = Array.from({ length: 20 }, () => "AB").join(":");
-/** Of the slow server: 10 ms for each MiB, as over a network of a gigabit. */
+/** Time that the slow server takes for each MiB: 10 ms, as over a network of 1 Gbit/s. */
 const SLOW_US_PER_MIB = 10_000;
-/** Sizes of the disks, as multiples of the mixed one: the library's process takes a fifth of a second to start. */
+/**
+ * Size of the fast server's disk as a multiple of the mixed one: large enough to hide the 0.2 s that the
+ * library's process takes to start.
+ */
 export const FAST_SHARE = 3;
+/** Size of the slow server's disk as a multiple of the mixed disk. */
 const SLOW_SHARE = 1;
-/** The slow server takes ten seconds for a GiB. */
+/** Rounds for the slow server, which takes ten seconds for each GiB. */
 const SLOW_ROUNDS = 2;
 
 const FROM_FILE = "full dump of a file";
 const FROM_SERVER = "full dump through the library";
 const FROM_SLOW_SERVER = "the same, 10 ms a MiB";
 
-/** Undefined without a compiler. */
+/** Compiles the stand-in and returns its folder. Undefined without a C compiler, which is noted. */
 export async function remoteLibrary(note: (text: string) => void): Promise<string | undefined> {
   if (hasCompiler()) return await buildStandin(80);
   note("dumps through the disk library are not measured: the stand-in needs Linux and a C compiler");
   return undefined;
 }
 
-/** The lines, and the library that they use. */
-export function remoteLines(vmdkbkp: Vmdkbkp, libdir: string): Line[] {
+/** Returns the rows. `libdir` is the folder of the stand-in. */
+export function remoteRows(vmdkbkp: Vmdkbkp, libdir: string): Row[] {
   const outputs = "--dumpout new.dump --digestout new.digest --force";
   const server =
     `--libdir ${libdir} --server vc1.example --username backup --thumbprint ${THUMBPRINT} --vm vm-16 ` +
@@ -65,7 +69,9 @@ export function remoteLines(vmdkbkp: Vmdkbkp, libdir: string): Line[] {
   ];
 }
 
-/** Disks and servers. */
+/**
+ * Returns how the disks and the configurations of the servers are made. `mib` is the size of the mixed disk.
+ */
 export function remoteRecipes({ mib }: { mib: number }): Recipe[] {
   const disk = (name: string, share: number): Recipe => ({
     makes: [name],
@@ -94,7 +100,7 @@ ${more}
   ];
 }
 
-/** What is to hold of them. */
+/** Returns the claims about dumps through the library. `mib` is the size of the mixed disk. */
 export function remoteClaims({ remote, mib }: { remote: Figure[]; mib: number }): Claim[] {
   const seconds = (name: string) => remote.find((figure) => figure.name === name)?.seconds;
   const readSeconds = mib * SLOW_SHARE * SLOW_US_PER_MIB / 1e6;

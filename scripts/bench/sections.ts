@@ -1,58 +1,64 @@
-/** Which lines run on which disk. */
+/** The sections of a benchmark: which rows run on which disk. */
 
 import {
-  blockSizeLines,
+  blockSizeRows,
   diskRecipes,
-  dumpLines,
-  generationLines,
+  dumpRows,
+  generationRows,
   otherRecipes,
   REFERENCES,
-  sparseLines,
-  startLines,
+  sparseRows,
+  startRows,
   type Vmdkbkp,
 } from "./commands.ts";
-import { backupLines, compressorLines, installedLines } from "./foreign.ts";
+import { backupRows, compressorRows, installedRows } from "./other_tools.ts";
 import type { Recipe } from "./inputs.ts";
-import type { Line } from "./lines.ts";
-import type { Options } from "./options.ts";
+import type { Row } from "./rows.ts";
+import type { BenchOptions } from "./options.ts";
 import { isInstalled } from "./process.ts";
-import { FAST_SHARE, remoteLines, remoteRecipes } from "./remote.ts";
-import { VMDK_SHARE, vmdkLines, vmdkRecipes } from "./vmdk.ts";
+import { FAST_SHARE, remoteRecipes, remoteRows } from "./remote.ts";
+import { VMDK_SHARE, vmdkRecipes, vmdkRows } from "./vmdk.ts";
 
 const MIB = 1024 * 1024;
-/** The disks of one kind of content are half as large as the mixed one and run less often: gzip takes long on them. */
+/** Disks of noise or text only: gzip is slow on them, so they are smaller and have fewer rounds. */
 const EXTRA = { share: 1 / 2, rounds: 3 };
-/** Starts are short. */
+/** How many times as many rounds the rows have that only start a program, because these are short. */
 const START_ROUNDS = 3;
 
-/** One table. */
+/** A section of a benchmark, which becomes a table. */
 export interface Section {
+  /** Title of the table. */
   title: string;
-  lines: Line[];
+  /** The rows that are measured. */
+  rows: Row[];
+  /** How the inputs of the rows are made. */
   recipes: Recipe[];
+  /** How often each row runs at most. */
   rounds: number;
-  /** What a command writes at most. */
+  /** Bytes that a command writes at most. */
   outputBytes: number;
+  /** Whether the rows have targets. */
   targets?: boolean;
 }
 
-/** The sections of a run, in the order of their tables. */
+/** Returns the sections of a run by name, in the order of their tables. */
 export function sectionsOf(
-  { mib, rounds, quick }: Options,
+  { mib, rounds, quick }: BenchOptions,
   { vmdkbkp, folder, libdir, note }: {
     vmdkbkp: Vmdkbkp;
     folder: string;
-    /** Where the stand-in for the disk library is, if it is. */
+    /** Folder of the stand-in for the disk library; undefined if it cannot be compiled. */
     libdir?: string;
+    /** Receives notes on what is not measured. */
     note: (text: string) => void;
   },
 ): Record<string, Section> {
-  const compressors = quick ? [] : installedLines(compressorLines(), note);
-  const backups = quick ? [] : installedLines(backupLines(folder), note);
-  if (quick) note("the tools of others and the disks of noise and of text are left out (--quick)");
+  const compressors = quick ? [] : installedRows(compressorRows(), note);
+  const backups = quick ? [] : installedRows(backupRows(folder), note);
+  if (quick) note("other programs, and disks of noise or text only, are left out (--quick)");
   const extra = (pattern: "noise" | "text"): Section => ({
     title: `Disk of ${mib * EXTRA.share} MiB, all ${pattern}`,
-    lines: [...REFERENCES, ...dumpLines(vmdkbkp), ...compressors],
+    rows: [...REFERENCES, ...dumpRows(vmdkbkp), ...compressors],
     recipes: diskRecipes(vmdkbkp, { mib: mib * EXTRA.share, pattern }),
     rounds: Math.min(rounds, EXTRA.rounds),
     outputBytes: mib * EXTRA.share * MIB,
@@ -60,11 +66,11 @@ export function sectionsOf(
   return {
     mixed: {
       title: `Disk of ${mib} MiB: half zero, a quarter noise, a quarter text`,
-      lines: [
+      rows: [
         ...REFERENCES,
-        ...dumpLines(vmdkbkp),
-        ...generationLines(vmdkbkp),
-        ...blockSizeLines(vmdkbkp),
+        ...dumpRows(vmdkbkp),
+        ...generationRows(vmdkbkp),
+        ...blockSizeRows(vmdkbkp),
         ...compressors,
         ...backups,
       ],
@@ -76,28 +82,30 @@ export function sectionsOf(
     ...quick ? {} : { noise: extra("noise"), text: extra("text") },
     sparse: {
       title: `Sparse disks of 1, 4 and 16 times ${mib} MiB, 1/16 of each is data`,
-      lines: sparseLines(vmdkbkp),
+      rows: sparseRows(vmdkbkp),
       recipes: otherRecipes({ mib }),
       rounds,
       outputBytes: mib * MIB,
     },
     vmdk: {
       title: `VMDKs of ${mib * VMDK_SHARE} MiB that qemu-img made of a mixed disk`,
-      lines: isInstalled("qemu-img") ? vmdkLines(vmdkbkp) : [],
+      rows: isInstalled("qemu-img") ? vmdkRows(vmdkbkp) : [],
       recipes: vmdkRecipes({ mib }),
       rounds: Math.min(rounds, EXTRA.rounds),
       outputBytes: mib * VMDK_SHARE * MIB,
     },
     remote: {
-      title: `Disk of ${mib * FAST_SHARE} MiB (a slow one of ${mib} MiB) of a server that the stand-in plays`,
-      lines: libdir === undefined ? [] : remoteLines(vmdkbkp, libdir),
+      title: `Disk of ${
+        mib * FAST_SHARE
+      } MiB on a server (on a slow one ${mib} MiB), with the stand-in as library`,
+      rows: libdir === undefined ? [] : remoteRows(vmdkbkp, libdir),
       recipes: remoteRecipes({ mib }),
       rounds: Math.min(rounds, EXTRA.rounds),
       outputBytes: mib * FAST_SHARE / 2 * MIB,
     },
     start: {
       title: "Start",
-      lines: startLines(),
+      rows: startRows(),
       recipes: otherRecipes({ mib }),
       rounds: rounds * START_ROUNDS,
       outputBytes: MIB,

@@ -1,13 +1,13 @@
-/** The few numbers that stand for many. */
+/** Statistics of several values. */
 
-/** The middle value; of an even number of values the mean of the two in the middle. NaN if there is none. */
+/** Returns the middle value, or the mean of the two middle ones if their number is even; NaN of no values. */
 export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** The largest of the values that are there. */
+/** Returns the largest value that is not undefined; undefined if there is none. */
 export function largest(values: (number | undefined)[]): number | undefined {
   const known = values.filter((value) => value !== undefined);
   return known.length === 0 ? undefined : Math.max(...known);

@@ -1,4 +1,4 @@
-/** Results as text in columns. */
+/** The results as tables of text. */
 
 import type { Claim } from "./claims.ts";
 import type { Figure } from "./figures.ts";
@@ -7,7 +7,7 @@ import type { Ratios } from "./targets.ts";
 
 const MIB = 1024 * 1024;
 
-/** Lines of equal columns; the first column is text and stands left, the others right. */
+/** Returns a table: the first `left` columns are aligned to the left, the others to the right. */
 export function layOut(rows: string[][], { left = 1 }: { left?: number } = {}): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   return rows.map((row) =>
@@ -17,7 +17,7 @@ export function layOut(rows: string[][], { left = 1 }: { left?: number } = {}): 
   ).join("\n");
 }
 
-/** The table of a disk. Columns that no line fills are left out. */
+/** Returns the table of a section. Columns that are empty in all rows are left out. */
 export function figureTable(figures: Figure[]): string {
   const rows = [
     [
@@ -51,7 +51,7 @@ export function figureTable(figures: Figure[]): string {
   return layOut(rows.map((row) => row.filter((_, column) => filled[column])));
 }
 
-/** The table of the claims. */
+/** Returns the table of the claims. */
 export function claimTable(claims: Claim[]): string {
   return layOut([
     ["", "target", "measured", "holds"],
@@ -64,7 +64,7 @@ export function claimTable(claims: Claim[]): string {
   ], { left: 3 });
 }
 
-/** The table of the kernel. */
+/** Returns the table of the MD5 implementations. */
 export function kernelTable(kernel: KernelFigure[]): string {
   return layOut([
     ["", "MiB/s", "core is faster by"],
@@ -76,7 +76,7 @@ export function kernelTable(kernel: KernelFigure[]): string {
   ]);
 }
 
-/** One sentence on how many targets hold, and the names of those that do not. */
+/** Returns a sentence that says how many targets were reached and names those that were missed. */
 export function verdict(checked: { name: string; holds?: boolean }[]): string {
   const missed = checked.filter(({ holds }) => holds === false).map(({ name }) => name);
   const kept = checked.filter(({ holds }) => holds === true).length;

@@ -1,19 +1,22 @@
-/** What the program is to reach, beside what the original (vmdkbkp 1.2) took on a machine of the same kind. */
+/** The targets of the rows, and what the original (vmdkbkp 1.2) reached on a machine of the same kind. */
 
-/** Wall time as a multiple of what `md5sum` and `cp --sparse=never` take for the same disk. */
+/** Elapsed time as a multiple of the times of `md5sum` and `cp --sparse=never` on the same disk. */
 export interface Ratios {
+  /** Multiple of the time of `md5sum`. */
   md5sum?: number;
+  /** Multiple of the time of `cp --sparse=never`. */
   cp?: number;
 }
 
-/** What one line is to reach. */
+/** The target of a row. */
 export interface Target {
+  /** Result of the original program. */
   original?: Ratios;
-  /** One of the two is enough: where writing is the bound, `cp` is the measure. */
+  /** One of the two is enough: where writing takes most of the time, `cp` is the fair comparison. */
   atMost: Ratios;
 }
 
-/** The targets by the name of the line, on the mixed disk. */
+/** The targets on the mixed disk, by the name of the row. */
 export const TARGETS: Record<string, Target> = {
   "full dump, plain": { original: { md5sum: 1.08, cp: 0.57 }, atMost: { md5sum: 0.45, cp: 0.35 } },
   "full dump .gz": { original: { md5sum: 4.9 }, atMost: { md5sum: 2.2 } },
@@ -28,7 +31,7 @@ export const TARGETS: Record<string, Target> = {
   "restore to a new raw file": { original: { cp: 0.83 }, atMost: { cp: 0.5 } },
 };
 
-/** True if one of the wanted ratios is reached; undefined if none was measured. */
+/** Returns whether one of the ratios of the target is reached; undefined if none of them was measured. */
 export function holds({ atMost }: Target, measured: Ratios): boolean | undefined {
   const pairs = [[measured.md5sum, atMost.md5sum], [measured.cp, atMost.cp]];
   const known = pairs.filter((pair): pair is [number, number] => !pair.includes(undefined));

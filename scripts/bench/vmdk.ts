@@ -1,4 +1,4 @@
-/** Full dumps of VMDKs beside `qemu-img convert -O raw` of the same file: both read it all. */
+/** Full dumps of VMDKs compared with `qemu-img convert -O raw`. Both read the whole file. */
 
 import { join } from "@std/path/posix/join";
 import { makeMixedDisk } from "../disk_image.ts";
@@ -6,21 +6,24 @@ import { type Claim, compared } from "./claims.ts";
 import type { Vmdkbkp } from "./commands.ts";
 import type { Figure } from "./figures.ts";
 import type { Recipe } from "./inputs.ts";
-import type { Line } from "./lines.ts";
+import type { Row } from "./rows.ts";
 
 const MIB = 1024 * 1024;
-/** Size of the disks, as a multiple of the mixed one: a dump has 0.2 s of start, which the smallest disks do not hide. */
+/**
+ * Size of the disks as a multiple of the mixed one: large enough to hide the 0.2 s that a dump takes to
+ * start.
+ */
 export const VMDK_SHARE = 2;
 
-/** What is read most often, and what is read otherwise: one file, compressed, several files. */
+/** The VMDK formats that are read most often: one file, a compressed file, several files. */
 const FORMATS = ["monolithicSparse", "streamOptimized", "twoGbMaxExtentSparse"];
 
 const dumpName = (format: string) => `full dump of ${format}`;
 const convertName = (format: string) => `qemu-img convert of ${format}`;
 
-/** Two lines a format. */
-export function vmdkLines(vmdkbkp: Vmdkbkp): Line[] {
-  return FORMATS.flatMap((format): Line[] => [
+/** Returns two rows for each format: qemu-img and vmdkbkp. */
+export function vmdkRows(vmdkbkp: Vmdkbkp): Row[] {
+  return FORMATS.flatMap((format): Row[] => [
     {
       name: convertName(format),
       command: ["qemu-img", "convert", "-f", "vmdk", "-O", "raw", `${format}.vmdk`, "qemu.raw"],
@@ -38,7 +41,7 @@ export function vmdkLines(vmdkbkp: Vmdkbkp): Line[] {
   ]);
 }
 
-/** The disks, made by qemu-img. */
+/** Returns how the disks are made, by qemu-img. `mib` is the size of the mixed disk. */
 export function vmdkRecipes({ mib }: { mib: number }): Recipe[] {
   return [
     {
@@ -57,7 +60,7 @@ export function vmdkRecipes({ mib }: { mib: number }): Recipe[] {
   ];
 }
 
-/** What is to hold of them. */
+/** Returns the claims about full dumps of VMDKs. */
 export function vmdkClaims(vmdk: Figure[]): Claim[] {
   const seconds = (name: string) => vmdk.find((figure) => figure.name === name)?.seconds;
   return FORMATS.map((format) =>

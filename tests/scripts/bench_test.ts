@@ -1,11 +1,11 @@
-/** The parts of the benchmark that decide: what a line is compared with, and what is called reached. */
+/** The parts of the benchmark that compare figures and decide whether targets are reached. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path/posix/join";
 import { Buffer } from "node:buffer";
 import { claimsOf } from "../../scripts/bench/claims.ts";
 import { figuresOf } from "../../scripts/bench/figures.ts";
-import type { Result } from "../../scripts/bench/lines.ts";
+import type { Result } from "../../scripts/bench/rows.ts";
 import { parseOptions } from "../../scripts/bench/options.ts";
 import { median } from "../../scripts/bench/statistics.ts";
 import { figureTable, layOut, verdict } from "../../scripts/bench/table.ts";
@@ -16,13 +16,13 @@ const MIB = 1024 * 1024;
 
 function result(name: string, seconds: number[], { sizes = {}, ours = false } = {}): Result {
   return {
-    line: { name, command: [], ours },
+    row: { name, command: [], ours },
     samples: seconds.map((seconds) => ({ seconds, peakMib: 100 })),
     sizes,
   };
 }
 
-Deno.test("parseOptions() takes numbers and refuses what is none", () => {
+Deno.test("parseOptions() parses numbers, and refuses invalid values and unknown options", () => {
   const { mib, rounds, threads, only, quick } = parseOptions([
     "--mib",
     "128",
@@ -36,11 +36,11 @@ Deno.test("parseOptions() takes numbers and refuses what is none", () => {
   }
 });
 
-Deno.test("median() is the middle, or the mean of the two in the middle", () => {
+Deno.test("median() returns the middle value, or the mean of the two middle values", () => {
   assertEquals([median([3, 1, 2]), median([4, 1, 3, 2]), median([7])], [2, 2.5, 7]);
 });
 
-Deno.test("holds() wants one of the two ratios", () => {
+Deno.test("holds() is true if one of the two ratios is reached, and undefined if none was measured", () => {
   const target = { atMost: { md5sum: 0.45, cp: 0.35 } };
   assertEquals(holds(target, { md5sum: 0.45, cp: 2 }), true);
   assertEquals(holds(target, { md5sum: 0.46, cp: 0.3 }), true);
@@ -48,7 +48,7 @@ Deno.test("holds() wants one of the two ratios", () => {
   assertEquals(holds({ atMost: { cp: 0.5 } }, { md5sum: 0.1 }), undefined);
 });
 
-Deno.test("figuresOf() compares medians with those of md5sum and cp", () => {
+Deno.test("figuresOf() divides medians by those of md5sum and cp, and leaves out rows without runs", () => {
   const results = [
     result("md5sum", [2, 2, 9]),
     result("cp", [1, 5, 4]),
@@ -70,7 +70,7 @@ Deno.test("figuresOf() compares medians with those of md5sum and cp", () => {
   assertEquals(figuresOf(results, { targets: false })[2].target, undefined);
 });
 
-Deno.test("claimsOf() says what holds, what does not and what was not measured", () => {
+Deno.test("claimsOf() and verdict() tell claims that hold, that do not hold and that were not measured", () => {
   const mixed = figuresOf([
     result("full dump, plain", [1], { ours: true }),
     result("full dump, 64 KiB blocks", [1.25], { ours: true }),
@@ -99,7 +99,7 @@ Deno.test("claimsOf() says what holds, what does not and what was not measured",
     false,
     undefined,
   ]);
-  // (3.7 - 1.5) / 12 against (1.5 - 1) / 3 seconds for half a GiB.
+  // Seconds for half a GiB: (3.7 - 1.5) / 12 in comparison with (1.5 - 1) / 3.
   assertEquals(claims[4].measured, "1.10 x (0.367 s, 0.333 s)");
   assertEquals(
     verdict([{ name: "a", holds: true }, { name: "b", holds: false }, { name: "c" }]),
@@ -107,7 +107,7 @@ Deno.test("claimsOf() says what holds, what does not and what was not measured",
   );
 });
 
-Deno.test("figureTable() leaves out empty columns and stays within 150", () => {
+Deno.test("figureTable() leaves out empty columns and is at most 150 characters wide", () => {
   const long = "merge dump + rdiff, plain";
   const figures = figuresOf([result("md5sum", [222.222]), result("cp", [1.234]), result(long, [111])], {
     targets: true,
@@ -119,7 +119,7 @@ Deno.test("figureTable() leaves out empty columns and stays within 150", () => {
   assertEquals(layOut([["", "b"], ["long", "1"]]), "      b\nlong  1");
 });
 
-Deno.test("makePatternDisk() and makeSparseDisk() make what they say, the same for the same seed", () => {
+Deno.test("makePatternDisk() and makeSparseDisk() make zeros and data in their places, the same for the same seed", () => {
   const folder = Deno.makeTempDirSync();
   try {
     const make = (pattern: "mixed" | "noise", seed: number) => {

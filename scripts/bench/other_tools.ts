@@ -1,14 +1,14 @@
-/** The tools of others, on the same disk: for comparison, so few rounds are enough. */
+/** Other programs on the same disk. They are only for comparison, so that few rounds are enough. */
 
 import { join } from "@std/path/posix/join";
-import type { Line } from "./lines.ts";
+import type { Row } from "./rows.ts";
 import { isInstalled } from "./process.ts";
 
-/** What `gzip -1` makes of the disk is a measure for the .gz dump. */
+/** Name of the row of `gzip -1`, whose output is compared with the .gz dump. */
 export const GZIP = "gzip -1";
 
-/** `gzip -1` and `zstd -1 -T0`, on every disk. */
-export function compressorLines(): Line[] {
+/** Returns the rows of `gzip -1` and `zstd -1 -T0`, which run on every disk. */
+export function compressorRows(): Row[] {
   return [
     { name: GZIP, command: ["gzip", "-1", "-k", "0.raw"], makes: ["0.raw.gz"], rounds: 1 },
     {
@@ -17,11 +17,14 @@ export function compressorLines(): Line[] {
       makes: ["0.raw.zst"],
       rounds: 3,
     },
-  ].map((line) => ({ ...line, reads: ["0.raw"] }));
+  ].map((row) => ({ ...row, reads: ["0.raw"] }));
 }
 
-/** Tools that write images and repositories, each into a fresh one. All they keep lies in `folder`. */
-export function backupLines(folder: string): Line[] {
+/**
+ * Returns the rows of programs that write images and repositories. Each run writes into a new repository. All
+ * files of the programs, including caches and settings, are in `folder`.
+ */
+export function backupRows(folder: string): Row[] {
   const qemu = (args: string) => ["qemu-img", "convert", "-f", "raw", ...args.split(" ")];
   const restic = ["restic", "--repo", "restic", "--cache-dir", "restic.cache", "--quiet"];
   const resticEnv = { RESTIC_PASSWORD: "bench", TMPDIR: folder };
@@ -30,7 +33,7 @@ export function backupLines(folder: string): Line[] {
     BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: "yes",
     TMPDIR: folder,
   };
-  const lines: Line[] = [
+  const rows: Row[] = [
     {
       name: "qemu-img streamOptimized",
       command: qemu("-O vmdk -o subformat=streamOptimized 0.raw qemu.vmdk"),
@@ -61,12 +64,12 @@ export function backupLines(folder: string): Line[] {
       rounds: 1,
     },
   ];
-  return lines.map((line) => ({ ...line, reads: ["0.raw"] }));
+  return rows.map((row) => ({ ...row, reads: ["0.raw"] }));
 }
 
-/** The lines whose program is there; tells `note` of the others. */
-export function installedLines(lines: Line[], note: (text: string) => void): Line[] {
-  return lines.filter(({ name, command: [program] }) => {
+/** Returns the rows whose programs are installed, and passes a note about each other row to `note`. */
+export function installedRows(rows: Row[], note: (text: string) => void): Row[] {
+  return rows.filter(({ name, command: [program] }) => {
     const installed = isInstalled(program);
     if (!installed) note(`"${name}" is not measured: ${program} is not installed`);
     return installed;
