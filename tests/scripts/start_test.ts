@@ -1,4 +1,7 @@
-/** The ways to start the program from the sources: the task and the script, from any folder, with whatever is there. */
+/**
+ * Starting the program from its sources, by the task and by the script, from any folder and with different
+ * programs installed.
+ */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path/posix/join";
@@ -6,7 +9,7 @@ import { Folder } from "../disks/helpers.ts";
 import { seriesFiles } from "../refusals/material.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
-/** What a start from the sources needs. */
+/** The files and folders that a start from the sources needs. */
 const SOURCES = ["assembly", "asconfig.json", "cli", "deno.json", "deno.lock", "ffi", "scripts"];
 
 interface Ended {
@@ -15,12 +18,15 @@ interface Ended {
   stderr: string;
 }
 
-/** Runs a program in `cwd`, with the environment of the test but for what is said here. */
+/**
+ * Runs a program in `cwd` with the environment of the test and `env`, whose undefined values remove
+ * variables.
+ */
 async function run(
   [name, ...args]: string[],
   { cwd, env }: { cwd: string; env?: Record<string, string | undefined> },
 ): Promise<Ended> {
-  // A task that runs the tests has set INIT_CWD for itself.
+  // If a task runs the tests, INIT_CWD is set for that task.
   const all = { ...Deno.env.toObject(), NO_COLOR: "1", INIT_CWD: undefined, DENO: undefined, ...env };
   const set = Object.entries(all).flatMap(([name, value]) => value === undefined ? [] : [[name, value]]);
   const { code, stdout, stderr } = await new Deno.Command(name, {
@@ -34,8 +40,8 @@ async function run(
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
 
-/** A folder with archives, and a folder in it whose name has a blank. */
-class Place extends Folder {
+/** A temporary folder. It contains a folder with archives, whose name has a blank. */
+class StartFolder extends Folder {
   readonly archives = join(this.path, "my archives");
 
   constructor() {
@@ -46,12 +52,15 @@ class Place extends Folder {
     }
   }
 
-  /** A folder for the path in which only these programs are found: names and what they do. */
-  pathOf(programs: Record<string, string>): string {
+  /**
+   * Makes a folder for the PATH variable, with the tools that the script needs and with these programs. The
+   * value of a program is its shell script.
+   */
+  makePath(programs: Record<string, string>): string {
     const folder = this.file(`bin-${Object.keys(programs).join("-")}`);
     Deno.mkdirSync(folder);
     for (const tool of ["sh", "dirname", "readlink", "find"]) {
-      Deno.symlinkSync(whereIs(tool), join(folder, tool));
+      Deno.symlinkSync(which(tool), join(folder, tool));
     }
     for (const [name, script] of Object.entries(programs)) {
       Deno.writeTextFileSync(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
@@ -60,7 +69,7 @@ class Place extends Folder {
   }
 }
 
-function whereIs(tool: string): string {
+function which(tool: string): string {
   return Deno.env.get("PATH")!.split(":").map((folder) => join(folder, tool)).find((path) => {
     try {
       return Deno.statSync(path).isFile;
@@ -70,55 +79,55 @@ function whereIs(tool: string): string {
   })!;
 }
 
-/** A copy of the sources, without what is built. */
+/** Copies the sources, but not the files that are built from them. */
 async function copySources(to: string): Promise<void> {
   Deno.mkdirSync(to);
   const { code } = await run(["cp", "-r", ...SOURCES, to], { cwd: ROOT });
   assertEquals(code, 0);
 }
 
-Deno.test("deno task vmdkbkp takes relative paths from the folder in which the user stands", async () => {
-  using place = new Place();
+Deno.test("deno task vmdkbkp resolves relative paths in the user's current folder", async () => {
+  using folder = new StartFolder();
   const task = [Deno.execPath(), "task", "--config", `${ROOT}deno.json`, "vmdkbkp"];
   const cases: [cwd: string, dump: string, digest: string][] = [
-    [place.archives, "g0.dump", "./out.digest"],
-    [place.path, "my archives/g0.dump", "my archives/other.digest"],
-    [place.archives, "../my archives/g0.dump", join(place.archives, "third.digest")],
+    [folder.archives, "g0.dump", "./out.digest"],
+    [folder.path, "my archives/g0.dump", "my archives/other.digest"],
+    [folder.archives, "../my archives/g0.dump", join(folder.archives, "third.digest")],
   ];
   for (const [cwd, dump, digest] of cases) {
     const { code, stderr } = await run([...task, "digest", "--dumpin", dump, "--digestout", digest], { cwd });
     assertEquals(code, 0, stderr);
   }
   for (const name of ["out", "other", "third"]) {
-    const made = Deno.readFileSync(join(place.archives, `${name}.digest`));
+    const made = Deno.readFileSync(join(folder.archives, `${name}.digest`));
     assertEquals(made, seriesFiles()["g0.digest"], name);
   }
-  // What is not there is looked for there, too, and nothing was written elsewhere.
-  const { code, stderr } = await run([...task, "print", "none.dump"], { cwd: place.path });
+  // A missing file is looked for in the current folder too, and nothing was written elsewhere.
+  const { code, stderr } = await run([...task, "print", "none.dump"], { cwd: folder.path });
   assertEquals(code, 1);
   assertStringIncludes(stderr, 'Cannot open "none.dump"');
-  assertEquals([...Deno.readDirSync(place.path)].map(({ name }) => name), ["my archives"]);
+  assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["my archives"]);
 });
 
-Deno.test("deno task vmdkbkp passes words on as they are", async () => {
-  using place = new Place();
-  Deno.copyFileSync(join(place.archives, "g0.dump"), place.file("$HOME '*' \"a\" b.dump"));
+Deno.test("deno task vmdkbkp passes arguments on unchanged", async () => {
+  using folder = new StartFolder();
+  Deno.copyFileSync(join(folder.archives, "g0.dump"), folder.file("$HOME '*' \"a\" b.dump"));
   const task = [Deno.execPath(), "task", "--config", `${ROOT}deno.json`, "vmdkbkp"];
   const { code, stdout, stderr } = await run([...task, "print", "--json", "$HOME '*' \"a\" b.dump"], {
-    cwd: place.path,
+    cwd: folder.path,
   });
   assertEquals(code, 0, stderr);
   assertEquals(JSON.parse(stdout).ok, true);
 });
 
-Deno.test("scripts/vmdkbkp builds the core if it is missing or older than its sources, and only then", async () => {
-  using place = new Place();
-  const root = place.file("the program");
+Deno.test("scripts/vmdkbkp builds the core only if it is missing or older than its sources", async () => {
+  using folder = new StartFolder();
+  const root = folder.file("the program");
   await copySources(root);
   const env = { DENO: Deno.execPath() };
   const start = () =>
     run([join(root, "scripts/vmdkbkp"), "check", "--digestin", "g0.digest", "g0.dump"], {
-      cwd: place.archives,
+      cwd: folder.archives,
       env,
     });
   const first = await start();
@@ -142,53 +151,56 @@ Deno.test("scripts/vmdkbkp builds the core if it is missing or older than its so
   assertMatch(broken.stderr, /vmdkbkp: Cannot build the core in ".*\/the program\/build" \(see above\)\n$/);
 });
 
-/** An npx that knows one package, which it starts. */
+/**
+ * A shell script instead of npx. It logs its arguments, and knows only the package "deno", which it starts.
+ */
 const NPX = (log: string) =>
   `echo "$*" >> '${log}'
 [ "$1" = -y ] || exit 9
 case $2 in deno@*) shift 2; exec '${Deno.execPath()}' "$@" ;; esac
 exit 9`;
 
-Deno.test("scripts/vmdkbkp finds Deno in DENO, in the path, or through npx", async () => {
-  using place = new Place();
+Deno.test("scripts/vmdkbkp finds Deno in DENO, in PATH, or with npx", async () => {
+  using folder = new StartFolder();
   const script = `${ROOT}scripts/vmdkbkp`;
-  const log = place.file("npx.log", "");
-  const npx = place.pathOf({ npx: NPX(log) });
-  const deno = `echo "deno of the path" >&2; exec '${Deno.execPath()}' "$@"`;
-  const both = place.pathOf({ npx: NPX(log), deno });
+  const log = folder.file("npx.log", "");
+  const npx = folder.makePath({ npx: NPX(log) });
+  const deno = `echo "deno of PATH" >&2; exec '${Deno.execPath()}' "$@"`;
+  const both = folder.makePath({ npx: NPX(log), deno });
   const start = (env: Record<string, string>) =>
-    run([script, "print", "--json", "g0.dump"], { cwd: place.archives, env });
+    run([script, "print", "--json", "g0.dump"], { cwd: folder.archives, env });
 
   const byPath = await start({ PATH: both });
   assertEquals([byPath.code, JSON.parse(byPath.stdout).ok], [0, true], byPath.stderr);
-  assertStringIncludes(byPath.stderr, "deno of the path");
+  assertStringIncludes(byPath.stderr, "deno of PATH");
   const byName = await start({ PATH: both, DENO: Deno.execPath() });
   assertEquals([byName.code, byName.stderr], [0, ""]);
   assertEquals(Deno.readTextFileSync(log), "");
 
   const byNpx = await start({ PATH: npx });
   assertEquals([byNpx.code, JSON.parse(byNpx.stdout).ok], [0, true], byNpx.stderr);
-  // npx says where Deno is, and does not stand between it and its signals.
+  // npx only finds the path of Deno: the program runs without npx, and so receives its signals.
   const [line, ...more] = Deno.readTextFileSync(log).trimEnd().split("\n");
   assertMatch(line, /^-y deno@\d+\.\d+\.\d+ eval /);
   assertEquals(more, []);
 });
 
-Deno.test("scripts/vmdkbkp says what is missing where there is neither Deno nor npx, or npx has none", async () => {
-  using place = new Place();
-  const start = (PATH: string) => run([`${ROOT}scripts/vmdkbkp`, "help"], { cwd: place.path, env: { PATH } });
-  const none = await start(place.pathOf({}));
+Deno.test("scripts/vmdkbkp says what is missing if there is no Deno and no npx, or npx fails", async () => {
+  using folder = new StartFolder();
+  const start = (PATH: string) =>
+    run([`${ROOT}scripts/vmdkbkp`, "help"], { cwd: folder.path, env: { PATH } });
+  const none = await start(folder.makePath({}));
   assertEquals([none.code, none.stdout], [1, ""]);
-  assertStringIncludes(none.stderr, "vmdkbkp: Cannot find Deno: neither deno nor npx is in the path");
-  const offline = await start(place.pathOf({ npx: "echo 'no network' >&2; exit 1" }));
+  assertStringIncludes(none.stderr, "vmdkbkp: Cannot find Deno: neither deno nor npx is in PATH");
+  const offline = await start(folder.makePath({ npx: "echo 'no network' >&2; exit 1" }));
   assertEquals([offline.code, offline.stdout], [1, ""]);
   assertStringIncludes(
     offline.stderr,
-    "no network\nvmdkbkp: Cannot find Deno: it is not in the path, and npx",
+    "no network\nvmdkbkp: Cannot find Deno: it is not in PATH, and npx",
   );
 });
 
-Deno.test("scripts/vmdkbkp fetches the newest version that CI runs on", () => {
+Deno.test("scripts/vmdkbkp downloads the newest version of Deno that CI uses", () => {
   const version = (path: string, name: string) =>
     new RegExp(`^${name}=(.*)$`, "m").exec(Deno.readTextFileSync(`${ROOT}${path}`))?.[1];
   assert(version("scripts/vmdkbkp", "version") !== undefined);
