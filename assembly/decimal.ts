@@ -1,8 +1,8 @@
 // Tokens of the archive format: numbers and booleans as decimal text followed by a zero byte. A number has no
 // leading zeros ("0" itself excepted), so that each number has exactly one spelling.
 //
-// The functions `behind…` look for a token at `ptr` and return the address of the first byte behind it. Two
-// results are statuses instead, which are no valid addresses (layout.ts): MORE if the window ends before the
+// The functions `skip…` look for a token at `ptr` and return the address of the first byte after it. Two
+// results are statuses instead, which are not valid addresses (layout.ts): MORE if the window ends before the
 // token does, and BAD as soon as the bytes that are there cannot be the beginning of such a token.
 
 import { BAD, MORE } from "./layout";
@@ -18,7 +18,7 @@ export function decimalLen(value: u64): usize {
 
 /**
  * Writes `value` as digits and a zero byte, `decimalLen(value) + 1` bytes altogether, and returns the address
- * behind them.
+ * after them.
  */
 export function writeInteger(ptr: usize, value: u64): usize {
   const zeroPtr = ptr + decimalLen(value);
@@ -31,17 +31,17 @@ export function writeInteger(ptr: usize, value: u64): usize {
   return zeroPtr + 1;
 }
 
-/** Writes `1␀` for true or `0␀` for false, two bytes, and returns the address behind them. */
+/** Writes `1␀` for true or `0␀` for false, two bytes, and returns the address after them. */
 export function writeBoolean(ptr: usize, value: bool): usize {
   store<u16>(ptr, (DIGIT_0 + (value as u32)) as u16);
   return ptr + 2;
 }
 
 /**
- * Returns the address behind the number at `ptr`, or MORE or BAD. A number of more than `digitsMax` digits is
- * BAD, and so is one with a leading zero. The window ends in front of `endPtr`.
+ * Returns the address after the number at `ptr`, or MORE or BAD. A number of more than `digitsMax` digits is
+ * BAD, and so is one with a leading zero. The window ends before `endPtr`.
  */
-export function behindInteger(ptr: usize, endPtr: usize, digitsMax: usize): usize {
+export function skipInteger(ptr: usize, endPtr: usize, digitsMax: usize): usize {
   const leadingZero = ptr < endPtr && load<u8>(ptr) == DIGIT_0;
   const limitPtr = ptr + (leadingZero ? 1 : digitsMax);
   for (let digitPtr = ptr; digitPtr < endPtr; ++digitPtr) {
@@ -53,21 +53,21 @@ export function behindInteger(ptr: usize, endPtr: usize, digitsMax: usize): usiz
 }
 
 /**
- * Returns the address behind the number at `ptr` if it is `value`, which must not be 0; otherwise MORE or
+ * Returns the address after the number at `ptr` if it is `value`, which must not be 0; otherwise MORE or
  * BAD. Where the window ends within the number, its digits so far decide: MORE if `value` begins with them,
  * else BAD.
  */
-export function behindExactly(ptr: usize, endPtr: usize, value: u64): usize {
-  const behindPtr = behindInteger(ptr, endPtr, decimalLen(value));
-  if (behindPtr == BAD || ptr == endPtr) return behindPtr;
-  if (behindPtr != MORE) return readInteger(ptr, behindPtr - 1) == value ? behindPtr : BAD;
+export function skipExactly(ptr: usize, endPtr: usize, value: u64): usize {
+  const afterPtr = skipInteger(ptr, endPtr, decimalLen(value));
+  if (afterPtr == BAD || ptr == endPtr) return afterPtr;
+  if (afterPtr != MORE) return readInteger(ptr, afterPtr - 1) == value ? afterPtr : BAD;
   const begun = readInteger(ptr, endPtr);
   while (value > begun) value /= 10;
   return begun != 0 && value == begun ? MORE : BAD;
 }
 
-/** Returns the address behind the boolean (`0␀` or `1␀`) at `ptr`, or MORE or BAD. */
-export function behindBoolean(ptr: usize, endPtr: usize): usize {
+/** Returns the address after the boolean (`0␀` or `1␀`) at `ptr`, or MORE or BAD. */
+export function skipBoolean(ptr: usize, endPtr: usize): usize {
   if (ptr < endPtr && load<u8>(ptr) - DIGIT_0 > 1) return BAD;
   if (ptr + 1 < endPtr) return load<u8>(ptr, 1) == 0 ? ptr + 2 : BAD;
   return MORE;
@@ -80,7 +80,7 @@ export function readInteger(ptr: usize, endPtr: usize): u64 {
   return value;
 }
 
-/** Returns the value of the boolean at `ptr`, which `behindBoolean` has found to be valid. */
+/** Returns the value of the boolean at `ptr`, which `skipBoolean` has found to be valid. */
 export function readBoolean(ptr: usize): bool {
   return load<u8>(ptr) != DIGIT_0;
 }

@@ -24,7 +24,7 @@ export const ABSENT: usize = 1;
 /** Bytes of a digest, an MD5. */
 export const DIGEST_SIZE: usize = 16;
 
-/** Address of the first byte behind the core's own constants. The memory from there on is the caller's. */
+/** Address of the first byte after the core's own constants. The memory from there on is the caller's. */
 export const HEAP_BASE: usize = __heap_base;
 
 // Records, as cli/archive/FORMAT.md describes them. ␀ is a zero byte; every number is decimal text without
@@ -49,9 +49,9 @@ export const DIGEST_RECORD_MAX: usize = 2 + 3 + DIGEST_SIZE;
 export const MORE: u32 = 0;
 /** The bytes that follow cannot be the next record. */
 export const BAD: u32 = 1;
-/** The next record belongs to a block behind those that the caller asked for. */
+/** The next record belongs to a block after the ones that the caller asked for. */
 export const REACHED: u32 = 2;
-/** The header of a data record is consumed, and the content of the record ends behind the window. */
+/** The header of a data record is consumed, and the content of the record extends past the window. */
 export const CONTENT: u32 = 3;
 
 // The cursor of packRecords
@@ -72,7 +72,7 @@ export const CONTENT: u32 = 3;
 //   ↕ the core reads and writes the field   ↑ it writes the field   the core only reads the others
 //
 // Every block belongs to a group: block b to group b / groupBlocks. Once stopLen bytes are written,
-// packRecords stops in front of the first block of the next group. So the pieces of a stream end at the
+// packRecords stops before the first block of the next group. So the pieces of a stream end at the
 // boundaries of groups, which do not depend on how the blocks were divided into calls.
 
 /** Index of the first block of the table, a u64. */
@@ -95,12 +95,12 @@ export const PACK_OUT_PTR: usize = 36;
 export const PACK_OUT_CAP: usize = 40;
 /** Bytes that the last call wrote. */
 export const PACK_OUT_LEN: usize = 44;
-/** After how many bytes a call stops in front of the next group. */
+/** After how many bytes a call stops before the next group. */
 export const PACK_STOP_LEN: usize = 48;
 /** Blocks of a group, at least 1. */
 export const PACK_GROUP_BLOCKS: usize = 52;
 /**
- * 1: packRecords stops behind the header of each data record and does not copy the content, which the caller
+ * 1: packRecords stops after the header of each data record and does not copy the content, which the caller
  * writes from where it lies. 0: the content is copied to the output.
  */
 export const PACK_IN_PLACE: usize = 56;

@@ -81,7 +81,7 @@ function chooseGroups(left: usize): usize {
 
 /**
  * Assigns the next `lanes` blocks that have data, from position `next` of the table on, to lanes 0, 1 and so
- * on. Returns the position behind the last of them.
+ * on. Returns the position after the last of them.
  */
 function fillLanes(tablePtr: usize, next: usize, lanes: usize, outPtr: usize, scratchPtr: usize): usize {
   for (let lane: usize = 0; lane < lanes; ++next) {

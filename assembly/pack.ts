@@ -29,7 +29,7 @@ import { isZero } from "./zero";
  * in layout.ts).
  *
  * `cursorPtr`: a cursor of packRecords (layout.ts), aligned to 8 bytes. Another call with the same cursor
- * continues behind the last record. Only whole records are written: if the output has less room than the next
+ * continues after the last record. Only whole records are written: if the output has less room than the next
  * record needs, the function writes nothing.
  */
 export function packRecords(cursorPtr: usize): u32 {

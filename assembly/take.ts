@@ -4,7 +4,7 @@
 // only if it follows the format to the letter. The first byte that cannot continue a record gives BAD,
 // without looking at what follows, so that garbage never makes a caller enlarge its window.
 
-import { behindBoolean, behindExactly, behindInteger, readBoolean, readInteger } from "./decimal";
+import { readBoolean, readInteger, skipBoolean, skipExactly, skipInteger } from "./decimal";
 import {
   ABSENT,
   BAD,
@@ -46,7 +46,7 @@ const TAKEN: u32 = u32.MAX_VALUE;
  * block: it becomes ZERO for a zero block; otherwise the content is copied to the block's slot, and the entry
  * becomes the address of the slot. Records of blocks whose entries are not ABSENT, and of blocks before the
  * table, are skipped. After CONTENT the caller copies the content itself: it begins in the window at
- * TAKE_CONSUMED and ends behind it.
+ * TAKE_CONSUMED and extends past its end.
  */
 export function takeRecords(cursorPtr: usize): u32 {
   assert(cursorPtr % 8 == 0, "the cursor is aligned to 8 bytes");
@@ -66,7 +66,7 @@ function takeRecord(cursorPtr: usize): u32 {
   const endPtr = srcPtr + load<usize>(cursorPtr, TAKE_SRC_LEN);
   const ptr = srcPtr + load<usize>(cursorPtr, TAKE_CONSUMED);
 
-  const flagPtr = behindInteger(ptr, endPtr, INDEX_DIGITS_MAX);
+  const flagPtr = skipInteger(ptr, endPtr, INDEX_DIGITS_MAX);
   if (flagPtr <= BAD) return flagPtr as u32;
   const block = readInteger(ptr, flagPtr - 1);
   if (!isDue(cursorPtr, block)) return BAD;
@@ -74,7 +74,7 @@ function takeRecord(cursorPtr: usize): u32 {
   if (block >= load<u64>(cursorPtr, TAKE_TO_BLOCK)) return REACHED;
 
   const blockLen = load<usize>(cursorPtr, TAKE_BLOCK_LEN);
-  const contentPtr = behindHeader(flagPtr, endPtr, blockLen);
+  const contentPtr = skipHeader(flagPtr, endPtr, blockLen);
   if (contentPtr <= BAD) return contentPtr as u32;
   const zero = readBoolean(flagPtr);
   const contentLen: usize = zero ? 0 : blockLen;
@@ -100,15 +100,15 @@ function isDue(cursorPtr: usize, block: u64): bool {
 }
 
 /**
- * Returns the address behind the rest of a record's header: behind the flag of a zero record, or behind the
+ * Returns the address after the rest of a record's header: after the flag of a zero record, or after the
  * flag and the length of a data record, which must be `len`. Otherwise MORE or BAD.
  */
-function behindHeader(flagPtr: usize, endPtr: usize, len: usize): usize {
-  const lengthPtr = behindBoolean(flagPtr, endPtr);
-  return lengthPtr <= BAD || readBoolean(flagPtr) ? lengthPtr : behindExactly(lengthPtr, endPtr, len);
+function skipHeader(flagPtr: usize, endPtr: usize, len: usize): usize {
+  const lengthPtr = skipBoolean(flagPtr, endPtr);
+  return lengthPtr <= BAD || readBoolean(flagPtr) ? lengthPtr : skipExactly(lengthPtr, endPtr, len);
 }
 
-/** Stores for the caller where the record of `block` begins: `offset` bytes behind the window's start. */
+/** Stores for the caller where the record of `block` begins: `offset` bytes after the window's start. */
 function noteOffset(cursorPtr: usize, block: u64, offset: usize): void {
   const offsetsPtr = load<usize>(cursorPtr, TAKE_OFFSETS_PTR);
   const firstBlock = load<u64>(cursorPtr, TAKE_FIRST_BLOCK);
@@ -154,21 +154,21 @@ export function takeDigest(
   let taken: u32 = 0;
   let ptr = srcPtr;
   for (; taken < count; ++taken) {
-    const behindPtr = takeMd5(ptr, endPtr, digestPtr + taken * (DIGEST_SIZE as u32));
-    if (behindPtr <= BAD) {
-      status = behindPtr as u32;
+    const afterPtr = takeMd5(ptr, endPtr, digestPtr + taken * (DIGEST_SIZE as u32));
+    if (afterPtr <= BAD) {
+      status = afterPtr as u32;
       break;
     }
-    ptr = behindPtr;
+    ptr = afterPtr;
   }
   store<usize>(cursorPtr, ptr - srcPtr, DIGEST_CONSUMED);
   store<u32>(cursorPtr, status, DIGEST_STATUS);
   return taken;
 }
 
-/** Takes one digest record to `digestPtr` and returns the address behind the record, or MORE or BAD. */
+/** Takes one digest record to `digestPtr` and returns the address after the record, or MORE or BAD. */
 function takeMd5(ptr: usize, endPtr: usize, digestPtr: usize): usize {
-  const md5Ptr = behindHeader(ptr, endPtr, DIGEST_SIZE);
+  const md5Ptr = skipHeader(ptr, endPtr, DIGEST_SIZE);
   if (md5Ptr <= BAD) return md5Ptr;
   if (readBoolean(ptr)) {
     memory.fill(digestPtr, 0, DIGEST_SIZE);

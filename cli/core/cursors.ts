@@ -62,15 +62,15 @@ export interface PackOptions {
 
 /** A region of the memory that receives records. */
 export interface PackRegion extends Span {
-  /** After so many bytes packing stops in front of the next group. By default only at the region's end. */
+  /** After so many bytes packing stops before the next group. By default only at the region's end. */
   stopBytes?: number;
   /**
-   * Group of the last record in front of this region, if both belong to the same piece: a piece may not end
+   * Group of the last record before this region, if both belong to the same piece: a piece may not end
    * within this group. By default the group of the last record that this packer has packed.
    */
   lastGroup?: number;
   /**
-   * Packing stops behind the header of each data record, and does not copy the content into the region: the
+   * Packing stops after the header of each data record, and does not copy the content into the region: the
    * caller writes it from where it lies, see {@linkcode RecordPacker.content}.
    */
   inPlace?: boolean;
@@ -173,7 +173,7 @@ export class RecordCursor {
   /**
    * Takes the records of the run's blocks from a window. An entry of the table that is `ABSENT` receives its
    * block, data being copied to the block's slot. Records of blocks whose entries are not `ABSENT`, and of
-   * blocks in front of the run, are skipped; all records are skipped if `tablePtr` is 0. A call takes about
+   * blocks before the run, are skipped; all records are skipped if `tablePtr` is 0. A call takes about
    * 0.1 µs, and 0.03 µs more for each small record.
    *
    * @throws {RangeError} if the run's block size is not that of the archive, a number is out of its range, or

@@ -80,7 +80,9 @@ interface Kernels {
 
 /** A region of the core's memory: an address and a length in bytes. */
 export interface Span {
+  /** Address of the first byte. */
   ptr: number;
+  /** Length in bytes. */
   length: number;
 }
 
@@ -89,7 +91,7 @@ export interface Span {
  *
  * - `more`: the window has no further whole record; nothing is left in it, or the beginning of a record
  * - `reached`: all records that the caller asked for have been taken
- * - `content`: the header of a data record is consumed, but its content ends behind the window; the caller
+ * - `content`: the header of a data record is consumed, but its content extends past the window; the caller
  *   copies it
  * - `bad`: the bytes that follow cannot be the next record, however the stream goes on
  */
@@ -121,7 +123,7 @@ export class Instance implements CoreShare {
   readonly md5ScratchPtr: number;
   /** One cursor serves all callers: each call sets all fields that it needs, and calls do not overlap. */
   readonly cursor: CursorFields;
-  /** Address of the first byte behind the core's own data, from which on the region can be allocated. */
+  /** Address of the first byte after the core's own data, from which on the region can be allocated. */
   readonly freePtr: number;
   /** Address of the end of the region. */
   readonly endPtr: number;
@@ -274,7 +276,7 @@ function readLayout(exports: WebAssembly.Exports): Layout {
 
 /**
  * Reports a failed assertion, which only the debug build has. AssemblyScript passes strings as addresses of
- * UTF-16 text, whose length in bytes is in the word in front of it.
+ * UTF-16 text, whose length in bytes is in the word before it.
  *
  * @throws {TypeError} always
  */

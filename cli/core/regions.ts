@@ -71,8 +71,8 @@ export class Regions {
     const lenBytes = this.#used.get(ptr);
     if (lenBytes === undefined) throw new RangeError(`Cannot free core memory: no region begins at ${ptr}`);
     this.#used.delete(ptr);
-    const behind = this.#gaps.findIndex((gap) => gap.ptr > ptr);
-    const at = behind < 0 ? this.#gaps.length : behind;
+    const next = this.#gaps.findIndex((gap) => gap.ptr > ptr);
+    const at = next < 0 ? this.#gaps.length : next;
     const before = this.#gaps[at - 1];
     const after = this.#gaps[at];
     const gap = { ptr, lenBytes };

@@ -130,7 +130,7 @@ export class Crew implements Disposable {
   /** How many threads compute at most: the calling one and the workers, but not the one for hashes. */
   readonly threads: number;
   readonly #core: Core;
-  /** Memory for all workers, allocated first: marks that are released later lie behind it. */
+  /** Memory for all workers, allocated first: marks that are released later are after it. */
   readonly #shares: readonly CoreShare[];
   readonly #workers: CrewWorker[] = [];
   /** Computing on the calling thread since the last worker was started; at 1 the next one is due. */

@@ -22,13 +22,15 @@ export interface HashPartsTask {
   hash: number;
   /** Bytes to add, in this order. They may not change until the task has been performed. */
   parts: readonly Uint8Array[];
-  /** If given, the hash ends behind the parts, and its 32 bytes are written here. */
+  /** If given, the hash ends after the parts, and its 32 bytes are written here. */
   into?: Uint8Array;
 }
 
 /** A message to the worker that computes hashes. */
 export interface ToHashWorker {
+  /** Number of the task, which is repeated in the answer. */
   number: number;
+  /** The task. */
   task: HashPartsTask;
 }
 

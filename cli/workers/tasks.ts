@@ -48,12 +48,14 @@ type CodecKind = "gzip" | "gunzip" | "zstd" | "unzstd";
 /** Inflates grains of a disk. The result is 0. */
 export interface InflateTask {
   kind: "inflate";
+  /** The compressed grains, and memory for their content. */
   streams: readonly Inflating[];
 }
 
 /** Deflates grains of a VMDK. The result is the length in bytes of the grains with their markers. */
 export interface GrainTask {
   kind: "packGrains";
+  /** The grains, and memory for the result. */
   given: PackedGrains;
 }
 

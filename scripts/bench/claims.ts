@@ -19,9 +19,13 @@ export interface Claim {
 
 /** The figures of a whole run, by section. */
 export interface Measured {
+  /** The MD5 implementations. */
   kernel: KernelFigure[];
+  /** The mixed disk. */
   mixed: Figure[];
+  /** Starts of programs. */
   start: Figure[];
+  /** Sparse disks. */
   sparse: Figure[];
   /** All figures of the run, for the claims about all rows. */
   all: Figure[];

@@ -7,10 +7,15 @@ import { Core, type CoreShare } from "../../cli/core.ts";
 
 /** A message to the worker: the share of the memory, and what to hash there. */
 export interface Job {
+  /** The share of the test's core. */
   share: CoreShare;
+  /** Address of the table. */
   tablePtr: number;
+  /** Entries of the table. */
   count: number;
+  /** Bytes of a block. */
   blockBytes: number;
+  /** Address that receives the digests. */
   digestsPtr: number;
 }
 

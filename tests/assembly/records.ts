@@ -1,15 +1,20 @@
 /** A second reader and writer of records, as simple as possible, with which the tests compare the kernels. */
 
-/** A record of a dump or rdiff. One without content is of a zero block. */
+/** A record of a dump or rdiff. */
 export interface TestRecord {
+  /** Index of the block. */
   block: number;
+  /** Bytes of the block; undefined for a zero block. */
   content?: Uint8Array;
 }
 
 /** What reading a window gives: the records, the bytes that they take, and why the reader stopped. */
 export interface TestTake {
+  /** Why the reader stopped, like `TakeStatus` of the core. */
   status: "more" | "reached" | "content" | "bad";
+  /** The records that were read. */
   records: TestRecord[];
+  /** Bytes that the records take. */
   consumed: number;
   /** The block at which the reader stopped; only with `reached` and `content`. */
   peekedBlock?: number;
@@ -17,10 +22,15 @@ export interface TestTake {
 
 /** What a reader of records is asked for. */
 export interface Wanted {
+  /** Bytes of a block. */
   blockBytes: number;
+  /** Blocks of the disk. */
   blockCount: number;
+  /** True for a dump, false for an rdiff. */
   full: boolean;
+  /** Lowest block that the first record may have. */
   nextBlock: number;
+  /** The reader stops before this block and later ones. */
   toBlock: number;
 }
 
