@@ -1,6 +1,9 @@
-/** The clock of this process, for what is run inside it. */
+/** Setting the clock of the test's own process. */
 
-/** Runs `work` with a clock that stands still at `date`. */
+/**
+ * Runs `work` with a clock that stands still at `date`: `Date.now()` and `new Date()` give this time. Returns
+ * the result of `work`.
+ */
 export async function atTime<T>(date: Date, work: () => Promise<T>): Promise<T> {
   const RealDate = globalThis.Date;
   const now = date.getTime();

@@ -1,34 +1,43 @@
-/** The program as a user meets it: as a process, or, much faster, as a call of its main function. */
+/** Runs of the program: as a process of its own, or, which is much faster, as a call of its main function. */
 
+import { Buffer } from "node:buffer";
 import process from "node:process";
 import { main } from "../../cli/main.ts";
 
-/** What a run said and how it ended. */
+/** The result of a run. */
 export interface CliResult {
+  /** The exit code. */
   code: number;
+  /** Standard output as text. */
   stdout: string;
+  /** Standard error as text. */
   stderr: string;
+  /** Standard output as bytes. */
   stdoutBytes: Uint8Array;
 }
 
-/** Surroundings of a process. */
-export interface RunOptions {
+/** What a process gets beside its arguments. */
+export interface CliSurroundings {
+  /** The current folder; by default that of the tests. */
   cwd?: string;
-  /** All of standard input; without it there is none. */
+  /** All of standard input; by default it is empty. */
   stdin?: Uint8Array;
+  /** Additional environment variables. */
   env?: Record<string, string>;
 }
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** Arguments of Deno in front of the command line of `script`, by default the program. */
+/** Returns the arguments with which Deno runs a script, by default the program, without the script's own. */
 export function denoArgs(script: string = `${ROOT}cli/main.ts`): string[] {
   return ["run", "--quiet", "--no-check", "-A", "--config", `${ROOT}deno.json`, script];
 }
 
-/** Runs the program as a process of its own: for streams, signals, real exit codes; a tenth of a second and more. */
-export async function runCli(args: string[], options: RunOptions = {}): Promise<CliResult> {
-  const { cwd, env, stdin } = options;
+/** Runs the program as a process, which takes 0.1 s or more: for tests of streams, signals and exit codes. */
+export async function runCli(
+  args: string[],
+  { cwd, env, stdin }: CliSurroundings = {},
+): Promise<CliResult> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...denoArgs(), ...args],
     cwd,
@@ -41,14 +50,14 @@ export async function runCli(args: string[], options: RunOptions = {}): Promise<
   return resultOf(output.code, output.stdout, output.stderr);
 }
 
-/** Runs the program inside this process, a hundredth of a second; all paths in `args` must be absolute. */
+/** Runs the program inside this process, which takes about 0.01 s. All paths in `args` must be absolute. */
 export async function callMain(args: string[]): Promise<CliResult> {
   using out = new Capture();
   const code = await main(args);
   return resultOf(code, out.stdout(), out.stderr());
 }
 
-/** A program that refuses its input does not read it to the end. */
+/** Writes `bytes` to a pipe. A program that refuses its input need not read it to the end. */
 async function feed(pipe: WritableStream<Uint8Array>, bytes: Uint8Array): Promise<void> {
   try {
     await new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeTo(pipe);
@@ -62,7 +71,10 @@ function resultOf(code: number, stdoutBytes: Uint8Array, stderr: Uint8Array): Cl
   return { code, stdout: text.decode(stdoutBytes), stderr: text.decode(stderr), stdoutBytes };
 }
 
-/** Keeps what the program prints while it exists: by console, by bytes, and by the parser of the command line. */
+/**
+ * Captures the output of the program until it is disposed of: that of `console`, that of `Deno.stdout`, and
+ * that of the parser of the command line, which uses `process`.
+ */
 class Capture implements Disposable {
   readonly #out: Uint8Array[] = [];
   readonly #err: Uint8Array[] = [];
@@ -80,11 +92,11 @@ class Capture implements Disposable {
   }
 
   stdout(): Uint8Array {
-    return joined(this.#out);
+    return new Uint8Array(Buffer.concat(this.#out));
   }
 
   stderr(): Uint8Array {
-    return joined(this.#err);
+    return new Uint8Array(Buffer.concat(this.#err));
   }
 
   [Symbol.dispose](): void {
@@ -101,14 +113,4 @@ class Capture implements Disposable {
       });
     }
   }
-}
-
-function joined(parts: Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

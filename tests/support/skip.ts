@@ -1,10 +1,10 @@
-/** Tests that need what not every machine has. */
+/** Tests that need programs or files which not every machine has. */
 
-/** Set where everything must be there: then nothing is skipped, and what is missing is a failure. */
+/** The environment variable that CI sets so that no test is skipped: a test whose needs are missing fails. */
 const NO_SKIP = "VMDKBKP_NO_SKIP";
 
 /**
- * Registers a test that runs unless something is `missing`; what that is stands behind its name.
+ * Registers a test. The test is skipped if something that it needs is missing; its name then says what.
  *
  * @example
  * ```ts

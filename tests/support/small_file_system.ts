@@ -1,18 +1,24 @@
-/** A file system that is soon full, for those who may mount one. */
+/** A small file system for tests of full disks. Mounting it needs the rights of root. */
 
 import { join } from "@std/path/posix/join";
 
-/** A megabyte of memory, mounted as a folder. */
+/** A file system of 1 MiB in memory. It is unmounted when the object is disposed of. */
 export class SmallFileSystem implements Disposable {
   readonly #path: string;
 
+  /**
+   * Mounts the file system.
+   *
+   * @param path the folder to make and to mount on
+   * @throws {Error} if mounting is not allowed
+   */
   constructor(path: string) {
     this.#path = path;
     Deno.mkdirSync(path);
     command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path);
   }
 
-  /** Whether the tests may mount. */
+  /** Returns whether the tests may mount a file system. */
   static canBeMade(): boolean {
     const folder = Deno.makeTempDirSync({ prefix: "vmdkbkp-mount-" });
     try {
@@ -25,7 +31,7 @@ export class SmallFileSystem implements Disposable {
     }
   }
 
-  /** Leaves no byte free; new names can still be given. */
+  /** Fills the file system to its last byte. Files can still be created and renamed. */
   fill(): void {
     using file = Deno.createSync(this.#filler);
     const page = new Uint8Array(4096);
@@ -36,12 +42,12 @@ export class SmallFileSystem implements Disposable {
     }
   }
 
-  /** Frees what {@linkcode fill} took. */
+  /** Frees the space that {@linkcode fill} has filled. */
   empty(): void {
     Deno.removeSync(this.#filler);
   }
 
-  /** From here on nothing can be written, or it can again. */
+  /** Makes the file system read-only, or writable again. */
   setReadOnly(readOnly: boolean): void {
     command("mount", "-o", `remount,${readOnly ? "ro" : "rw"}`, this.#path);
   }

@@ -1,4 +1,4 @@
-/** A server with virtual machines and disks, which the stand-in for VMware's disk library plays. */
+/** A server with a virtual machine and its disks, which the stand-in for VMware's disk library simulates. */
 
 import { assertEquals } from "@std/assert";
 import { hasCompiler } from "../../scripts/c_compiler.ts";
@@ -6,41 +6,54 @@ import { type Api, buildStandin } from "../../scripts/standin.ts";
 import { Workspace } from "../integration/workspace.ts";
 import { callMain, type CliResult } from "./run_cli.ts";
 
-/** The reason why tests with the stand-in cannot run, if they cannot. */
+/** Why tests with the stand-in cannot run here; undefined if they can. */
 export const MISSING_STANDIN: string | undefined = hasCompiler()
   ? undefined
   : "the stand-in for the disk library needs Linux and a C compiler";
 
+/** The password of the server's user. */
 export const PASSWORD = "s3cret pass/word";
+/** The thumbprint of the server's certificate. */
 export const THUMBPRINT = Array.from({ length: 20 }, (_, i) => (i + 0x10).toString(16)).join(":")
   .toUpperCase();
 
 /**
- * Waits for something that other processes do.
- * @throws {Error} if it does not happen in ten seconds
+ * Waits until other processes have made a condition true.
+ *
+ * @throws {Error} if the condition is still false after ten seconds
  */
 export async function until(happened: () => boolean): Promise<void> {
   for (let tries = 0; !happened(); tries++) {
-    if (tries > 2000) throw new Error("it did not happen");
+    if (tries > 2000) throw new Error("The condition has not become true in ten seconds");
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
-/** One line of the stand-in's log of calls. */
+/** A line of the stand-in's log: a call, a violation of the library's rules, a leak, or a summary. */
 export interface TracedCall {
+  /** Name of the function, without `VixDiskLib_`. */
   call?: string;
+  /** Result of the function, 0 for success. */
   code?: number;
+  /** Bytes that were read or written. */
   bytes?: number;
+  /** First sector of a read or write. */
   start?: number;
+  /** Number of sectors of a read or write. */
   sectors?: number;
+  /** The process that called the library. */
   pid: number;
+  /** The rule that was violated. */
   violation?: string;
+  /** What was not freed. */
   leak?: string;
+  /** Numbers about the whole process. */
   summary?: Record<string, unknown>;
 }
 
-/** A folder, a server `vc1.example` with the machine `vm-16`, and command lines that reach it. */
+/** A folder, a server `vc1.example` with the machine `vm-16`, and the options of commands that use them. */
 export class World extends Workspace {
+  /** Folder of the stand-in. */
   readonly libdir: string;
   #settings: string[] = [];
   #count = 0;
@@ -50,7 +63,12 @@ export class World extends Workspace {
     this.libdir = libdir;
   }
 
-  /** @param settings more lines of the stand-in's configuration, without `standin.` */
+  /**
+   * Compiles the stand-in if needed, and configures it.
+   *
+   * @param options `level`: the API level; `server`: further settings of the server; `settings`: further
+   * lines of the stand-in's configuration, without `standin.`
+   */
   static async create(
     { level = 80, server = "", settings = [] }: { level?: Api; server?: string; settings?: string[] } = {},
   ): Promise<World> {
@@ -65,28 +83,32 @@ export class World extends Workspace {
     return world;
   }
 
+  /** Path of the stand-in's log. */
   get tracePath(): string {
     return this.file("trace.jsonl");
   }
 
+  /** Path of the library's configuration. */
   get configPath(): string {
     return this.file("config");
   }
 
-  /** Adds a line to the configuration. */
+  /** Adds a line to the configuration, without `standin.`. */
   set(line: string): void {
     this.#settings.push(`standin.${line}`);
     Deno.writeTextFileSync(this.configPath, this.#settings.join("\n") + "\n");
   }
 
-  /** Adds a fault of the next runs. */
+  /** Adds a fault that occurs in later runs. */
   fault(description: string): void {
     this.set(`fault.${++this.#count} = ${description}`);
   }
 
   /**
-   * Makes the file `name` of the folder the disk `[ds1] web/NAME.vmdk`, and returns the options that reach
-   * it.
+   * Adds a disk of the server: `[ds1] web/NAME.vmdk`, whose content is in the file `name` of the folder.
+   * Returns the options of commands that use the disk.
+   *
+   * @param options further settings of the disk
    */
   disk(name: string, options = ""): string[] {
     const path = `[ds1] web/${name.replace(/\..*/, "")}.vmdk`;
@@ -97,7 +119,7 @@ export class World extends Workspace {
     return ["--remote", path, ...this.connection];
   }
 
-  /** The options of every remote command. */
+  /** The options of all commands that use the server, without the disk. */
   get connection(): string[] {
     return [
       ...this.library,
@@ -106,22 +128,24 @@ export class World extends Workspace {
     ];
   }
 
+  /** The options of all commands that use the library. */
   get library(): string[] {
     return ["--libdir", this.libdir, "--config", this.configPath, "--retry-wait", "0.001"];
   }
 
+  /** Path of a file with the password, which is written now. */
   get passwordFile(): string {
     const path = this.file("password");
     Deno.writeTextFileSync(path, `${PASSWORD}\n`, { mode: 0o600 });
     return path;
   }
 
-  /** Runs a command line unchanged. */
+  /** Runs a command line, whose arguments are passed on unchanged. */
   async call(...args: string[]): Promise<CliResult> {
     return await callMain(args);
   }
 
-  /** Runs a command line that must end with that code, and returns its JSON. */
+  /** Runs a command line, checks its exit code, and returns its JSON. */
   // deno-lint-ignore no-explicit-any -- JSON of any command
   async json(args: string[], exitCode = 0): Promise<any> {
     const { code, stdout, stderr } = await callMain([...args, "--json"]);
@@ -129,10 +153,10 @@ export class World extends Workspace {
     return JSON.parse(stdout);
   }
 
-  /** Returns the log of calls so far. */
+  /** Returns the stand-in's log so far. */
   trace(): TracedCall[] {
     try {
-      // The last line may be written at this moment.
+      // The last line is left out, because another process may be writing it.
       const lines = Deno.readTextFileSync(this.tracePath).split("\n").slice(0, -1);
       return lines.filter((line) => line !== "").map((line) => JSON.parse(line));
     } catch (error) {
@@ -146,15 +170,16 @@ export class World extends Workspace {
     Deno.writeTextFileSync(this.tracePath, "");
   }
 
+  /** Returns the calls of a function so far. */
   calls(name: string): TracedCall[] {
     return this.trace().filter(({ call }) => call === name);
   }
 
-  /** Checks that every process of the library ended without a violation of its rules and without a leak. */
+  /** Checks that all processes of the library have ended without violations of its rules and leaks. */
   assertClean(): void {
     const bad = this.trace().filter(({ violation, leak }) => violation !== undefined || leak !== undefined);
     assertEquals(bad, []);
     const [started, ended] = ["InitEx", "Exit"].map((name) => this.calls(name).length);
-    assertEquals(ended, started, "processes that did not end the library");
+    assertEquals(ended, started, "processes that have called Exit, and that have called InitEx");
   }
 }
