@@ -1,8 +1,10 @@
 /**
- * Archives that this program made once stay readable, and the plain ones are still written the same to the byte.
+ * Archives of earlier versions of this program must remain readable. Plain archives must still be written
+ * with the same bytes; compressed ones may change with the compressors.
  *
- * `VMDKBKP_WRITE_GOLDEN=1 deno test -A --no-check tests/own_golden_test.ts` makes `tests/golden/` anew. A difference
- * that git then shows is a change of format: it needs a reason, and old files must still be read.
+ * `VMDKBKP_WRITE_GOLDEN=1 deno test -A --no-check tests/own_golden_test.ts` writes the files of
+ * `tests/golden/` again. If git then shows a difference, the format has changed: this needs a reason, and old
+ * files must still be read.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -20,32 +22,35 @@ const GOLDEN = new URL("golden/", import.meta.url).pathname;
 const BLOCK_BYTES = 512;
 const SUFFIXES = ["", ".gz", ".zst"];
 
-/** Text in blocks 0, 1, 4 and 6, zeros elsewhere; generation 1 changes 1, ends 4 and begins 5. */
+/**
+ * Two generations of a disk. In generation 0 blocks 0, 1, 4 and 6 have text and the others are zero. In
+ * generation 1 block 1 has another text, block 4 is zero and block 5 has text.
+ */
 const DISKS = [
   diskOf(["same", "old", , , "gone", , "same"]),
   diskOf(["same", "new", , , , "born", "same"]),
 ];
-/** The last block is cut in its middle. */
+/** A disk that ends within its last block. */
 const PADDED = diskOf(["same", , "half"]).subarray(0, 2 * BLOCK_BYTES + 200);
 
 if (Deno.env.get("VMDKBKP_WRITE_GOLDEN")) {
   for (const [name, bytes] of Object.entries(await makeAll())) Deno.writeFileSync(GOLDEN + name, bytes);
 }
 
-Deno.test("plain archives are still written as they were, byte for byte", async () => {
+Deno.test("plain archives are written with the same bytes as by earlier versions", async () => {
   const made = await makeAll();
   const plain = Object.keys(made).filter((name) => !/\.(gz|zst)$/.test(name));
   assert(plain.length > 0);
   for (const name of plain) assertSameBytes(made[name], golden(name), name);
 });
 
-Deno.test("the golden folder holds what the program makes, no more and no less", async () => {
+Deno.test("tests/golden has the files that this test makes, and no others", async () => {
   const names = [...Deno.readDirSync(GOLDEN)].map(({ name }) => name).sort();
   assertEquals(names, Object.keys(await makeAll()).sort());
 });
 
 for (const suffix of SUFFIXES.slice(1)) {
-  Deno.test(`old "${suffix}" archives hold the bytes of the plain ones`, async () => {
+  Deno.test(`old "${suffix}" archives decompress to the plain archives`, async () => {
     for (const name of [...Deno.readDirSync(GOLDEN)].map(({ name }) => name)) {
       if (!name.endsWith(suffix)) continue;
       const plain = golden(name.slice(0, -suffix.length));
@@ -57,7 +62,7 @@ for (const suffix of SUFFIXES.slice(1)) {
 }
 
 for (const suffix of SUFFIXES) {
-  Deno.test(`old "${suffix}" archives are still checked, merged and restored`, async () => {
+  Deno.test(`old "${suffix}" archives can be checked, merged and restored`, async () => {
     using folder = new Folder();
     const path = (name: string) => `${GOLDEN}${name}${suffix}`;
     const lists: [digest: string, disk: Uint8Array, ...archives: string[]][] = [
@@ -68,22 +73,22 @@ for (const suffix of SUFFIXES) {
     ];
     for (const [i, [digest, disk, ...archives]] of lists.entries()) {
       const restored = folder.file(`${i}.raw`);
-      await done("check", "--digestin", path(digest), ...archives.map(path));
-      await done("restore", "--create", "--local", restored, ...archives.map(path));
+      await runOk("check", "--digestin", path(digest), ...archives.map(path));
+      await runOk("restore", "--create", "--local", restored, ...archives.map(path));
       assertSameBytes(Deno.readFileSync(restored), disk, archives.join(" "));
     }
-    await done("merge", "--dumpout", folder.file("0.dump"), path("1.dump"), path("0.rdiff"));
+    await runOk("merge", "--dumpout", folder.file("0.dump"), path("1.dump"), path("0.rdiff"));
     assertSameBytes(Deno.readFileSync(folder.file("0.dump")), golden("0.dump"), "merged");
   });
 }
 
-Deno.test("the old bitmap names the blocks that the old rdiff holds", async () => {
+Deno.test("rdiff2bmp makes the old bitmap from the old rdiff", async () => {
   using folder = new Folder();
-  await done("rdiff2bmp", `${GOLDEN}0.rdiff`, "--bmpout", folder.file("1.bmp"));
+  await runOk("rdiff2bmp", `${GOLDEN}0.rdiff`, "--bmpout", folder.file("1.bmp"));
   assertSameBytes(Deno.readFileSync(folder.file("1.bmp")), golden("1.bmp"), "bitmap");
 });
 
-/** Every golden file by its name, made now. */
+/** Makes all golden files, and returns their bytes by name. */
 async function makeAll(): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {};
   for (const suffix of SUFFIXES) {
@@ -124,7 +129,7 @@ function headerOf(disk: Uint8Array, { second }: { second: number }): DumpHeader 
     blockBytes: BLOCK_BYTES,
     capacityBytes: disk.length,
     seriesId: Uint8Array.from({ length: 16 }, (_, i) => i * 17),
-    // Sunday, 31 March 2013, in summer time.
+    // Sunday, 31 March 2013, 23:59, in summer time.
     time: {
       second,
       minute: 59,
@@ -142,7 +147,7 @@ function headerOf(disk: Uint8Array, { second }: { second: number }): DumpHeader 
   };
 }
 
-/** A text fills its block, line after line; a missing one leaves zeros. */
+/** Returns a disk. Each text fills a block, line after line; a block without a text is zero. */
 function diskOf(texts: (string | undefined)[]): Uint8Array {
   const disk = new Uint8Array(texts.length * BLOCK_BYTES);
   texts.forEach((text, block) => {
@@ -168,7 +173,7 @@ function memoryDisk(bytes: Uint8Array): ReadableDisk {
   };
 }
 
-/** A sink whose stored bytes gather in `files`. */
+/** Returns a sink that writes to `files[name]`, compressed as the name says. */
 function collect(files: Record<string, Uint8Array>, name: string) {
   files[name] = new Uint8Array();
   const writeSync = (from: Uint8Array) => {
@@ -178,6 +183,7 @@ function collect(files: Record<string, Uint8Array>, name: string) {
   return sinkFor(name, { writeSync, write: (from) => Promise.resolve(writeSync(from)) });
 }
 
+/** Returns an open file with these bytes. */
 function fileOf(bytes: Uint8Array) {
   let at = 0;
   const readSync = (into: Uint8Array) => {
@@ -193,7 +199,7 @@ function golden(name: string): Uint8Array {
   return Deno.readFileSync(GOLDEN + name);
 }
 
-async function done(...args: string[]): Promise<void> {
+async function runOk(...args: string[]): Promise<void> {
   const { code, stdout, stderr } = await callMain(args);
   assertEquals(code, 0, `vmdkbkp ${args.join(" ")}\n${stdout}${stderr}`);
 }

@@ -4,7 +4,7 @@ import { goldenTest, SERIES } from "./manifest.ts";
 
 const lastLine = (text: string) => text.trimEnd().split("\n").at(-1);
 
-goldenTest("check accepts each dump with its digest", async (set) => {
+goldenTest("check proves each dump with its digest", async (set) => {
   for (const generation of set.generations()) {
     const { stdout } = await run([
       "check",
@@ -16,7 +16,7 @@ goldenTest("check accepts each dump with its digest", async (set) => {
   }
 });
 
-goldenTest("check accepts the newest dump and the rdiffs with every older digest", async (set) => {
+goldenTest("check proves the newest dump and the rdiffs with every older digest", async (set) => {
   for (const generation of set.generations()) {
     const { stdout } = await run([
       "check",
@@ -28,7 +28,7 @@ goldenTest("check accepts the newest dump and the rdiffs with every older digest
   }
 }, SERIES);
 
-goldenTest("check accepts each rdiff alone with the digest that it leads to", async (set) => {
+goldenTest("check proves each rdiff alone with the digest of the older generation", async (set) => {
   for (const generation of set.generations().slice(0, -1)) {
     const { stdout } = await run([
       "check",
@@ -40,7 +40,7 @@ goldenTest("check accepts each rdiff alone with the digest that it leads to", as
   }
 }, SERIES);
 
-goldenTest("check refuses the digest of another generation", async (set) => {
+goldenTest("check reports WRONG for the digest of another generation, and names the digest", async (set) => {
   for (const generation of set.generations()) {
     for (const other of set.generations().filter((n) => n !== generation)) {
       for (const archives of [[set.path(`g${generation}.dump`)], set.chain(generation)]) {

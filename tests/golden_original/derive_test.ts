@@ -1,10 +1,10 @@
-/** Archives made of archives are, decompressed, byte for byte those of the original. */
+/** Archives that are made from archives of the original must have the bytes of the original's own. */
 
 import { assertEquals } from "@std/assert";
 import { assertSameContent, run, runJson } from "./expect.ts";
 import { goldenTest, LONG_SERIES, SERIES, WITH_MERGED } from "./manifest.ts";
 
-goldenTest("merge of the newest dump and the rdiffs gives every older dump", async (set, folder) => {
+goldenTest("merge of the newest dump and the rdiffs makes every older dump", async (set, folder) => {
   for (const generation of set.generations().slice(0, -1)) {
     const out = folder.file(`${generation}.dump`);
     await run(["merge", "--dumpout", out, ...set.chain(generation)]);
@@ -12,7 +12,7 @@ goldenTest("merge of the newest dump and the rdiffs gives every older dump", asy
   }
 }, SERIES);
 
-goldenTest("merge of rdiffs gives the rdiff that the original merged", async (set, folder) => {
+goldenTest("merge of rdiffs makes the same merged rdiff as the original", async (set, folder) => {
   for (const { name } of set.files.filter(({ name }) => name.startsWith("m-"))) {
     const [newer, older] = /^m-g(\d+)-g(\d+)/.exec(name)!.slice(1).map(Number);
     const rdiffs = set.generations().filter((n) => n >= older && n <= newer).reverse();
@@ -22,14 +22,14 @@ goldenTest("merge of rdiffs gives the rdiff that the original merged", async (se
   }
 }, WITH_MERGED);
 
-goldenTest("a merged dump serves as the first archive of a list", async (set, folder) => {
+goldenTest("merge reads a merged dump as the first archive of a chain", async (set, folder) => {
   const merged = folder.file("1.dump");
   await run(["merge", "--dumpout", merged, ...set.chain(1)]);
   await run(["merge", "--dumpout", folder.file("0.dump"), merged, set.path("g0.rdiff")]);
   assertSameContent(folder.file("0.dump"), set.content("g0.dump"));
 }, LONG_SERIES);
 
-goldenTest("digest of each dump gives its digest", async (set, folder) => {
+goldenTest("digest makes the digest of each dump", async (set, folder) => {
   for (const generation of set.generations()) {
     const out = folder.file(`${generation}.digest`);
     await run(["digest", "--dumpin", set.path(`g${generation}.dump`), "--digestout", out]);
@@ -37,7 +37,7 @@ goldenTest("digest of each dump gives its digest", async (set, folder) => {
   }
 });
 
-goldenTest("rdiff of two dumps gives the rdiff between them", async (set, folder) => {
+goldenTest("rdiff of two dumps makes the rdiff between them", async (set, folder) => {
   for (const generation of set.generations().slice(0, -1)) {
     const out = folder.file(`${generation}.rdiff`);
     const dumps = [set.path(`g${generation}.dump`), set.path(`g${generation + 1}.dump`)];
@@ -46,7 +46,7 @@ goldenTest("rdiff of two dumps gives the rdiff between them", async (set, folder
   }
 }, SERIES);
 
-goldenTest("rdiff2bmp names the blocks of the rdiff", async (set, folder) => {
+goldenTest("rdiff2bmp sets the bits of the blocks of an rdiff", async (set, folder) => {
   for (const generation of set.generations().slice(0, -1)) {
     const rdiff = set.path(`g${generation}.rdiff`);
     const bitmap = folder.file(`${generation}.bmp`);
@@ -57,7 +57,7 @@ goldenTest("rdiff2bmp names the blocks of the rdiff", async (set, folder) => {
 }, SERIES);
 
 for (const suffix of ["", ".gz", ".zst"]) {
-  goldenTest(`merge, digest and rdiff to "${suffix}" hold the same bytes`, async (set, folder) => {
+  goldenTest(`merge, digest and rdiff write the same content to "${suffix}" files`, async (set, folder) => {
     const out = (stem: string) => folder.file(`${stem}${suffix}`);
     const newest = set.path(`g${set.newest}.dump`);
     const plain = (stem: string) => folder.file(`plain.${stem}`);
@@ -66,7 +66,7 @@ for (const suffix of ["", ".gz", ".zst"]) {
 
     await run(["merge", "--dumpout", out("a.dump"), ...set.chain(0)]);
     await run(["rdiff", out("a.dump"), newest, "--rdiffout", out("a.rdiff")]);
-    // Merging once more to a plain file brings the bytes back without a decompressor of the test's own.
+    // Another merge, to a plain file, decompresses the archive: the test has no decompressor for zstd.
     await run(["merge", "--dumpout", plain("dump"), newest, out("a.rdiff")]);
     assertSameContent(plain("dump"), set.content("g0.dump"));
     if (suffix !== ".zst") assertSameContent(out("a.dump"), set.content("g0.dump"));
@@ -75,14 +75,14 @@ for (const suffix of ["", ".gz", ".zst"]) {
   }, SERIES);
 }
 
-goldenTest("compare calls equal archives SAME", async (set, folder) => {
+goldenTest("compare prints SAME for equal archives", async (set, folder) => {
   for (const { name, content } of set.archives) {
     const copy = folder.file(`copy-of-${name}`, Deno.readFileSync(set.path(name)));
     assertEquals(await verdict(set.path(name), copy), "SAME", content);
   }
 });
 
-goldenTest("compare calls generations DIFFERENT and names the first block", async (set) => {
+goldenTest("compare prints DIFFERENT for two generations, and their first different block", async (set) => {
   for (const generation of set.generations().slice(0, -1)) {
     const disks = [generation, generation + 1].map((n) => set.content(`d${n}.raw`));
     for (const kind of ["dump", "digest"]) {

@@ -1,11 +1,11 @@
-/** Dumps of the original's disks hold the blocks of the original's archives. */
+/** Dumps of the disks of which the original made archives must have the blocks of these archives. */
 
 import { assert } from "@std/assert";
 import { assertSameBytes, type Folder } from "../disks/helpers.ts";
 import { assertSameContent, run, runJson } from "./expect.ts";
 import { contentOf, type GoldenSet, goldenTest, SERIES, WITH_BITMAP } from "./manifest.ts";
 
-goldenTest("full dump of each disk holds its blocks", async (set, folder) => {
+goldenTest("a full dump of each disk has the blocks of the original's dump", async (set, folder) => {
   const { files: [{ blockSize }] } = await runJson(["print", "--headers", set.path("g0.dump")]);
   for (const generation of set.generations()) {
     const [dump, digest] = [folder.file(`${generation}.dump`), folder.file(`${generation}.digest`)];
@@ -24,7 +24,7 @@ goldenTest("full dump of each disk holds its blocks", async (set, folder) => {
 
 for (const suffix of ["", ".gz"]) {
   goldenTest(
-    `diff dump to "${suffix}" holds the same blocks, and its rdiff the same bytes`,
+    `a diff dump to "${suffix}" has the blocks of the original's dump, and its rdiff the original's bytes`,
     async (set, folder) => {
       for (const generation of set.generations().slice(1)) {
         await dumpOn(set, folder, { generation, suffix, options: ["--mode=diff"] });
@@ -35,7 +35,7 @@ for (const suffix of ["", ".gz"]) {
 }
 
 goldenTest(
-  "incr dump with the bitmap holds the same blocks, and its rdiff the same bytes",
+  "an incr dump with the bitmap has the blocks of the original's dump, and its rdiff the original's bytes",
   async (set, folder) => {
     for (const generation of set.generations().slice(1)) {
       const bitmap = set.find(`g${generation}.bmp`);
@@ -49,7 +49,7 @@ goldenTest(
   WITH_BITMAP,
 );
 
-/** Dumps a generation on the original's archives of the one before. */
+/** Makes a diff or incr dump of a generation. The previous dump and digest are those of the original. */
 async function dumpOn(
   set: GoldenSet,
   folder: Folder,
@@ -72,7 +72,7 @@ async function dumpOn(
   await run(["compare", out("new.digest"), set.path(`g${generation}.digest`)]);
   await run(["check", `--digestin=${out("new.digest")}`, out("new.dump")]);
   assertSameContent(out("new.rdiff"), set.content(`g${before}.rdiff`));
-  // The time is new, so the header of the digest is; its records are the original's to the last byte.
+  // The header of the digest differs in the time of the dump. Its records must have the original's bytes.
   assertSameBytes(
     digestRecords(contentOf(out("new.digest"))),
     digestRecords(set.content(`g${generation}.digest`)),
@@ -81,7 +81,9 @@ async function dumpOn(
   return result;
 }
 
-/** What stands behind the header: two integers, an array of 16 and nine integers. */
+/**
+ * Returns the bytes after the header of a digest: two numbers, 16 bytes with their length, and nine numbers.
+ */
 function digestRecords(digest: Uint8Array): Uint8Array {
   let at = 0;
   const skipTokens = (count: number) => {

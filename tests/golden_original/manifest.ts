@@ -1,4 +1,6 @@
-/** The archives that the original program made, as their MANIFEST describes them. */
+/**
+ * The archives that the original program made, as MANIFEST.md describes them, and tests for each set of them.
+ */
 
 import { assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
@@ -8,92 +10,107 @@ import { testWith } from "../support/skip.ts";
 
 const GOLDEN = new URL("../../../shared/golden/", import.meta.url);
 
-/** A row of a set's table of files. */
+/** A file of a set. */
 export interface GoldenFile {
+  /** Name of the file in the set's folder. */
   name: string;
+  /** Length of the file. */
   bytes: number;
+  /** SHA-256 of the file in hexadecimal. */
   sha256: string;
-  /** The last column: `digest blocks=8 bs=1048576 ...`. */
+  /** Description of the content, for example `digest blocks=8 bs=1048576 ...`. */
   content: string;
 }
 
-/** A row of a set's table of disks. */
+/** The disk of a generation. */
 export interface GoldenDisk {
+  /** Length of the disk. */
   bytes: number;
+  /** SHA-256 of the disk in hexadecimal. */
   sha256: string;
 }
 
-/** One folder: a series of generations of one disk. */
+/** A set: a folder with a series of generations of one disk. Generations are numbered from 0, the oldest. */
 export class GoldenSet {
+  /** Name of the folder. */
   readonly name: string;
-  /** By generation. */
+  /** The disk of each generation. */
   readonly disks: GoldenDisk[] = [];
+  /** All files of the folder. */
   readonly files: GoldenFile[] = [];
 
   constructor(name: string) {
     this.name = name;
   }
 
+  /** Number of the newest generation. */
   get newest(): number {
     return this.disks.length - 1;
   }
 
-  /** The names of all archives and digests. */
+  /** All dumps, rdiffs and digests. */
   get archives(): GoldenFile[] {
     return this.files.filter(({ content }) => /^(dump|rdiff|digest) /.test(content));
   }
 
-  /** The path of `g1.dump`, say, whether it is compressed or not; undefined if the set has none. */
+  /** Returns the path of a file such as `g1.dump`, which may be compressed; undefined if there is none. */
   find(stem: string): string | undefined {
     const file = this.files.find(({ name }) => name === stem || name === `${stem}.gz`);
     return file && new URL(`${this.name}/${file.name}`, GOLDEN).pathname;
   }
 
-  /** As {@linkcode GoldenSet.find}. @throws {Error} if the set has none */
+  /**
+   * Returns the path of a file, as {@linkcode GoldenSet.find} does.
+   *
+   * @throws {Error} if the set has no such file
+   */
   path(stem: string): string {
     const path = this.find(stem);
     if (path === undefined) throw new Error(`The golden set ${this.name} has no ${stem}`);
     return path;
   }
 
-  /** The decompressed bytes of `g1.dump`, say. */
+  /** Returns the decompressed bytes of a file such as `g1.dump`. */
   content(stem: string): Uint8Array {
     return contentOf(this.path(stem));
   }
 
-  /** The newest dump and the rdiffs from it down to `generation`. */
+  /**
+   * Returns the paths of the chain that leads to `generation`: the newest dump and the rdiffs, newest first.
+   */
   chain(generation: number): string[] {
     const rdiffs = this.generations().filter((n) => n >= generation && n < this.newest).reverse();
     return [this.path(`g${this.newest}.dump`), ...rdiffs.map((n) => this.path(`g${n}.rdiff`))];
   }
 
-  /** 0, 1, 2 ... */
+  /** Returns the numbers of all generations: 0, 1, 2 and so on. */
   generations(): number[] {
     return this.disks.map((_, generation) => generation);
   }
 }
 
-/** What a file holds, decompressed by zlib if its name ends in `.gz`. */
+/** Returns the bytes of a file, decompressed by zlib if its name ends in `.gz`. */
 export function contentOf(path: string): Uint8Array {
   const bytes = Deno.readFileSync(path);
   return path.endsWith(".gz") ? gunzipSync(bytes) : bytes;
 }
 
-/** SHA-256 as 64 hexadecimal digits. */
+/** Returns the SHA-256 of bytes as 64 hexadecimal digits. */
 export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Which sets a test is about. */
-export interface Where {
+/** The sets to which a test applies. */
+export interface SetFilter {
+  /** Returns whether the test applies to a set. */
   where: (set: GoldenSet) => boolean;
 }
 
-/** Registers a test for every set `where` it has something to prove; `fn` gets a folder that goes away with the test. */
+/** Registers a test for every set to which it applies. `fn` gets a folder that the test removes. */
 export function goldenTest(
   name: string,
   fn: (set: GoldenSet, folder: Folder) => Promise<void>,
-  { where }: Where = { where: () => true },
+  { where }: SetFilter = { where: () => true },
 ): void {
   for (const set of SETS.filter(where)) {
     Deno.test(`${set.name}: ${name}`, async () => {
@@ -106,16 +123,19 @@ export function goldenTest(
   }
 }
 
-/** Sets of at least two and of at least three generations, those with a bitmap, and those with a merged rdiff. */
-export const SERIES: Where = { where: (set) => set.newest > 0 };
-export const LONG_SERIES: Where = { where: (set) => set.newest > 1 };
-export const WITH_BITMAP: Where = { where: (set) => set.files.some(({ name }) => name.endsWith(".bmp")) };
-export const WITH_MERGED: Where = { where: (set) => set.files.some(({ name }) => name.startsWith("m-")) };
+/** Sets with at least two generations. */
+export const SERIES: SetFilter = { where: (set) => set.newest > 0 };
+/** Sets with at least three generations. */
+export const LONG_SERIES: SetFilter = { where: (set) => set.newest > 1 };
+/** Sets with a bitmap. */
+export const WITH_BITMAP: SetFilter = { where: (set) => set.files.some(({ name }) => name.endsWith(".bmp")) };
+/** Sets with a merged rdiff. */
+export const WITH_MERGED: SetFilter = { where: (set) => set.files.some(({ name }) => name.startsWith("m-")) };
 
 const TABLE_ROW = /^\| (\S+) \| (\d+) \| `([0-9a-f]{64})` \| (.*) \|$/;
 const DISK_ROW = /^\| generation (\d+) \| (\d+) \| `([0-9a-f]{64})` \|$/;
 
-/** Every `## NAME` begins a set. */
+/** Parses MANIFEST.md. Each heading `## NAME` begins a set, with tables of its files and disks. */
 function parseManifest(text: string): GoldenSet[] {
   const sets: GoldenSet[] = [];
   for (const line of text.split("\n")) {

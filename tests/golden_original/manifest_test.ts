@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { goldenTest, sha256, WITH_BITMAP } from "./manifest.ts";
 import { runJson } from "./expect.ts";
 
-goldenTest("every file is the one that the MANIFEST names", (set) => {
+goldenTest("every file has the length and the SHA-256 of MANIFEST.md", (set) => {
   assert(set.files.length > 0 && set.disks.length > 0);
   for (const { name, bytes, sha256: expected } of set.files) {
     const file = Deno.readFileSync(set.path(name));
@@ -11,7 +11,7 @@ goldenTest("every file is the one that the MANIFEST names", (set) => {
   return Promise.resolve();
 });
 
-goldenTest("print --headers shows the numbers of the MANIFEST", async (set) => {
+goldenTest("print --headers shows the headers as MANIFEST.md describes them", async (set) => {
   for (const { name, content } of set.archives) {
     const { files: [header] } = await runJson(["print", "--headers", set.path(name)]);
     const { kind, ...fields } = parseContent(content);
@@ -35,7 +35,7 @@ goldenTest("print --headers shows the numbers of the MANIFEST", async (set) => {
   }
 });
 
-goldenTest("print lists the records that the MANIFEST counts", async (set) => {
+goldenTest("print lists as many records and zero blocks as MANIFEST.md counts", async (set) => {
   for (const { name, content } of set.archives) {
     const { files: [{ records }] } = await runJson(["print", set.path(name)]);
     const zero = records.filter((record: { zero: boolean }) => record.zero).length;
@@ -43,14 +43,17 @@ goldenTest("print lists the records that the MANIFEST counts", async (set) => {
   }
 });
 
-goldenTest("print-bmp shows the bits that the MANIFEST counts", async (set) => {
+goldenTest("print-bmp counts the bits as MANIFEST.md does", async (set) => {
   for (const { name, content } of set.files.filter(({ content }) => content.startsWith("bitmap"))) {
     const { blocks, setBlocks } = await runJson(["print-bmp", set.path(name)]);
     assertEquals(`bitmap ${blocks} bits ${setBlocks} set`, content, name);
   }
 }, WITH_BITMAP);
 
-/** `dump blocks=8 ... meta=7 hdr=224 records=8 zero=4` without what is no part of a header. */
+/**
+ * Parses the fields of the header from a description such as
+ * `dump blocks=8 ... meta=7 hdr=224 records=8 zero=4`.
+ */
 function parseContent(content: string) {
   const field = (name: string) => new RegExp(` ${name}=(\\S+)`).exec(content)?.[1];
   const number = (name: string) => Number(field(name));

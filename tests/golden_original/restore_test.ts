@@ -1,7 +1,7 @@
 import { assertDisk, run } from "./expect.ts";
 import { goldenTest, SERIES } from "./manifest.ts";
 
-goldenTest("restore of each dump gives its disk", async (set, folder) => {
+goldenTest("restore of each dump makes its disk", async (set, folder) => {
   for (const generation of set.generations()) {
     const disk = folder.file(`${generation}.raw`);
     await run(["restore", "--create", "--local", disk, set.path(`g${generation}.dump`)]);
@@ -9,7 +9,7 @@ goldenTest("restore of each dump gives its disk", async (set, folder) => {
   }
 });
 
-goldenTest("restore of the newest dump and the rdiffs gives every older disk", async (set, folder) => {
+goldenTest("restore of the newest dump and the rdiffs makes every older disk", async (set, folder) => {
   for (const generation of set.generations()) {
     const disk = folder.file(`${generation}.raw`);
     await run(["restore", "--create", "--local", disk, ...set.chain(generation)]);
@@ -17,7 +17,7 @@ goldenTest("restore of the newest dump and the rdiffs gives every older disk", a
   }
 }, SERIES);
 
-goldenTest("restore to a disk full of other data gives every disk", async (set, folder) => {
+goldenTest("restore overwrites a disk full of other data with every disk", async (set, folder) => {
   for (const generation of set.generations()) {
     const old = new Uint8Array(set.disks[generation].bytes).fill(0xa5);
     const disk = folder.file(`${generation}.raw`, old);
@@ -26,7 +26,7 @@ goldenTest("restore to a disk full of other data gives every disk", async (set, 
   }
 });
 
-goldenTest("restore of an rdiff alone turns a disk into the older one", async (set, folder) => {
+goldenTest("restore of an rdiff alone turns the newer disk into the older one", async (set, folder) => {
   const disk = folder.file("disk.raw", set.content(`d${set.newest}.raw`));
   for (const generation of set.generations().slice(0, -1).reverse()) {
     await run(["restore", "--local", disk, set.path(`g${generation}.rdiff`)]);
@@ -34,7 +34,7 @@ goldenTest("restore of an rdiff alone turns a disk into the older one", async (s
   }
 }, SERIES);
 
-goldenTest("restore to a flat VMDK gives the same bytes and the metadata", async (set, folder) => {
+goldenTest("restore to a flat VMDK makes a disk that can be dumped again", async (set, folder) => {
   await run([
     "restore",
     "--create",
