@@ -1,6 +1,6 @@
 /**
- * The integration test that the original came with, on disks with a file system: a full dump of two generations, the
- * second again as diff and as incr, and every way back (archive format, section 8).
+ * The integration test of the original program, on disks with a file system: full dumps of two generations,
+ * the second one again as diff and incr dump, and every way back to the first (archive format, section 8).
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
@@ -8,9 +8,10 @@ import { changeDisk, makeDisk } from "../../scripts/disk_image.ts";
 import { Workspace } from "./workspace.ts";
 
 const MIB = 1024 * 1024;
+/** The suffix of archives' names for each container; below it is called `z`. */
 const SUFFIXES = { plain: "", gzip: ".gz", zstd: ".zst" };
 
-/** Small blocks on small disks; two of the disks are no whole number of blocks. */
+/** Sizes of blocks and disks. Two of the disks end within their last block. */
 const DISKS = [
   { blockBytes: 512, sizeBytes: 4 * MIB },
   { blockBytes: 64 * 1024, sizeBytes: 8 * MIB + 3 * 512 },
@@ -18,7 +19,7 @@ const DISKS = [
 ];
 
 for (const { blockBytes, sizeBytes } of DISKS) {
-  Deno.test(`Full, diff and incr dumps agree and restore, blocks of ${blockBytes} bytes`, async (t) => {
+  Deno.test(`full, diff and incr dumps agree and can be restored, blocks of ${blockBytes} bytes`, async (t) => {
     using images = new Workspace();
     makeGenerations(images, sizeBytes);
     for (const [container, z] of Object.entries(SUFFIXES)) {
@@ -57,7 +58,7 @@ async function dumpBoth(
   assertStringIncludes(await work.run(`compare 0.digest${z} 1.digest${z}`, { exitCode: 3 }), "DIFFERENT");
 }
 
-/** Generation 1 once more, by comparing and by a bitmap: the same blocks as in its full dump. */
+/** Dumps generation 1 as diff and as incr with a bitmap. Both must have the blocks of its full dump. */
 async function dumpChanges(work: Workspace, z: string): Promise<void> {
   const changes = (mode: string) =>
     `dump --mode ${mode} --local gen1.raw --dumpin 0.dump${z} --digestin 0.digest${z} ` +
@@ -79,7 +80,7 @@ async function dumpChanges(work: Workspace, z: string): Promise<void> {
   work.assertSameBytes(`1-0.rdiff${z}`, `1-0_diff.rdiff${z}`);
 }
 
-/** Dump + rdiff = the dump before, header included; its digest, computed, is the one that was written. */
+/** Merges dump and rdiff to the dump before, including its header, and makes the digest of that. */
 async function goBack(work: Workspace, z: string): Promise<void> {
   for (const mode of ["diff", "incr"]) {
     await work.run(`merge --dumpout 0m_${mode}.dump${z} 1_${mode}.dump${z} 1-0_${mode}.rdiff${z}`);
@@ -130,7 +131,7 @@ async function restoreAll(
   work.assertSameBytes("back.raw", "gen0.raw");
 }
 
-/** What comes from a restored disk is what the disk was made of. */
+/** Dumps restored disks. Their archives must be those that the disks were restored from. */
 async function dumpAgain(
   work: Workspace,
   { z, blockBytes }: { z: string; blockBytes: number },

@@ -1,4 +1,4 @@
-/** A disk through many generations, and the archives that the pipeline made of each. */
+/** Random histories: a disk in several generations, and the archives that the pipeline makes of each. */
 
 import { Bitmap } from "../../cli/archive/bitmap.ts";
 import type { DumpHeader } from "../../cli/archive/header.ts";
@@ -11,28 +11,39 @@ import { MemoryDisk } from "../pipeline/memory_disk.ts";
 import { MemoryFile } from "../pipeline/memory_file.ts";
 import { changed, randomDisk, randomExtents, randomSize } from "./random_disk.ts";
 
-/** How a generation was dumped. */
+/** The mode in which a generation was dumped. */
 export type Mode = "full" | "diff" | "incr";
 
-/** One day of a disk. */
+/** A generation of a disk, and its archives. */
 export interface Generation {
+  /** The mode of the dump. */
   mode: Mode;
+  /** The bytes of the disk. */
   disk: Uint8Array;
+  /** The header of the dump. */
   header: DumpHeader;
+  /** The dump. */
   dump: MemoryFile;
+  /** The digest. */
   digest: MemoryFile;
-  /** The way back from here to the generation before; none from the first. */
+  /** The rdiff that leads back to the generation before; undefined after a full dump. */
   rdiff?: MemoryFile;
 }
 
-/** What the history is like; the rest is random. */
+/** Fixed properties of a history. Those that are not given are random. */
 export interface HistoryOptions {
+  /** Bytes of a block. */
   blockBytes?: number;
+  /** Bytes of the disk. */
   sizeBytes?: number;
+  /** Number of generations; at random 3 to 8. */
   generations?: number;
 }
 
-/** Makes a disk and dumps it, changes it and dumps it again, 3 to 8 times. */
+/**
+ * Makes a random disk and dumps it, then changes and dumps it again and again. The oldest generation is
+ * first.
+ */
 export async function makeHistory(
   core: Core,
   random: Random,
@@ -56,7 +67,10 @@ export async function makeHistory(
   return generations;
 }
 
-/** Dumps a disk in one of the three modes; a bitmap for `incr` is made up, with bits that nobody needs. */
+/**
+ * Dumps a disk in one of the three modes. `diff` and `incr` need the generation before. The bitmap of `incr`
+ * has the bits of all changed blocks, and of some others at random.
+ */
 export async function dumpAs(
   core: Core,
   { mode, disk, header, previous, random }: {
@@ -89,7 +103,7 @@ export async function dumpAs(
   return { mode, disk, header, dump, digest, rdiff: mode === "full" ? undefined : rdiff };
 }
 
-/** A file in a random container. */
+/** Returns an empty file whose name makes it plain, gzip or zstd, at random. */
 export function newFile(kind: string, random: Random): MemoryFile {
   return new MemoryFile(kind + ["", ".gz", ".zst"][random.below(3)]);
 }
@@ -110,7 +124,7 @@ function firstHeader(
   };
 }
 
-/** The clock may stand still or go back; metadata and adapter may change. */
+/** Returns the next header. The clock may stand still or go back; metadata and adapter may change. */
 function nextHeader(previous: DumpHeader, random: Random): DumpHeader {
   const now = timeStampOf(new Date(2012, random.below(12), 1 + random.below(28), random.below(24)));
   const time = laterStamp(random.below(3) === 0 ? previous.time : now, previous.time);

@@ -1,4 +1,4 @@
-/** What a killed dump leaves, made to measure. */
+/** The files that a killed dump leaves, with any content that a test wants. */
 
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
@@ -14,15 +14,24 @@ import { MemoryFile } from "../pipeline/memory_file.ts";
 import { callMain } from "../support/run_cli.ts";
 import { equalBytes } from "./same_bytes.ts";
 
-/** A disk, its full dump by an uninterrupted run, and what a run that was killed might have left of that. */
+/**
+ * A disk, the complete files of its full dump, and runs that resume the dump from files which a killed run
+ * could have left. Parameters named `z` are the suffix of the archives' names: "", ".gz" or ".zst".
+ */
 export class Interrupted extends Folder {
+  /** The bytes of the disk. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Bytes of a block. */
   readonly blockBytes: number;
-  /** Where the next run finds the dump and its journal. */
+  /** Path at which the next run looks for the unfinished dump. */
   readonly leftPath: string;
+  /** Path at which the next run looks for the journal. */
   readonly journalPath: string;
+  /** The complete dump. */
   dump: Uint8Array<ArrayBuffer> = new Uint8Array();
+  /** The complete digest. */
   digest: Uint8Array<ArrayBuffer> = new Uint8Array();
+  /** The complete journal, as a run leaves it that is killed at its end. */
   journal: Uint8Array<ArrayBuffer> = new Uint8Array();
 
   constructor(bytes: Uint8Array<ArrayBuffer>, { blockBytes, z }: { blockBytes: number; z: string }) {
@@ -34,6 +43,7 @@ export class Interrupted extends Folder {
     this.journalPath = this.file(`.new.dump${z}.0a1b2c3d.journal.vmdkbkp`);
   }
 
+  /** Makes a random disk, dumps it, and makes the journal. */
   static async of(
     random: Random,
     { blockBytes, sizeBytes, z }: { blockBytes: number; sizeBytes: number; z: string },
@@ -55,7 +65,11 @@ export class Interrupted extends Folder {
     return work;
   }
 
-  /** Puts down what is left, goes on with it and compares. Returns how many blocks were there. */
+  /**
+   * Writes an unfinished dump and its journal, resumes the dump, and checks the results: if any block was
+   * kept, the files must have the bytes of an uninterrupted run. Returns how many blocks were kept. `what`
+   * describes the case in messages.
+   */
   async resumed(
     { dump, journal, z, threads, what }: {
       dump: Uint8Array;
@@ -72,8 +86,8 @@ export class Interrupted extends Folder {
       Deno.readFileSync(this.file(name))
     );
     if (resumedBlocks > 0) {
-      assert(equalBytes(made, this.dump), `${what}: the dump is another one`);
-      assert(equalBytes(madeDigest, this.digest), `${what}: the digest is another one`);
+      assert(equalBytes(made, this.dump), `${what}: the dump differs`);
+      assert(equalBytes(madeDigest, this.digest), `${what}: the digest differs`);
       assertEquals(sealIn(this.file("new.seal.json")), sealIn(this.file("whole.seal.json")), what);
     } else {
       assertEquals(series.length, 32);
@@ -90,7 +104,9 @@ export class Interrupted extends Folder {
     return resumedBlocks;
   }
 
-  /** The block whose record holds a byte of the plain dump; the header is counted with the first one. */
+  /**
+   * Returns the block whose record contains a byte of the plain dump. Bytes of the header count as block 0.
+   */
   blockAt(byte: number): number {
     let endBytes = this.dump.length - this.#recordsBytes();
     for (let block = 0;; block++) if (byte < (endBytes += this.#recordBytes(block))) return block;
@@ -120,18 +136,18 @@ export class Interrupted extends Folder {
   }
 }
 
-/** What a seal says, but for the names of files. */
+/** Returns the content of a seal without the names of files. */
 function sealIn(path: string): unknown {
   const { files, sha256: _, ...seal } = JSON.parse(Deno.readTextFileSync(path));
   return { ...seal, files: files.map(({ name: _, ...file }: { name: string }) => file) };
 }
 
-/** Names of hidden files. */
+/** Returns the names of the hidden files in a folder. */
 export function hiddenIn(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.startsWith("."));
 }
 
-/** Noise, zeros and what compresses, in stretches of some blocks. */
+/** Returns a disk with noise, zeros and text in stretches of one to six blocks. */
 export function mixedDisk(
   random: Random,
   { sizeBytes, blockBytes }: { sizeBytes: number; blockBytes: number },
@@ -153,7 +169,7 @@ function md5Of(block: Uint8Array, blockBytes: number): Uint8Array {
   return createHash("md5").update(block).update(padding).digest();
 }
 
-/** The header of a dump file. */
+/** Reads the header of a dump. */
 export async function headerIn(path: string, z: string): Promise<DumpHeader> {
   const file = new MemoryFile(`dump${z}`, [Deno.readFileSync(path)]);
   return (await DumpReader.open(await Core.load(), await file.source())).header;

@@ -1,4 +1,7 @@
-/** A disk of 3 TiB, nearly all hole: offsets beyond 2^32 bytes and 2^32 sectors, in time and space of its data. */
+/**
+ * A disk of 3 TiB that consists almost completely of holes. Offsets beyond 2^32 bytes and 2^32 sectors must
+ * work, and time and space must depend on the data and not on the size of the disk.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import { openHoleMap } from "../../ffi/hole_map.ts";
@@ -10,7 +13,7 @@ const MIB = 1024 * 1024;
 const CAPACITY_BYTES = 3 * 2 ** 40;
 const BLOCKS = CAPACITY_BYTES / MIB;
 
-/** Where data lie; the marks around 2^32 bytes and 2^32 sectors reach from one block into the next. */
+/** Offsets of the data, 32 bytes each. Around 2^32 bytes and 2^32 sectors they cross a block's border. */
 const MARKS = [
   0,
   4096,
@@ -25,7 +28,7 @@ const MARKED_BLOCKS = new Set(MARKS.flatMap((mark) => [blockOf(mark), blockOf(ma
 
 testWith(
   { missing: whatIsMissing() },
-  "A sparse disk of 3 TiB is dumped, checked, changed and restored",
+  "a sparse disk of 3 TiB can be dumped, checked, changed and restored",
   async () => {
     using folder = new Folder();
     const disk = folder.file("disk.raw", "");
@@ -58,18 +61,18 @@ testWith(
   },
 );
 
-/** What must be there to make such a disk, and to pass over its holes. */
+/** Returns what is missing here to make such a disk, or to find its holes. */
 function whatIsMissing(): string | undefined {
   using folder = new Folder();
   const path = folder.file("probe.raw", "");
   try {
     Deno.truncateSync(path, CAPACITY_BYTES);
   } catch {
-    return "the file system holds no file of 3 TiB";
+    return "the file system cannot have a file of 3 TiB";
   }
   using file = Deno.openSync(path);
   using holes = openHoleMap(path, file);
-  if (holes?.runAt(0).hole !== true) return "the file system does not tell where holes are";
+  if (holes?.runAt(0).hole !== true) return "the file system does not report holes";
 }
 
 async function run(line: string): Promise<Record<string, number>> {
@@ -83,7 +86,7 @@ function blockOf(offsetBytes: number): number {
 }
 
 function markText(offsetBytes: number): string {
-  return `These are data at ${offsetBytes}`.padEnd(32, ".");
+  return `Data at byte ${offsetBytes}`.padEnd(32, ".");
 }
 
 function writeMark(path: string, offsetBytes: number): void {

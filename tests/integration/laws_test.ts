@@ -1,7 +1,7 @@
 /**
- * What must hold for every disk and every history of it: four laws, tried on random ones.
+ * Four laws that must hold for every disk and every history of it, tested with random histories.
  *
- * `VMDKBKP_LAW_SEEDS=N` tries N histories for each law; a failure names its seed.
+ * `VMDKBKP_LAW_SEEDS=N` sets the number of histories for each law. A failure names its seed.
  */
 
 import { assertEquals } from "@std/assert";
@@ -19,7 +19,7 @@ import { assertEqualBytes } from "./same_bytes.ts";
 import { dumpAs, type Generation, type HistoryOptions, makeHistory, newFile } from "./history.ts";
 
 const SEEDS = Number(Deno.env.get("VMDKBKP_LAW_SEEDS") ?? 28);
-/** A little more than a batch holds, so that the laws hold from one batch to the next, too. */
+/** Histories of disks that are slightly larger than a batch, so that jobs have more than one batch. */
 const LARGE: HistoryOptions[] = [
   { blockBytes: 512, sizeBytes: 24 * 1024 * 1024 + 3 * 512 - 1, generations: 3 },
   { blockBytes: 65536, sizeBytes: 24 * 1024 * 1024 + 65536 + 1, generations: 3 },
@@ -27,7 +27,7 @@ const LARGE: HistoryOptions[] = [
 
 const core = await Core.load();
 
-/** Tries a law on every history. */
+/** Registers a test that checks a law for every history. */
 function law(name: string, holds: (generations: Generation[], random: Random) => Promise<void>): void {
   Deno.test(name, async () => {
     const histories = [...Array(SEEDS).fill({}), ...LARGE] as HistoryOptions[];
@@ -46,7 +46,7 @@ function law(name: string, holds: (generations: Generation[], random: Random) =>
 }
 
 law(
-  "Law 1: full, diff and incr dumps of a disk are the same, and so are their rdiffs",
+  "law 1: full, diff and incr dumps of a disk have the same bytes, and so have their rdiffs",
   async (all, random) => {
     for (let n = 1; n < all.length; n++) {
       const { disk, header } = all[n];
@@ -66,7 +66,7 @@ law(
   },
 );
 
-law("Law 2: a dump and the rdiffs behind it are the dump of any generation before", async (all, random) => {
+law("law 2: a dump and its rdiffs merge to the dump of every older generation", async (all, random) => {
   for (let n = 0; n < all.length - 1; n++) {
     for (const list of listsTo(n, all)) {
       await assertSameContent(await merged(list, random), all[n].dump, `generation ${n}`);
@@ -77,7 +77,7 @@ law("Law 2: a dump and the rdiffs behind it are the dump of any generation befor
 });
 
 law(
-  "Law 3: a digest that is computed is the one that was written, and proves every list",
+  "law 3: the digest computed of a dump is the one written with it, and proves every chain",
   async (all, random) => {
     for (const [n, { dump, digest }] of all.entries()) {
       const computed = newFile("computed", random);
@@ -98,7 +98,7 @@ law(
   },
 );
 
-law("Law 4: every generation restores, bit for bit", async (all, random) => {
+law("law 4: every generation can be restored, bit for bit", async (all, random) => {
   const newest = all.length - 1;
   for (const [n, { disk }] of all.entries()) {
     const [list] = listsTo(n, all);
@@ -119,7 +119,7 @@ law("Law 4: every generation restores, bit for bit", async (all, random) => {
   }
 });
 
-/** The archives that lead to generation `n`: from the newest dump, and from each one between, newest first. */
+/** Returns the chains that lead to generation `n`: one from each dump of this or a later generation. */
 function listsTo(n: number, all: Generation[]): MemoryFile[][] {
   const lists: MemoryFile[][] = [];
   for (let from = all.length - 1; from >= n; from--) {
@@ -129,7 +129,7 @@ function listsTo(n: number, all: Generation[]): MemoryFile[][] {
   return lists;
 }
 
-/** The same list with a run of its archives made one. */
+/** Returns the same chain, but with two or more of its archives merged to one. */
 async function partlyMerged(list: MemoryFile[], random: Random): Promise<MemoryFile[]> {
   if (list.length < 2) return list;
   const start = random.below(list.length - 1);

@@ -1,6 +1,6 @@
 /**
- * The integration test with every disk behind the disk library: remote disks, and local ones through `--libdir`, on each
- * level of the library's interface.
+ * The integration test through the disk library, on each API level of the library: with disks of a server,
+ * and with local disks through `--libdir`.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -16,12 +16,12 @@ const SIZE_BYTES = 12 * MIB + 3 * 512;
 const BLOCK = ["--blocksize", "65536"];
 
 for (const level of APIS) {
-  testWith({ missing: MISSING_STANDIN }, `Remote disks go full circle, API level ${level}`, async () => {
+  testWith({ missing: MISSING_STANDIN }, `remote disks can be backed up, API level ${level}`, async () => {
     using world = await World.create({ level });
     const disks = generations(world);
     const f = (name: string) => world.file(name);
 
-    // Every way to generation 1.
+    // Generation 1 is dumped in every mode.
     for (const n of [0, 1]) {
       await world.json([
         ...["dump", "--mode", "full", ...disks[n], ...BLOCK],
@@ -59,14 +59,14 @@ for (const level of APIS) {
     }
     world.assertSameBytes("0_diff.rdiff", "0_incr.rdiff");
 
-    // The same as without the library, whatever it says of holes.
+    // The archives are the same as without the library, whatever areas the library reports as allocated.
     await world.run(
       "dump --mode full --local gen1.raw --blocksize 65536 --dumpout local.dump --digestout local.digest",
     );
     await world.assertCompare("local.dump", "1.dump");
     await world.assertCompare("local.digest", "1.digest");
 
-    // Back to the server, with proof, and around again.
+    // Generation 0 is restored to the server and verified, and dumped from there again.
     const back = ["restore", ...disks[2], "--metadata", "--verify", "--digestin", f("0.digest")];
     await world.json([...back, f("1_incr.dump"), f("0_incr.rdiff")]);
     world.assertSameBytes("back.raw", "gen0.raw");
@@ -80,7 +80,7 @@ for (const level of APIS) {
 
   testWith(
     { missing: MISSING_STANDIN },
-    `Local disks go through the library, API level ${level}`,
+    `local disks can be backed up through the library, API level ${level}`,
     async () => {
       using world = await World.create({ level });
       generations(world);
@@ -94,7 +94,7 @@ for (const level of APIS) {
         ...["--verify", "--digestin", f("0.digest"), f("0.dump")],
       ]);
       world.assertSameBytes("made-flat.vmdk", "gen0.raw");
-      // Without the library, and in place with it.
+      // The disk is dumped without the library, then overwritten in place through the library.
       await world.run(
         "dump --mode full --local made.vmdk --blocksize 65536 --dumpout made.dump --digestout made.digest",
       );
@@ -113,12 +113,12 @@ for (const level of APIS) {
 
 testWith(
   { missing: MISSING_STANDIN },
-  "A full dump reads what is allocated, an incr what the bitmap names",
+  "a full dump reads only allocated areas, and an incr dump only the blocks of the bitmap",
   async () => {
     using world = await World.create();
     const blockBytes = 64 * 1024;
     const blocks = 400;
-    // Data in the first and the last tenth.
+    // The first and the last tenth of the disk have data.
     using file = Deno.createSync(world.file("gen0.raw"));
     file.truncateSync(blocks * blockBytes);
     for (const at of [0, 0.9]) {
@@ -135,7 +135,7 @@ testWith(
     ]);
     assertEquals(read(), blocks / 5 * blockBytes);
 
-    // One block in a hundred, in the middle and at the ends.
+    // One block of a hundred is in the bitmap: blocks at both ends and in the middle.
     const bitmap = new Bitmap(blocks);
     for (const block of [0, 200, 399, 17]) bitmap.set(block);
     Deno.writeFileSync(f("1.bmp"), bitmap.toBytes());
@@ -163,7 +163,10 @@ testWith(
   },
 );
 
-/** Two generations of a disk and one that is written, as disks of the server. */
+/**
+ * Makes three disks of the server: two generations of one disk, and one to restore to. Returns the options
+ * that select each of them.
+ */
 function generations(world: World): string[][] {
   makeDisk(world.file("gen0.raw"), { sizeBytes: SIZE_BYTES, seed: 1 });
   Deno.truncateSync(world.file("gen0.raw"), SIZE_BYTES);

@@ -1,4 +1,4 @@
-/** Forty days of a disk: more archives in a list than get a window of the usual size each. */
+/** A chain of so many archives that each of them gets a smaller window for reading than usual. */
 
 import { assertEquals } from "@std/assert";
 import { drawDisk } from "../pipeline/drawn_archives.ts";
@@ -8,7 +8,7 @@ import { Workspace } from "./workspace.ts";
 const DAYS = 40;
 const DISK = { blockBytes: 65536 };
 
-Deno.test("A chain of forty generations is checked, merged and restored to its beginning", async () => {
+Deno.test("a chain of forty generations can be checked, merged, and restored to the oldest one", async () => {
   using work = new Workspace();
   let drawn = ".".repeat(DAYS);
   for (let day = 0; day < DAYS; day++) {

@@ -1,4 +1,6 @@
-/** Runs a command line and prints the most memory that the process had resident, in bytes, as its last line. */
+/**
+ * Runs a command line and prints the most memory that the process had resident, in bytes, as its last line.
+ */
 
 import { main } from "../../cli/main.ts";
 

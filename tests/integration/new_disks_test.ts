@@ -1,4 +1,4 @@
-/** `restore --create --format`: what a series leads to, as every kind of disk. */
+/** `restore --create --format`: a generation of a series is restored to new disks of every format. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { openForReading } from "../../cli/disks/open.ts";
@@ -20,7 +20,7 @@ const DDB = [
   'ddb.virtualHWVersion = "13"',
 ];
 
-/** Two generations of a VMDK: dumps, digests, and the rdiff back from the second to the first. */
+/** Makes dumps and digests of two generations of a VMDK, and the rdiff from the second to the first. */
 async function makeSeries(work: Workspace, { sizeBytes, blockBytes }: Record<string, number>): Promise<void> {
   makeDisk(work.file("disk-flat.vmdk"), { sizeBytes, seed: 3 });
   Deno.truncateSync(work.file("disk-flat.vmdk"), sizeBytes);
@@ -41,7 +41,7 @@ async function makeSeries(work: Workspace, { sizeBytes, blockBytes }: Record<str
 }
 
 for (const blockBytes of [512, 64 * 1024 + 512, MIB]) {
-  qemuTest(`a series becomes a new disk of every kind, blocks of ${blockBytes} bytes`, async () => {
+  qemuTest(`restore --create makes disks of every format, blocks of ${blockBytes} bytes`, async () => {
     using work = new Workspace();
     await makeSeries(work, { sizeBytes: 36 * MIB + 3 * 512, blockBytes });
     for (const format of FORMATS) {
@@ -55,7 +55,7 @@ for (const blockBytes of [512, 64 * 1024 + 512, MIB]) {
   });
 }
 
-/** Makes the disk as the second generation, and again as the first. */
+/** Restores the first generation to a new disk, then the second one, and compares with qemu-img. */
 async function restoreBoth(
   work: Workspace,
   { name, format }: { name: string; format: string },
@@ -93,7 +93,7 @@ async function dumpAgain(
   assertEquals(ddb, name.endsWith(".raw") ? [] : DDB, name);
 }
 
-Deno.test("a disk that is no whole number of sectors becomes no VMDK, and nothing is left", async () => {
+Deno.test("restore --create refuses to make a VMDK of a disk that ends within a sector, and leaves no files", async () => {
   using work = new Workspace();
   work.file("odd.raw", new Uint8Array(1_000_001).fill(1));
   await work.run("dump --mode full --local odd.raw --dumpout odd.dump --digestout odd.digest");

@@ -1,4 +1,4 @@
-/** Disks of any size and what a day may do to them, from a seed. */
+/** Random disks of any size, and random changes of them. */
 
 import type { Extent } from "../../cli/disks/disk.ts";
 import type { Random } from "../../scripts/disk_image.ts";
@@ -6,14 +6,16 @@ import { equalBytes } from "./same_bytes.ts";
 
 const SECTOR_BYTES = 512;
 
-/** A size around the edges: a sector, or up to three blocks, and one sector or one byte more or less. */
+/**
+ * Returns a size in bytes near an edge: one sector or up to three blocks, or a sector or a byte more or less.
+ */
 export function randomSize(random: Random, blockBytes: number): number {
   const whole = random.below(4) * blockBytes || SECTOR_BYTES;
   const steps = [0, SECTOR_BYTES, -SECTOR_BYTES, 1, -1, random.below(blockBytes)];
   return Math.max(1, whole + steps[random.below(steps.length)]);
 }
 
-/** Noise, zeros, or some of both. */
+/** Returns a disk of zeros, of noise, or of both. */
 export function randomDisk(random: Random, sizeBytes: number): Uint8Array {
   const disk = new Uint8Array(sizeBytes);
   const kind = random.below(4);
@@ -36,7 +38,7 @@ const CHANGES: ((disk: Uint8Array, random: Random) => void)[] = [
   },
 ];
 
-/** The disk a generation later. */
+/** Returns a changed copy of a disk; some changes change nothing. */
 export function changed(old: Uint8Array, random: Random): Uint8Array {
   const disk = old.slice();
   CHANGES[random.below(CHANGES.length)](disk, random);
@@ -44,7 +46,8 @@ export function changed(old: Uint8Array, random: Random): Uint8Array {
 }
 
 /**
- * Extents that a file system with clusters of some size might tell: clusters of zeros are holes or, here and there, data.
+ * Returns extents as a file system would report them, with clusters of a random size: clusters of zeros are
+ * holes, but a few of them are data.
  */
 export function randomExtents(disk: Uint8Array, random: Random): Extent[] {
   const clusterBytes = [100, SECTOR_BYTES, 4096, 65536][random.below(4)];

@@ -1,6 +1,6 @@
 /**
- * Full dumps that were interrupted: whatever is left of the dump and of its journal, what `--resume` makes of it is what a run
- * that nobody interrupted would have made, byte for byte.
+ * Full dumps that were interrupted. Whatever is left of the dump and of its journal, `--resume` must make the
+ * bytes that an uninterrupted run makes.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -18,9 +18,14 @@ const KIB = 1024;
 const MIB = 1024 * 1024;
 const SUFFIXES = ["", ".gz", ".zst"];
 
-/** Disks of all sizes of blocks: `scale` makes them larger, `cuts` is how often each is cut and damaged in each way. */
+/**
+ * Registers tests that cut and damage what is left of a dump and its journal, and then resume the dump.
+ *
+ * @param options `scale`: a factor for the sizes of the disks; `cuts`: how often each kind of damage is tried
+ */
 export function testLeftovers({ scale, cuts }: { scale: number; cuts: number }): void {
-  // Blocks that are written together, from where they lie, and in more than one piece; one disk is no whole number of them.
+  // Small blocks are written together, large ones from where they are in memory, the largest in several
+  // pieces. One disk ends within its last block.
   const disks = [
     { blockBytes: 512, sizeBytes: scale * 3 * MIB },
     { blockBytes: 64 * KIB, sizeBytes: scale * 7 * MIB + 512 },
@@ -30,7 +35,7 @@ export function testLeftovers({ scale, cuts }: { scale: number; cuts: number }):
   for (const disk of disks) {
     for (const z of SUFFIXES) {
       const seed = disk.blockBytes + z.length;
-      Deno.test(`--resume goes on with what is left, blocks of ${disk.blockBytes} bytes, "${z}" (seed ${seed})`, async () => {
+      Deno.test(`dump --resume keeps the proved blocks of a cut or damaged dump "${z}" with blocks of ${disk.blockBytes} bytes (seed ${seed})`, async () => {
         const random = new Random(seed);
         using work = await Interrupted.of(random, { ...disk, z });
         const { dump, journal } = work;
@@ -38,7 +43,7 @@ export function testLeftovers({ scale, cuts }: { scale: number; cuts: number }):
         const go = (left: { dump?: Uint8Array; journal?: Uint8Array; what: string }) =>
           work.resumed({ dump, journal, z, threads: random.below(2) === 0 ? 1 : 4, ...left });
 
-        assertEquals(await go({ what: "all is there" }), blocks);
+        assertEquals(await go({ what: "dump and journal are complete" }), blocks);
         assertEquals(await go({ dump: dump.subarray(0, 0), what: "no dump" }), 0);
         for (let i = 0; i < cuts; i++) {
           const at = random.below(dump.length);
@@ -57,10 +62,11 @@ export function testLeftovers({ scale, cuts }: { scale: number; cuts: number }):
           damaged[at] ^= 1 << random.below(8);
           const kept = await go({
             dump: damaged,
-            what: `a bit of byte ${at} of ${dump.length} is another one`,
+            what: `a bit of byte ${at} of ${dump.length} is flipped`,
           });
           assert(kept < blocks, `${kept}`);
-          // Half of the file is in front of the damage; a piece may be lost with it.
+          // At least half of the file is before the damage. At most a piece of it is lost with the
+          // damaged block.
           if (dump.length > 6 * MIB) assert(kept > 0, `byte ${at} of ${dump.length}`);
           if (z === "") {
             const block = work.blockAt(at);
@@ -80,7 +86,13 @@ export function testLeftovers({ scale, cuts }: { scale: number; cuts: number }):
   }
 }
 
-/** Dumps and digests in every container, killed up to `kills` times each. */
+/**
+ * Registers tests that kill a dump and resume it until it is complete, with dumps and digests in every
+ * container.
+ *
+ * @param options `sizeBytes`: size of the disk; `kills`: how often a dump is killed at most; `threadCounts`:
+ * numbers of threads to test with
+ */
 export function testKills(
   { sizeBytes, kills: mostKills, threadCounts }: { sizeBytes: number; kills: number; threadCounts: number[] },
 ): void {
@@ -92,7 +104,7 @@ export function testKills(
   ) {
     for (const threads of threadCounts) {
       const seed = threads + dumpZ.length * 10 + digestZ.length * 100;
-      Deno.test(`a dump "${dumpZ}" with a digest "${digestZ}" on ${threads} threads is killed until it is done (seed ${seed})`, async () => {
+      Deno.test(`dump --resume completes a dump "${dumpZ}" with a digest "${digestZ}" on ${threads} threads that is killed again and again (seed ${seed})`, async () => {
         const random = new Random(seed);
         const blockBytes = 256 * KIB;
         using folder = new Folder();
@@ -107,7 +119,7 @@ export function testKills(
         let leftBytes = 0;
         let done: { resumedBlocks: number } | undefined;
         while (done === undefined) {
-          // Not before a batch, of 24 MiB, is in the journal.
+          // The dump is killed only when the journal has at least one batch, which is 24 MiB.
           const untilBytes = Math.max(leftBytes, 25 * MIB) + random.below((sizeBytes - 25 * MIB) / mostKills);
           const ended = kills < mostKills
             ? await killedAt(args, { folder: folder.path, untilBytes })
@@ -119,7 +131,7 @@ export function testKills(
           }
           leftBytes = dumpLeftIn(folder.path);
         }
-        console.log(`killed ${kills} times; the last run found ${done.resumedBlocks} blocks`);
+        console.log(`killed ${kills} times; the last run kept ${done.resumedBlocks} blocks`);
         assert(kills > 0 && done.resumedBlocks > 0, `${kills} kills, ${done.resumedBlocks} blocks`);
         const header = await headerIn(folder.file(`o.dump${dumpZ}`), dumpZ);
         const [dump, digest] = [new MemoryFile(`dump${dumpZ}`), new MemoryFile(`digest${digestZ}`)];
@@ -137,7 +149,10 @@ export function testKills(
   }
 }
 
-/** Kills the program when its unfinished dump is longer than that; returns its end if it is done before. */
+/**
+ * Runs the program and kills it when its unfinished dump is longer than `untilBytes`. Returns undefined if
+ * the program was killed, else its result.
+ */
 async function killedAt(
   args: string[],
   { folder, untilBytes }: { folder: string; untilBytes: number },
@@ -158,7 +173,7 @@ async function killedAt(
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
 
-/** Bytes of the unfinished dump. */
+/** Returns the length of the unfinished dump in bytes, 0 if there is none. */
 function dumpLeftIn(folder: string): number {
   const names = hiddenIn(folder).filter((name) => /^\.o\.dump.*\.[0-9a-f]{8}\.vmdkbkp$/.test(name));
   assert(names.length <= 1, `${names}`);

@@ -1,14 +1,14 @@
-/** Comparing megabytes: element by element takes seconds. */
+/** Comparing megabytes. A comparison in JavaScript, byte by byte, would take seconds. */
 
 import { Buffer } from "node:buffer";
 import { assertSameBytes } from "../disks/helpers.ts";
 
-/** Of one length and content. */
+/** Returns whether two arrays have the same length and content. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return bufferOf(a).equals(bufferOf(b));
 }
 
-/** Looks for the byte to name only where there is one. */
+/** Checks that two arrays have the same length and content. A failure names the first byte that differs. */
 export function assertEqualBytes(actual: Uint8Array, expected: Uint8Array, message: string): void {
   if (!equalBytes(actual, expected)) assertSameBytes(actual, expected, message);
 }

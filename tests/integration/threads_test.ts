@@ -1,4 +1,4 @@
-/** Every file that the pipeline makes is the same to the byte, however many threads make it. */
+/** The pipeline must make files with the same bytes on any number of threads. */
 
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path/posix/join";
@@ -27,16 +27,20 @@ const THREADS = [1, 2, 4];
 const SEEDS = 12;
 const MIB = 1024 * 1024;
 
-/** What all thread counts are given. */
+/** The inputs, which are the same for all numbers of threads. */
 interface Given {
   header: DumpHeader;
   older: Uint8Array;
   newer: Uint8Array;
+  /** Suffix of the archives' names: "", ".gz" or ".zst". */
   suffix: string;
 }
 
-/** Some megabytes in blocks of any size: zeros, noise and text in stretches that do not end with blocks. */
-function draw(seed: number): Given {
+/**
+ * Makes two generations of a disk of some megabytes, with zeros, noise and text in stretches that do not end
+ * at the ends of blocks.
+ */
+function drawInputs(seed: number): Given {
   const random = new Random(seed);
   const blockBytes = [512, 4096, 65536, 256 * 1024, MIB, 4 * MIB][seed % 6];
   const sizeBytes = 3 * MIB + random.below(6 * MIB);
@@ -66,7 +70,7 @@ function draw(seed: number): Given {
   };
 }
 
-/** Makes every kind of file in a folder of its own; returns their names. */
+/** Makes archives and disks of every kind in `folder`, and returns their names. */
 async function makeAll(
   folder: string,
   { header, older, newer, suffix }: Given,
@@ -81,7 +85,7 @@ async function makeAll(
   Deno.writeFileSync(path("older.raw"), older);
   Deno.writeFileSync(path("newer.raw"), newer);
 
-  /** Runs one command with files of its own, all of them closed behind it. */
+  /** Runs one job, then closes its files and frees the memory that it allocated. */
   const step = async (run: (files: Files) => Promise<unknown>): Promise<void> => {
     using files = new Files(core, crew, path);
     await run(files);
@@ -140,7 +144,7 @@ async function makeAll(
   return [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
 }
 
-/** Files of one command. */
+/** The open files of one job. */
 class Files implements Disposable {
   readonly #scope = new DisposableStack();
   readonly #core: Core;
@@ -191,9 +195,9 @@ function bitmapOf(older: Uint8Array, newer: Uint8Array, { blockCount, blockBytes
 }
 
 for (let seed = 0; seed < SEEDS; seed++) {
-  Deno.test(`All files are the same with ${THREADS.join(", ")} threads, seed ${seed}`, async () => {
+  Deno.test(`the pipeline makes the same files on ${THREADS.join(", ")} threads (seed ${seed})`, async () => {
     using folder = new Folder();
-    const given = draw(seed);
+    const given = drawInputs(seed);
     const made: { threads: number; folder: string; names: string[] }[] = [];
     for (const threads of THREADS) {
       const own = folder.file(`${threads}`);
@@ -205,10 +209,10 @@ for (let seed = 0; seed < SEEDS; seed++) {
       assertEquals(other.names, alone.names);
       for (const name of alone.names) {
         const [a, b] = [alone, other].map(({ folder }) => Deno.readFileSync(join(folder, name)));
-        assertEqualBytes(b, a, `seed ${seed}: "${name}" by ${other.threads} threads`);
+        assertEqualBytes(b, a, `seed ${seed}: "${name}" on ${other.threads} threads`);
       }
     }
-    // The laws hold too: what was restored is the disk, what was merged is the dump that it leads back to.
+    // The files are also correct: the restored disk is the disk, and archives made in two ways are the same.
     const read = (name: string) => Deno.readFileSync(join(alone.folder, name));
     assertEqualBytes(read("restored.raw"), given.newer, `seed ${seed}: restored disk`);
     for (

@@ -1,4 +1,6 @@
-/** Every kind of disk that is read goes the whole way: full, diff, incr by the snapshots' own bitmap, restore, compare. */
+/**
+ * Snapshots with extents of every kind are dumped in every mode (incr with their own changes) and restored.
+ */
 
 import { assertEquals } from "@std/assert";
 import { noise } from "../disks/helpers.ts";
@@ -11,7 +13,9 @@ const SECTORS = 20_000;
 const BYTES = SECTORS * 512;
 const GRAIN = 65536;
 
-/** Two generations: a disk half empty, and the grains that differ in the second one. */
+/**
+ * Returns a disk of which every second grain is empty, the disk after a change, and the changed grains alone.
+ */
 function generations(): { older: Uint8Array; newer: Uint8Array; delta: Uint8Array } {
   const older = new Uint8Array(BYTES);
   for (let grain = 0; grain * GRAIN < BYTES; grain += 2) {
@@ -31,7 +35,7 @@ function generations(): { older: Uint8Array; newer: Uint8Array; delta: Uint8Arra
 
 type Write = (work: Workspace, name: string, disk: Uint8Array) => string[];
 
-/** How an extent of a kind is written; returns the extent lines. */
+/** For each kind of extent, a function that writes a disk and returns the extent lines of its descriptor. */
 const KINDS: Record<string, Write> = {
   flat: (work, name, disk) => {
     work.file(`${name}-flat.vmdk`, disk);
@@ -58,7 +62,7 @@ const KINDS: Record<string, Write> = {
 };
 
 for (const [kind, write] of Object.entries(KINDS)) {
-  Deno.test(`A chain of ${kind} extents is dumped in every way and restored`, async () => {
+  Deno.test(`a snapshot with ${kind} extents can be dumped in every mode and restored`, async () => {
     using work = new Workspace();
     const { older, newer, delta } = generations();
     work.file("older.raw", older);
