@@ -1,4 +1,4 @@
-/** Every change of one byte that a file can suffer, and what a check makes of it. */
+/** The changes of one byte of a file that the tests try, and checks of archives in memory. */
 
 import { Core } from "../../cli/core.ts";
 import { FormatError, MismatchError } from "../../cli/errors.ts";
@@ -8,23 +8,31 @@ import { check } from "../../cli/pipeline/check.ts";
 import type { MemoryFile } from "../pipeline/memory_file.ts";
 import { concat } from "../refusals/material.ts";
 
-/** A list of archives, newest first, and the digest that proves it. */
+/** A chain of archives and the digest that proves it. */
 export interface Proof {
+  /** The archives, newest first. */
   archives: MemoryFile[];
+  /** The digest of the generation to which the archives lead. */
   digest: MemoryFile;
 }
 
-/** A change of a file at one byte. */
+/** A changed file. */
 export interface Change {
+  /** Description of the change, for messages. */
   what: string;
+  /** Offset of the byte that was changed. */
   at: number;
+  /** All bytes of the changed file. */
   bytes: Uint8Array;
 }
 
-/** A flip of each bit, a byte left out, a cut in front of the byte, and two bytes put in front of it. */
+/**
+ * How many changes there are of each byte: each of its bits is flipped, the byte is left out, the file is cut
+ * before it, or a byte is inserted before it (a copy of it, or a zero byte).
+ */
 export const CHANGES_PER_BYTE = 12;
 
-/** The change of `bytes` with this number, from 0 to below `CHANGES_PER_BYTE` for each byte. */
+/** Returns the change of `bytes` with a number from 0 to `CHANGES_PER_BYTE * bytes.length - 1`. */
 export function changeOf(bytes: Uint8Array, number: number): Change {
   const at = Math.floor(number / CHANGES_PER_BYTE);
   const kind = number % CHANGES_PER_BYTE;
@@ -38,7 +46,7 @@ export function changeOf(bytes: Uint8Array, number: number): Change {
   return { what: `${inserted} put in front`, at, bytes: concat(before, [inserted, byte], after) };
 }
 
-/** Checks archives in memory. */
+/** Checks archives in memory, one proof after the other, on one core. */
 export class Checker {
   readonly #core: Core;
   readonly #memory: number;
@@ -48,11 +56,16 @@ export class Checker {
     this.#memory = core.mark();
   }
 
+  /** Starts the core. */
   static async create(): Promise<Checker> {
     return new Checker(await Core.load());
   }
 
-  /** Whether a check says that all is well. @throws {Error} if it fails otherwise than with a verdict */
+  /**
+   * Returns whether a check finds no damage.
+   *
+   * @throws {Error} if the check fails for another reason than damage
+   */
   async isOk({ archives, digest }: Proof): Promise<boolean> {
     this.#core.release(this.#memory);
     using scope = new DisposableStack();

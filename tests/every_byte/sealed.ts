@@ -1,4 +1,4 @@
-/** Changes of every byte of sealed archives, and of their seals, each checked by the command itself. */
+/** Changes every byte of sealed archives and their seals, one at a time, and runs `check` after each. */
 
 import { Folder } from "../disks/helpers.ts";
 import { callMain } from "../support/run_cli.ts";
@@ -6,23 +6,23 @@ import { changeOf, CHANGES_PER_BYTE } from "./changes.ts";
 
 const GOLDEN = new URL("../golden/", import.meta.url).pathname;
 
-/** The files of each generation, as they are sealed. */
+/** The files of each generation, for the command `seal`. */
 const SEALED = [["0.dump", "0.digest"], ["1.dump", "1.digest", "0.rdiff"], ["padded.dump", "padded.digest"]];
-/** What is checked, the digest first, and which of the files are changed: each in one list. */
+/** Arguments of `check`, the digest first, and the files that are changed: each file in one of the lists. */
 const CHECKED: [list: string[], changed: string[]][] = [
   [["0.digest", "0.dump"], ["0.digest", "0.dump", "0.seal.json"]],
   [["0.digest", "1.dump", "0.rdiff"], ["1.dump", "0.rdiff", "1.seal.json"]],
   [["padded.digest", "padded.dump"], ["padded.digest", "padded.dump", "padded.seal.json"]],
 ];
 
-/** Changes of a byte: one of its bits flipped, each in its turn, and all that is no flip. */
+/** Changes of a byte: a flip of one of its bits (the next bit for the next byte), and all others. */
 const KINDS = CHANGES_PER_BYTE - 8 + 1;
 
 /**
- * Seals copies of the golden archives with a suffix and tries every `step`-th change of their bytes, and with `.gz` of the
- * seals'. Returns how many changes that were.
+ * Seals copies of the golden archives with a suffix, and tries every `step`-th change of the archives; with
+ * ".gz" also of the seals. Returns how many changes were tried.
  *
- * @throws {Error} if a check says that all is well, with the file, the byte and the change
+ * @throws {Error} if a check does not report WRONG; the message names file, byte and change
  */
 export async function trySealed(suffix: string, step: number): Promise<number> {
   using folder = new Folder();
@@ -32,7 +32,7 @@ export async function trySealed(suffix: string, step: number): Promise<number> {
     await done("seal", ...names.map(pathOf));
   }
   let changes = 0;
-  // The seals are the same but for names and numbers: once is enough.
+  // Seals of other suffixes differ only in names and numbers, so one suffix is enough.
   const hasSeals = suffix === ".gz";
   let next = 0;
   for (const [[digest, ...archives], changed] of CHECKED) {

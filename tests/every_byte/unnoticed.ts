@@ -1,6 +1,6 @@
 /**
- * What a check with a digest cannot notice: a digest proves the blocks that the archives have, in their places, of a generation
- * of a series; nothing else. A seal proves the files.
+ * The changes that a check with a digest cannot notice. A digest proves only that the blocks of the archives
+ * are those of a generation of a series. Everything else in the files is proved only by a seal.
  */
 
 import { acceptable } from "../fuzz/oracle/acceptable.ts";
@@ -9,46 +9,57 @@ import { gunzipped } from "../fuzz/oracle/gzip.ts";
 import { unzstd } from "../fuzz/oracle/zstd.ts";
 import { assertSameBytes } from "../disks/helpers.ts";
 
-/** All that may be changed without being noticed. */
+/** The kinds of changes that may remain unnoticed. */
 export const UNNOTICED = [
-  // Times, flags and file systems in gzip's headers, bits of zstd's that mean nothing, its index; the content is the same.
+  // The content is the same. Examples: the time, the flags and the system in a gzip header, unused bits of a
+  // zstd header, the index of a zstd file.
   "the container around the content",
   "the metadata",
   "the adapter type",
-  // Every block has a record in it, as an rdiff may have.
+  // A dump without the flag is read as an rdiff, and an rdiff may have records of all blocks.
   "the full flag of a dump",
-  // Of a dump in front of rdiffs any time that is later than theirs; of the last archive the days that follow from the date.
+  // A dump that rdiffs follow may have any time that is later than theirs. In the last archive only the days
+  // of the week and of the year may change, which follow from the date.
   "the time stamp",
   "the capacity within the last block",
   "a block that a later archive of the list replaces",
-  // Of a list of rdiffs nobody knows which blocks it should have.
+  // If the chain begins with an rdiff, the blocks that it must have are not known.
   "a record left out of an rdiff",
   "the digest of a block that no archive has",
 ] as const;
 
-/** A file of a list that is checked. */
-export interface Place {
+/** What a file is in the chain that is checked. */
+export interface FileRole {
+  /** Path of the file, whose suffix tells the container. */
   path: string;
+  /** True for the digest, false for a dump or rdiff. */
   isDigest: boolean;
-  /** Blocks that other archives of the list replace, or that none has. */
-  ofNoConcern(block: number): boolean;
+  /**
+   * Returns whether the check does not depend on a block of the file: in an archive, because a later archive
+   * of the chain has the block too; in the digest, because no archive has it.
+   */
+  isIrrelevant(block: number): boolean;
 }
 
-/** Which of them a change of a file is, by the second readers of the tests. @throws {Error} if it is none */
-export async function unnoticed(place: Place, before: Uint8Array, after: Uint8Array): Promise<string[]> {
-  const [was, is] = [await contentOf(place.path, before), await contentOf(place.path, after)];
+/**
+ * Returns the kinds of a change of a file, which the second readers of the tests find.
+ *
+ * @throws {Error} if the change is of another kind, which the check should have noticed
+ */
+export async function unnoticed(role: FileRole, before: Uint8Array, after: Uint8Array): Promise<string[]> {
+  const [was, is] = [await contentOf(role.path, before), await contentOf(role.path, after)];
   if (was === undefined || is === undefined) throw new Error("the container is damaged");
   const [a, b] = await Promise.all(
-    [was, is].map((bytes) => acceptable(() => (place.isDigest ? readDigest : readDump)(bytes))),
+    [was, is].map((bytes) => acceptable(() => (role.isDigest ? readDigest : readDump)(bytes))),
   );
   if (a === undefined || b === undefined) throw new Error("the archive is damaged");
-  const found = differences(place, a, b);
+  const found = differences(role, a, b);
   if (found.length > 0) return found;
-  assertSameBytes(is, was, "content that says the same in other bytes");
+  assertSameBytes(is, was, "the content has other bytes with the same meaning");
   return ["the container around the content"];
 }
 
-function differences(place: Place, a: Archive, b: Archive): string[] {
+function differences(role: FileRole, a: Archive, b: Archive): string[] {
   const found = new Set<typeof UNNOTICED[number]>();
   const note = (what: typeof UNNOTICED[number], inA: unknown, inB: unknown) => {
     if (JSON.stringify(inA) !== JSON.stringify(inB)) found.add(what);
@@ -59,19 +70,19 @@ function differences(place: Place, a: Archive, b: Archive): string[] {
   note("the capacity within the last block", a.header.disk?.capacityBytes, b.header.disk?.capacityBytes);
   note("the time stamp", a.header.time, b.header.time);
   for (const name of ["blockCount", "blockBytes", "series"] as const) {
-    if (a.header[name] !== b.header[name]) throw new Error(`another ${name}`);
+    if (a.header[name] !== b.header[name]) throw new Error(`${name} differs`);
   }
   for (const block of new Set([...a.records.keys(), ...b.records.keys()])) {
     const [inA, inB] = [a.records.get(block), b.records.get(block)];
     if (inA === inB) continue;
-    if (place.ofNoConcern(block)) {
+    if (role.isIrrelevant(block)) {
       found.add(
-        place.isDigest
+        role.isDigest
           ? "the digest of a block that no archive has"
           : "a block that a later archive of the list replaces",
       );
     } else if (inB === undefined) found.add("a record left out of an rdiff");
-    else throw new Error(`another block ${block}`);
+    else throw new Error(`block ${block} differs`);
   }
   return [...found];
 }
