@@ -13,7 +13,8 @@ import {
   type JsonFields,
   parseClosedJson,
 } from "../archive/closed_json.ts";
-import { MAX_BLOCK_BYTES, SECTOR_BYTES } from "../archive/header.ts";
+import { MAX_BLOCK_BYTES } from "../archive/header.ts";
+import { SECTOR_BYTES } from "../sector.ts";
 import { isDiskKey, timeOfGeneration } from "./names.ts";
 
 /** `repository.json`. */
@@ -200,7 +201,7 @@ function diskIn(fields: JsonFields): GenerationDisk {
     blockBytes,
     blockCount,
     adapterType: fields.integer("adapterType", { max: 2 ** 31 - 1 }),
-    metadata: fields.texts("metadata", { max: MAX_METADATA }),
+    metadata: fields.texts("metadata", { max: MAX_METADATA, maxLength: 64 * 1024 }),
     series: fields.text("series", { form: ID }),
     stamp: fields.text("stamp", { form: STAMP }),
     root: fields.text("root", { form: HASH }),
