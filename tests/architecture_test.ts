@@ -7,6 +7,7 @@ const ROOT = new URL("..", import.meta.url);
 const EVERYBODYS = [
   "cli/errors.ts",
   "cli/fnv1a.ts",
+  "cli/pace.ts",
   "cli/printable.ts",
   "cli/sector.ts",
   "cli/settle_all.ts",

@@ -1,6 +1,7 @@
 /** What a running command works with and tells the outside, and how it is stopped. */
 
 import type { Core } from "../core.ts";
+import { Pace } from "../pace.ts";
 import { Crew } from "../workers/crew.ts";
 
 /** How far a command is. */
@@ -52,20 +53,17 @@ export function shortRingOf<Item>(blockBytes: number, make: () => Item): Item[] 
   return blockBytes > LONE_ITEM_BYTES ? [make()] : [make(), make()];
 }
 
-/** The first timer of a program takes Deno 2.9 some 20 ms, so that runs that are soon over do without one. */
-const FIRST_YIELD_MS = 500;
-const YIELD_INTERVAL_MS = 50;
-
 /**
- * A long loop of synchronous calls never lets a signal handler run, so the loop passes here once a batch: after a while it
- * gives way to events every {@linkcode YIELD_INTERVAL_MS} and reports progress, and it throws if the command was stopped.
+ * Where a loop passes once a batch: it gives way to events now and then, reports its progress, and throws if the command was
+ * stopped.
  */
 export class Checkpoint {
   readonly #options: RunOptions;
-  #nextYield = performance.now() + FIRST_YIELD_MS;
+  readonly #pace: Pace;
 
   constructor(options: RunOptions) {
     this.#options = options;
+    this.#pace = new Pace(options);
   }
 
   /** {@linkcode pass} at the end of a batch. */
@@ -80,10 +78,8 @@ export class Checkpoint {
   async pass(progress: Progress): Promise<void> {
     // Files that are read and written by other threads let the events run meanwhile.
     this.#options.signal?.throwIfAborted();
-    if (performance.now() < this.#nextYield) return;
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    this.#nextYield = performance.now() + YIELD_INTERVAL_MS;
-    this.#options.signal?.throwIfAborted();
+    if (!this.#pace.isDueNow()) return;
+    await this.#pace.rest();
     this.#options.onProgress?.(progress);
   }
 }
