@@ -144,8 +144,7 @@ export class Seals {
   #entriesOf(folder: string): Promise<Sealed[]> {
     let entries = this.#folders.get(folder);
     if (entries === undefined) {
-      const paths = this.#sealsIn(folder);
-      entries = Promise.all(paths.map((path) => this.#entriesIn(path))).then((lists) => lists.flat());
+      entries = this.#entriesInAll(this.#sealsIn(folder));
       this.#folders.set(folder, entries);
     }
     return entries;
@@ -162,6 +161,13 @@ export class Seals {
       this.unreadable.push(fileError("look for seals in", folder, cause));
       return [];
     }
+  }
+
+  /** One after the other: a folder may have thousands of them. */
+  async #entriesInAll(sealPaths: readonly string[]): Promise<Sealed[]> {
+    const entries: Sealed[] = [];
+    for (const path of sealPaths) entries.push(...await this.#entriesIn(path));
+    return entries;
   }
 
   async #entriesIn(sealPath: string): Promise<Sealed[]> {

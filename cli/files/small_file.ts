@@ -14,8 +14,10 @@ export async function readSmallFile(path: string, maxBytes: number): Promise<Uin
   assertRegular(await Deno.stat(path));
   using file = await Deno.open(path);
   // What was exchanged at this moment.
-  assertRegular(await file.stat());
-  const bytes = new Uint8Array(maxBytes + 1);
+  const opened = await file.stat();
+  assertRegular(opened);
+  // Of most files far less than is accepted is needed, and a folder may have thousands of them.
+  const bytes = new Uint8Array(Math.min(opened.size, maxBytes) + 1);
   let length = 0;
   while (length < bytes.length) {
     const got = await readOnce(file, bytes.subarray(length));
