@@ -21,7 +21,7 @@ export interface Decoding {
  * arguments alone.
  */
 export interface Codecs {
-  /** How many pieces may be under way at a time; 0: none, every member and frame is decoded in a stream of small pieces. */
+  /** How many pieces may be under way at a time, at least 1. */
   readonly ahead: number;
   /** Writes a gzip member, returns its length. */
   gzip(given: Encoding): Promise<number>;
@@ -57,9 +57,6 @@ export const HERE: Codecs = {
   unzstd: async ({ stored, into }) =>
     await (zstd ??= await import("./zstd_frame.ts")).unzstdFrame(stored, into),
 };
-
-/** For one of many files that are open together: slower, in less memory than whole pieces take. */
-export const STREAMED: Codecs = { ...HERE, ahead: 0 };
 
 /** A zlib stream (RFC 1950) that takes all of `stored`, and has at least `neededBytes` of content and as many as fit into `into`. */
 export interface Inflating {

@@ -6,10 +6,20 @@
 
 import { FormatError } from "../errors.ts";
 import type { ByteSink, ByteSource, PassingHash } from "./bytes.ts";
+import type { Pace } from "../pace.ts";
 import type { Codecs } from "./codecs.ts";
 import { isGzip, isZstd } from "./magic.ts";
+import type { ManySources } from "./many_sources.ts";
 import type { Begun } from "./piece_sink.ts";
-import { type InputFile, type OutputFile, PlainSink, PlainSource } from "./plain.ts";
+import {
+  type InputFile,
+  type OutputFile,
+  PlainSink,
+  PlainSource,
+  type PlainSourceOptions,
+  SHORT_READ_AHEAD_BYTES,
+} from "./plain.ts";
+import type { OpenScratch } from "./scratch.ts";
 
 /** How the bytes of an archive are wrapped. */
 export type Container = "plain" | "gzip" | "zstd";
@@ -33,6 +43,19 @@ export function containerOfBytes(first: Uint8Array): Container {
   return "plain";
 }
 
+/** How a source is read. */
+export interface SourceOptions {
+  /** Who decompresses, and how many pieces at a time; this thread if not given. */
+  codecs?: Codecs;
+  /** The source is one of many that are open together: slower, in little memory. */
+  many?: ManySources;
+  /** The pace of the loops over it. */
+  pace?: Pace;
+}
+
+/** Only here and there something is read. */
+const SMALL: PlainSourceOptions = { bulk: false, aheadBytes: SHORT_READ_AHEAD_BYTES };
+
 /**
  * Opens the bytes that `file` holds and takes it over: it is closed with the source, or here if that fails. The container goes
  * by the name; for `-` by the first bytes, which this waits for.
@@ -41,9 +64,10 @@ export function containerOfBytes(first: Uint8Array): Container {
 export async function sourceFor(
   path: string,
   file: InputFile,
-  options: { codecs?: Codecs } = {},
+  options: SourceOptions = {},
 ): Promise<ByteSource> {
-  const plain = new PlainSource(path, file, { bulk: options.codecs?.ahead !== 0 });
+  const { many, pace } = options;
+  const plain = new PlainSource(path, file, { ...many === undefined ? {} : SMALL, pace });
   try {
     const first = await plain.peek(4);
     const held = containerOfBytes(first);
@@ -64,8 +88,12 @@ export async function sourceFor(
  *
  * @throws {FormatError} if the container is cut, or goes on with something else
  */
-export async function walkContainer(path: string, file: InputFile): Promise<boolean> {
-  using plain = new PlainSource(path, file);
+export async function walkContainer(
+  path: string,
+  file: InputFile,
+  { pace }: Pick<SourceOptions, "pace"> = {},
+): Promise<boolean> {
+  using plain = new PlainSource(path, file, { ...SMALL, pace });
   switch (containerOfBytes(await plain.peek(4))) {
     case "gzip":
       return await (await import("./gzip.ts")).walkGzip(plain);
@@ -90,6 +118,8 @@ export interface SinkOptions {
   begun?: Begun;
   /** Hears all bytes that are written, in order. */
   hash?: PassingHash;
+  /** For what grows with the file, and stays in memory without it. */
+  scratch?: OpenScratch;
 }
 
 /**

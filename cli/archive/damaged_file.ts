@@ -1,6 +1,7 @@
 /** A regular file that may be damaged: any part can be read, again and again, and sectors that cannot are zeros. */
 
-import { PlainSource } from "./plain.ts";
+import { Pace } from "../pace.ts";
+import { PlainSource, SHORT_READ_AHEAD_BYTES } from "./plain.ts";
 
 /** What is asked of the open file. */
 export type SeekableFile = Pick<Deno.FsFile, "readSync" | "seekSync" | "statSync" | "close">;
@@ -14,6 +15,11 @@ export interface UnreadableSector {
   reason: string;
 }
 
+/** What is read at once for reads of up to half of it. */
+const PAGE_BYTES = 16 * 1024;
+/** What a part that turns out to be long is read by. */
+const MOST_AHEAD_BYTES = 256 * 1024;
+
 /** Sectors that are told apart; a disk that is gone altogether has very many. */
 const MAX_UNREADABLE = 1000;
 
@@ -24,18 +30,26 @@ export class DamagedFile implements Disposable {
   readonly sizeBytes: number;
   /** By their offsets. */
   readonly unreadable: Map<number, UnreadableSector> = new Map();
+  /** The pace of the loops over it. */
+  readonly pace: Pace;
   readonly #file: SeekableFile;
+  /** What was read last for a small read. */
+  #page?: Uint8Array;
+  #pageAt = 0;
+  #pageLen = 0;
 
   /** Takes over the open `file`, a regular one, and closes it when disposed. `path` is its name. */
-  constructor(path: string, file: SeekableFile) {
+  constructor(path: string, file: SeekableFile, { pace = new Pace() }: { pace?: Pace } = {}) {
     this.path = path;
+    this.pace = pace;
     this.#file = file;
     this.sizeBytes = file.statSync().size;
   }
 
   /**
    * What lies from `offsetBytes` on; offsets in the source count from there. It is read as a stream: rubbish is walked in
-   * very small steps, each of which would be a call of the system otherwise.
+   * very small steps, each of which would be a call of the system otherwise. Most that begins here and there is soon over, so
+   * little is read ahead at first.
    */
   from(offsetBytes: number): PlainSource {
     let position = offsetBytes;
@@ -48,12 +62,13 @@ export class DamagedFile implements Disposable {
       readSync,
       read: (into) => Promise.resolve(readSync(into)),
       close() {},
-    });
+    }, { aheadBytes: SHORT_READ_AHEAD_BYTES, mostAheadBytes: MOST_AHEAD_BYTES, pace: this.pace });
   }
 
   /** Fills `into` from `offsetBytes`; returns how many bytes came, fewer only at the end. What cannot be read is zeros. */
   readSync(into: Uint8Array, offsetBytes: number): number {
     try {
+      if (into.length <= PAGE_BYTES / 2) return this.#readFromPage(into, offsetBytes);
       return this.#read(into, offsetBytes);
     } catch {
       return this.#readBySectors(into, offsetBytes);
@@ -62,6 +77,22 @@ export class DamagedFile implements Disposable {
 
   [Symbol.dispose](): void {
     this.#file.close();
+  }
+
+  /** Through the page: what is read next lies close by, mostly. */
+  #readFromPage(into: Uint8Array, offsetBytes: number): number {
+    let at = offsetBytes - this.#pageAt;
+    const hasAll = at >= 0 && at + into.length <= this.#pageLen;
+    if (!hasAll) {
+      const page = this.#page ??= new Uint8Array(PAGE_BYTES);
+      this.#pageLen = 0;
+      this.#pageLen = this.#read(page, offsetBytes);
+      this.#pageAt = offsetBytes;
+      at = 0;
+    }
+    const part = this.#page!.subarray(at, Math.min(at + into.length, this.#pageLen));
+    into.set(part);
+    return part.length;
   }
 
   #read(into: Uint8Array, offsetBytes: number): number {

@@ -63,9 +63,9 @@ export class FieldReader {
     return bytes;
   }
 
-  /** A string of at most `maxBytes`. */
-  string(name: string, maxBytes: number): string {
-    return this.#token(name, maxBytes);
+  /** The bytes of a string of at most `maxBytes`; a copy. */
+  stringBytes(name: string, maxBytes: number): Uint8Array<ArrayBuffer> {
+    return this.#tokenBytes(name, maxBytes);
   }
 
   /** An error about the fields read so far as a whole. */
@@ -75,6 +75,10 @@ export class FieldReader {
   }
 
   #token(wanted: string, maxBytes: number): string {
+    return decodeText(this.#tokenBytes(wanted, maxBytes));
+  }
+
+  #tokenBytes(wanted: string, maxBytes: number): Uint8Array<ArrayBuffer> {
     const limit = Math.min(this.#bytes.length, this.offset + maxBytes + 1);
     const end = this.#bytes.subarray(0, limit).indexOf(0, this.offset);
     if (end < 0) {
@@ -82,9 +86,9 @@ export class FieldReader {
       throw this.#error(this.offset, wanted, `a field of more than ${maxBytes} bytes`);
     }
     // A copy: decoders refuse views of shared memory.
-    const text = decodeText(this.#bytes.slice(this.offset, end));
+    const bytes = this.#bytes.slice(this.offset, end) as Uint8Array<ArrayBuffer>;
     this.offset = end + 1;
-    return text;
+    return bytes;
   }
 
   #cut(wanted: string): FormatError {

@@ -21,12 +21,15 @@
  * that is written here is empty, so that no other must be held back until it is known what follows.
  */
 
-import { type FormatError, formatError, ThreadError } from "../errors.ts";
+import { formatError, ThreadError } from "../errors.ts";
 import { type Codecs, HERE } from "./codecs.ts";
+import { cutMember, damagedMember, ForeignInflater } from "./gzip_foreign.ts";
 import { HEADER_LEN, isMemberOf, type OwnHeader, readOwnHeader, TRAILER_LEN } from "./gzip_member.ts";
 import { isGzip } from "./magic.ts";
-import { type Begun, PieceSink } from "./piece_sink.ts";
-import { type Piece, PieceSource, showBytes, type SlotRing } from "./piece_source.ts";
+import { MANY_MAX_BYTES, type ManySources } from "./many_sources.ts";
+import type { Piece, PieceMemory } from "./piece.ts";
+import { PieceSink, type PieceSinkOptions } from "./piece_sink.ts";
+import { PieceSource, showBytes } from "./piece_source.ts";
 import type { PlainSink, PlainSource } from "./plain.ts";
 
 /**
@@ -34,12 +37,6 @@ import type { PlainSink, PlainSource } from "./plain.ts";
  * little memory. Twice what is written, so that a later version may cut more coarsely.
  */
 const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
-
-/** Pieces that a foreign member is decoded in. */
-const PIECE_BYTES = 256 * 1024;
-
-/** Sum of window bits (15, the most) and the flag for gzip (16): `zlib.h`, `inflateInit2`. */
-const GZIP_WINDOW_BITS = 15 + 16;
 
 /**
  * On text, zlib-ng makes 48 % of it with level 1 at 285 MiB/s, 34 % with 2 at 141 MiB/s, and 33 % with 3 at 119 MiB/s; zlib's
@@ -53,7 +50,7 @@ export class GzipSink extends PieceSink {
    * Writes to `file`. `level` is zlib's, 1 to 9; without it, members that were read from a gzip file are copied as they are.
    * @throws {RangeError} if there is no such level
    */
-  constructor(file: PlainSink, options: { level?: number; codecs?: Codecs; begun?: Begun } = {}) {
+  constructor(file: PlainSink, options: { level?: number; codecs?: Codecs } & PieceSinkOptions = {}) {
     const { level = DEFAULT_LEVEL, codecs = HERE } = options;
     if (!Number.isInteger(level) || level < 1 || level > 9) throw new RangeError(`No gzip level: ${level}`);
     super(file, {
@@ -66,31 +63,64 @@ export class GzipSink extends PieceSink {
         return own?.isLast === false && own.memberLen === stored.length &&
           own.contentLen === content.length && isMemberOf(stored, content);
       },
-    }, options.begun);
+    }, options);
   }
 }
 
 /** Reads what any gzip file holds; own members in one call each, foreign ones in constant memory. */
 export class GzipSource extends PieceSource {
-  /** Reads `file` from its current offset to its end, and closes it when disposed. */
-  constructor(file: PlainSource, { codecs = HERE }: { codecs?: Codecs } = {}) {
-    super(file, { pieces: (slots) => gunzip(file, { codecs, slots }), ahead: codecs.ahead });
+  /** Reads `file` from its current offset to its end, and closes it when disposed. `many`: it is one of many sources. */
+  constructor(file: PlainSource, { codecs = HERE, many }: { codecs?: Codecs; many?: ManySources } = {}) {
+    super(file, { pieces: (memory) => gunzip(file, { codecs, memory, many }), ahead: codecs.ahead, many });
   }
 }
 
 /** Yields the content of every member; returns at the end of the file, where nothing else may stand. */
 async function* gunzip(
   file: PlainSource,
-  { codecs, slots }: { codecs: Codecs; slots: SlotRing },
+  { codecs, memory, many }: { codecs: Codecs; memory: PieceMemory; many?: ManySources },
 ): AsyncGenerator<Piece, void> {
+  // One of many must be read again, in rooms for what is written today.
+  const maxWholeBytes = many === undefined ? MAX_WHOLE_BYTES : file.isSeekable ? MANY_MAX_BYTES : 0;
+  let inflater: ForeignInflater | undefined;
   let isPromised = true;
   while (isPromised || (await file.peek(1)).length > 0) {
     await requireMagic(file, isPromised);
     const own = believable(readOwnHeader(await file.peek(HEADER_LEN)));
-    if (own && codecs.ahead > 0) yield await gunzipOwnMember(file, own, { codecs, slots });
-    else yield* gunzipForeignMember(file);
+    if (own !== undefined && Math.max(own.memberLen, own.contentLen) <= maxWholeBytes) {
+      yield await takeOwnMember(file, own, { codecs, memory });
+    } else {
+      inflater ??= await ForeignInflater.create({ isSmall: many !== undefined });
+      const { path, offsetBytes } = file;
+      const contentLen = yield* inflater.inflate(file);
+      const memberLen = file.offsetBytes - offsetBytes;
+      if (own !== undefined && (contentLen !== own.contentLen || memberLen !== own.memberLen)) {
+        throw damagedMember({ path, offsetBytes }, "other lengths than its header promises");
+      }
+    }
     isPromised = own !== undefined && !own.isLast;
   }
+}
+
+/** Takes one member off the file and has it decompressed, perhaps by another thread. */
+function takeOwnMember(
+  file: PlainSource,
+  { memberLen, contentLen, isLast }: OwnHeader,
+  { codecs, memory }: { codecs: Codecs; memory: PieceMemory },
+): Promise<Piece> {
+  const { path, offsetBytes } = file;
+  return memory.takePiece(file, {
+    storedBytes: memberLen,
+    contentBytes: contentLen,
+    isLast,
+    cut: () => cutMember(file, offsetBytes),
+    decode: (given) =>
+      codecs.gunzip(given).catch((cause) => {
+        if (cause instanceof ThreadError) throw cause;
+        const reason = cause instanceof Error ? cause.message : "no deflate stream";
+        throw damagedMember({ path, offsetBytes }, reason, { cause });
+      }),
+  });
 }
 
 /**
@@ -128,89 +158,8 @@ async function requireMagic(file: PlainSource, isPromised: boolean): Promise<voi
   });
 }
 
-/** Where in a file something is. */
-type Place = Pick<PlainSource, "path" | "offsetBytes">;
-
 /** The header of an own member, if its lengths are such as to read it whole. */
 export function believable(own?: OwnHeader): OwnHeader | undefined {
   if (own === undefined || own.memberLen <= HEADER_LEN + TRAILER_LEN) return undefined;
   return Math.max(own.memberLen, own.contentLen) <= MAX_WHOLE_BYTES ? own : undefined;
-}
-
-/** Takes one member off the file and has it decompressed, perhaps by another thread. */
-async function gunzipOwnMember(
-  file: PlainSource,
-  { memberLen, contentLen, isLast }: OwnHeader,
-  { codecs, slots }: { codecs: Codecs; slots: SlotRing },
-): Promise<Piece> {
-  const { path, offsetBytes } = file;
-  const slot = slots.next();
-  const stored = slot.stored.ofLength(memberLen);
-  if (await file.read(stored) < memberLen) throw cutMember(file, offsetBytes);
-  const content = slots.contentOf(slot, contentLen);
-  const decoded = codecs.gunzip({ stored, into: content }).catch((cause) => {
-    if (cause instanceof ThreadError) throw cause;
-    const reason = cause instanceof Error ? cause.message : "no deflate stream";
-    throw damagedMember({ path, offsetBytes }, reason, { cause });
-  });
-  if (isLast) return { content, decoded };
-  return {
-    content,
-    decoded,
-    origin: { fileOffsetBytes: offsetBytes, storedBytes: memberLen, contentBytes: contentLen },
-  };
-}
-
-/**
- * Decodes one member of any origin and length. pako's inflate is a port of zlib that tells where a member ends to the byte,
- * which the streams of `node:zlib` do not; it verifies CRC-32 and length. If `isTolerant`, what came of it before damage is
- * yielded before that is thrown.
- */
-export async function* gunzipForeignMember(
-  file: PlainSource,
-  { isTolerant = false } = {},
-): AsyncGenerator<Uint8Array, void> {
-  const startBytes = file.offsetBytes;
-  // Here, since own members do without it.
-  const { Z_BUF_ERROR, Z_NO_FLUSH, Z_OK, Z_STREAM_END, zlibInflate, zlibInflateInit2, ZStream } =
-    await import("pako");
-  const stream = new ZStream();
-  zlibInflateInit2(stream, GZIP_WINDOW_BITS);
-  stream.output = new Uint8Array(PIECE_BYTES);
-  for (let status: number = Z_OK; status !== Z_STREAM_END;) {
-    stream.input = await file.peek(PIECE_BYTES);
-    stream.avail_in = stream.input.length;
-    stream.next_in = 0;
-    stream.avail_out = PIECE_BYTES;
-    stream.next_out = 0;
-    status = zlibInflate(stream, Z_NO_FLUSH);
-    const isStalled = stream.input.length === 0 && stream.next_out === 0;
-    await file.skip(stream.next_in);
-    if (status !== Z_OK && status !== Z_STREAM_END && status !== Z_BUF_ERROR) {
-      if (isTolerant) yield stream.output.subarray(0, stream.next_out);
-      throw damagedMember(file, stream.msg);
-    }
-    if (isStalled && status !== Z_STREAM_END) throw cutMember(file, startBytes);
-    yield stream.output.subarray(0, stream.next_out);
-  }
-}
-
-/** All of the file was taken, from `startBytes` on for this member. */
-function cutMember(file: PlainSource, startBytes: number): FormatError {
-  return formatError("gzip file", {
-    path: file.path,
-    offsetBytes: file.offsetBytes,
-    expected: `the rest of the member that begins at byte ${startBytes}`,
-    found: "the end of the file",
-  });
-}
-
-/** `what` names the damage that was noticed at the file's offset or in the member that begins there. */
-function damagedMember(file: Place, what: string, options?: ErrorOptions): FormatError {
-  return formatError("gzip file", {
-    path: file.path,
-    offsetBytes: file.offsetBytes,
-    expected: "an intact gzip member",
-    found: `damage (${what})`,
-  }, options);
 }

@@ -1,7 +1,8 @@
 /** What remains of a damaged gzip file: members that are whole, and what inflates of the others. */
 
 import type { DamagedFile } from "./damaged_file.ts";
-import { believable, gunzipForeignMember } from "./gzip.ts";
+import { believable } from "./gzip.ts";
+import { ForeignInflater } from "./gzip_foreign.ts";
 import { gunzipMember, HEADER_LEN, type OwnHeader, readOwnHeader } from "./gzip_member.ts";
 import { isGzip } from "./magic.ts";
 import {
@@ -24,6 +25,7 @@ export function gzipRemains(file: DamagedFile, options: RemainsOptions): AsyncGe
   const content = new Room();
   /** In a file of ours only members of ours are searched: blocks of a disk may hold gzip files. */
   let isOurs = false;
+  let inflater: ForeignInflater | undefined;
 
   async function* decode(atBytes: number): AsyncGenerator<PiecePart, PieceEnd> {
     const own = ownMemberAt(file, atBytes);
@@ -42,7 +44,8 @@ export function gzipRemains(file: DamagedFile, options: RemainsOptions): AsyncGe
         return { nextBytes, whole: true, fault, effortBytes: 0 };
       }
     }
-    return yield* inflateSome(file, { atBytes, own });
+    inflater ??= await ForeignInflater.create();
+    return yield* inflateSome(file, { atBytes, own, inflater });
   }
 
   return piecesRemains(file, {
@@ -74,13 +77,13 @@ function inflates(member: Uint8Array, into: Uint8Array): boolean {
 /** Inflates a member of another origin, or what of an own one comes before its damage. */
 async function* inflateSome(
   file: DamagedFile,
-  { atBytes, own }: { atBytes: number; own?: OwnHeader },
+  { atBytes, own, inflater }: { atBytes: number; own?: OwnHeader; inflater: ForeignInflater },
 ): AsyncGenerator<PiecePart, PieceEnd> {
   const source = file.from(atBytes);
   let contentBytes = 0;
   let fault: PieceEnd["fault"];
   try {
-    for await (const part of gunzipForeignMember(source, { isTolerant: true })) {
+    for await (const part of inflater.inflate(source, { isTolerant: true })) {
       // What goes on behind the length that is promised is not of this member.
       const wanted = own === undefined ? part : part.subarray(0, Math.max(0, own.contentLen - contentBytes));
       contentBytes += part.length;

@@ -6,7 +6,7 @@
 import { formatError } from "../errors.ts";
 import { SECTOR_BYTES } from "../sector.ts";
 import { FieldReader, FieldWriter, quote } from "./fields.ts";
-import { compareText } from "./text.ts";
+import { compareText, decodeText } from "./text.ts";
 import { readTimeStamp, type TimeStamp, writeTimeStamp } from "./time_stamp.ts";
 
 /** The largest block accepted; the original breaks down at 8 MiB. */
@@ -48,6 +48,12 @@ export interface DumpHeader extends Generation {
   capacityBytes: number;
 }
 
+/** What of a header is of interest. */
+export interface MetadataOptions {
+  /** The metadata are passed over, and none are given. */
+  dropsMetadata?: boolean;
+}
+
 /** A header and where the records begin. */
 export interface Parsed<Header> {
   header: Header;
@@ -60,7 +66,11 @@ export interface Parsed<Header> {
  * @param bytes the first {@linkcode MAX_HEADER_BYTES} bytes of the file, or all of it
  * @throws {FormatError} if it is not one
  */
-export function parseDumpHeader(bytes: Uint8Array, path: string): Parsed<DumpHeader> {
+export function parseDumpHeader(
+  bytes: Uint8Array,
+  path: string,
+  options: MetadataOptions = {},
+): Parsed<DumpHeader> {
   if (looksLikeDigest(bytes)) {
     throw formatError("dump", { path, offsetBytes: 0, expected: "a dump or rdiff", found: "a digest" });
   }
@@ -70,7 +80,7 @@ export function parseDumpHeader(bytes: Uint8Array, path: string): Parsed<DumpHea
   const full = fields.boolean("full flag");
   const seriesId = fields.byteArray("series id", SERIES_ID_BYTES);
   const time = readTimeStamp(fields);
-  const { metadata, capacity } = readMetadata(fields);
+  const { metadata, capacity } = readMetadata(fields, options);
   const capacityBytes = parseCapacity(capacity, { blockCount, blockBytes, path });
   return {
     header: { blockCount, blockBytes, adapterType, full, seriesId, time, metadata, capacityBytes },
@@ -170,17 +180,23 @@ interface CapacityField {
   offsetBytes: number;
 }
 
-function readMetadata(fields: FieldReader): { metadata: Map<string, string>; capacity?: CapacityField } {
+function readMetadata(
+  fields: FieldReader,
+  { dropsMetadata = false }: MetadataOptions,
+): { metadata: Map<string, string>; capacity?: CapacityField } {
   const pairs = fields.integer({ name: "number of metadata pairs", min: 0, max: MAX_METADATA_PAIRS });
   const metadata = new Map<string, string>();
   let capacity: CapacityField | undefined;
   // A repeated key keeps its last value, as in the original.
   for (let i = 0; i < pairs; i++) {
-    const key = fields.string("metadata key", MAX_HEADER_BYTES);
+    const keyBytes = fields.stringBytes("metadata key", MAX_HEADER_BYTES);
     const offsetBytes = fields.offset;
-    const text = fields.string("metadata value", MAX_HEADER_BYTES);
+    const textBytes = fields.stringBytes("metadata value", MAX_HEADER_BYTES);
+    // Of hundreds of archives the metadata of most are of no interest, and their strings take more memory than all else.
+    if (dropsMetadata && keyBytes.length !== CAPACITY_KEY.length) continue;
+    const [key, text] = [decodeText(keyBytes), decodeText(textBytes)];
     if (key === CAPACITY_KEY) capacity = { text, offsetBytes };
-    else metadata.set(key, text);
+    else if (!dropsMetadata) metadata.set(key, text);
   }
   return { metadata, capacity };
 }

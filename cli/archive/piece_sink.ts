@@ -2,29 +2,27 @@
 
 import type { ByteSink, Origin } from "./bytes.ts";
 import { storedBound } from "./codecs.ts";
-import type { PieceSource, StoredPiece } from "./piece_source.ts";
+import { PIECE_MAX_BYTES, type StoredPiece } from "./piece.ts";
+import type { PieceSource } from "./piece_source.ts";
+import { PieceTable } from "./piece_table.ts";
 import type { PlainSink } from "./plain.ts";
 import { Room } from "./room.ts";
+import type { OpenScratch } from "./scratch.ts";
 import { settleAll } from "../settle_all.ts";
-
-/**
- * Writes above are cut into pieces of this length. A reader holds some pieces of each archive of a chain, so they are short;
- * less than 1 MiB costs compression.
- */
-export const PIECE_MAX_BYTES = 2 * 1024 * 1024;
-
-/** Lengths of a piece, in the file and in the stream. */
-export interface PieceLengths {
-  storedBytes: number;
-  contentBytes: number;
-}
 
 /** What stands in a file already that is gone on with: whole pieces, none of them the last of its stream. */
 export interface Begun {
   storedBytes: number;
   contentBytes: number;
-  /** Empty for a plain file. */
-  pieces: readonly PieceLengths[];
+  /** Of a compressed file. */
+  pieces?: PieceTable;
+}
+
+/** What a {@linkcode PieceSink} goes on with and works with. */
+export interface PieceSinkOptions {
+  begun?: Begun;
+  /** For the lengths of very many pieces, which stay in memory without it. */
+  scratch?: OpenScratch;
 }
 
 /** How a {@linkcode PieceSink} stores. */
@@ -37,8 +35,8 @@ export interface PieceForm {
   kin?(source: Origin["source"]): PieceSource | undefined;
   /** Whether `stored` is a whole piece of this form, not the last one of a stream, and holds `content`. */
   holds(stored: Uint8Array, content: Uint8Array): boolean | Promise<boolean>;
-  /** What stands behind the last piece. */
-  end?(pieces: readonly PieceLengths[]): Uint8Array;
+  /** Writes what stands behind the last piece. */
+  writeEnd?(pieces: PieceTable, file: PlainSink): Promise<void>;
 }
 
 /** Memory for one piece while it is encoded and stored. */
@@ -58,7 +56,8 @@ export class PieceSink implements ByteSink {
   readonly #free: Slot[];
   /** Pieces that wait for a slot, the oldest first. */
   readonly #waiting: ((slot: Slot) => void)[] = [];
-  readonly #stored: PieceLengths[];
+  /** The pieces that are stored, for the end of the file. */
+  readonly #table?: PieceTable;
   /** Resolves when all pieces so far are stored. */
   #last: Promise<void> = Promise.resolve();
   #offsetBytes: number;
@@ -66,10 +65,10 @@ export class PieceSink implements ByteSink {
   #failure?: { error: unknown };
 
   /** Writes to `file`, which is disposed with this; behind what is `begun`, if something is. */
-  constructor(file: PlainSink, form: PieceForm, begun?: Begun) {
+  constructor(file: PlainSink, form: PieceForm, { begun, scratch }: PieceSinkOptions = {}) {
     this.#file = file;
     this.#form = form;
-    this.#stored = [...begun?.pieces ?? []];
+    if (form.writeEnd !== undefined) this.#table = begun?.pieces ?? new PieceTable({ scratch });
     this.#offsetBytes = begun?.contentBytes ?? 0;
     this.#free = Array.from(
       { length: Math.max(1, form.ahead) },
@@ -114,7 +113,7 @@ export class PieceSink implements ByteSink {
   async #finish(): Promise<void> {
     await this.#add(new Uint8Array(0), { isLast: true });
     await this.#last;
-    if (this.#form.end !== undefined) await this.#file.write(this.#form.end(this.#stored));
+    if (this.#table !== undefined) await this.#form.writeEnd!(this.#table, this.#file);
     await this.#file.finish();
   }
 
@@ -173,7 +172,7 @@ export class PieceSink implements ByteSink {
       await before;
       const stored = await encoded;
       await this.#file.write(stored);
-      this.#stored.push({ storedBytes: stored.length, contentBytes });
+      this.#table?.add({ storedBytes: stored.length, contentBytes });
     } catch (error) {
       // Another thread may still be writing to the slot.
       await encoded.catch(() => {});

@@ -1,6 +1,8 @@
 /** What gzip and zstd share in reading: a file in pieces that are decompressed by themselves, several at a time. */
 
 import type { ByteSource, PassingHash } from "./bytes.ts";
+import { ManySlots, type ManySources, type PieceHolder } from "./many_sources.ts";
+import type { Piece, PieceMemory, PromisedPiece, StoredPiece, WholePiece } from "./piece.ts";
 import type { PlainSource } from "./plain.ts";
 import { Room } from "./room.ts";
 
@@ -19,24 +21,6 @@ const EMPTY: Uint8Array = new Uint8Array(0);
  */
 const MAX_REMEMBERED = 256;
 
-/** A piece as the file holds it. */
-export interface StoredPiece {
-  /** Where it begins, counted from where reading the file began. */
-  fileOffsetBytes: number;
-  storedBytes: number;
-  contentBytes: number;
-}
-
-/** Content that is there once `decoded` resolves; `origin` if the piece could be copied into a file of the same kind. */
-export interface PromisedPiece {
-  content: Uint8Array;
-  decoded: Promise<void>;
-  origin?: StoredPiece;
-}
-
-/** Decoded bytes, or those that another thread is at. */
-export type Piece = Uint8Array | PromisedPiece;
-
 /** Memory for one piece while it is decoded and read. Shared, so that another thread can decode it. */
 export interface Slot {
   stored: Room;
@@ -44,7 +28,7 @@ export interface Slot {
 }
 
 /** Memory for as many pieces as are under way, in turn: who takes the next slot gives up the one taken that long ago. */
-export class SlotRing {
+class SlotRing implements PieceMemory {
   /**
    * Slots of sources that are closed. Shared memory is given back only when the collector comes: a restore that reads eight
    * archives twice would take that of sixteen.
@@ -63,21 +47,22 @@ export class SlotRing {
     );
   }
 
-  /** Gives the memory to the next source; nobody may be at work on it. */
   release(): void {
     SlotRing.#free.push(...this.#slots.splice(0));
   }
 
-  next(): Slot {
-    return this.#slots[this.#taken++ % this.#slots.length];
+  async takePiece(file: PlainSource, piece: WholePiece): Promise<PromisedPiece> {
+    const { storedBytes, contentBytes, isLast } = piece;
+    const { offsetBytes: fileOffsetBytes } = file;
+    const slot = this.#slots[this.#taken++ % this.#slots.length];
+    const stored = slot.stored.ofLength(storedBytes);
+    if (await file.read(stored) < storedBytes) throw piece.cut();
+    // At the byte of a word at which it is in the stream.
+    const content = slot.content.ofLength(contentBytes, this.#offsetBytes);
+    const decoded = piece.decode({ stored, into: content });
+    return { content, decoded, origin: { fileOffsetBytes, storedBytes, contentBytes }, isLast };
   }
 
-  /** Memory in `slot` for the content of the next piece, at the byte of a word at which it is in the stream. */
-  contentOf(slot: Slot, lenBytes: number): Uint8Array<SharedArrayBuffer> {
-    return slot.content.ofLength(lenBytes, this.#offsetBytes);
-  }
-
-  /** Goes on to the piece behind one of `lenBytes`. */
   pass(lenBytes: number): void {
     this.#offsetBytes += lenBytes;
   }
@@ -88,17 +73,20 @@ export interface Pieces {
   /**
    * Hands on what a decoder makes of a file. It throws at the first damage and returns only when the file was verified to
    * its last byte (as far as it has no promise to give for that), so that its return may be reported as the end of the
-   * stream. A piece that is no promise need only live until the next one is asked for; promised ones lie in `slots`.
+   * stream. A piece that is no promise need only live until the next one is asked for; promised ones lie in `memory`.
    */
-  pieces(slots: SlotRing): AsyncIterator<Piece, void>;
+  pieces(memory: PieceMemory): AsyncIterator<Piece, void>;
   /** How many promised pieces may be under way. */
   ahead: number;
+  /** The source is one of many that are open together. */
+  many?: ManySources;
 }
 
 /** The reading end of a container. */
-export class PieceSource implements ByteSource {
+export class PieceSource implements ByteSource, PieceHolder {
   readonly #file: PlainSource;
-  readonly #slots: SlotRing;
+  readonly #memory: PieceMemory;
+  readonly #many?: ManySources;
   readonly #pieces: AsyncIterator<Piece, void>;
   readonly #ahead: number;
   readonly #underWay: Piece[] = [];
@@ -108,14 +96,19 @@ export class PieceSource implements ByteSource {
   #offsetBytes = 0;
   #exhausted = false;
   #failure?: { error: unknown };
+  /** How to bring back the piece at hand, if it may be taken away. */
+  #again?: () => Promise<Uint8Array>;
+  /** Bytes that were left of the piece when it was taken away. */
+  #missingBytes = 0;
 
   /** Takes over `file`, which `pieces` reads from, and closes it when disposed. */
-  constructor(file: PlainSource, { pieces, ahead }: Pieces) {
+  constructor(file: PlainSource, { pieces, ahead, many }: Pieces) {
     this.#file = file;
-    this.#ahead = Math.max(1, ahead);
+    this.#many = many;
+    this.#ahead = many === undefined ? Math.max(1, ahead) : 1;
     // A slot is taken only when a piece is asked for, and none is while there are that many or any of an earlier one is left.
-    this.#slots = new SlotRing(this.#ahead);
-    this.#pieces = pieces(this.#slots);
+    this.#memory = many === undefined ? new SlotRing(this.#ahead) : new ManySlots(many, this);
+    this.#pieces = pieces(this.#memory);
   }
 
   get path(): string {
@@ -173,10 +166,16 @@ export class PieceSource implements ByteSource {
 
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
-    if (this.#exhausted && this.#underWay.length === 0) this.#slots.release();
+    if (this.#many !== undefined || (this.#exhausted && this.#underWay.length === 0)) this.#memory.release();
+  }
+
+  giveUp(): void {
+    this.#missingBytes = this.#piece.length;
+    this.#piece = EMPTY;
   }
 
   async #readOver(into: Uint8Array): Promise<number> {
+    this.#many?.touch(this);
     let filled = 0;
     while (filled < into.length && (this.#piece.length > 0 || await this.#nextPiece())) {
       const part = this.#take(into.length - filled);
@@ -207,6 +206,8 @@ export class PieceSource implements ByteSource {
     // A generator that has thrown says "done" from then on, which must not pass for the end of the stream.
     if (this.#failure) throw this.#failure.error;
     try {
+      if (this.#missingBytes > 0) return await this.#bringBack();
+      this.#again = undefined;
       do {
         await this.#orderAhead();
         const next = this.#underWay.shift();
@@ -216,7 +217,8 @@ export class PieceSource implements ByteSource {
         } else {
           await next.decoded;
           this.#piece = next.content;
-          if (next.origin !== undefined) this.#remember(next.origin);
+          this.#again = next.again;
+          if (next.origin !== undefined && !next.isLast) this.#remember(next.origin);
         }
       } while (this.#piece.length === 0);
       return true;
@@ -226,8 +228,16 @@ export class PieceSource implements ByteSource {
     }
   }
 
+  async #bringBack(): Promise<boolean> {
+    const content = await this.#again!();
+    this.#piece = content.subarray(content.length - this.#missingBytes);
+    this.#missingBytes = 0;
+    return true;
+  }
+
   #remember(piece: StoredPiece): void {
-    if (!this.#file.isSeekable) return;
+    // Of many sources none is copied from.
+    if (!this.#file.isSeekable || this.#many !== undefined) return;
     this.#remembered.set(this.#offsetBytes, piece);
     if (this.#remembered.size <= MAX_REMEMBERED) return;
     for (const oldest of this.#remembered.keys()) {
@@ -255,7 +265,7 @@ export class PieceSource implements ByteSource {
       const next = await this.#pieces.next();
       this.#exhausted = next.done === true;
       const piece = next.value ?? undefined;
-      if (piece) this.#slots.pass((piece instanceof Uint8Array ? piece : piece.content).length);
+      if (piece) this.#memory.pass((piece instanceof Uint8Array ? piece : piece.content).length);
       return piece;
     } catch (error) {
       this.#exhausted = true;

@@ -1,8 +1,9 @@
 /** Bytes as they lie in a file: regular files, pipes, devices, standard input and output. */
 
 import { behind, PositionedFile } from "../files/positioned.ts";
-import type { ByteSink, ByteSource, Origin, PassingHash, Written } from "./bytes.ts";
+import { Pace } from "../pace.ts";
 import { settleAll } from "../settle_all.ts";
+import type { ByteSink, ByteSource, Origin, PassingHash, Written } from "./bytes.ts";
 
 /**
  * What is read: an open file or `Deno.stdin`. A regular file is read at offsets, everything else with `read`: it may keep
@@ -21,8 +22,23 @@ export type OutputFile =
 /** Small reads are served from a buffer of this size; larger ones go past it, straight to the caller's memory. */
 const READ_AHEAD_BYTES = 256 * 1024;
 
-/** Bytes that are read at a time for a hash alone. */
+/** The same for one of very many files that are open together, and for a short look at a file: most of it is not read. */
+export const SHORT_READ_AHEAD_BYTES = 4 * 1024;
+
+/** How a file is read. */
+export interface PlainSourceOptions {
+  /** Large reads go through a second descriptor, unless this is false: for one of very many files. */
+  bulk?: boolean;
+  /** Bytes that are read ahead at first, and at most, when the reader has come to the end of what was read ahead. */
+  aheadBytes?: number;
+  mostAheadBytes?: number;
+  /** The pace of the loops over it, which call this source in each step. */
+  pace?: Pace;
+}
+
+/** Bytes that are read at a time for a hash alone, and for that of one of very many files. */
 const HASHED_BYTES = 1024 * 1024;
+const FEW_HASHED_BYTES = 64 * 1024;
 
 /** Parts that a hash may be behind. */
 const MAX_UNHEARD = 8;
@@ -39,8 +55,8 @@ export class PlainSource implements ByteSource {
   #offsetBytes = 0;
   #ended = false;
   #hash?: PassingHash;
-  /** Settles when the hash has heard what was read before it came. */
-  #again?: Promise<void>;
+  /** Bytes that were read before there was a hash, and that it has not heard yet. */
+  #missedBytes = 0;
   /** What the hash has not heard yet, the oldest first: it is on its way there. */
   #unheard: { part: Uint8Array; heard: Promise<void> }[] = [];
   /** Memory for what is only hashed, the one that was read longer ago first: it is filled while the other is heard. */
@@ -49,14 +65,22 @@ export class PlainSource implements ByteSource {
   #ahead: Uint8Array = new Uint8Array(0);
   #start = 0;
   #end = 0;
+  readonly #bulk: boolean;
+  /** Length of the buffer when it is made next, and at most. */
+  #aheadBytes: number;
+  readonly #mostAheadBytes: number;
+  readonly #pace: Pace;
 
-  /**
-   * Takes over the open `file` and closes it when disposed. `path` is its name. Without `bulk` it takes no second descriptor:
-   * one of very many.
-   */
-  constructor(path: string, file: InputFile, { bulk = true } = {}) {
+  /** Takes over the open `file` and closes it when disposed. `path` is its name. */
+  constructor(path: string, file: InputFile, options: PlainSourceOptions = {}) {
+    const { bulk = true, aheadBytes = READ_AHEAD_BYTES, mostAheadBytes = aheadBytes, pace = new Pace() } =
+      options;
     this.path = path;
     this.#file = file;
+    this.#bulk = bulk;
+    this.#aheadBytes = aheadBytes;
+    this.#mostAheadBytes = mostAheadBytes;
+    this.#pace = pace;
     const { statSync, seekSync } = file;
     if (statSync === undefined || seekSync === undefined || !file.statSync!().isFile) return;
     this.#positioned = new PositionedFile(
@@ -95,7 +119,7 @@ export class PlainSource implements ByteSource {
     let filled = 0;
     while (filled < into.length) {
       const rest = into.subarray(filled);
-      const direct = this.#aheadLen === 0 && rest.length >= READ_AHEAD_BYTES;
+      const direct = this.#aheadLen === 0 && rest.length >= this.#aheadBytes;
       const got = direct ? await this.#readFile(rest, keeps) : await this.#takeAhead(rest);
       if (got === 0) break;
       filled += got;
@@ -104,6 +128,7 @@ export class PlainSource implements ByteSource {
   }
 
   async skip(lenBytes: number): Promise<number> {
+    if (this.#pace.isDue()) await this.#pace.rest();
     let passed = Math.min(lenBytes, this.#aheadLen);
     this.#start += passed;
     if (passed < lenBytes) {
@@ -120,6 +145,7 @@ export class PlainSource implements ByteSource {
    * As many bytes are kept in memory, so the caller bounds `lenBytes`.
    */
   async peek(lenBytes: number): Promise<Uint8Array> {
+    if (this.#pace.isDue()) await this.#pace.rest();
     this.#makeRoom(lenBytes);
     while (this.#aheadLen < lenBytes) {
       const got = await this.#readFile(this.#ahead.subarray(this.#end));
@@ -127,6 +153,12 @@ export class PlainSource implements ByteSource {
       this.#end += got;
     }
     return this.#ahead.subarray(this.#start, Math.min(this.#start + lenBytes, this.#end));
+  }
+
+  /** What was read and not yet taken, or else what comes next; nothing only at the end of the file. As {@linkcode peek}. */
+  async peekSome(): Promise<Uint8Array> {
+    await this.peek(1);
+    return this.#ahead.subarray(this.#start, this.#end);
   }
 
   /**
@@ -146,6 +178,7 @@ export class PlainSource implements ByteSource {
    * at the end of the file.
    */
   async readAt(into: Uint8Array, offsetBytes: number): Promise<number> {
+    if (this.#pace.isDue()) await this.#pace.rest();
     try {
       return await this.#positioned!.read(into, this.#beginBytes + offsetBytes);
     } catch (cause) {
@@ -156,14 +189,12 @@ export class PlainSource implements ByteSource {
   tell(hash: PassingHash): void {
     if (this.#hash !== undefined) throw new TypeError(`Cannot hash "${this.path}" twice`);
     this.#hash = hash;
-    // The parts behind wait for it.
-    this.#again = this.#tellAgain(hash, this.#positionBytes);
-    this.#again.catch(() => {});
+    this.#missedBytes = this.#positionBytes;
   }
 
   async finishFile(): Promise<number> {
     while (await this.skip(READ_AHEAD_BYTES) > 0);
-    await this.#again;
+    if (this.#hash !== undefined) await this.#tellMissed(this.#hash);
     for (const { heard } of this.#unheard.splice(0)) await heard;
     return this.#offsetBytes;
   }
@@ -205,11 +236,18 @@ export class PlainSource implements ByteSource {
 
   /** Moves the bytes ahead to the front of the buffer, or of a larger one, if `lenBytes` do not fit behind `#start`. */
   #makeRoom(lenBytes: number): void {
-    if (this.#aheadLen === 0) this.#start = this.#end = 0;
+    if (this.#aheadLen === 0) {
+      this.#start = this.#end = 0;
+      // All was taken, so that more is of use.
+      if (this.#ahead.length > 0 && this.#aheadBytes < this.#mostAheadBytes) {
+        this.#aheadBytes *= 2;
+        this.#ahead = new Uint8Array(0);
+      }
+    }
     if (this.#start + lenBytes <= this.#ahead.length) return;
     const room = lenBytes <= this.#ahead.length
       ? this.#ahead
-      : new Uint8Array(Math.ceil(lenBytes / READ_AHEAD_BYTES) * READ_AHEAD_BYTES);
+      : new Uint8Array(Math.ceil(lenBytes / this.#aheadBytes) * this.#aheadBytes);
     room.set(this.#ahead.subarray(this.#start, this.#end));
     this.#ahead = room;
     this.#end -= this.#start;
@@ -219,6 +257,7 @@ export class PlainSource implements ByteSource {
   /** One read; 0 at the end of the file, and from then on without asking again: a terminal would wait for more. */
   async #readFile(into: Uint8Array, keeps = false): Promise<number> {
     if (this.#ended) return 0;
+    if (this.#pace.isDue()) await this.#pace.rest();
     let got: number;
     try {
       got = await (this.#positioned?.read(into, this.#positionBytes) ?? this.#readStream(into));
@@ -234,7 +273,7 @@ export class PlainSource implements ByteSource {
 
   /** Tells the hash a part, which it may hear while the next ones are read if the part `keeps`. */
   async #tellNext(hash: PassingHash, read: Uint8Array, keeps: boolean): Promise<void> {
-    await this.#again;
+    await this.#tellMissed(hash);
     const isOurs = read.buffer === this.#ahead.buffer;
     // What is in the buffer of ours moves.
     const part = isOurs ? read.slice() : read;
@@ -246,11 +285,14 @@ export class PlainSource implements ByteSource {
     if (this.#unheard.length > MAX_UNHEARD) await this.#unheard.shift()!.heard;
   }
 
-  /** What was read, or passed over, before there was a hash. */
-  async #tellAgain(hash: PassingHash, lenBytes: number): Promise<void> {
+  /** What was read, or passed over, before there was a hash: only now, since of many files each would take memory for it. */
+  async #tellMissed(hash: PassingHash): Promise<void> {
+    const lenBytes = this.#missedBytes;
+    if (lenBytes === 0) return;
+    this.#missedBytes = 0;
+    const part = new Uint8Array(Math.min(this.#bulk ? HASHED_BYTES : FEW_HASHED_BYTES, lenBytes));
     for (let done = 0; done < lenBytes;) {
-      const part = new Uint8Array(new SharedArrayBuffer(Math.min(HASHED_BYTES, lenBytes - done)));
-      const got = await this.readAt(part, done);
+      const got = await this.readAt(part.subarray(0, lenBytes - done), done);
       if (got === 0) return;
       await hash.update([part.subarray(0, got)]);
       done += got;
@@ -279,11 +321,15 @@ export class PlainSource implements ByteSource {
 
   async #readOver(lenBytes: number): Promise<number> {
     let passed = 0;
+    let few: Uint8Array | undefined;
     while (passed < lenBytes) {
       const leftBytes = lenBytes - passed;
-      if (this.#hash !== undefined && leftBytes >= READ_AHEAD_BYTES) {
-        const into = this.#nextScratch().subarray(0, leftBytes);
-        const got = await this.#fill(into, true);
+      if (this.#hash !== undefined && leftBytes >= this.#aheadBytes) {
+        const scratch = this.#bulk
+          ? this.#nextScratch()
+          : few ??= new Uint8Array(Math.min(FEW_HASHED_BYTES, leftBytes));
+        const into = scratch.subarray(0, leftBytes);
+        const got = await this.#fill(into, this.#bulk);
         passed += got;
         if (got < into.length) break;
         continue;

@@ -49,6 +49,7 @@ export function likelyContainer(file: DamagedFile): Container {
 export async function* remainsOf(file: DamagedFile, options: RemainsOptions): AsyncGenerator<Remnant, void> {
   const toldSectors = new Set<number>();
   for await (const remnant of remainsIn(file, options)) {
+    if (file.pace.isDue()) await file.pace.rest();
     for (const { offsetBytes, reason } of file.unreadable.values()) {
       if (toldSectors.has(offsetBytes)) continue;
       toldSectors.add(offsetBytes);
@@ -126,11 +127,12 @@ export async function* piecesRemains(
   let joined = true;
   let isSearched = false;
   for (let atBytes: number | undefined = 0; atBytes !== undefined && atBytes < file.sizeBytes;) {
+    if (file.pace.isDue()) await file.pace.rest();
     if (!form.mayBegin(beginOf(file, form, atBytes))) {
       onFault({ offsetBytes: atBytes, expected: form.name, found: "something else" });
       joined = false;
       isSearched = true;
-      atBytes = findPiece(file, form, atBytes + 1);
+      atBytes = await findPiece(file, form, atBytes + 1);
       continue;
     }
     const parts = form.decode(atBytes);
@@ -154,7 +156,7 @@ export async function* piecesRemains(
       });
     }
     if (nextBytes === undefined) isSearched = true;
-    atBytes = nextBytes ?? findPiece(file, form, atBytes + 1);
+    atBytes = nextBytes ?? await findPiece(file, form, atBytes + 1);
   }
 }
 
@@ -164,9 +166,14 @@ function beginOf(file: DamagedFile, { beginLen }: PieceForm, atBytes: number): U
 }
 
 /** Where from `fromBytes` on something stands that may be a piece. */
-function findPiece(file: DamagedFile, form: PieceForm, fromBytes: number): number | undefined {
+async function findPiece(
+  file: DamagedFile,
+  form: PieceForm,
+  fromBytes: number,
+): Promise<number | undefined> {
   const bytes = new Uint8Array(PART_BYTES);
   for (let atBytes = fromBytes;;) {
+    if (file.pace.isDueNow()) await file.pace.rest();
     const part = bytes.subarray(0, file.readSync(bytes, atBytes));
     const isLast = part.length < bytes.length;
     // The last bytes of a part are looked at again, with those that follow.

@@ -76,8 +76,13 @@ class InPlace {
 
   /** Begins a stream: takes as much of `input` and fills as much of `output` as will go. @throws {Error} with the reason */
   run(input: Uint8Array, output: Uint8Array): void {
-    this.#handle.reset();
+    this.reset();
     this.#write(input, output);
+  }
+
+  /** Forgets the stream. */
+  reset(): void {
+    this.#handle.reset();
   }
 
   /** Takes more of the stream that `run` began. @throws {Error} with the reason */
@@ -319,27 +324,33 @@ export function unzstdInto(frame: Uint8Array, into: Uint8Array): void {
 /** Output of one call. */
 const STREAM_BYTES = 128 * 1024;
 
-/** Decompresses one zstd frame part by part; checksums are verified. Needs {@linkcode hasNativeZstd}. */
+/** Decompresses zstd frames part by part; checksums are verified. Needs {@linkcode hasNativeZstd}. */
 export class ZstdStream implements Disposable {
   readonly #stream = new InPlace(
     (zlib as ZstdPart).createZstdDecompress!({ chunkSize: CHUNK_SIZE }),
     ZSTD_E_CONTINUE,
   );
+  readonly #room = new Uint8Array(STREAM_BYTES);
 
-  /** Takes the next part, and gives what it makes of it. @throws {Error} with the reason */
-  push(part: Uint8Array): Uint8Array[] {
-    const pieces: Uint8Array[] = [];
+  /** Begins a frame. */
+  begin(): void {
+    this.#stream.reset();
+  }
+
+  /**
+   * Takes the next part, and gives what it makes of it, in pieces that hold until the next one is asked for.
+   * @throws {Error} with the reason
+   */
+  *push(part: Uint8Array): Generator<Uint8Array, void> {
+    const room = this.#room;
     let input = part;
     do {
-      const room = new Uint8Array(STREAM_BYTES);
       this.#stream.goOn(input, room);
-      input = input.subarray(input.length - this.#stream.inputLeft);
-      if (this.#stream.roomLeft < room.length) {
-        pieces.push(room.subarray(0, room.length - this.#stream.roomLeft));
-      }
+      const { inputLeft, roomLeft } = this.#stream;
+      input = input.subarray(input.length - inputLeft);
+      if (roomLeft < room.length) yield room.subarray(0, room.length - roomLeft);
       // A full room may have left something behind.
     } while (input.length > 0 || this.#stream.roomLeft === 0);
-    return pieces;
   }
 
   [Symbol.dispose](): void {

@@ -11,8 +11,10 @@ import {
   type Remnant,
 } from "./remains.ts";
 import { Room } from "./room.ts";
-import { decodeBlocks, type FrameHeader, MAX_WHOLE_BYTES, readFrameHeader, walkFrame } from "./zstd.ts";
-import { createHash, unzstdFrame } from "./zstd_frame.ts";
+import { MAX_WHOLE_BYTES } from "./zstd.ts";
+import { BlockwiseDecoder } from "./zstd_blocks.ts";
+import { unzstdFrame } from "./zstd_frame.ts";
+import { type FrameHeader, readFrameHeader, walkFrame } from "./zstd_walk.ts";
 
 const SKIPPABLE_HEAD = 8;
 /** Compressors write one at the end, and perhaps one where they were told to write what they had. */
@@ -25,7 +27,7 @@ export async function* zstdRemains(
 ): AsyncGenerator<Remnant, void> {
   const stored = new Room();
   const content = new Room();
-  const hash = await createHash();
+  using blocks = new BlockwiseDecoder({ mostEmptyBlocks: MOST_EMPTY_BLOCKS });
 
   async function* decode(atBytes: number): AsyncGenerator<PiecePart, PieceEnd> {
     const head = new Uint8Array(SKIPPABLE_HEAD);
@@ -68,7 +70,7 @@ export async function* zstdRemains(
     const source = file.from(atBytes);
     let contentBytes = 0;
     try {
-      for await (const part of decodeBlocks(source, header, hash, { mostEmptyBlocks: MOST_EMPTY_BLOCKS })) {
+      for await (const part of blocks.decode(source, header)) {
         contentBytes += part.length;
         yield { bytes: part, isVerified: false };
       }

@@ -23,8 +23,10 @@ export interface Finding {
 }
 
 /** Whether a container is whole, as far as that can be seen without decompressing it. */
-export async function containerFault(path: string): Promise<Fault> {
-  return await faultIn(async () => void await walkContainer(path, await openInput(path)));
+export async function containerFault(session: Session, path: string): Promise<Fault> {
+  return await faultIn(async () =>
+    void await walkContainer(path, await openInput(path), { pace: session.pace })
+  );
 }
 
 /** Whether the records of a plain dump or rdiff stand where they must, without reading the blocks. */

@@ -122,7 +122,9 @@ async function findingOf(
   const look = async (reader: DumpReader | DigestReader, digest?: Item): Promise<Finding> => {
     if (reader instanceof DigestReader) return await examineDigest(session, reader, { sealed, roots });
     if (quick) {
-      const fault = isPlain(path) ? await recordsFault(session, reader, sealed) : await containerFault(path);
+      const fault = isPlain(path)
+        ? await recordsFault(session, reader, sealed)
+        : await containerFault(session, path);
       return { fault, root: null, isCompared: false };
     }
     if (digest === undefined) return await examineBlocks(session, reader, { sealed, roots });

@@ -142,7 +142,7 @@ async function checkStructure({ session, chain, digest, sealed }: List, faults: 
   for (const reader of chain.readers) {
     const { path } = reader;
     if (isPlain(path)) note(faults, await recordsFault(session, reader, sealedAs(path)));
-    else note(faults, await containerFault(path));
+    else note(faults, await containerFault(session, path));
   }
   if (digest !== undefined) note(faults, await digestFault(session, digest, sealedAs(digest.path)));
 }

@@ -8,7 +8,7 @@ import type { Begun } from "../archive/piece_sink.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import { FormatError, MismatchError, UsageError } from "../errors.ts";
 import type { OutputFile } from "../files/outputs.ts";
-import { DumpReader } from "../pipeline/archive_reader.ts";
+import { DumpReader, smallWindowBytes } from "../pipeline/archive_reader.ts";
 import { auditSample } from "../pipeline/audit.ts";
 import { JournalDigests, provePartial } from "../pipeline/partial.ts";
 import { defaultSampleBlocks, drawSample, SeededRandom } from "../pipeline/sample.ts";
@@ -69,7 +69,11 @@ export async function resume(unfinished: Unfinished): Promise<Ready> {
   const { header } = dumpIn;
   refuseOther(unfinished, header);
   await refuseChanged(unfinished, { header, journal });
-  const { blocks, begun } = await provePartial(core, { dumpIn, journal }, session.run);
+  const { blocks, begun } = await provePartial(core, {
+    dumpIn,
+    journal,
+    scratch: () => session.scratch(path),
+  }, session.run);
   session.close(dumpIn.source);
   core.release(memory);
   if (blocks === 0) return await begin(unfinished);
@@ -85,7 +89,7 @@ export async function resume(unfinished: Unfinished): Promise<Ready> {
 async function openLeft({ session, path, file }: Unfinished): Promise<DumpReader | undefined> {
   try {
     const source = await session.sourceOfOutput(path, file.systemPath);
-    return await DumpReader.open(session.core, source, { smallWindow: true });
+    return await DumpReader.open(session.core, source, { windowBytes: smallWindowBytes(1) });
   } catch (error) {
     if (error instanceof FormatError) return undefined;
     throw error;

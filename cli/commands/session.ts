@@ -5,11 +5,12 @@ import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
-import { type Codecs, STREAMED } from "../archive/codecs.ts";
+import type { Codecs } from "../archive/codecs.ts";
 import { formatSeriesId } from "../archive/header.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { DamagedFile } from "../archive/damaged_file.ts";
-import { sinkFor, sourceFor } from "../archive/container.ts";
+import { sinkFor, sourceFor, type SourceOptions } from "../archive/container.ts";
+import { ManySources } from "../archive/many_sources.ts";
 import type { Begun } from "../archive/piece_sink.ts";
 import { type OutputFile as ArchiveFile, PlainSink, PlainSource } from "../archive/plain.ts";
 import { askForLargePages } from "../../ffi/large_pages.ts";
@@ -21,7 +22,8 @@ import { temporaryNameOf } from "../files/hidden_names.ts";
 import { DiskLock } from "../files/disk_lock.ts";
 import { type OpenOptions, type OutputFile, Outputs } from "../files/outputs.ts";
 import { aroundCommit } from "../files/unfinished.ts";
-import { DumpReader } from "../pipeline/archive_reader.ts";
+import { Pace } from "../pace.ts";
+import { DumpReader, smallWindowBytes } from "../pipeline/archive_reader.ts";
 import { Chain, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
 import { surveyData, type SurveyRange } from "../pipeline/data_spread.ts";
 import type { RunOptions } from "../pipeline/run.ts";
@@ -90,6 +92,10 @@ export class Session implements Disposable, AsyncDisposable {
   readonly #disposables: Disposable[] = [];
   /** For each of the compressed files of the command. */
   readonly #codecs: Codecs;
+  /** Of all loops over the files of the command. */
+  readonly pace: Pace;
+  /** What the archives of long lists share. */
+  readonly #many = new ManySources();
   /** Regular files that are read, as they were when they were opened. */
   readonly #inputs: Input[] = [];
   /** Outputs that are regular files, by their paths. */
@@ -150,6 +156,7 @@ export class Session implements Disposable, AsyncDisposable {
     });
     this.#progress = new ProgressLine({ shown: options.quiet !== true && Deno.stderr.isTerminal() });
     this.#signal = options.signal;
+    this.pace = new Pace(options);
     // The command may be waiting for a pipe and never come to its own clean-up.
     this.#signal?.addEventListener("abort", () => this.#outputs[Symbol.dispose]());
   }
@@ -179,6 +186,11 @@ export class Session implements Disposable, AsyncDisposable {
     const around = path === STREAM ? undefined : await aroundCommit(path);
     if (around !== undefined) this.warn(around.text);
     return around === undefined || around.path !== undefined;
+  }
+
+  /** How files are read. */
+  get #reading(): SourceOptions {
+    return { codecs: this.#codecs, pace: this.pace };
   }
 
   /** Signal and progress for the pipeline. */
@@ -247,18 +259,19 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** Opens what an output holds so far, while it is still written under `systemPath`. */
   async sourceOfOutput(path: string, systemPath: string): Promise<ByteSource> {
-    return this.using(await sourceFor(path, await openInput(systemPath), { codecs: this.#codecs }));
+    return this.using(await sourceFor(path, await openInput(systemPath), this.#reading));
   }
 
   /** Opens an archive or a digest for reading. */
-  async source(path: string, { codecs = this.#codecs } = {}): Promise<ByteSource> {
+  async source(path: string, options: { many?: ManySources } = {}): Promise<ByteSource> {
+    const reading = { ...this.#reading, ...options };
     if (path === STREAM) {
-      const source = this.using(await sourceFor(path, Deno.stdin, { codecs }));
+      const source = this.using(await sourceFor(path, Deno.stdin, reading));
       this.#work.addFile(source, undefined);
       return source;
     }
     const file = await openInput(path);
-    const source = this.using(await sourceFor(path, file, { codecs }));
+    const source = this.using(await sourceFor(path, file, reading));
     const before = file.statSync();
     this.#work.addFile(source, before.isFile ? before.size : undefined);
     if (before.isFile) this.#inputs.push({ source, file, before });
@@ -283,17 +296,20 @@ export class Session implements Disposable, AsyncDisposable {
       file?.close();
       throw new UsageError(`Cannot read "${path}" more than once: a regular file is needed`);
     }
-    const source = this.using(new DamagedFile(path, file));
+    const source = this.using(new DamagedFile(path, file, { pace: this.pace }));
     this.#work.addOther(source);
     this.#inputs.push({ source, file, before });
     return source;
   }
 
-  /** A file that goes away with the session, for what does not fit into memory, in the folder of `path`. */
+  /**
+   * A file that goes away with the session, for what does not fit into memory, in the folder of `path`: there is room for
+   * outputs there. What is left of it if the program is killed at this very moment is an empty file that is none of `path`.
+   */
   scratch(path: string): Deno.FsFile {
     const name = path === STREAM
       ? Deno.makeTempFileSync()
-      : join(dirname(path), temporaryNameOf(basename(path)));
+      : join(dirname(path), temporaryNameOf(`${basename(path)}.scratch`));
     const how = path === STREAM ? {} : { createNew: true, mode: 0o600 };
     const file = this.using(Deno.openSync(name, { read: true, write: true, ...how }));
     Deno.removeSync(name);
@@ -302,7 +318,8 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** Opens a bitmap, which is plain whatever its name. */
   async plainSource(path: string): Promise<ByteSource> {
-    return this.using(new PlainSource(path, path === STREAM ? Deno.stdin : await openInput(path)));
+    const file = path === STREAM ? Deno.stdin : await openInput(path);
+    return this.using(new PlainSource(path, file, { pace: this.pace }));
   }
 
   /**
@@ -385,11 +402,17 @@ export class Session implements Disposable, AsyncDisposable {
     }
     const readers = [];
     const links = [];
-    const smallWindow = paths.length > LONG_CHAIN;
+    const isLong = paths.length > LONG_CHAIN;
+    const windowBytes = isLong ? smallWindowBytes(paths.length) : undefined;
     const ahead = paths.length > 2 ? { partBytes: LIST_PART_BYTES } : {};
     for (const path of paths) {
-      const source = await this.source(path, smallWindow && readers.length > 0 ? { codecs: STREAMED } : {});
-      const reader = await DumpReader.open(this.core, source, { smallWindow, ...ahead });
+      const source = await this.source(path, isLong && readers.length > 0 ? { many: this.#many } : {});
+      const reader = await DumpReader.open(this.core, source, {
+        windowBytes,
+        // Those of the last one count.
+        dropsMetadata: readers.length < paths.length - 1,
+        ...ahead,
+      });
       readers.push(reader);
       links.push({ path, header: reader.header, sealed: await this.sealed(reader) });
     }
@@ -426,7 +449,15 @@ export class Session implements Disposable, AsyncDisposable {
     }
     try {
       const level = levelOf(options.level);
-      const sink = this.using(await sinkFor(path, file, { level, codecs: this.#codecs, hash, begun }));
+      const sink = this.using(
+        await sinkFor(path, file, {
+          level,
+          codecs: this.#codecs,
+          hash,
+          begun,
+          scratch: () => this.scratch(path),
+        }),
+      );
       if (hash !== undefined) this.#written.set(path, { sink, hash });
       return sink;
     } catch (cause) {

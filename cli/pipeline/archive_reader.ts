@@ -6,27 +6,35 @@ import {
   type DigestHeader,
   type DumpHeader,
   MAX_HEADER_BYTES,
+  type MetadataOptions,
   type Parsed,
   parseDigestHeader,
   parseDumpHeader,
 } from "../archive/header.ts";
 import { explainDigestRecord, explainDumpRecord } from "../archive/record.ts";
 import type { Core, DigestCursor, RecordCursor } from "../core.ts";
-import { type FormatError, formatError } from "../errors.ts";
+import { FormatError, formatError } from "../errors.ts";
 import type { Batch } from "./batch.ts";
 import { PART_BYTES, ReadAhead } from "./read_ahead.ts";
 
-/**
- * Large enough that small blocks are taken by the hundred, small enough to stay in the processor's second cache. A long
- * chain has a window for each archive, all in the core's fixed memory, so its windows only hold a header.
- */
+/** Large enough that small blocks are taken by the hundred, small enough to stay in the processor's second cache. */
 const WINDOW_BYTES = 256 * 1024;
-const SMALL_WINDOW_BYTES = MAX_HEADER_BYTES;
+
+/** Core memory for the windows of a long list of archives, and how much of it each gets. */
+const WINDOWS_BYTES = 16 * 1024 * 1024;
+const MOST_WINDOW_BYTES = MAX_HEADER_BYTES;
+const LEAST_WINDOW_BYTES = 16 * 1024;
+
+/** The window of one of `count` archives that are read at the same time. */
+export function smallWindowBytes(count: number): number {
+  const share = Math.floor(WINDOWS_BYTES / count / LEAST_WINDOW_BYTES) * LEAST_WINDOW_BYTES;
+  return Math.min(MOST_WINDOW_BYTES, Math.max(LEAST_WINDOW_BYTES, share));
+}
 
 /** How an archive is opened. */
-export interface ReaderOptions {
-  /** One of many archives that are read at the same time. */
-  smallWindow?: boolean;
+export interface ReaderOptions extends MetadataOptions {
+  /** One of many archives that are read at the same time has a window of {@linkcode smallWindowBytes} and is not read ahead. */
+  windowBytes?: number;
   /** Bytes that are read ahead at a time, without a small window. */
   partBytes?: number;
 }
@@ -37,16 +45,16 @@ class Window {
   readonly source: ByteSource;
   readonly #bytesAhead: Pick<ByteSource, "offsetBytes" | "read" | "skip">;
   readonly #core: Core;
-  readonly #ptr: number;
-  readonly #bytes: Uint8Array;
+  #ptr: number;
+  #bytes: Uint8Array;
   #start = 0;
   #end = 0;
 
-  constructor(core: Core, source: ByteSource, { smallWindow, partBytes = PART_BYTES }: ReaderOptions) {
-    const lenBytes = smallWindow ? SMALL_WINDOW_BYTES : WINDOW_BYTES;
+  constructor(core: Core, source: ByteSource, { windowBytes, partBytes = PART_BYTES }: ReaderOptions) {
+    const lenBytes = windowBytes ?? WINDOW_BYTES;
     this.source = source;
     this.#core = core;
-    this.#bytesAhead = smallWindow ? source : new ReadAhead(core, source, partBytes);
+    this.#bytesAhead = windowBytes === undefined ? new ReadAhead(core, source, partBytes) : source;
     this.#ptr = core.alloc(lenBytes);
     this.#bytes = core.bytes(this.#ptr, lenBytes);
   }
@@ -72,6 +80,20 @@ class Window {
 
   consume(lenBytes: number): void {
     this.#start += lenBytes;
+  }
+
+  /** Makes room for a long header and reads on; false if nothing came or no header is longer. */
+  async grow(): Promise<boolean> {
+    const lenBytes = this.#bytes.length;
+    if (lenBytes >= MAX_HEADER_BYTES) return false;
+    const before = this.rest;
+    const behindPtr = this.#core.alloc(MAX_HEADER_BYTES - lenBytes);
+    if (behindPtr !== this.#ptr + lenBytes) this.#ptr = this.#core.alloc(MAX_HEADER_BYTES);
+    this.#bytes = this.#core.bytes(this.#ptr, MAX_HEADER_BYTES);
+    this.#core.copy(before, this.#bytes);
+    this.#end = before.length;
+    this.#start = 0;
+    return await this.refill();
   }
 
   /** Reads behind the rest until the window is full or the stream ends; false if nothing came. */
@@ -102,17 +124,25 @@ class Window {
 
 async function openWindow(core: Core, source: ByteSource, options: ReaderOptions = {}): Promise<Window> {
   const window = new Window(core, source, options);
-  while (window.length < MAX_HEADER_BYTES && await window.refill());
+  const { windowBytes = MAX_HEADER_BYTES } = options;
+  while (window.length < windowBytes && await window.refill());
   return window;
 }
 
-function takeHeader<Header>(
+async function takeHeader<Header>(
   window: Window,
   parse: (bytes: Uint8Array, path: string) => Parsed<Header>,
-): Header {
-  const { header, headerBytes } = parse(window.rest, window.source.path);
-  window.consume(headerBytes);
-  return header;
+): Promise<Header> {
+  for (;;) {
+    try {
+      const { header, headerBytes } = parse(window.rest, window.source.path);
+      window.consume(headerBytes);
+      return header;
+    } catch (error) {
+      // Perhaps it only goes on.
+      if (!(error instanceof FormatError) || !await window.grow()) throw error;
+    }
+  }
 }
 
 /** Reads the records of one dump or rdiff in order. */
@@ -140,13 +170,21 @@ export class DumpReader {
   }
 
   /** Begins with a window that holds the header. */
-  static fromWindow(core: Core, window: Window): DumpReader {
-    return new DumpReader(core, window, takeHeader(window, parseDumpHeader));
+  static async fromWindow(
+    core: Core,
+    window: Window,
+    { dropsMetadata }: ReaderOptions = {},
+  ): Promise<DumpReader> {
+    const header = await takeHeader(
+      window,
+      (bytes, path) => parseDumpHeader(bytes, path, { dropsMetadata }),
+    );
+    return new DumpReader(core, window, header);
   }
 
   /** Reads the header. @throws {FormatError} if it is none */
   static async open(core: Core, source: ByteSource, options?: ReaderOptions): Promise<DumpReader> {
-    return DumpReader.fromWindow(core, await openWindow(core, source, options));
+    return await DumpReader.fromWindow(core, await openWindow(core, source, options), options);
   }
 
   get path(): string {
@@ -256,13 +294,13 @@ export class DigestReader {
   }
 
   /** Begins with a window that holds the header. */
-  static fromWindow(core: Core, window: Window): DigestReader {
-    return new DigestReader(core, window, takeHeader(window, parseDigestHeader));
+  static async fromWindow(core: Core, window: Window): Promise<DigestReader> {
+    return new DigestReader(core, window, await takeHeader(window, parseDigestHeader));
   }
 
   /** Reads the header. @throws {FormatError} if it is none */
   static async open(core: Core, source: ByteSource): Promise<DigestReader> {
-    return DigestReader.fromWindow(core, await openWindow(core, source));
+    return await DigestReader.fromWindow(core, await openWindow(core, source));
   }
 
   get path(): string {
@@ -317,5 +355,5 @@ export class DigestReader {
 export async function openArchive(core: Core, source: ByteSource): Promise<DumpReader | DigestReader> {
   const window = await openWindow(core, source);
   const reader = archiveKind(window.rest) === "digest" ? DigestReader : DumpReader;
-  return reader.fromWindow(core, window);
+  return await reader.fromWindow(core, window);
 }

@@ -1,7 +1,9 @@
 /** What an interrupted dump left: how much of it is proved by its journal, and where it can be gone on with. */
 
 import type { Journal } from "../archive/journal.ts";
-import type { Begun, PieceLengths } from "../archive/piece_sink.ts";
+import type { Begun } from "../archive/piece_sink.ts";
+import { PieceTable } from "../archive/piece_table.ts";
+import type { OpenScratch } from "../archive/scratch.ts";
 import { PieceSource } from "../archive/piece_source.ts";
 import type { Core } from "../core.ts";
 import { FormatError } from "../errors.ts";
@@ -15,6 +17,8 @@ export interface Partial {
   /** Opened with a small window: damage costs no more than that. */
   dumpIn: DumpReader;
   journal: Journal;
+  /** For the lengths of very many pieces. */
+  scratch?: OpenScratch;
 }
 
 /** What of it can be kept. */
@@ -42,7 +46,7 @@ interface Cut {
  */
 export async function provePartial(
   core: Core,
-  { dumpIn, journal }: Partial,
+  { dumpIn, journal, scratch }: Partial,
   options: RunOptions = {},
 ): Promise<Proved> {
   const { blockCount, blockBytes } = dumpIn.header;
@@ -54,7 +58,7 @@ export async function provePartial(
     Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
     () => new PartialBatch(core, blockBytes),
   );
-  const pieces = new PieceEnds(dumpIn);
+  const pieces = new PieceEnds(dumpIn, new PieceTable({ scratch }));
   let first = 0;
   let ended = false;
   let cut: Cut = { blocks: 0, storedBytes: 0, contentBytes: 0, pieces: 0 };
@@ -94,7 +98,8 @@ export async function provePartial(
     { each: ({ batch }) => checkpoint.passBatch(batch, dumpIn.header) },
   ]);
   const { blocks, storedBytes, contentBytes } = cut;
-  return { blocks, begun: { storedBytes, contentBytes, pieces: pieces.lengths.slice(0, cut.pieces) } };
+  pieces.table.cut(cut.pieces);
+  return { blocks, begun: { storedBytes, contentBytes, pieces: pieces.table } };
 }
 
 /** A batch of the partial dump, and what the journal has for it. */
@@ -138,11 +143,12 @@ class PartialBatch {
 
 /** The pieces of a compressed dump, as far as they were read. */
 class PieceEnds {
-  readonly lengths: PieceLengths[] = [];
+  readonly table: PieceTable;
   readonly #source?: PieceSource;
   #contentBytes = 0;
 
-  constructor({ source }: DumpReader) {
+  constructor({ source }: DumpReader, table: PieceTable) {
+    this.table = table;
     if (source instanceof PieceSource) this.#source = source;
   }
 
@@ -154,7 +160,7 @@ class PieceEnds {
     for (let at = 0;;) {
       const piece = this.#source.pieceAt(this.#contentBytes);
       if (piece === undefined || this.#contentBytes + piece.contentBytes > endBytes) return cuts;
-      this.lengths.push(piece);
+      this.table.add(piece);
       this.#contentBytes += piece.contentBytes;
       while (beginBytes + batch.offsets[at] < this.#contentBytes) at++;
       if (beginBytes + batch.offsets[at] > this.#contentBytes) continue;
@@ -162,7 +168,7 @@ class PieceEnds {
         blocks: batch.first + at,
         storedBytes: piece.fileOffsetBytes + piece.storedBytes,
         contentBytes: this.#contentBytes,
-        pieces: this.lengths.length,
+        pieces: this.table.count,
       });
     }
   }

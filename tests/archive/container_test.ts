@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FormatError } from "../../cli/errors.ts";
 import { containerOfBytes, containerOfName, sinkFor, sourceFor } from "../../cli/archive/container.ts";
-import { PIECE_MAX_BYTES } from "../../cli/archive/piece_sink.ts";
+import { PIECE_MAX_BYTES } from "../../cli/archive/piece.ts";
 import { Random } from "../../scripts/disk_image.ts";
 import { assertEqualBytes } from "../integration/same_bytes.ts";
 import { concat, contentOf, ODD_SIZES, readAll, StoredStream, streamOf } from "./files.ts";

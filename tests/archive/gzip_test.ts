@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import zlib from "node:zlib";
 import { FormatError } from "../../cli/errors.ts";
 import { GzipSink, GzipSource } from "../../cli/archive/gzip.ts";
-import { PIECE_MAX_BYTES } from "../../cli/archive/piece_sink.ts";
+import { PIECE_MAX_BYTES } from "../../cli/archive/piece.ts";
 import { PlainSink, PlainSource } from "../../cli/archive/plain.ts";
 import { concat, readAll, StoredStream, streamOf } from "./files.ts";
 import { memberOf } from "./pieces.ts";

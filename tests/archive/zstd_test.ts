@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FormatError } from "../../cli/errors.ts";
 import { HERE } from "../../cli/archive/codecs.ts";
-import { PIECE_MAX_BYTES } from "../../cli/archive/piece_sink.ts";
+import { PIECE_MAX_BYTES } from "../../cli/archive/piece.ts";
 import { PlainSink, PlainSource } from "../../cli/archive/plain.ts";
 import { hasNativeZstd } from "../../cli/archive/zlib_engine.ts";
 import { ZstdSink, ZstdSource } from "../../cli/archive/zstd.ts";

@@ -88,7 +88,7 @@ function differences(role: FileRole, a: Archive, b: Archive): string[] {
 }
 
 async function contentOf(path: string, bytes: Uint8Array): Promise<Uint8Array | undefined> {
-  if (path.endsWith(".gz")) return await acceptable(() => gunzipped(bytes, { streamed: false }));
+  if (path.endsWith(".gz")) return await acceptable(() => gunzipped(bytes));
   if (path.endsWith(".zst")) return (await acceptable(() => unzstd(bytes)))?.content;
   return bytes;
 }

@@ -4,7 +4,7 @@ import { sourceFor } from "../../cli/archive/container.ts";
 import type { DigestHeader, DumpHeader } from "../../cli/archive/header.ts";
 import { encodeText } from "../../cli/archive/text.ts";
 import { Core } from "../../cli/core.ts";
-import { DigestReader, DumpReader } from "../../cli/pipeline/archive_reader.ts";
+import { DigestReader, DumpReader, smallWindowBytes } from "../../cli/pipeline/archive_reader.ts";
 import { Chain } from "../../cli/pipeline/chain.ts";
 import { check } from "../../cli/pipeline/check.ts";
 import { listDigest, listDump, type ListedRecord } from "../../cli/pipeline/list.ts";
@@ -68,7 +68,9 @@ export class ArchiveSubject implements Subject {
 
   async #list(file: CaseFile, random: Random): Promise<Outcome> {
     const truth = await acceptable(() => (this.name === "digest" ? readDigest : readDump)(file.bytes));
-    const options = random(3) === 0 ? { smallWindow: true } : { partBytes: oneOf(random, [1024, 1 << 20]) };
+    const options = random(3) === 0
+      ? { windowBytes: smallWindowBytes(oneOf(random, [1, 800])) }
+      : { partBytes: oneOf(random, [1024, 1 << 20]) };
     return await judge([file], { content: truth && textOf(truth) }, async () => {
       using source = await sourceFor(file.path, openCase(file, oneOf(random, READ_BYTES)));
       if (this.name === "digest") {
@@ -87,14 +89,14 @@ export class ArchiveSubject implements Subject {
   }
 
   async #check(archives: CaseFile[], digest: CaseFile, random: Random): Promise<Outcome> {
-    const smallWindow = random(2) === 0;
+    const windowBytes = random(2) === 0 ? smallWindowBytes(oneOf(random, [1, 800])) : undefined;
     return await judge([...archives, digest], await truthOfCheck(archives, digest), async () => {
       using scope = new DisposableStack();
       const open = async (file: CaseFile) =>
         scope.use(await sourceFor(file.path, openCase(file, oneOf(random, READ_BYTES))));
       const readers: DumpReader[] = [];
       for (const file of archives) {
-        readers.push(await DumpReader.open(this.#core, await open(file), { smallWindow }));
+        readers.push(await DumpReader.open(this.#core, await open(file), { windowBytes }));
       }
       const chain = new Chain(readers);
       const reader = await DigestReader.open(this.#core, await open(digest));

@@ -1,8 +1,8 @@
 /** What gzip and zstd files have in common: contents to compress, fields of numbers, and a reader. */
 
 import { Buffer } from "node:buffer";
-import { HERE, STREAMED } from "../../cli/archive/codecs.ts";
 import { sinkFor, sourceFor } from "../../cli/archive/container.ts";
+import { ManySources } from "../../cli/archive/many_sources.ts";
 import { noise } from "../disks/helpers.ts";
 import { MemoryFile } from "../pipeline/memory_file.ts";
 import { concat } from "../refusals/material.ts";
@@ -83,7 +83,7 @@ const READ_BYTES = [Infinity, Infinity, 4096, 100, 1];
 export async function judgeContent(
   file: CaseFile,
   truth: Omit<Truth, "content"> & { content?: Uint8Array },
-  { random, streamed }: { random: Random; streamed: boolean },
+  { random, isOneOfMany, isRegular }: { random: Random; isOneOfMany: boolean; isRegular: boolean },
 ): Promise<Outcome> {
   const passedFrom = random(oneOf(random, [1, 100, 10_000]));
   const passed = random(3) === 0 ? random(oneOf(random, [2, 1000, 100_000])) : 0;
@@ -92,8 +92,9 @@ export async function judgeContent(
     latin1(concat(content.subarray(0, passedFrom), content.subarray(passedFrom + passed)));
   const expected: Truth = { ...others, content: text };
   return await judge([file], expected, async () => {
-    const codecs = streamed ? STREAMED : HERE;
-    using source = await sourceFor(file.path, openCase(file, oneOf(random, READ_BYTES)), { codecs });
+    const many = isOneOfMany ? new ManySources() : undefined;
+    const opened = openCase(file, oneOf(random, READ_BYTES), { isRegular });
+    using source = await sourceFor(file.path, opened, { many });
     const parts: Uint8Array[] = [];
     const read = async (lengthBytes: number) => {
       const part = new Uint8Array(lengthBytes);

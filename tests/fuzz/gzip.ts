@@ -31,9 +31,10 @@ export class GzipSubject implements Subject {
   async run(number: number): Promise<Outcome> {
     const random = randomOf(number);
     const file = { path: "case.gz", bytes: await this.#damagedFile(random) };
-    const streamed = random(3) === 0;
-    const content = await acceptable(() => gunzipped(file.bytes, { streamed }));
-    return await judgeContent(file, { content }, { random, streamed });
+    const isOneOfMany = random(3) === 0;
+    const isRegular = random(2) === 0;
+    const content = await acceptable(() => gunzipped(file.bytes));
+    return await judgeContent(file, { content }, { random, isOneOfMany, isRegular });
   }
 
   [Symbol.dispose](): void {}

@@ -107,7 +107,7 @@ const PATIENT_READS = 200;
  * Opens the bytes of a case; reads give `mostBytes` at the most, as a pipe might, more if the file is long. Who reads without
  * end is stopped.
  */
-export function openCase({ bytes }: CaseFile, mostBytes: number): InputFile {
+export function openCase({ bytes }: CaseFile, mostBytes: number, { isRegular = false } = {}): InputFile {
   const atOnce = Math.max(mostBytes, Math.ceil(bytes.length / PATIENT_READS));
   let at = 0;
   let readsLeft = LEAST_READS + READS_PER_BYTE * bytes.length;
@@ -118,5 +118,11 @@ export function openCase({ bytes }: CaseFile, mostBytes: number): InputFile {
     at += part.length;
     return part.length > 0 ? part.length : null;
   };
-  return { readSync, read: (into) => Promise.resolve(readSync(into)), close() {} };
+  const stream: InputFile = { readSync, read: (into) => Promise.resolve(readSync(into)), close() {} };
+  if (!isRegular) return stream;
+  return {
+    ...stream,
+    statSync: () => ({ isFile: true, size: bytes.length }) as Deno.FileInfo,
+    seekSync: (offset, whence) => at = Number(offset) + (whence === Deno.SeekMode.Current ? at : 0),
+  };
 }

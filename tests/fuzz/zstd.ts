@@ -45,7 +45,8 @@ export class ZstdSubject implements Subject {
     const random = randomOf(number);
     const file = { path: "case.zst", bytes: this.#damagedFile(random) };
     const truth = await acceptable(() => unzstd(file.bytes));
-    return await judgeContent(file, truth ?? {}, { random, streamed: random(3) === 0 });
+    const isOneOfMany = random(3) === 0;
+    return await judgeContent(file, truth ?? {}, { random, isOneOfMany, isRegular: random(2) === 0 });
   }
 
   [Symbol.dispose](): void {}

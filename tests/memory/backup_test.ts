@@ -1,26 +1,19 @@
 /**
  * Memory does not grow with what is backed up: not with the disk, not with the number of archives.
- *
- * `deno task test` runs this file alone: where other programs take all processors, the collector comes late.
  */
 
-import { assert, assertEquals } from "@std/assert";
 import { dumpHeaderBytes } from "../../cli/archive/header.ts";
 import { Random } from "../../scripts/disk_image.ts";
 import { Folder, noise } from "../disks/helpers.ts";
 import { drawRdiff, headerOf } from "../pipeline/drawn_archives.ts";
 import { MemoryFile } from "../pipeline/memory_file.ts";
-import { denoArgs } from "../support/run_cli.ts";
 import { testWith } from "../support/skip.ts";
+import { assertPeak, MIB, missing, packed } from "./peak.ts";
 
-const MIB = 1024 * 1024;
-const LIMIT_BYTES = 256 * MIB;
 const ARCHIVES = 40;
 /** What is promised: on Deno before 2.9, which takes more memory for itself and for zstd, one thread is the default. */
 const MOST_THREADS = Deno.version.deno.startsWith("2.4.") ? "1" : "4";
 const TEXT = new Random(3).text(MIB);
-
-const missing = Deno.build.os === "linux" ? undefined : "only Linux tells the peak memory in /proc";
 
 for (const suffix of ["", ".gz", ".zst"]) {
   testWith({ missing }, `Merging forty rdiffs${suffix} takes no more than 256 MiB`, async () => {
@@ -32,8 +25,7 @@ for (const suffix of ["", ".gz", ".zst"]) {
       const start = await packed(dumpHeaderBytes({ ...header, full: false }), suffix);
       paths.push(folder.file(`${generation}.rdiff${suffix}`, new MemoryFile("all", [start, records]).bytes));
     }
-    const peakBytes = await peakOf(["merge", "--rdiffout", "/dev/null", ...paths]);
-    assert(peakBytes <= LIMIT_BYTES, `${Math.round(peakBytes / MIB)} MiB`);
+    await assertPeak(["merge", "--rdiffout", "/dev/null", ...paths]);
   });
 }
 
@@ -70,11 +62,7 @@ for (const suffix of ["", ".gz", ".zst"]) {
       ["restore", "--create", "--local", path("back.raw"), dump1, rdiff],
     ];
     for (const command of commands) {
-      const peakBytes = await peakOf(command);
-      assert(
-        peakBytes <= LIMIT_BYTES,
-        `${command.slice(0, 3).join(" ")}: ${Math.round(peakBytes / MIB)} MiB`,
-      );
+      await assertPeak(command);
     }
   });
 }
@@ -109,8 +97,7 @@ for (
         const args = day === 0
           ? ["--mode", "full", "--blocksize", `${blockBytes}`]
           : ["--mode", "diff", ...previous, "--rdiffout", path(`${day - 1}.rdiff${suffix}`)];
-        const peakBytes = await peakOf(["dump", "--local", path("disk.raw"), ...args, ...out]);
-        assert(peakBytes <= LIMIT_BYTES, `dump of day ${day}: ${Math.round(peakBytes / MIB)} MiB`);
+        await assertPeak(["dump", "--local", path("disk.raw"), ...args, ...out]);
         if (day > 0) list.unshift(path(`${day - 1}.rdiff${suffix}`));
       }
       const archives = [path(`${days - 1}.dump${suffix}`), ...list];
@@ -122,8 +109,7 @@ for (
           ["restore", "--local", path("disk.raw"), ...threads, ...archives],
         ]
       ) {
-        const peakBytes = await peakOf(command);
-        assert(peakBytes <= LIMIT_BYTES, `${command[0]}: ${Math.round(peakBytes / MIB)} MiB`);
+        await assertPeak(command);
       }
     },
   );
@@ -146,8 +132,7 @@ testWith(
       ]
     ) {
       const outputs = command[0] === "dump" ? ["--digestout", digest] : [];
-      const peakBytes = await peakOf([...command, ...outputs, ...threads]);
-      assert(peakBytes <= LIMIT_BYTES, `${command[0]}: ${Math.round(peakBytes / MIB)} MiB`);
+      await assertPeak([...command, ...outputs, ...threads]);
     }
   },
 );
@@ -157,24 +142,4 @@ function recordsOf(blocks: number): Uint8Array {
   const drawn = "abcdefghij".slice(0, blocks);
   const headerBytes = drawRdiff("_".repeat(blocks), { blockBytes: MIB }).bytes.length;
   return drawRdiff(drawn, { blockBytes: MIB }).bytes.subarray(headerBytes);
-}
-
-/** A container of its own: behind another one they are one archive. */
-async function packed(bytes: Uint8Array, suffix: string): Promise<Uint8Array> {
-  const file = new MemoryFile(`part${suffix}`);
-  const sink = await file.sink();
-  await sink.write(bytes);
-  await sink.finish();
-  return file.bytes;
-}
-
-async function peakOf(args: string[]): Promise<number> {
-  const script = new URL("measured_main.ts", import.meta.url).pathname;
-  // Threads as the command line says, not as the environment of the tests does.
-  const { code, stdout, stderr } = await new Deno.Command("env", {
-    args: ["-u", "VMDKBKP_THREADS", Deno.execPath(), ...denoArgs(script), ...args],
-  }).output();
-  const text = new TextDecoder();
-  assertEquals(code, 0, text.decode(stderr));
-  return Number(text.decode(stdout).trimEnd().split("\n").at(-1));
 }

@@ -7,6 +7,7 @@ import {
   DumpReader,
   openArchive,
   type ReaderOptions,
+  smallWindowBytes,
 } from "../../cli/pipeline/archive_reader.ts";
 import { Batch } from "../../cli/pipeline/batch.ts";
 import { assertSameBytes } from "../disks/helpers.ts";
@@ -16,6 +17,9 @@ import { MemoryFile, type ReadOptions } from "./memory_file.ts";
 /** Lengths of reads that are no multiple of anything in the formats. */
 const ODD_READS = [1, 2, 3, 7, 15, 511, 513];
 const WINDOW_BYTES = 256 * 1024;
+/** Those of lists of a few archives, and of as many as a list may have. */
+const SMALL = smallWindowBytes(10);
+const LEAST = smallWindowBytes(800);
 const DRAWN = "ab..c.dddd.e";
 
 const core = await Core.load();
@@ -51,7 +55,7 @@ Deno.test("DumpReader reads on wherever the end of its window cuts a record", as
   for (let shift = 0; shift < 530; shift++) {
     const metadata = new Map([["shift", "x".repeat(shift)]]);
     const file = drawDump(drawn, { metadata });
-    const { content } = await readDump(file, { smallWindow: true });
+    const { content } = await readDump(file, { windowBytes: SMALL });
     assertSameBytes(content, drawDisk(drawn), `header longer by ${shift}`);
   }
 });
@@ -59,8 +63,8 @@ Deno.test("DumpReader reads on wherever the end of its window cuts a record", as
 Deno.test("DumpReader moves blocks that are larger than its window", async () => {
   for (const blockBytes of [WINDOW_BYTES - 512, WINDOW_BYTES, WINDOW_BYTES + 512, 1024 * 1024]) {
     const file = drawDump("a.bc", { blockBytes });
-    for (const smallWindow of [false, true]) {
-      const { content } = await readDump(file, { smallWindow });
+    for (const windowBytes of [undefined, SMALL, LEAST]) {
+      const { content } = await readDump(file, { windowBytes });
       assertSameBytes(content, drawDisk("a.bc", { blockBytes }), `${blockBytes} bytes a block`);
     }
   }
@@ -168,11 +172,11 @@ Deno.test("openArchive() reads a header as long as one may be", async () => {
     Uint8Array.of(0x76),
     longest.bytes.slice(at),
   ]);
-  for (const smallWindow of [false, true]) {
-    const { content } = await readDump(longest, { smallWindow });
+  for (const windowBytes of [undefined, SMALL, LEAST]) {
+    const { content } = await readDump(longest, { windowBytes });
     assertSameBytes(content, drawDisk("ab"), "the longest header");
     await assertRejects(
-      async () => DumpReader.open(core, await longer.source(), { smallWindow }),
+      async () => DumpReader.open(core, await longer.source(), { windowBytes }),
       FormatError,
     );
   }
@@ -194,10 +198,10 @@ async function inContainer(plain: MemoryFile, suffix: string): Promise<MemoryFil
 
 async function readDump(
   file: MemoryFile,
-  { mostBytes, smallWindow }: ReadOptions & ReaderOptions = {},
+  { mostBytes, windowBytes }: ReadOptions & ReaderOptions = {},
 ) {
   core.release(heap);
-  const reader = await DumpReader.open(core, await file.source({ mostBytes }), { smallWindow });
+  const reader = await DumpReader.open(core, await file.source({ mostBytes }), { windowBytes });
   const { blockCount, blockBytes } = reader.header;
   const batch = new Batch(core, blockBytes);
   batch.start(0, blockCount);

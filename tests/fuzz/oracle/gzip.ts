@@ -11,12 +11,8 @@ const FIXED_HEADER = 10;
 /** Lengths in an extra field of ours that are believed. */
 const LONGEST_PIECE = 4 * 1024 * 1024;
 
-/**
- * What a gzip file holds. Unless the file is `streamed`, the lengths in the extra fields count too.
- *
- * @throws {NotAcceptable}
- */
-export function gunzipped(bytes: Uint8Array, { streamed }: { streamed: boolean }): Uint8Array {
+/** What a gzip file holds; the lengths in the extra fields count too. @throws {NotAcceptable} */
+export function gunzipped(bytes: Uint8Array): Uint8Array {
   const parts: Uint8Array[] = [];
   let isPromised = true;
   for (let at = 0; isPromised || at < bytes.length;) {
@@ -29,10 +25,7 @@ export function gunzipped(bytes: Uint8Array, { streamed }: { streamed: boolean }
     at = end + 8;
     parts.push(content);
     const ours = ownField(bytes, begin);
-    demand(
-      ours === undefined || streamed ||
-        (ours.memberBytes === at - begin && ours.contentBytes === content.length),
-    );
+    demand(ours === undefined || (ours.memberBytes === at - begin && ours.contentBytes === content.length));
     isPromised = ours?.isLast === false;
   }
   return concat(...parts);

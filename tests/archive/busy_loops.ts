@@ -1,0 +1,34 @@
+/** Files whose reading does not wait for anything, however long they are. */
+
+import { assertRejects } from "@std/assert";
+import { Pace } from "../../cli/pace.ts";
+
+/** What aborts a loop. */
+export class Enough extends Error {}
+
+/**
+ * Asserts that a loop lets the rest of the program run: `work` must end because a timer aborts it, which a loop of settled
+ * promises never lets run. The clock goes on by a second with every look, so that the speed of the machine does not matter.
+ */
+export async function assertGivesWay(
+  work: (given: { pace: Pace; signal: AbortSignal }) => Promise<unknown>,
+): Promise<void> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  let ms = 0;
+  const pace = new Pace({ signal, now: () => ms += 1000 });
+  const timer = setTimeout(() => controller.abort(new Enough("the timer has run")), 0);
+  try {
+    await assertRejects(() => work({ pace, signal }), Enough);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** `unit` again and again, and `end` behind it. */
+export function repeated(unit: Uint8Array, count: number, end: Uint8Array): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(unit.length * count + end.length);
+  for (let i = 0; i < count; i++) all.set(unit, i * unit.length);
+  all.set(end, unit.length * count);
+  return all;
+}

@@ -1,0 +1,92 @@
+/** Memory does not grow with the archives of a list: as many as it may have, and commands that open them again and again. */
+
+import { dumpHeaderBytes } from "../../cli/archive/header.ts";
+import { type Seal, sealBytes } from "../../cli/archive/seal.ts";
+import { createSha256 } from "../../cli/archive/sha256.ts";
+import { formatTimeStamp, type TimeStamp } from "../../cli/archive/time_stamp.ts";
+import { Folder } from "../disks/helpers.ts";
+import { drawRdiff, headerOf } from "../pipeline/drawn_archives.ts";
+import { MemoryFile } from "../pipeline/memory_file.ts";
+import { testWith } from "../support/skip.ts";
+import { assertPeak, missing, packed } from "./peak.ts";
+
+const ARCHIVES = 800;
+const BLOCK_BYTES = 64 * 1024;
+const BLOCKS = "abcdefgh";
+
+for (const suffix of ["", ".gz", ".zst"]) {
+  testWith({ missing }, `A list of ${ARCHIVES} archives${suffix} is merged, checked, restored`, async () => {
+    using folder = new Folder();
+    const paths = await writeList(folder, suffix);
+    const disk = folder.file("disk.raw", new Uint8Array(BLOCKS.length * BLOCK_BYTES));
+    await assertPeak(["merge", "--dumpout", "/dev/null", ...paths]);
+    await assertPeak(["check", ...paths]);
+    await assertPeak(["restore", "--local", disk, "--verify", ...paths]);
+  });
+}
+
+testWith({ missing }, `${ARCHIVES} archives may have as much metadata as is accepted, each`, async () => {
+  using folder = new Folder();
+  const pairs = Array.from({ length: 4000 }, (_, i) => `key${i}\0v${i}\0`).join("");
+  const paths = await writeList(folder, "", { metadata: `4000\0${pairs}` });
+  await assertPeak(["merge", "--dumpout", "/dev/null", ...paths]);
+});
+
+/** A dump and rdiffs, newest first, each with all blocks of the disk, and each with a seal. */
+async function writeList(
+  folder: Folder,
+  suffix: string,
+  { metadata = "0\0" } = {},
+): Promise<string[]> {
+  const headerBytes = drawRdiff("_".repeat(BLOCKS.length), { blockBytes: BLOCK_BYTES }).bytes.length;
+  const drawn = drawRdiff(BLOCKS, { blockBytes: BLOCK_BYTES }).bytes.subarray(headerBytes);
+  const records = await packed(drawn, suffix);
+  const paths: string[] = [];
+  for (let generation = ARCHIVES - 1; generation >= 0; generation--) {
+    const full = generation === ARCHIVES - 1;
+    const time = secondOf(generation);
+    const header = { ...headerOf(BLOCKS, { blockBytes: BLOCK_BYTES, metadata: new Map() }), time, full };
+    // A header ends with the number of its pairs, none here.
+    const beginning = new TextDecoder("latin1").decode(dumpHeaderBytes(header).slice(0, -2));
+    const start = await packed(Uint8Array.from(beginning + metadata, (c) => c.charCodeAt(0)), suffix);
+    const name = `${generation}.${full ? "dump" : "rdiff"}${suffix}`;
+    const { bytes } = new MemoryFile("all", [start, records]);
+    paths.push(folder.file(name, bytes));
+    folder.file(`${name}.seal.json`, await sealOf(name, bytes, { generation, full }));
+  }
+  return paths;
+}
+
+function secondOf(generation: number): TimeStamp {
+  return { ...headerOf("").time, minute: Math.floor(generation / 60), second: generation % 60 };
+}
+
+async function sealOf(
+  name: string,
+  bytes: Uint8Array,
+  { generation, full }: { generation: number; full: boolean },
+): Promise<Uint8Array> {
+  const hash = await createSha256();
+  hash.update(bytes);
+  const named = (generation: number) => ({ time: formatTimeStamp(secondOf(generation)), root: null });
+  const seal: Seal = {
+    ...named(full ? generation : generation + 1),
+    program: "test",
+    series: "5e".repeat(16),
+    capacityBytes: BLOCKS.length * BLOCK_BYTES,
+    blockBytes: BLOCK_BYTES,
+    blockCount: BLOCKS.length,
+    mode: { asked: "full", done: "full" },
+    source: {},
+    files: [{
+      role: full ? "dump" : "rdiff",
+      name,
+      bytes: bytes.length,
+      sha256: hash.hex(),
+      dataRecords: BLOCKS.length,
+      zeroRecords: 0,
+      ...full ? {} : { from: named(generation + 1), to: named(generation) },
+    }],
+  };
+  return await sealBytes(seal);
+}
