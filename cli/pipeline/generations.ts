@@ -59,14 +59,22 @@ export interface KnownGeneration extends Told {
 /** Whether a way brings a generation back; neither `proved` nor a `fault` where nothing can tell. */
 export type Prove = (generation: Told, way: Way) => Promise<{ proved: boolean; fault?: string }>;
 
+/** Reasons that are told of a way; it may have one for each of hundreds of archives. */
+const MAX_REASONS = 20;
+
 /** Ways to one generation that are kept, and newer generations that an rdiff without a seal is tried from. */
 const MAX_WAYS = 16;
 
-/** A way while it is looked for: ways to older generations share the archives in front. */
-interface Path extends Omit<Way, "chain"> {
+/** A way while it is looked for: ways to older generations share the archives in front, and what is wrong with them. */
+interface Path extends Pick<Way, "isAssumed"> {
   last: string;
   front?: Path;
   length: number;
+  /** What is wrong at its end, and how much is wrong with all of it. */
+  ownReasons: readonly string[];
+  reasonCount: number;
+  /** What is wrong in front does not count. */
+  isSettled?: true;
   /** Generations that rdiffs without seals pass over. */
   skips: number;
 }
@@ -106,7 +114,9 @@ export async function generationsOf(
     const likeliest = likeliestOf(found.filter((paths) => typeof paths !== "string").flat());
     const { paths, proved } = await proveOne(generation, likeliest, prove);
     reached.push({ generation, paths });
-    const [path] = proved ? paths : paths.filter(({ reasons, skips }) => reasons.length === 0 && skips === 0);
+    const [path] = proved
+      ? paths
+      : paths.filter(({ reasonCount, skips }) => reasonCount === 0 && skips === 0);
     if (path !== undefined) {
       known.push({ ...generation, chain: chainOf(path), isAssumed: path.isAssumed, proved, reasons: [] });
     } else known.push({ ...generation, isAssumed: false, proved: false, reasons: whyLost(paths, missing) });
@@ -147,9 +157,10 @@ function pathsBy(
   },
 ): Path[][] | string {
   const { path: last, full, from, fault } = archive;
-  const reasons = fault === undefined ? [] : [`"${last}" is damaged`];
+  const ownReasons = fault === undefined ? [] : [`"${last}" is damaged`];
   const isUnclear = isAmbiguous(archive);
-  if (full) return [[{ last, length: 1, skips: 0, isAssumed: isUnclear, reasons }]];
+  const reasonCount = ownReasons.length;
+  if (full) return [[{ last, length: 1, skips: 0, isAssumed: isUnclear, ownReasons, reasonCount }]];
   // Without a seal, an rdiff is taken to begin at the generation that follows, or else at one further on. One of the same
   // second comes last: the original gave a dump the time of its parent when both were made within one second.
   const newer = reached.filter((one) => one.generation.seconds !== generation.seconds).toReversed();
@@ -174,7 +185,8 @@ function pathsBy(
       length: front.length + 1,
       skips: front.skips + passed(begin),
       isAssumed: isAssumed || front.isAssumed,
-      reasons: [...front.reasons, ...reasons],
+      ownReasons,
+      reasonCount: front.reasonCount + reasonCount,
     }))
   );
   return ways.some((paths) => paths.length > 0)
@@ -186,7 +198,7 @@ function pathsBy(
 function likeliestOf(lists: readonly Path[][]): Path[] {
   return lists.flatMap((paths) => paths.map((path, rank) => ({ path, rank })))
     .sort(({ path: a, rank: rankA }, { path: b, rank: rankB }) =>
-      a.reasons.length - b.reasons.length || Number(a.isAssumed) - Number(b.isAssumed) || rankA - rankB ||
+      a.reasonCount - b.reasonCount || Number(a.isAssumed) - Number(b.isAssumed) || rankA - rankB ||
       a.skips - b.skips || a.length - b.length
     ).map(({ path }) => path).slice(0, MAX_WAYS);
 }
@@ -199,24 +211,44 @@ async function proveOne(
 ): Promise<{ paths: Path[]; proved: boolean }> {
   const left: Path[] = [];
   for (const path of paths) {
-    const { isAssumed, reasons, length } = path;
+    const { isAssumed, length, reasonCount } = path;
     if (length > MAX_CHAIN) {
       const reason = `it takes ${length} archives, at most ${MAX_CHAIN} can be read at a time: ` +
         "merge some of them first";
-      left.push({ ...path, reasons: [reason] });
+      left.push(settled(path, [reason]));
       continue;
     }
-    const { proved, fault } = await prove(generation, { chain: chainOf(path), isAssumed, reasons });
+    const { proved, fault } = await prove(generation, {
+      chain: chainOf(path),
+      isAssumed,
+      reasons: reasonsOf(path),
+    });
     // All blocks are right, whatever is wrong with the files: the ways to older generations can begin here.
-    if (proved) return { paths: [{ ...path, skips: 0, isAssumed: false, reasons: [] }], proved };
-    left.push(fault === undefined || reasons.length > 0 ? path : { ...path, reasons: [fault] });
+    if (proved) return { paths: [{ ...settled(path, []), skips: 0, isAssumed: false }], proved };
+    left.push(fault === undefined || reasonCount > 0 ? path : settled(path, [fault]));
   }
-  return { paths: left.sort((a, b) => a.reasons.length - b.reasons.length), proved: false };
+  return { paths: left.sort((a, b) => a.reasonCount - b.reasonCount), proved: false };
+}
+
+/** The same way, of which nothing is wrong but this. */
+function settled(path: Path, ownReasons: readonly string[]): Path {
+  return { ...path, ownReasons, reasonCount: ownReasons.length, isSettled: true };
+}
+
+/** What is wrong with a way, from its beginning on, as far as it is told. */
+function reasonsOf(path: Path): string[] {
+  const reasons: string[] = [];
+  for (let at: Path | undefined = path; at !== undefined; at = at.isSettled ? undefined : at.front) {
+    reasons.push(...at.ownReasons);
+  }
+  reasons.reverse();
+  const more = reasons.length - MAX_REASONS;
+  return more > 0 ? [...reasons.slice(0, MAX_REASONS), `and ${more} more`] : reasons;
 }
 
 function whyLost([path]: readonly Path[], missing: readonly string[]): readonly string[] {
   if (path === undefined) return missing.length > 0 ? missing : ["no dump and no rdiff leads to it"];
-  if (path.reasons.length > 0) return path.reasons;
+  if (path.reasonCount > 0) return reasonsOf(path);
   return [`nothing proves that "${path.last}" and those before it lead to it past the generations between`];
 }
 

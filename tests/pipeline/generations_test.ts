@@ -174,3 +174,14 @@ Deno.test("more archives than can be read at a time bring nothing back", async (
     "it takes 801 archives, at most 800 can be read at a time: merge some of them first",
   ]);
 });
+
+Deno.test("of a chain with hundreds of damaged archives some reasons are told, and how many there are more", async () => {
+  const archives = [dump("d", [700, "700"])];
+  for (let n = 699; n >= 0; n--) {
+    archives.push(rdiff(`r${n}`, [n, `${n}`], { from: [n + 1, `${n + 1}`], fault: "damage" }));
+  }
+  const known = await generationsOf(archives);
+  assertEquals(known[1].reasons, ['"r699" is damaged']);
+  assertEquals(known[20].reasons.slice(-2), ['"r681" is damaged', '"r680" is damaged']);
+  assertEquals(known[700].reasons.slice(-2), ['"r680" is damaged', "and 680 more"]);
+});
