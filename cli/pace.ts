@@ -9,7 +9,7 @@ const CALLS_PER_LOOK = 16;
 
 /** How a {@linkcode Pace} is kept. */
 export interface PaceOptions {
-  /** Ends the loops when it is aborted. */
+  /** Ends the loops when it is aborted; its reason is what they throw. */
   signal?: AbortSignal;
   /** Milliseconds from any begin; the system's clock if it is not given. */
   now?: () => number;

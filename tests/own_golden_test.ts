@@ -17,6 +17,7 @@ import { DigestReader, DumpReader } from "../cli/pipeline/archive_reader.ts";
 import { dumpChanged, dumpFull } from "../cli/pipeline/dump.ts";
 import { assertSameBytes, Folder } from "./disks/helpers.ts";
 import { callMain } from "./support/run_cli.ts";
+import { bytesOf } from "./pipeline/bitmaps.ts";
 
 const GOLDEN = new URL("golden/", import.meta.url).pathname;
 const BLOCK_BYTES = 512;
@@ -120,7 +121,7 @@ async function makeAll(): Promise<Record<string, Uint8Array>> {
   }
   const bitmap = new Bitmap(7);
   for (const block of [1, 4, 5]) bitmap.set(block);
-  return { ...files, "1.bmp": bitmap.toBytes() };
+  return { ...files, "1.bmp": await bytesOf(bitmap) };
 }
 
 function headerOf(disk: Uint8Array, { second }: { second: number }): DumpHeader {

@@ -3,6 +3,9 @@
 /** An open scratch file, empty at first and read and written at once; nobody else moves its position. */
 export type Scratch = Pick<Deno.FsFile, "readSync" | "writeSync" | "seekSync">;
 
+/** A scratch file could not be had, written or read. */
+export class ScratchError extends Error {}
+
 /** Opens a scratch file, which its opener closes. */
 export type OpenScratch = () => Scratch;
 
@@ -15,18 +18,18 @@ export class ScratchFile {
     this.#open = open;
   }
 
-  /** Writes all of `bytes` from `offsetBytes` on. @throws {Error} with the system's reason */
+  /** Writes all of `bytes` from `offsetBytes` on. @throws {ScratchError} with the system's reason */
   write(bytes: Uint8Array, offsetBytes: number): void {
     try {
       const file = this.#file ??= this.#open();
       file.seekSync(offsetBytes, Deno.SeekMode.Start);
       for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
     } catch (cause) {
-      throw new Error(`Cannot write a temporary file: ${(cause as Error).message}`, { cause });
+      throw new ScratchError(`Cannot write a temporary file: ${(cause as Error).message}`, { cause });
     }
   }
 
-  /** Fills `into` from `offsetBytes`, where as much was written. @throws {Error} with the reason */
+  /** Fills `into` from `offsetBytes`, where as much was written. @throws {ScratchError} with the reason */
   read(into: Uint8Array, offsetBytes: number): void {
     try {
       const file = this.#file!;
@@ -37,7 +40,7 @@ export class ScratchFile {
         done += got;
       }
     } catch (cause) {
-      throw new Error(`Cannot read a temporary file: ${(cause as Error).message}`, { cause });
+      throw new ScratchError(`Cannot read a temporary file: ${(cause as Error).message}`, { cause });
     }
   }
 }

@@ -77,7 +77,8 @@ export async function audit(session: Session, claim: Claim, options: AuditOption
     ? defaultSampleBlocks(unchangedBlocks, digestIn.header.blockBytes)
     : Math.min(unchangedBlocks, Math.ceil(unchangedBlocks * percent / 100));
   const seed = options.auditSeed ?? crypto.randomUUID();
-  const sample = drawSample(changedBlocks, { sampleBlocks, random: await SeededRandom.of(seed) });
+  const random = await SeededRandom.of(seed);
+  const sample = await drawSample(changedBlocks, { ...session.run, sampleBlocks, random });
   const result = await auditSample(core, { disk, digestIn, sample }, session.run);
   session.close(source);
   core.release(memory);

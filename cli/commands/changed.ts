@@ -48,9 +48,9 @@ export async function run(options: Options, [path]: string[]): Promise<number> {
   );
   session.lockDisk(disk);
   session.addInputs(disk.files);
-  const bitmap = newBitmap(Math.ceil(disk.capacityBytes / blockBytes), blockBytes);
+  const bitmap = newBitmap(session, Math.ceil(disk.capacityBytes / blockBytes), blockBytes);
   await mark(bitmap, { disk, blockBytes, linkCount: linksAbove(disk, since), run: session.run });
-  await session.writeWhole(bmpout, bitmap.toBytes());
+  await session.writeBitmap(bmpout, bitmap);
   session.commit();
   const blocks = bitmap.bitCount;
   const setBlocks = bitmap.count();
@@ -60,9 +60,9 @@ export async function run(options: Options, [path]: string[]): Promise<number> {
   });
 }
 
-function newBitmap(blocks: number, blockBytes: number): Bitmap {
+function newBitmap(session: Session, blocks: number, blockBytes: number): Bitmap {
   try {
-    return new Bitmap(blocks);
+    return new Bitmap(blocks, session.run.pages);
   } catch (cause) {
     throw new UsageError(`Cannot use --blocksize ${blockBytes}: ${(cause as Error).message}`, { cause });
   }
@@ -99,8 +99,7 @@ async function mark(
   const checkpoint = new Checkpoint(run);
   for (let at = 0, count = 1; at < disk.capacityBytes; count++) {
     const { endBytes, named } = disk.namedAt(at, linkCount);
-    const end = Math.ceil(endBytes / blockBytes);
-    for (let block = Math.floor(at / blockBytes); named && block < end; block++) bitmap.set(block);
+    if (named) bitmap.setRange(Math.floor(at / blockBytes), Math.ceil(endBytes / blockBytes));
     at = endBytes;
     if (count % STRETCHES_PER_LOOK !== 0) continue;
     await checkpoint.pass({

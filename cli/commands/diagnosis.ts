@@ -3,7 +3,9 @@
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import type { DamagedFile } from "../archive/damaged_file.ts";
+import { ScratchError } from "../archive/scratch.ts";
 import { FormatError } from "../errors.ts";
+import type { Diagnosis } from "../pipeline/diagnose.ts";
 import type { DigestInFile } from "../pipeline/lost_blocks.ts";
 import { HOLDS_BLOCKS, isStream } from "./input_file.ts";
 import type { Session } from "./session.ts";
@@ -39,7 +41,17 @@ export async function explain(session: Session, suspects: Suspects): Promise<Exp
   const others = await open(session, othersOf(archives));
   const digest = await openDigest(session, digestin);
   if (digest === undefined) return undefined;
-  const diagnosis = await diagnose(core, { archives: files, digest, others }, session.run);
+  let diagnosis: Diagnosis;
+  try {
+    diagnosis = await diagnose(core, { archives: files, digest, others }, session.run);
+  } catch (error) {
+    // That they are wrong is known already, and a command that only reads may not be allowed to write.
+    if (!(error instanceof ScratchError)) throw error;
+    return {
+      text: [`which blocks are wrong is not known: ${error.message}`],
+      json: { reason: error.message },
+    };
+  }
   const { goodBlocks, wrongBlocks, intactElsewhere, runs, runCount, faults, faultCount } = diagnosis;
   const text = wrongBlocks === 0
     ? [`the digest has nothing against the ${blocksName(goodBlocks)} that are there`]

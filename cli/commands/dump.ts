@@ -1,6 +1,5 @@
 /** `vmdkbkp dump`: back up a disk. */
 
-import { readBitmap } from "../archive/bitmap.ts";
 import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import type { Seal, SealedAudit } from "../archive/seal.ts";
 import { formatTimeStamp, laterStamp, timeStampOf } from "../archive/time_stamp.ts";
@@ -266,7 +265,7 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
   const header = newHeader(disk, { blockBytes, seriesId });
   header.time = laterStamp(header.time, previous.time);
   const bmpin = options.bmpin;
-  let changedBlocks = bmpin === undefined ? undefined : await readBitmap(await session.plainSource(bmpin));
+  let changedBlocks = bmpin === undefined ? undefined : await session.bitmap(bmpin);
   const dumpOut = await session.sink(options.dumpout!, options);
   const digestOut = await session.sink(options.digestout!, options);
   const rdiffOut = await session.sink(options.rdiffout!, options);

@@ -1,6 +1,7 @@
 /** `vmdkbkp print-bmp`: show a bitmap. */
 
-import { readBitmap } from "../archive/bitmap.ts";
+import type { Bitmap } from "../archive/bitmap.ts";
+import { EXIT } from "../errors.ts";
 import type { ValuesOf } from "./options.ts";
 import { STREAM } from "./input_file.ts";
 import { newCommand } from "./common.ts";
@@ -21,25 +22,30 @@ type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, [path = STREAM]: string[]): Promise<number> {
   using session = await Session.start(options, { inputs: [path] });
-  const bitmap = await readBitmap(await session.plainSource(path));
-  const runs: { start: number; end: number }[] = [];
-  const text: string[] = [];
-  if (options.json) {
-    for (let block = bitmap.next(0, bitmap.bitCount, true); block < bitmap.bitCount;) {
-      const end = bitmap.next(block, bitmap.bitCount, false);
-      runs.push({ start: block, end });
-      block = bitmap.next(end, bitmap.bitCount, true);
-    }
-  } else {
-    for (let first = 0; first < bitmap.bitCount; first += BITS_PER_LINE) {
-      const count = Math.min(BITS_PER_LINE, bitmap.bitCount - first);
-      const bits = Array.from({ length: count }, (_, i) => bitmap.get(first + i) ? "1" : "0").join("");
-      text.push(`${String(first).padStart(10)} ${bits}`);
-    }
-    text.push(`${bitmap.count()} of ${bitmap.bitCount} bits set`);
+  const bitmap = await session.bitmap(path);
+  await session.writeLines(options.json ? jsonOf(bitmap) : textOf(bitmap));
+  return EXIT.done;
+}
+
+function* textOf(bitmap: Bitmap): Generator<string, void> {
+  const { bitCount } = bitmap;
+  for (let first = 0; first < bitCount; first += BITS_PER_LINE) {
+    let bits = "";
+    const end = Math.min(first + BITS_PER_LINE, bitCount);
+    for (let block = first; block < end; block++) bits += bitmap.get(block) ? "1" : "0";
+    yield `${String(first).padStart(10)} ${bits}\n`;
   }
-  return session.report({
-    text,
-    json: { command: "print-bmp", blocks: bitmap.bitCount, setBlocks: bitmap.count(), changed: runs },
-  });
+  yield `${bitmap.count()} of ${bitCount} bits set\n`;
+}
+
+/** One object, into which the runs stream. */
+function* jsonOf(bitmap: Bitmap): Generator<string, void> {
+  const object = { ok: true, command: "print-bmp", blocks: bitmap.bitCount, setBlocks: bitmap.count() };
+  yield `${JSON.stringify(object).slice(0, -1)},"changed":[`;
+  let separator = "";
+  for (const run of bitmap.runs()) {
+    yield separator + JSON.stringify(run);
+    separator = ",";
+  }
+  yield "]}\n";
 }

@@ -31,9 +31,9 @@ export async function run(options: Options, [path = STREAM]: string[]): Promise<
   if (reader.header.full) {
     throw new MismatchError(`Cannot make a bitmap of "${path}": it is a dump, an rdiff is needed`);
   }
-  const bitmap = new Bitmap(reader.header.blockCount);
+  const bitmap = new Bitmap(reader.header.blockCount, session.run.pages);
   await markRecords(core, reader, bitmap, session.run);
-  await session.writeWhole(options.bmpout, bitmap.toBytes());
+  await session.writeBitmap(options.bmpout, bitmap);
   session.commit();
   const blocks = bitmap.bitCount;
   const setBlocks = bitmap.count();

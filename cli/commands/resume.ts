@@ -143,12 +143,14 @@ async function refuseOtherContent(
   { header, journal, blocks }: { header: DumpHeader; journal: Journal; blocks: number },
 ): Promise<void> {
   const { blockBytes } = header;
-  const sample = drawSample(new Bitmap(blocks), {
+  const { run } = session;
+  const sample = await drawSample(new Bitmap(blocks, run.pages), {
+    ...run,
     sampleBlocks: defaultSampleBlocks(blocks, blockBytes),
     random: await SeededRandom.of(crypto.randomUUID()),
   });
   const digestIn = new JournalDigests(session.core, journal, { blockCount: blocks, blockBytes });
-  const found = await auditSample(session.core, { disk, digestIn, sample }, session.run);
+  const found = await auditSample(session.core, { disk, digestIn, sample }, run);
   const { firstDifferingBlock: block, differingBlocks, sampledBlocks } = found;
   if (block === undefined) return;
   throw cannotGoOn(

@@ -112,11 +112,11 @@ export async function run(options: Options, archives: string[]): Promise<number>
 
   const { lost } = outcome;
   if (lostout !== undefined) {
-    await session.writeWhole(lostout, new TextEncoder().encode(lostList(lost, header)));
+    await session.writeLines(lostList(lost, header), { path: lostout });
   }
-  if (bmpout !== undefined) await session.writeWhole(bmpout, lost.toBytes());
+  if (bmpout !== undefined) await session.writeBitmap(bmpout, lost);
   session.commit();
-  const lostRuns = [...runsOf(lost, JSON_RUNS)];
+  const lostRuns = [...lost.runs().take(JSON_RUNS)];
   return session.report({
     text: [
       `Salvaged ${formatTimeStamp(header.time)} to ${dumpout}: ${outcome.summary}`,
@@ -174,7 +174,9 @@ function provedOutcome(
       `  ${doubtfulBlocks} blocks were saved in doubt: an archive of the generation contradicts the digest, or the ` +
         "digest is damaged and no archive has them in their place",
     );
-    for (const { start, end } of runsOf(doubtful, SHOWN)) text.push(`  in doubt: ${blocksName(start, end)}`);
+    for (const { start, end } of doubtful.runs().take(SHOWN)) {
+      text.push(`  in doubt: ${blocksName(start, end)}`);
+    }
   }
   if (isPartial) {
     text.push("  More is lost than one run looks for: run again with the new dump as another archive");
@@ -194,7 +196,7 @@ function provedOutcome(
       ...counts,
       isPartial,
       foundIn,
-      doubtfulRuns: [...runsOf(doubtful, JSON_RUNS)],
+      doubtfulRuns: [...doubtful.runs().take(JSON_RUNS)],
       isDigestChanged: isChanged,
       ...hasRoot !== undefined && { hasRoot },
     },
@@ -215,12 +217,14 @@ function unprovedOutcome(
     text.push(
       `  ${doubtfulBlocks} blocks may be of a newer generation: an rdiff is damaged where they might have been`,
     );
-    for (const { start, end } of runsOf(doubtful, SHOWN)) text.push(`  in doubt: ${blocksName(start, end)}`);
+    for (const { start, end } of doubtful.runs().take(SHOWN)) {
+      text.push(`  in doubt: ${blocksName(start, end)}`);
+    }
   }
   return {
     summary: `${blocks} blocks: ${blocks - lostBlocks} look intact, ${lostBlocks} lost`,
     text,
-    json: { blocks, lostBlocks, doubtfulBlocks, doubtfulRuns: [...runsOf(doubtful, JSON_RUNS)] },
+    json: { blocks, lostBlocks, doubtfulBlocks, doubtfulRuns: [...doubtful.runs().take(JSON_RUNS)] },
     lost,
     faults,
     faultCount,
@@ -332,24 +336,12 @@ function headerWarning(from: string | undefined, sealPath: string | undefined): 
   }`;
 }
 
-/** At most `limit` runs of set bits. */
-function* runsOf(bitmap: Bitmap, limit: number): Generator<{ start: number; end: number }> {
-  const { bitCount } = bitmap;
-  let start = bitmap.next(0, bitCount, true);
-  for (let count = 0; start < bitCount && count < limit; count++) {
-    const end = bitmap.next(start, bitCount, false);
-    yield { start, end };
-    start = bitmap.next(end, bitCount, true);
-  }
-}
-
-function lostList(lost: Bitmap, { blockBytes, capacityBytes }: DumpHeader): string {
-  let text = "# first-block last-block offset-bytes length-bytes\n";
-  for (const { start, end } of runsOf(lost, Infinity)) {
+function* lostList(lost: Bitmap, { blockBytes, capacityBytes }: DumpHeader): Generator<string, void> {
+  yield "# first-block last-block offset-bytes length-bytes\n";
+  for (const { start, end } of lost.runs()) {
     const offsetBytes = start * blockBytes;
-    text += `${start} ${end - 1} ${offsetBytes} ${Math.min(end * blockBytes, capacityBytes) - offsetBytes}\n`;
+    yield `${start} ${end - 1} ${offsetBytes} ${Math.min(end * blockBytes, capacityBytes) - offsetBytes}\n`;
   }
-  return text;
 }
 
 function lostLines(

@@ -4,6 +4,8 @@ import { printable } from "../printable.ts";
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
+import { type Bitmap, readBitmap } from "../archive/bitmap.ts";
+import { BitmapPages } from "../archive/bitmap_pages.ts";
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
 import type { Codecs } from "../archive/codecs.ts";
 import { formatSeriesId } from "../archive/header.ts";
@@ -32,7 +34,15 @@ import { BufferedSha256, type PassingSha256 } from "../workers/hashes.ts";
 import { type CommonOptions, printReport, type Report } from "./common.ts";
 import { variableOf } from "./environment.ts";
 import { hashStart } from "./file_hash.ts";
-import { assertUnchanged, beginningOf, type Input, isCompressed, openInput, STREAM } from "./input_file.ts";
+import {
+  assertUnchanged,
+  beginningOf,
+  type Input,
+  isCompressed,
+  isStream,
+  openInput,
+  STREAM,
+} from "./input_file.ts";
 import { refuseForeignSuffix } from "./output_suffix.ts";
 import { ProgressLine } from "./progress.ts";
 import { hasMuchToCompress, sizeOf, THREADS_VARIABLE, threadsOf } from "./threads.ts";
@@ -58,6 +68,9 @@ const LONG_CHAIN = 6;
 
 /** Bytes of each archive of a list that are read ahead. */
 const LIST_PART_BYTES = 512 * 1024;
+
+/** Characters of a long text that are written at a time. */
+const TEXT_LENGTH = 64 * 1024;
 
 /** What takes as long to hash as a worker takes to start. */
 const LONG_BYTES = 128 * 1024 * 1024;
@@ -94,6 +107,8 @@ export class Session implements Disposable, AsyncDisposable {
   readonly #codecs: Codecs;
   /** Of all loops over the files of the command. */
   readonly pace: Pace;
+  /** Of the bitmaps of the command. */
+  readonly #pages: BitmapPages;
   /** What the archives of long lists share. */
   readonly #many = new ManySources();
   /** Regular files that are read, as they were when they were opened. */
@@ -157,6 +172,9 @@ export class Session implements Disposable, AsyncDisposable {
     this.#progress = new ProgressLine({ shown: options.quiet !== true && Deno.stderr.isTerminal() });
     this.#signal = options.signal;
     this.pace = new Pace(options);
+    // A command that only reads has no other folder for it.
+    const output = outputs?.find((path) => path !== undefined && path !== STREAM) ?? STREAM;
+    this.#pages = new BitmapPages({ scratch: () => this.scratch(output) });
     // The command may be waiting for a pipe and never come to its own clean-up.
     this.#signal?.addEventListener("abort", () => this.#outputs[Symbol.dispose]());
   }
@@ -197,6 +215,7 @@ export class Session implements Disposable, AsyncDisposable {
   get run(): RunOptions {
     return {
       crew: this.#crew,
+      pages: this.#pages,
       signal: this.#signal,
       onProgress: (progress) => this.#progress.show(this.#work.at(progress)),
     };
@@ -307,19 +326,20 @@ export class Session implements Disposable, AsyncDisposable {
    * outputs there. What is left of it if the program is killed at this very moment is an empty file that is none of `path`.
    */
   scratch(path: string): Deno.FsFile {
-    const name = path === STREAM
-      ? Deno.makeTempFileSync()
-      : join(dirname(path), temporaryNameOf(`${basename(path)}.scratch`));
-    const how = path === STREAM ? {} : { createNew: true, mode: 0o600 };
+    const isHere = !isStream(path);
+    const name = isHere
+      ? join(dirname(path), temporaryNameOf(`${basename(path)}.scratch`))
+      : Deno.makeTempFileSync();
+    const how = isHere ? { createNew: true, mode: 0o600 } : {};
     const file = this.using(Deno.openSync(name, { read: true, write: true, ...how }));
     Deno.removeSync(name);
     return file;
   }
 
-  /** Opens a bitmap, which is plain whatever its name. */
-  async plainSource(path: string): Promise<ByteSource> {
+  /** Reads a bitmap, which is plain whatever its name. */
+  async bitmap(path: string): Promise<Bitmap> {
     const file = path === STREAM ? Deno.stdin : await openInput(path);
-    return this.using(new PlainSource(path, file, { pace: this.pace }));
+    return await readBitmap(this.using(new PlainSource(path, file, { pace: this.pace })), this.#pages);
   }
 
   /**
@@ -494,15 +514,30 @@ export class Session implements Disposable, AsyncDisposable {
     };
   }
 
-  /** Writes a small plain file whole; complete with {@linkcode commit}. */
-  async writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  /** Writes a text of any length to standard output or to a plain file; this is complete with {@linkcode commit}. */
+  async writeLines(lines: Iterable<string>, { path = STREAM } = {}): Promise<void> {
     using sink = new PlainSink(path, path === STREAM ? Deno.stdout : await this.#outputs.open(path));
-    await sink.write(bytes);
+    let text = "";
+    for (const line of lines) {
+      text += line;
+      if (text.length < TEXT_LENGTH) continue;
+      await sink.write(new TextEncoder().encode(text));
+      text = "";
+      if (this.pace.isDueNow()) await this.pace.rest();
+    }
+    await sink.write(new TextEncoder().encode(text));
+    await sink.finish();
+  }
+
+  /** Writes a bitmap; complete with {@linkcode commit}. */
+  async writeBitmap(path: string, bitmap: Bitmap): Promise<void> {
+    using sink = new PlainSink(path, path === STREAM ? Deno.stdout : await this.#outputs.open(path));
+    await bitmap.writeTo(sink);
     await sink.finish();
   }
 
   /**
-   * As {@linkcode writeWhole}, for a report, which is no secret. It replaces an earlier one: a file that begins as `isReport`
+   * Writes a small plain file whole, as {@linkcode writeLines}, for a report, which is no secret. It replaces an earlier one: a file that begins as `isReport`
    * says.
    */
   async writeReport(

@@ -53,6 +53,8 @@ export async function auditSample(
       const count = Math.min(capacity, block - reached);
       await digestIn.take(scratchPtr, count);
       reached += count;
+      // Of a journal, or a digest that is in memory already, nothing is waited for.
+      await checkpoint.passBatch({ end: reached }, digestIn.header);
     }
   };
   const next = async (gathered: Gathered) => {

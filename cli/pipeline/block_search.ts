@@ -3,7 +3,7 @@
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
 import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
-import { crewOf, type RunOptions } from "./run.ts";
+import { Checkpoint, crewOf, type RunOptions } from "./run.ts";
 import { type ExpectedArchive, Survey } from "./survey.ts";
 import type { WantedBlocks } from "./wanted_blocks.ts";
 
@@ -42,6 +42,7 @@ export async function searchBlocks(
     onStray: (content, block) => strays.add(content, block),
   });
   const batch = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+  const checkpoint = new Checkpoint(run);
   for (let first = 0; batch.start(first, survey.blockCount); first = Math.max(batch.end, survey.nextBlock)) {
     await survey.take(batch);
     await batch.hash(crew);
@@ -52,6 +53,7 @@ export async function searchBlocks(
       const digest = batch.digests.subarray(at, at + core.DIGEST_SIZE);
       onFound({ content: batch.slots(block, block + 1), digest, block, isStray: false });
     }
+    await checkpoint.passBatch(batch, survey);
   }
   await survey.finish();
   strays.flush();

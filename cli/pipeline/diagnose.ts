@@ -12,7 +12,7 @@ import { searchBlocks } from "./block_search.ts";
 import type { Fault } from "./fault_log.ts";
 import { isUnknown, isZeroDigest } from "./digest_survey.ts";
 import { type DigestInFile, eachLost, judgeArchive, uncertainOf, wantLost } from "./lost_blocks.ts";
-import type { RunOptions } from "./run.ts";
+import { Checkpoint, type RunOptions } from "./run.ts";
 import type { Survey } from "./survey.ts";
 
 /** What is wrong with a block. */
@@ -61,8 +61,10 @@ export interface Diagnosis {
 
 /** Runs and faults that are told one by one. */
 export const MAX_RUNS = 1000;
-/** Reasons that are remembered for each archive. */
+/** Reasons that are remembered, of all archives: some hundred bytes each. The blocks of the others are called missing. */
 const MAX_CAUSES = 100_000;
+/** Blocks that are looked at between two looks at the clock. */
+const BLOCKS_PER_LOOK = 1000;
 
 type Cause = Omit<DiagnosedRun, "intactIn">;
 
@@ -83,9 +85,12 @@ export async function diagnose(
 ): Promise<Diagnosis> {
   const { blockCount, blockBytes } = digest.findings.header;
   /** What is proved; what has a record in some archive, be it right or not; what should have one. */
-  const good = new Bitmap(blockCount);
-  const decided = new Bitmap(blockCount);
-  const uncertain = uncertainOf(digest);
+  const { pages } = options;
+  const good = new Bitmap(blockCount, pages);
+  const decided = new Bitmap(blockCount, pages);
+  /** What is wrong for a reason that is known, be it remembered or not. */
+  const suspected = new Bitmap(blockCount, pages);
+  const uncertain = uncertainOf(digest, options);
   const causes = new CauseLists();
   const faults: Fault[] = [...digest.findings.faults];
   let faultCount = faults.length;
@@ -102,6 +107,7 @@ export async function diagnose(
           decided.set(block);
           if (bad[i] === 0) good.set(block);
           else if (!isUnknown(recorded, i * core.DIGEST_SIZE) && !uncertain.get(block)) {
+            suspected.set(block);
             causes.add(causeOf(file, survey, { block, place: survey.placeOf(batch, block)?.offsetBytes }));
           }
         }
@@ -110,7 +116,9 @@ export async function diagnose(
     for (const fault of survey.faults) {
       const { start, end, offsetBytes, path } = fault;
       const state = isUnreadable(file, fault) ? "unreadable" : "missing";
-      if (end > start) causes.add({ start, end, state, path, offsetBytes });
+      if (end <= start) continue;
+      suspected.setRange(start, Math.min(end, blockCount));
+      causes.add({ start, end, state, path, offsetBytes });
     }
     causes.endArchive();
     faults.push(...survey.faults.slice(0, MAX_RUNS - Math.min(MAX_RUNS, faults.length)));
@@ -129,19 +137,22 @@ export async function diagnose(
     faults,
     faultCount,
   };
-  const wrong = new Bitmap(blockCount);
-  for (let block = good.next(0, blockCount, false); block < blockCount;) {
-    if (isFull || decided.get(block) || causes.of(block) !== undefined) wrong.set(block);
+  const wrong = new Bitmap(blockCount, pages);
+  const checkpoint = new Checkpoint(options);
+  for (let block = good.next(0, blockCount, false), count = 1; block < blockCount; count++) {
+    if (isFull || decided.get(block) || suspected.get(block)) wrong.set(block);
     else result.absentBlocks++;
     block = good.next(block + 1, blockCount, false);
+    if (count % BLOCKS_PER_LOOK > 0) continue;
+    await checkpoint.pass({ doneBlocks: block, totalBlocks: blockCount, blockBytes });
   }
   result.wrongBlocks = blockCount - result.goodBlocks - result.absentBlocks;
   if (result.wrongBlocks === 0) return result;
 
   const files = [...archives, ...others];
-  const wanted = await wantLost(core, digest, wrong);
+  const wanted = await wantLost(core, digest, wrong, options);
   /** Numbers that strays of the generation's own archives have. */
-  const claimed = new Bitmap(blockCount);
+  const claimed = new Bitmap(blockCount, pages);
   for (const [i, file] of files.entries()) {
     if (wanted.count === 0) break;
     await searchBlocks(core, file, {
@@ -156,7 +167,7 @@ export async function diagnose(
   }
   const runs = new DiagnosedRuns(result);
   const fallback = archives[0]?.path ?? digest.file.path;
-  await eachLost(core, digest, wrong, (block, digests, at) => {
+  await eachLost(core, { digest, lost: wrong }, options, (block, digests, at) => {
     const cause = causes.of(block) ??
       { start: block, end: block + 1, state: "missing" as const, path: fallback };
     if (isUnknown(digests, at) || uncertain.get(block)) {
@@ -197,20 +208,27 @@ function isUnreadable(file: DamagedFile, { offsetBytes }: Fault): boolean {
 
 /** Why blocks are wrong: what the archive says that decides comes first. */
 class CauseLists {
-  /** For each archive, ascending and apart when the archive is done with. */
-  readonly #lists: Cause[][] = [[]];
+  /** For each archive with any, ascending and apart when the archive is done with. */
+  readonly #lists: Cause[][] = [];
+  #list: Cause[] = [];
+  #count = 0;
 
   add(cause: Cause): void {
-    const list = this.#lists[this.#lists.length - 1];
-    const last = list[list.length - 1];
+    const last = this.#list[this.#list.length - 1];
     if (last?.state === "bad" && cause.state === "bad" && last.end === cause.start) last.end = cause.end;
-    else if (list.length < MAX_CAUSES) list.push({ ...cause });
+    else if (this.#count < MAX_CAUSES) {
+      this.#list.push({ ...cause });
+      this.#count++;
+    }
   }
 
   endArchive(): void {
-    const list = this.#lists.pop()!.sort((a, b) => a.start - b.start);
+    const list = this.#list.sort((a, b) => a.start - b.start);
     // Several faults can cost the same blocks: the first of them in the file is told.
-    this.#lists.push(list.filter(({ start }, i) => i === 0 || list[i - 1].start !== start), []);
+    if (list.length > 0) {
+      this.#lists.push(list.filter(({ start }, i) => i === 0 || list[i - 1].start !== start));
+    }
+    this.#list = [];
   }
 
   of(block: number): Cause | undefined {

@@ -118,6 +118,8 @@ async function surveyPlain(core: Core, file: DamagedFile, given: Given): Promise
   const endBytes = Math.max(file.sizeBytes, stretches.at(-1)!.endBytes);
   const known = numberStretches(stretches, { blockCount, endBytes });
   let records = 0;
+  /** The first range that is known behind the gap at hand. */
+  let behind = 0;
   for (const [i, { endBytes: offsetBytes, records: more }] of stretches.entries()) {
     const next = stretches[i + 1];
     records += more;
@@ -125,8 +127,9 @@ async function surveyPlain(core: Core, file: DamagedFile, given: Given): Promise
     if (isComplete) continue;
     if (next === undefined && offsetBytes === endBytes && stretches.length > 1) continue;
     // What is known before and behind the gap.
-    const start = known.findLast(({ streamBytes }) => streamBytes < offsetBytes)?.end ?? 0;
-    const end = known.find(({ streamBytes }) => streamBytes >= offsetBytes)?.start ?? blockCount;
+    while (behind < known.length && known[behind].streamBytes < offsetBytes) behind++;
+    const start = known[behind - 1]?.end ?? 0;
+    const end = known[behind]?.start ?? blockCount;
     const isEnd = offsetBytes === endBytes;
     const explained = isEnd
       ? { expected: `${blockCount} records`, found: `the end after ${records} of ${blockCount} records` }
@@ -281,6 +284,8 @@ export class KnownDigests {
   readonly #core: Core;
   readonly #window: DigestWindow;
   #nextBlock = 0;
+  /** The first range that does not end before the next block. */
+  #at = 0;
 
   /** Takes memory for a window from `core`. */
   constructor(core: Core, file: DamagedFile, { header, known }: DigestFindings) {
@@ -298,7 +303,8 @@ export class KnownDigests {
   async take(digestsPtr: number, count: number): Promise<void> {
     for (let taken = 0; taken < count;) {
       const block = this.#nextBlock;
-      const range = this.#known.find(({ end }) => end > block);
+      while (this.#at < this.#known.length && this.#known[this.#at].end <= block) this.#at++;
+      const range: KnownBlocks | undefined = this.#known[this.#at];
       const ptr = digestsPtr + taken * 16;
       let step = Math.min(count - taken, (range?.start ?? Infinity) - block);
       if (step > 0) {

@@ -73,7 +73,11 @@ export async function dumpFull(core: Core, job: FullDump, options: RunOptions = 
   let first = journal?.blocks ?? 0;
   if (first > 0) {
     result.resumedBlocks = first;
-    await copyDigests(journal!, { to: digest, batch: ring[0] });
+    await copyDigests(journal!, {
+      to: digest,
+      batch: ring[0],
+      passed: () => checkpoint.passBatch(ring[0], header),
+    });
     result.zeroBlocks = digest.zeroRecords;
   }
   const next = (batch: Batch) => {
@@ -106,7 +110,7 @@ export async function dumpFull(core: Core, job: FullDump, options: RunOptions = 
 /** Writes the digests of all blocks of the journal; `batch` is free for that. */
 async function copyDigests(
   journal: Journal,
-  { to, batch }: { to: DigestWriter; batch: Batch },
+  { to, batch, passed }: { to: DigestWriter; batch: Batch; passed: () => Promise<void> },
 ): Promise<void> {
   const { core, table } = batch;
   for (let first = 0; batch.start(first, journal.blocks); first = batch.end) {
@@ -119,6 +123,7 @@ async function copyDigests(
       if (isZero) table[i] = core.ZERO;
     }
     await to.write(batch);
+    await passed();
   }
 }
 

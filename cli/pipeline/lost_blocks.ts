@@ -5,7 +5,7 @@ import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
 import { Batch } from "./batch.ts";
 import { type DigestFindings, isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
-import { crewOf, type RunOptions } from "./run.ts";
+import { Checkpoint, crewOf, type RunOptions } from "./run.ts";
 import { type ExpectedArchive, Survey } from "./survey.ts";
 import { WantedBlocks } from "./wanted_blocks.ts";
 
@@ -21,11 +21,9 @@ export function sizesOfGeneration({ findings: { header } }: DigestInFile): Expec
 }
 
 /** Blocks whose digest holds only in their place. */
-export function uncertainOf({ findings: { header, known } }: DigestInFile): Bitmap {
-  const uncertain = new Bitmap(header.blockCount);
-  for (const { start, end, isCertain } of known) {
-    for (let block = start; block < end && !isCertain; block++) uncertain.set(block);
-  }
+export function uncertainOf({ findings: { header, known } }: DigestInFile, { pages }: RunOptions): Bitmap {
+  const uncertain = new Bitmap(header.blockCount, pages);
+  for (const { start, end, isCertain } of known) if (!isCertain) uncertain.setRange(start, end);
   return uncertain;
 }
 
@@ -69,11 +67,13 @@ export async function judgeArchive(
   const survey = await Survey.open(core, file, { expected: { blockBytes, blockCount }, run: options });
   const digests = new KnownDigests(core, digest.file, digest.findings);
   const run = new JudgedRun(core, blockBytes);
+  const checkpoint = new Checkpoint(options);
   for (let first = 0; run.batch.start(first, blockCount); first = run.batch.end) {
     await survey.take(run.batch);
     await digests.take(run.recordedPtr, run.batch.count);
     await run.judge(core, options);
     onBatch(run, survey);
+    await checkpoint.passBatch(run.batch, digest.findings.header);
   }
   await survey.finish();
   core.release(mark);
@@ -85,9 +85,10 @@ export async function wantLost(
   core: Core,
   digest: DigestInFile,
   lost: Bitmap,
+  options: RunOptions,
 ): Promise<WantedBlocks> {
-  const wanted = new WantedBlocks();
-  await eachLost(core, digest, lost, (_block, digests, at) => {
+  const wanted = new WantedBlocks(lost.count());
+  await eachLost(core, { digest, lost }, options, (_block, digests, at) => {
     if (!wanted.isFull && !isZeroDigest(digests, at) && !isUnknown(digests, at)) wanted.add(digests, at);
   });
   return wanted;
@@ -96,8 +97,8 @@ export async function wantLost(
 /** Calls `visit` with each block of `lost` that has a digest, ascending, and where that is. */
 export async function eachLost(
   core: Core,
-  digest: DigestInFile,
-  lost: Bitmap,
+  { digest, lost }: { digest: DigestInFile; lost: Bitmap },
+  options: RunOptions,
   visit: (block: number, digests: Uint8Array, at: number) => void,
 ): Promise<void> {
   const mark = core.mark();
@@ -106,7 +107,8 @@ export async function eachLost(
   const digests = new KnownDigests(core, digest.file, digest.findings);
   const ptr = core.alloc(capacity * size);
   const bytes = core.bytes(ptr, capacity * size);
-  const { blockCount } = digest.findings.header;
+  const checkpoint = new Checkpoint(options);
+  const { blockCount, blockBytes } = digest.findings.header;
   for (let first = 0; first < blockCount; first += capacity) {
     const count = Math.min(capacity, blockCount - first);
     await digests.take(ptr, count);
@@ -114,6 +116,7 @@ export async function eachLost(
       visit(block, bytes, (block - first) * size);
       block = lost.next(block + 1, first + count, true);
     }
+    await checkpoint.pass({ doneBlocks: first + count, totalBlocks: blockCount, blockBytes });
   }
   core.release(mark);
 }

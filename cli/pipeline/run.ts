@@ -1,7 +1,8 @@
 /** What a running command works with and tells the outside, and how it is stopped. */
 
+import type { BitmapPages } from "../archive/bitmap_pages.ts";
 import type { Core } from "../core.ts";
-import { Pace } from "../pace.ts";
+import { Pace, type PaceOptions } from "../pace.ts";
 import { Crew } from "../workers/crew.ts";
 
 /** How far a command is. */
@@ -15,11 +16,11 @@ export interface Progress {
 }
 
 /** Handed to every function of the pipeline. */
-export interface RunOptions {
+export interface RunOptions extends PaceOptions {
   /** The threads that work; without it this one alone. */
   crew?: Crew;
-  /** Aborting stops the command at its next batch; the reason is what it throws. */
-  signal?: AbortSignal;
+  /** Where the bitmaps of the command lie; without it they stay in memory. */
+  pages?: BitmapPages;
   /** Called a few times a second. */
   onProgress?: (progress: Progress) => void;
 }
@@ -64,6 +65,11 @@ export class Checkpoint {
   constructor(options: RunOptions) {
     this.#options = options;
     this.#pace = new Pace(options);
+  }
+
+  /** The pace of loops between the batches. */
+  get pace(): Pace {
+    return this.#pace;
   }
 
   /** {@linkcode pass} at the end of a batch. */

@@ -14,12 +14,14 @@ import { Bitmap } from "../archive/bitmap.ts";
 import type { ByteSink } from "../archive/bytes.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { DumpHeader } from "../archive/header.ts";
+import type { OpenScratch } from "../archive/scratch.ts";
 import { createSha256 } from "../archive/sha256.ts";
 import type { Core } from "../core.ts";
 import { FormatError } from "../errors.ts";
+import { Pace } from "../pace.ts";
 import { isSameGeneration, isSameSeries, readHeader } from "./archive_headers.ts";
 import { searchBlocks } from "./block_search.ts";
-import { BlockStore, KeptBlocks, type Scratch } from "./block_store.ts";
+import { BlockStore, KeptBlocks } from "./block_store.ts";
 import { isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
 import { DumpWriter } from "./dump_writer.ts";
 import type { Fault } from "./fault_log.ts";
@@ -92,12 +94,13 @@ export async function salvage(
     digest: DigestInFile;
     header: DumpHeader;
     dumpOut: ByteSink;
-    scratch: () => Scratch;
+    scratch: OpenScratch;
     sealed?: SealedDigest;
   },
   options: RunOptions = {},
 ): Promise<Salvaged> {
   const { blockBytes, blockCount } = header;
+  const { pages } = options;
   const { first, isOwn, ownOthers } = await orderOf(archives, digest);
   const result: Salvaged = {
     blocks: blockCount,
@@ -106,8 +109,8 @@ export async function salvage(
     foundBlocks: 0,
     lostBlocks: 0,
     unprovableBlocks: 0,
-    lost: new Bitmap(blockCount),
-    doubtful: new Bitmap(blockCount),
+    lost: new Bitmap(blockCount, pages),
+    doubtful: new Bitmap(blockCount, pages),
     doubtfulBlocks: 0,
     decidedBlocks: 0,
     isPartial: false,
@@ -121,13 +124,13 @@ export async function salvage(
   };
 
   const { doubtful } = result;
-  const uncertain = uncertainOf(digest);
+  const uncertain = uncertainOf(digest, options);
   // Records that are gone without a trace shift all that follow: only what stands in its place says that none are.
   const isVouched = sealed.root !== null || digest.findings.faults.length === 0;
-  const displaced = new Bitmap(blockCount);
-  const missing = new Bitmap(blockCount);
+  const displaced = new Bitmap(blockCount, pages);
+  const missing = new Bitmap(blockCount, pages);
   /** Blocks without a digest that holds. */
-  const unproved = new Bitmap(blockCount);
+  const unproved = new Bitmap(blockCount, pages);
   const store = new BlockStore(scratch, blockBytes);
   const survey = await judgeArchive(core, {
     file: first,
@@ -180,7 +183,7 @@ export async function salvage(
     }, options);
   }
 
-  const wanted = await wantLost(core, digest, missing);
+  const wanted = await wantLost(core, digest, missing, options);
   result.isPartial = wanted.isFull;
   if (wanted.count === 0) hear(survey);
   for (const file of wanted.count === 0 ? [] : archives) {
@@ -197,7 +200,7 @@ export async function salvage(
     const blocks = wanted.foundCount - before;
     if (blocks > 0) result.foundIn.push({ path: file.path, blocks });
   }
-  await eachLost(core, digest, missing, (block, digests, at) => {
+  await eachLost(core, { digest, lost: missing }, options, (block, digests, at) => {
     if (wanted.placeOf(digests, at) === undefined) result.lost.set(block);
     else {
       result.foundBlocks++;
@@ -205,9 +208,11 @@ export async function salvage(
     }
   });
 
-  const plan: Plan = { unproved, doubtful, kept, lost: result.lost, asIs: new Bitmap(blockCount) };
+  const plan: Plan = { unproved, doubtful, kept, lost: result.lost, asIs: new Bitmap(blockCount, pages) };
   await decide(core, { first, isOwn, digest, plan, root: sealed.root, result }, options);
+  const pace = new Pace(options);
   for (let block = displaced.next(0, blockCount, true); block < blockCount;) {
+    if (pace.isDue()) await pace.rest();
     if (missing.get(block)) result.foundBlocks--;
     else if (!doubtful.get(block)) result.zeroBlocks--;
     doubtful.set(block);

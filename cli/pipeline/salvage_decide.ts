@@ -7,6 +7,7 @@ import { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import { createSha256 } from "../archive/sha256.ts";
 import type { Core } from "../core.ts";
+import { Pace } from "../pace.ts";
 import type { KeptBlocks } from "./block_store.ts";
 import { type DigestInFile, judgeArchive } from "./lost_blocks.ts";
 import type { RunOptions } from "./run.ts";
@@ -48,7 +49,11 @@ export async function decide(
   const { unproved, doubtful, kept, lost, asIs } = plan;
   const { bitCount } = doubtful;
   const [unprovedBlocks, doubtfulBlocks] = [unproved.count(), doubtful.count()];
-  for (const block of setBits(doubtful)) asIs.set(block);
+  const pace = new Pace(options);
+  for (const block of setBits(doubtful)) {
+    asIs.set(block);
+    if (pace.isDue()) await pace.rest();
+  }
   // The digest of a block that was not found may be what is wrong.
   const lostBlocks = isOwn ? lost.count() : 0;
   if (unprovedBlocks + doubtfulBlocks + lostBlocks === 0) return;
@@ -59,7 +64,7 @@ export async function decide(
     const hashes = await Promise.all(
       Array.from({ length: 2 ** (bits + (lostBlocks > 0 ? 1 : 0)) }, createSha256),
     );
-    const absent = new Bitmap(bitCount);
+    const absent = new Bitmap(bitCount, options.pages);
     const zero = new Uint8Array(core.DIGEST_SIZE);
     let contradiction = 0;
     await judgeArchive(core, {
@@ -91,16 +96,21 @@ export async function decide(
         asIs.set(block);
         if (absent.get(block)) result.zeroBlocks++;
       };
-      for (const block of setBits(unproved)) settle(block);
+      for (const block of setBits(unproved)) {
+        settle(block);
+        if (pace.isDue()) await pace.rest();
+      }
       for (const block of (trial >> bits) & 1 ? setBits(lost) : []) {
         lost.clear(block);
         result.decidedBlocks++;
         settle(block);
+        if (pace.isDue()) await pace.rest();
       }
       let n = 0;
       for (const block of setBits(doubtful)) {
         const isZero = (trial >> Math.min(n++, bits - 1)) & 1;
         doubtful.clear(block);
+        if (pace.isDue()) await pace.rest();
         if (!isZero) continue;
         asIs.clear(block);
         result.zeroBlocks++;
@@ -108,7 +118,10 @@ export async function decide(
       return;
     }
   }
-  for (const block of setBits(unproved)) lost.set(block);
+  for (const block of setBits(unproved)) {
+    lost.set(block);
+    if (pace.isDue()) await pace.rest();
+  }
   result.unprovableBlocks = unprovedBlocks;
 }
 

@@ -5,11 +5,13 @@ import type { ByteSink } from "../archive/bytes.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { DumpHeader } from "../archive/header.ts";
 import type { Core } from "../core.ts";
+import { UsageError } from "../errors.ts";
 import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
 import { DumpWriter } from "./dump_writer.ts";
 import type { Fault } from "./fault_log.ts";
 import { Checkpoint, type RunOptions } from "./run.ts";
 import { Survey } from "./survey.ts";
+import { SurveyWindow } from "./survey_window.ts";
 
 /** What was brought back. */
 export interface SalvagedUnproved {
@@ -25,7 +27,19 @@ export interface SalvagedUnproved {
 
 const MAX_SHOWN_FAULTS = 1000;
 
-/** Writes what a list of archives leads to, newest first: of each block the last record of the list that looks intact. */
+/** Core memory for the windows of the archives, which are read side by side. */
+const WINDOWS_BYTES = 128 * 1024 * 1024;
+
+/** How many archives with blocks of this size can be read at a time. */
+function mostArchives(blockBytes: number): number {
+  return Math.max(2, Math.floor(WINDOWS_BYTES / SurveyWindow.bytesFor(blockBytes)));
+}
+
+/**
+ * Writes what a list of archives leads to, newest first: of each block the last record of the list that looks intact.
+ *
+ * @throws {UsageError} if there are too many archives
+ */
 export async function salvageUnproved(
   core: Core,
   { archives, header, dumpOut }: {
@@ -36,6 +50,14 @@ export async function salvageUnproved(
   options: RunOptions = {},
 ): Promise<SalvagedUnproved> {
   const { blockCount, blockBytes } = header;
+  const { pages } = options;
+  const most = mostArchives(blockBytes);
+  if (archives.length > most) {
+    throw new UsageError(
+      `Cannot salvage ${archives.length} archives without a digest: of archives with blocks of ${blockBytes} bytes ` +
+        `at most ${most} are read at a time; salvage the newest of them first, and the others with that dump`,
+    );
+  }
   const checkpoint = new Checkpoint(options);
   const surveys: Survey[] = [];
   for (const file of archives.toReversed()) {
@@ -43,9 +65,9 @@ export async function salvageUnproved(
   }
   const batch = new Batch(core, blockBytes, SMALL_BATCH_BYTES);
   const writer = new DumpWriter(core, dumpOut, header);
-  const lost = new Bitmap(blockCount);
+  const lost = new Bitmap(blockCount, pages);
   /** For each archive but the newest, the blocks that it has or that an older one has. */
-  const taken = surveys.map(() => new Bitmap(blockCount));
+  const taken = surveys.map(() => new Bitmap(blockCount, pages));
   for (let first = 0; batch.start(first, blockCount); first = batch.end) {
     for (const [i, survey] of surveys.entries()) {
       await survey.take(batch);
@@ -63,18 +85,39 @@ export async function salvageUnproved(
   }
   await writer.finish();
 
-  const doubtful = new Bitmap(blockCount);
+  const doubtful = new Bitmap(blockCount, pages);
   const faults: Fault[] = [];
   let faultCount = 0;
   for (const [i, survey] of surveys.entries()) {
     await survey.finish();
     faults.push(...survey.faults.slice(0, Math.max(0, MAX_SHOWN_FAULTS - faults.length)));
     faultCount += survey.faultCount;
+    /** Many faults can cost the same blocks. */
+    const done = new Set<string>();
     for (const { start, end } of i === surveys.length - 1 ? [] : survey.faults) {
-      for (let block = start; block < Math.min(end, blockCount); block++) {
-        if (!taken[i].get(block) && !lost.get(block)) doubtful.set(block);
-      }
+      if (done.has(`${start} ${end}`)) continue;
+      done.add(`${start} ${end}`);
+      const range = { from: start, end: Math.min(end, blockCount) };
+      await markNeither([taken[i], lost], range, doubtful, checkpoint);
     }
   }
   return { blocks: blockCount, lostBlocks: lost.count(), lost, doubtful, faults, faultCount };
+}
+
+/** Marks the blocks of a range whose bits are 0 in both bitmaps. */
+async function markNeither(
+  [a, b]: readonly [Bitmap, Bitmap],
+  { from, end }: { from: number; end: number },
+  marked: Bitmap,
+  { pace }: Checkpoint,
+): Promise<void> {
+  for (let block = from; (block = a.next(block, end, false)) < end;) {
+    const endOfA = a.next(block, end, true);
+    while ((block = b.next(block, endOfA, false)) < endOfA) {
+      const endOfB = b.next(block, endOfA, true);
+      marked.setRange(block, endOfB);
+      block = endOfB;
+      if (pace.isDue()) await pace.rest();
+    }
+  }
 }

@@ -9,6 +9,8 @@
  */
 
 import { Bitmap } from "../archive/bitmap.ts";
+import { Pace } from "../pace.ts";
+import type { RunOptions } from "./run.ts";
 
 /** The probability with which a sample may miss the share of differing blocks that it was made for. */
 const MISS_PROBABILITY = 0.01;
@@ -54,8 +56,15 @@ export class SeededRandom {
     return new SeededRandom(Uint32Array.from([0, 4, 8, 12], (at) => view.getUint32(at)));
   }
 
-  /** An integer from 0 to below `limit` (1 to 2^32), each as likely as the other. */
+  /** An integer from 0 to below `limit` (1 to 2^52), each as likely as the other. */
   below(limit: number): number {
+    if (limit > 2 ** 32) {
+      const fair = 2 ** 52 - 2 ** 52 % limit;
+      for (;;) {
+        const wide = this.#next() % 2 ** 20 * 2 ** 32 + this.#next();
+        if (wide < fair) return wide % limit;
+      }
+    }
     // Words above the last whole multiple of the limit would favour small numbers.
     const fair = 2 ** 32 - 2 ** 32 % limit;
     for (;;) {
@@ -82,34 +91,61 @@ function rotated(word: number, bits: number): number {
   return (word << bits) | (word >>> (32 - bits));
 }
 
+/** How {@linkcode drawSample} draws. */
+export interface SampleOptions extends RunOptions {
+  sampleBlocks: number;
+  random: SeededRandom;
+  /** Of more blocks than this, a sample of more than {@linkcode MANY_SAMPLED} is drawn in their order. */
+  mostAtRandom?: number;
+}
+
+/** A bitmap of so many blocks, which is filled in no order, takes no more than half of the memory for bitmaps. */
+const MOST_AT_RANDOM = 2 ** 27;
+const MANY_SAMPLED = 2 ** 20;
+
 /**
  * Draws `sampleBlocks` of the blocks whose bit in `excluded` is 0, every set of them as likely as any other, in a time that
- * grows with the sample and with the bytes of the bitmap.
+ * grows with the sample and with the bytes of the bitmap, or of very large samples with the number of blocks.
  *
  * @throws {RangeError} if there are fewer
  */
-export function drawSample(
-  excluded: Bitmap,
-  { sampleBlocks, random }: { sampleBlocks: number; random: SeededRandom },
-): Bitmap {
+export async function drawSample(excluded: Bitmap, options: SampleOptions): Promise<Bitmap> {
+  const { sampleBlocks, random, pages, mostAtRandom = MOST_AT_RANDOM } = options;
   const blocks = excluded.bitCount - excluded.count();
   if (sampleBlocks > blocks) {
     throw new RangeError(`Cannot draw ${sampleBlocks} blocks: there are ${blocks}`);
   }
-  // Floyd's way (Bentley and Floyd 1987): a draw that was drawn before stands for the newest candidate.
-  const ranks = new Bitmap(blocks);
-  for (let newest = blocks - sampleBlocks; newest < blocks; newest++) {
-    const rank = random.below(newest + 1);
-    ranks.set(ranks.get(rank) ? newest : rank);
+  const pace = new Pace(options);
+  const ranks = new Bitmap(blocks, pages);
+  if (blocks > mostAtRandom && sampleBlocks > Math.min(MANY_SAMPLED, mostAtRandom)) {
+    // One after the other (Fan, Muller and Rezucha 1962): of the blocks that are left, as many as are still wanted.
+    for (let rank = 0, wanted = sampleBlocks; wanted > 0; rank++) {
+      if (random.below(blocks - rank) < wanted) {
+        ranks.set(rank);
+        wanted--;
+      }
+      if (pace.isDue()) await pace.rest();
+    }
+  } else {
+    // Floyd's way (Bentley and Floyd 1987): a draw that was drawn before stands for the newest candidate.
+    for (let newest = blocks - sampleBlocks; newest < blocks; newest++) {
+      const rank = random.below(newest + 1);
+      ranks.set(ranks.get(rank) ? newest : rank);
+      if (pace.isDue()) await pace.rest();
+    }
   }
   // The block of rank r is the r-th of those that are not excluded.
-  const sample = new Bitmap(excluded.bitCount);
+  const sample = new Bitmap(excluded.bitCount, pages);
   for (let start = 0, end: number, rank = 0; rank < blocks; start = end) {
     start = excluded.next(start, excluded.bitCount, false);
     end = excluded.next(start, excluded.bitCount, true);
     const endRank = rank + end - start;
-    for (let at = rank; (at = ranks.next(at, endRank, true)) < endRank; at++) sample.set(start + at - rank);
+    for (let at = rank; (at = ranks.next(at, endRank, true)) < endRank; at++) {
+      sample.set(start + at - rank);
+      if (pace.isDue()) await pace.rest();
+    }
     rank = endRank;
+    if (pace.isDue()) await pace.rest();
   }
   return sample;
 }

@@ -51,6 +51,11 @@ export class SurveyWindow {
     this.#bytes = core.bytes(this.#ptr, WINDOW_BYTES);
   }
 
+  /** Core memory that a window takes for records of such blocks. */
+  static bytesFor(blockBytes: number): number {
+    return WINDOW_BYTES + widthFor(blockBytes);
+  }
+
   /** Fills the window for the first time. */
   async start(): Promise<void> {
     await this.#nextRemnant();
@@ -62,7 +67,7 @@ export class SurveyWindow {
   /** Takes as much memory as records of such blocks need. */
   widen(blockBytes: number): void {
     this.#keptBytes = blockBytes;
-    const lenBytes = WINDOW_BYTES + blockBytes + decidingBytes(blockBytes);
+    const lenBytes = widthFor(blockBytes);
     const ptr = this.#core.alloc(lenBytes);
     const bytes = this.#core.bytes(ptr, lenBytes);
     bytes.set(this.#bytes.subarray(0, this.#end));
@@ -147,12 +152,13 @@ export class SurveyWindow {
 
   /** Where in the file the piece begins that holds a byte of the stream. */
   pieceAt(streamBytes: number): number {
-    let fileOffsetBytes = 0;
-    for (const mark of this.#marks) {
-      if (mark.streamBytes > streamBytes) break;
-      fileOffsetBytes = mark.fileOffsetBytes;
+    let [low, high] = [0, this.#marks.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#marks[middle].streamBytes <= streamBytes) low = middle + 1;
+      else high = middle;
     }
-    return fileOffsetBytes;
+    return low === 0 ? 0 : this.#marks[low - 1].fileOffsetBytes;
   }
 
   #mark(): void {
@@ -168,4 +174,9 @@ export class SurveyWindow {
     this.#log.goOn({ joined: this.#remnant?.joined === true });
     this.#rest = this.#remnant?.bytes ?? this.#rest.subarray(this.#rest.length);
   }
+}
+
+/** A block that was taken, what decides about the next records, and room to read. */
+function widthFor(blockBytes: number): number {
+  return WINDOW_BYTES + blockBytes + decidingBytes(blockBytes);
 }

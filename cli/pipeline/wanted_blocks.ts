@@ -3,7 +3,7 @@
 const DIGEST_WORDS = 4;
 /** Digests that are kept at most: 24 bytes each, with room for a table to work in. */
 export const MAX_WANTED = 3 * 2 ** 20;
-const FIRST_CAPACITY = 1024;
+const LEAST_CAPACITY = 1024;
 
 /** The place of a block that was not found. */
 const NOWHERE = -1;
@@ -14,13 +14,22 @@ export class WantedBlocks {
   count = 0;
   /** Those of them that have a place. */
   foundCount = 0;
-  #capacity = FIRST_CAPACITY;
-  #digests = new Uint32Array(FIRST_CAPACITY * DIGEST_WORDS);
-  #places = new Int32Array(FIRST_CAPACITY).fill(NOWHERE);
+  readonly #capacity: number;
+  readonly #digests: Uint32Array;
+  readonly #places: Int32Array;
   /** A digest file may be made so that all of its digests would fall together; nobody knows this number. */
   readonly #secret: Uint32Array = crypto.getRandomValues(new Uint32Array(DIGEST_WORDS)).map((word) =>
     word | 1
   );
+
+  /** Has room for `most` digests, or as many as may be kept: all memory is taken at once, since a larger table beside it takes as much again. */
+  constructor(most: number) {
+    // A quarter stays free, so that what is not there is soon known.
+    const wanted = Math.ceil(Math.min(most, MAX_WANTED) * 4 / 3);
+    this.#capacity = 2 ** Math.ceil(Math.log2(Math.max(LEAST_CAPACITY, wanted)));
+    this.#digests = new Uint32Array(this.#capacity * DIGEST_WORDS);
+    this.#places = new Int32Array(this.#capacity).fill(NOWHERE);
+  }
 
   /** Whether no more digests are taken. */
   get isFull(): boolean {
@@ -34,7 +43,6 @@ export class WantedBlocks {
     if (this.#isUsed(slot)) return;
     this.#digests.set(words, slot * DIGEST_WORDS);
     this.count++;
-    if (this.count * 4 > this.#capacity * 3) this.#grow();
   }
 
   /** Whether a block with that digest is wanted. */
@@ -76,21 +84,6 @@ export class WantedBlocks {
       let i = 0;
       while (i < DIGEST_WORDS && this.#digests[at + i] === words[i]) i++;
       if (i === DIGEST_WORDS) return slot;
-    }
-  }
-
-  #grow(): void {
-    const digests = this.#digests;
-    const places = this.#places;
-    this.#capacity *= 2;
-    this.#digests = new Uint32Array(this.#capacity * DIGEST_WORDS);
-    this.#places = new Int32Array(this.#capacity).fill(NOWHERE);
-    for (let slot = 0; slot < places.length; slot++) {
-      const words = digests.subarray(slot * DIGEST_WORDS, (slot + 1) * DIGEST_WORDS);
-      if (words.every((word) => word === 0)) continue;
-      const to = this.#slotOf(words);
-      this.#digests.set(words, to * DIGEST_WORDS);
-      this.#places[to] = places[slot];
     }
   }
 }

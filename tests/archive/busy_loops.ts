@@ -1,7 +1,7 @@
 /** Files whose reading does not wait for anything, however long they are. */
 
 import { assertRejects } from "@std/assert";
-import { Pace } from "../../cli/pace.ts";
+import { Pace, type PaceOptions } from "../../cli/pace.ts";
 
 /** What aborts a loop. */
 export class Enough extends Error {}
@@ -11,15 +11,16 @@ export class Enough extends Error {}
  * promises never lets run. The clock goes on by a second with every look, so that the speed of the machine does not matter.
  */
 export async function assertGivesWay(
-  work: (given: { pace: Pace; signal: AbortSignal }) => Promise<unknown>,
+  work: (given: { pace: Pace; options: Required<PaceOptions> }) => Promise<unknown>,
 ): Promise<void> {
   const controller = new AbortController();
   const { signal } = controller;
   let ms = 0;
-  const pace = new Pace({ signal, now: () => ms += 1000 });
+  const options = { signal, now: () => ms += 1000 };
+  const pace = new Pace(options);
   const timer = setTimeout(() => controller.abort(new Enough("the timer has run")), 0);
   try {
-    await assertRejects(() => work({ pace, signal }), Enough);
+    await assertRejects(() => work({ pace, options }), Enough);
   } finally {
     clearTimeout(timer);
   }

@@ -2,8 +2,8 @@
 
 import zlib from "node:zlib";
 import { sourceFor, walkContainer } from "../../cli/archive/container.ts";
-import { DamagedFile } from "../../cli/archive/damaged_file.ts";
 import { remainsOf } from "../../cli/archive/remains.ts";
+import { damagedFile } from "../pipeline/damaged.ts";
 import { assertGivesWay, repeated } from "./busy_loops.ts";
 import { readAll, streamOf } from "./files.ts";
 import { frameOf, memberOf } from "./pieces.ts";
@@ -81,23 +81,4 @@ for (const [name, { path, bytes }] of Object.entries(DAMAGED)) {
       for await (const _ of remainsOf(file, { onFault() {} }));
     });
   });
-}
-
-function damagedFile(
-  path: string,
-  bytes: Uint8Array,
-  options: ConstructorParameters<typeof DamagedFile>[2],
-): DamagedFile {
-  let at = 0;
-  return new DamagedFile(path, {
-    readSync(into) {
-      const part = bytes.subarray(at, at + into.length);
-      into.set(part);
-      at += part.length;
-      return part.length || null;
-    },
-    seekSync: (offset) => at = Number(offset),
-    statSync: () => ({ size: bytes.length, isFile: true }) as Deno.FileInfo,
-    close() {},
-  }, options);
 }

@@ -1,40 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertEqualBytes } from "../integration/same_bytes.ts";
 import { PIECE_ENTRY_BYTES, type PieceLengths, PieceTable } from "../../cli/archive/piece_table.ts";
-import type { Scratch } from "../../cli/archive/scratch.ts";
 import { Random } from "../../scripts/disk_image.ts";
+import { MemoryScratch } from "../support/memory_scratch.ts";
 import { concat } from "./files.ts";
 
 /** What the list may keep in memory. */
 const KEPT_BYTES = 1024 * 1024;
 const COUNT = 300_000;
 const SEED = 5;
-
-/** A scratch file in memory. */
-class MemoryScratch implements Scratch {
-  bytes = new Uint8Array(0);
-  #at = 0;
-
-  seekSync(offset: number | bigint): number {
-    return this.#at = Number(offset);
-  }
-
-  writeSync(part: Uint8Array): number {
-    if (this.bytes.length < this.#at + part.length) {
-      this.bytes = concat(this.bytes, new Uint8Array(this.#at + part.length - this.bytes.length));
-    }
-    this.bytes.set(part, this.#at);
-    this.#at += part.length;
-    return part.length;
-  }
-
-  readSync(into: Uint8Array): number | null {
-    const part = this.bytes.subarray(this.#at, this.#at + into.length);
-    into.set(part);
-    this.#at += part.length;
-    return part.length || null;
-  }
-}
 
 /** As {@linkcode PieceTable.entries} gives them. */
 function bytesOf(pieces: readonly PieceLengths[]): Uint8Array {
@@ -77,7 +51,7 @@ Deno.test("PieceTable keeps a mebibyte in memory and writes the rest to the scra
   const table = new PieceTable({ scratch: () => scratch });
   for (const piece of drawPieces(COUNT)) {
     table.add(piece);
-    const keptBytes = table.count * PIECE_ENTRY_BYTES - scratch.bytes.length;
+    const keptBytes = table.count * PIECE_ENTRY_BYTES - scratch.length;
     assert(keptBytes <= KEPT_BYTES, `${keptBytes} bytes after ${table.count} pieces`);
   }
 });

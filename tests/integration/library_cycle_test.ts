@@ -10,6 +10,7 @@ import { changeDisk, makeDisk } from "../../scripts/disk_image.ts";
 import { APIS } from "../../scripts/standin.ts";
 import { testWith } from "../support/skip.ts";
 import { MISSING_STANDIN, World } from "../support/standin_world.ts";
+import { bytesOf } from "../pipeline/bitmaps.ts";
 
 const MIB = 1024 * 1024;
 const SIZE_BYTES = 12 * MIB + 3 * 512;
@@ -138,7 +139,7 @@ testWith(
     // One block of a hundred is in the bitmap: blocks at both ends and in the middle.
     const bitmap = new Bitmap(blocks);
     for (const block of [0, 200, 399, 17]) bitmap.set(block);
-    Deno.writeFileSync(f("1.bmp"), bitmap.toBytes());
+    Deno.writeFileSync(f("1.bmp"), await bytesOf(bitmap));
     world.forget();
     await world.json([
       ...[

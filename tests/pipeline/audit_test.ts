@@ -87,7 +87,7 @@ Deno.test("a bitmap that hides 100 of 100 000 blocks is caught by a sample of 5 
     }
     for (const block of hidden) disk.bytes[block * 512 + 511] ^= 1;
     const sampleBlocks = Math.ceil((BLOCKS - named.count()) * 0.05);
-    const sample = drawSample(named, { sampleBlocks, random });
+    const sample = await drawSample(named, { sampleBlocks, random });
     const digestIn = await openDigest(core, digest);
     const result = await auditSample(core, { disk, digestIn, sample });
     core.release(memory);

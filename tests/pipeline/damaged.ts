@@ -2,6 +2,7 @@
 
 import { DamagedFile } from "../../cli/archive/damaged_file.ts";
 import type { Core } from "../../cli/core.ts";
+import type { Pace } from "../../cli/pace.ts";
 import { Batch } from "../../cli/pipeline/batch.ts";
 import type { Fault } from "../../cli/pipeline/fault_log.ts";
 import { Survey, type SurveyOptions } from "../../cli/pipeline/survey.ts";
@@ -11,7 +12,7 @@ import { MemoryFile } from "./memory_file.ts";
 export function damagedFile(
   path: string,
   bytes: Uint8Array,
-  { unreadable = [] as { start: number; end: number }[] } = {},
+  { unreadable = [], pace }: { unreadable?: { start: number; end: number }[]; pace?: Pace } = {},
 ): DamagedFile {
   let at = 0;
   return new DamagedFile(path, {
@@ -27,7 +28,7 @@ export function damagedFile(
     seekSync: (offset) => at = Number(offset),
     statSync: () => ({ size: bytes.length, isFile: true }) as Deno.FileInfo,
     close() {},
-  });
+  }, { pace });
 }
 
 /** `file` as it lies in the container that `suffix` names: one piece for each `pieceBytes`. */

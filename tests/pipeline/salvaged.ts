@@ -4,39 +4,13 @@ import type { DamagedFile } from "../../cli/archive/damaged_file.ts";
 import { type DigestHeader, type DumpHeader, parseDumpHeader } from "../../cli/archive/header.ts";
 import { Core } from "../../cli/core.ts";
 import { Batch } from "../../cli/pipeline/batch.ts";
-import type { Scratch } from "../../cli/pipeline/block_store.ts";
 import { surveyDigest } from "../../cli/pipeline/digest_survey.ts";
 import { headerFor, salvage, type Salvaged, type SealedDigest } from "../../cli/pipeline/salvage.ts";
 import { type Archive, type Block, concat, digest, dump } from "../refusals/material.ts";
 import { damagedFile } from "./damaged.ts";
 import { openDump } from "./drawn_archives.ts";
 import { MemoryFile } from "./memory_file.ts";
-
-/** A file in memory, for blocks. */
-function memoryScratch(): Scratch {
-  let bytes = new Uint8Array(1024);
-  let [at, end] = [0, 0];
-  return {
-    seekSync: (offset) => at = Number(offset),
-    writeSync(part) {
-      if (at + part.length > bytes.length) {
-        const more = new Uint8Array(2 * (at + part.length));
-        more.set(bytes);
-        bytes = more;
-      }
-      bytes.set(part, at);
-      at += part.length;
-      end = Math.max(end, at);
-      return part.length;
-    },
-    readSync(into) {
-      const part = bytes.subarray(at, Math.min(end, at + into.length));
-      into.set(part);
-      at += part.length;
-      return part.length || null;
-    },
-  };
-}
+import { MemoryScratch } from "../support/memory_scratch.ts";
 
 /** The header of its dump. */
 export function headerOf({ blocks, ...archive }: Archive): DumpHeader {
@@ -90,7 +64,7 @@ export async function salvaged(
     digest: { file: digestFile, findings },
     header,
     dumpOut,
-    scratch: memoryScratch,
+    scratch: () => new MemoryScratch(),
     sealed,
   });
   core.release(mark);

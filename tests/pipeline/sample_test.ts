@@ -1,4 +1,4 @@
-import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { Bitmap } from "../../cli/archive/bitmap.ts";
 import { defaultSampleBlocks, drawSample, SeededRandom, shareCaught } from "../../cli/pipeline/sample.ts";
 import { bitmapOf, blocksOf } from "./bitmaps.ts";
@@ -34,6 +34,22 @@ Deno.test("SeededRandom.below() gives every number below the limit about as ofte
   assert(Math.abs(low - 5000) < 300, `${low} of 10000 in the lower half`);
 });
 
+/** Samples at random, and in the order of the blocks. */
+const WAYS = [{}, { mostAtRandom: 0 }];
+
+Deno.test("SeededRandom.below() reaches beyond 32 bits", async () => {
+  const random = await SeededRandom.of("wide");
+  for (const limit of [2 ** 32 + 1, 3 * 2 ** 40, 2 ** 52]) {
+    let low = 0;
+    for (let i = 0; i < 10_000; i++) {
+      const number = random.below(limit);
+      assert(Number.isInteger(number) && number >= 0 && number < limit, `${number}`);
+      if (number < limit / 3) low++;
+    }
+    assert(Math.abs(low - 3333) < 300, `${low} of 10000 in the lowest third of ${limit}`);
+  }
+});
+
 Deno.test("drawSample() draws exactly as many blocks as it shall, none that is excluded", async () => {
   const random = await SeededRandom.of("exact");
   for (const bitCount of [1, 7, 8, 9, 64, 1000]) {
@@ -41,13 +57,15 @@ Deno.test("drawSample() draws exactly as many blocks as it shall, none that is e
       const excluded = bitmapOf(bitCount, (block) => block % every === every - 1);
       const blocks = bitCount - excluded.count();
       for (const sampleBlocks of new Set([0, Math.min(1, blocks), Math.floor(blocks / 2), blocks])) {
-        const sample = drawSample(excluded, { sampleBlocks, random });
-        const what = `${sampleBlocks} of ${bitCount} without every ${every}th`;
-        assertEquals(sample.bitCount, bitCount, what);
-        assertEquals(sample.count(), sampleBlocks, what);
-        assertEquals(blocksOf(sample).filter((block) => excluded.get(block)), [], what);
+        for (const way of WAYS) {
+          const sample = await drawSample(excluded, { sampleBlocks, random, ...way });
+          const what = `${sampleBlocks} of ${bitCount} without every ${every}th`;
+          assertEquals(sample.bitCount, bitCount, what);
+          assertEquals(sample.count(), sampleBlocks, what);
+          assertEquals(blocksOf(sample).filter((block) => excluded.get(block)), [], what);
+        }
       }
-      assertThrows(() => drawSample(excluded, { sampleBlocks: blocks + 1, random }), RangeError);
+      await assertRejects(() => drawSample(excluded, { sampleBlocks: blocks + 1, random }), RangeError);
     }
   }
 });
@@ -57,13 +75,15 @@ Deno.test("drawSample() draws every set of blocks about as often", async () => {
   // Three of the five blocks 0, 2, 3, 6 and 9: ten sets.
   const candidates = [0, 2, 3, 6, 9];
   const excluded = bitmapOf(10, (block) => !candidates.includes(block));
-  const counts = new Map<string, number>();
-  for (let i = 0; i < 10_000; i++) {
-    const set = blocksOf(drawSample(excluded, { sampleBlocks: 3, random })).join();
-    counts.set(set, (counts.get(set) ?? 0) + 1);
+  for (const way of WAYS) {
+    const counts = new Map<string, number>();
+    for (let i = 0; i < 10_000; i++) {
+      const set = blocksOf(await drawSample(excluded, { sampleBlocks: 3, random, ...way })).join();
+      counts.set(set, (counts.get(set) ?? 0) + 1);
+    }
+    assertEquals(counts.size, 10);
+    for (const [set, count] of counts) assert(Math.abs(count - 1000) < 180, `${set}: ${count} of 10000`);
   }
-  assertEquals(counts.size, 10);
-  for (const [set, count] of counts) assert(Math.abs(count - 1000) < 180, `${set}: ${count} of 10000`);
 });
 
 Deno.test("a sample misses hidden blocks as often as the formula says", async () => {
@@ -73,7 +93,7 @@ Deno.test("a sample misses hidden blocks as often as the formula says", async ()
   for (let i = 0; i < hidden; i++) exact *= 1 - sampleBlocks / (blocks - i);
   let missed = 0;
   for (let i = 0; i < draws; i++) {
-    const sample = drawSample(new Bitmap(blocks), { sampleBlocks, random });
+    const sample = await drawSample(new Bitmap(blocks), { sampleBlocks, random });
     // The hidden blocks stand together, as those of one file do.
     if (sample.next(700, 700 + hidden, true) === 700 + hidden) missed++;
   }

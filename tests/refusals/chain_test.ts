@@ -185,7 +185,7 @@ const BITMAPS: Record<string, { bytes: Uint8Array; says: string[] }> = {
   "that goes on": { bytes: concat(token(6), [0, 0]), says: ['bad.bmp"', "more"] },
   "with a bit behind the last": { bytes: concat(token(6), [2]), says: ['bad.bmp"', "padding"] },
   "without a number": { bytes: concat(token("x"), [0]), says: ['bad.bmp"', '"x"'] },
-  "of 2^40 bits": { bytes: concat(token(2 ** 40), [0]), says: ['bad.bmp"', "1099511627776"] },
+  "of 2^41 bits": { bytes: concat(token(2 ** 41), [0]), says: ['bad.bmp"', "2199023255552"] },
   "that is empty": { bytes: new Uint8Array(), says: ['bad.bmp"', "the end of the file"] },
 };
 

@@ -1,0 +1,131 @@
+/** Loops of the pipeline that wait for nothing give way to events. */
+
+import { Bitmap } from "../../cli/archive/bitmap.ts";
+import { sourceFor } from "../../cli/archive/container.ts";
+import { digestHeaderBytes, dumpHeaderBytes } from "../../cli/archive/header.ts";
+import { Journal } from "../../cli/archive/journal.ts";
+import { Core } from "../../cli/core.ts";
+import { Batch } from "../../cli/pipeline/batch.ts";
+import { auditSample } from "../../cli/pipeline/audit.ts";
+import { DumpReader } from "../../cli/pipeline/archive_reader.ts";
+import { surveyDigest } from "../../cli/pipeline/digest_survey.ts";
+import { dumpFull } from "../../cli/pipeline/dump.ts";
+import { eachLost } from "../../cli/pipeline/lost_blocks.ts";
+import { JournalDigests } from "../../cli/pipeline/partial.ts";
+import { drawSample, SeededRandom } from "../../cli/pipeline/sample.ts";
+import { assertGivesWay, repeated } from "../archive/busy_loops.ts";
+import { concat } from "../archive/files.ts";
+import { Folder } from "../disks/helpers.ts";
+import { damagedFile } from "./damaged.ts";
+import { headerOf } from "./drawn_archives.ts";
+import { MemoryDisk } from "./memory_disk.ts";
+import { MemoryFile } from "./memory_file.ts";
+
+const core = await Core.load();
+const heap = core.mark();
+
+/** Blocks of a disk that no batch holds. */
+const BLOCKS = 20_000;
+const BLOCK_BYTES = 512;
+
+for (
+  const [way, options] of [["at random", {}], ["in the order of the blocks", { mostAtRandom: 0 }]] as const
+) {
+  Deno.test(`drawSample() draws a large sample ${way} in a way that lets signals be heard`, async () => {
+    const random = await SeededRandom.of("pace");
+    await assertGivesWay(({ options: run }) =>
+      drawSample(new Bitmap(BLOCKS), { ...run, ...options, random, sampleBlocks: BLOCKS / 2 })
+    );
+  });
+}
+
+Deno.test("drawSample() passes over what is excluded in a way that lets signals be heard", async () => {
+  const excluded = new Bitmap(BLOCKS);
+  for (let block = 0; block < BLOCKS; block += 2) excluded.set(block);
+  const random = await SeededRandom.of("pace");
+  await assertGivesWay(({ options }) => drawSample(excluded, { ...options, random, sampleBlocks: 0 }));
+});
+
+/** A journal with as many blocks, in a file. */
+async function journalIn(folder: Folder): Promise<{ file: Deno.FsFile; journal: Journal }> {
+  const file = Deno.openSync(folder.file("journal"), { read: true, write: true, create: true });
+  const journal = new Journal("dump", file);
+  await journal.begin(new Uint8Array(32));
+  await journal.append(new Uint8Array(BLOCKS * 16));
+  return { file, journal };
+}
+
+Deno.test("auditSample() passes over a journal in a way that lets signals be heard", async () => {
+  using folder = new Folder();
+  const { file, journal } = await journalIn(folder);
+  using _file = file;
+  core.release(heap);
+  const header = { blockCount: BLOCKS, blockBytes: BLOCK_BYTES };
+  const sample = new Bitmap(BLOCKS);
+  await assertGivesWay(({ options }) => {
+    const digestIn = new JournalDigests(core, journal, header);
+    return auditSample(core, { disk: new MemoryDisk(new Uint8Array(512)), digestIn, sample }, options);
+  });
+});
+
+Deno.test("dumpFull() takes over the digests of a journal in a way that lets signals be heard", async () => {
+  using folder = new Folder();
+  const { file, journal } = await journalIn(folder);
+  using _file = file;
+  core.release(heap);
+  // Nothing is left to be dumped.
+  const header = headerOf("", { blockCount: BLOCKS, blockBytes: BLOCK_BYTES });
+  const disk = new MemoryDisk(new Uint8Array(BLOCKS * BLOCK_BYTES));
+  using dumpOut = await new MemoryFile("dump").sink();
+  using digestOut = await new MemoryFile("digest").sink();
+  await dumpOut.write(new Uint8Array(1));
+  await assertGivesWay(({ options }) =>
+    dumpFull(core, { disk, header, dumpOut, digestOut, journal }, options)
+  );
+});
+
+/** The digest of a disk of zeros. */
+function zeroDigest(blockCount: number): Uint8Array {
+  const head = digestHeaderBytes(headerOf("", { blockCount, blockBytes: BLOCK_BYTES }));
+  return concat(head, repeated(Uint8Array.of(0x31, 0), blockCount, new Uint8Array(0)));
+}
+
+const MANY_BLOCKS = 4_000_000;
+const NO_RECORD = Uint8Array.of(0x39, 0x39);
+
+for (
+  const [what, bytes] of [
+    ["without damage", zeroDigest(MANY_BLOCKS)],
+    [
+      "of which the end is rubbish",
+      concat(zeroDigest(MANY_BLOCKS).subarray(0, 200), repeated(NO_RECORD, MANY_BLOCKS, NO_RECORD)),
+    ],
+  ] as const
+) {
+  Deno.test(`surveyDigest() reads a digest ${what} in a way that lets signals be heard`, async () => {
+    core.release(heap);
+    await assertGivesWay(({ pace }) => surveyDigest(core, damagedFile("digest", bytes, { pace })));
+  });
+}
+
+Deno.test("eachLost() passes over blocks that are not lost in a way that lets signals be heard", async () => {
+  core.release(heap);
+  const file = damagedFile("digest", zeroDigest(BLOCKS));
+  const digest = { file, findings: await surveyDigest(core, file) };
+  const lost = new Bitmap(BLOCKS);
+  await assertGivesWay(({ options }) => eachLost(core, { digest, lost }, options, () => {}));
+});
+
+Deno.test("DumpReader passes over records that are not wanted in a way that lets signals be heard", async () => {
+  core.release(heap);
+  const header = { ...headerOf("", { blockCount: BLOCKS, blockBytes: BLOCK_BYTES }), full: false };
+  const records = Array.from({ length: BLOCKS - 1 }, (_, block) => `${block}\x001\0`).join("");
+  const file = new MemoryFile("a.rdiff", [dumpHeaderBytes(header), new TextEncoder().encode(records)]);
+  await assertGivesWay(async ({ pace }) => {
+    using source = await sourceFor(file.path, file.open({ mostBytes: 4096 }), { pace });
+    const reader = await DumpReader.open(core, source);
+    const batch = new Batch(core, BLOCK_BYTES);
+    batch.start(BLOCKS - 1, BLOCKS);
+    await reader.take(batch);
+  });
+});
