@@ -63,9 +63,21 @@ export class FieldReader {
     return bytes;
   }
 
-  /** The bytes of a string of at most `maxBytes`; a copy. */
-  stringBytes(name: string, maxBytes: number): Uint8Array<ArrayBuffer> {
-    return this.#tokenBytes(name, maxBytes);
+  /** A string of at most `maxBytes`. */
+  string(name: string, maxBytes: number): string {
+    return this.#token(name, maxBytes);
+  }
+
+  /** Whether the next string has these bytes. */
+  isNext(string: Uint8Array): boolean {
+    const { offset } = this;
+    const end = offset + string.length;
+    return this.#bytes[end] === 0 && string.every((byte, i) => this.#bytes[offset + i] === byte);
+  }
+
+  /** Passes over a string of at most `maxBytes`. */
+  skipString(name: string, maxBytes: number): void {
+    this.offset = this.#tokenEnd(name, maxBytes) + 1;
   }
 
   /** An error about the fields read so far as a whole. */
@@ -75,20 +87,22 @@ export class FieldReader {
   }
 
   #token(wanted: string, maxBytes: number): string {
-    return decodeText(this.#tokenBytes(wanted, maxBytes));
+    const end = this.#tokenEnd(wanted, maxBytes);
+    // A copy: decoders refuse views of shared memory.
+    const text = decodeText(this.#bytes.slice(this.offset, end));
+    this.offset = end + 1;
+    return text;
   }
 
-  #tokenBytes(wanted: string, maxBytes: number): Uint8Array<ArrayBuffer> {
+  /** Offset of the zero byte behind the next token. */
+  #tokenEnd(wanted: string, maxBytes: number): number {
     const limit = Math.min(this.#bytes.length, this.offset + maxBytes + 1);
     const end = this.#bytes.subarray(0, limit).indexOf(0, this.offset);
     if (end < 0) {
       if (limit === this.#bytes.length) throw this.#cut(wanted);
       throw this.#error(this.offset, wanted, `a field of more than ${maxBytes} bytes`);
     }
-    // A copy: decoders refuse views of shared memory.
-    const bytes = this.#bytes.slice(this.offset, end) as Uint8Array<ArrayBuffer>;
-    this.offset = end + 1;
-    return bytes;
+    return end;
   }
 
   #cut(wanted: string): FormatError {

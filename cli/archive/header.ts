@@ -6,7 +6,7 @@
 import { formatError } from "../errors.ts";
 import { SECTOR_BYTES } from "../sector.ts";
 import { FieldReader, FieldWriter, quote } from "./fields.ts";
-import { compareText, decodeText } from "./text.ts";
+import { compareText, encodeText } from "./text.ts";
 import { readTimeStamp, type TimeStamp, writeTimeStamp } from "./time_stamp.ts";
 
 /** The largest block accepted; the original breaks down at 8 MiB. */
@@ -21,6 +21,7 @@ const MAX_METADATA_PAIRS = 4096;
  * number of blocks, so that such an archive is byte for byte what the original would write.
  */
 const CAPACITY_KEY = "vmdkbkp.capacityBytes";
+const CAPACITY_KEY_BYTES = encodeText(CAPACITY_KEY);
 
 /** What all files of one series share, and the generation. */
 export interface Generation {
@@ -189,14 +190,17 @@ function readMetadata(
   let capacity: CapacityField | undefined;
   // A repeated key keeps its last value, as in the original.
   for (let i = 0; i < pairs; i++) {
-    const keyBytes = fields.stringBytes("metadata key", MAX_HEADER_BYTES);
-    const offsetBytes = fields.offset;
-    const textBytes = fields.stringBytes("metadata value", MAX_HEADER_BYTES);
     // Of hundreds of archives the metadata of most are of no interest, and their strings take more memory than all else.
-    if (dropsMetadata && keyBytes.length !== CAPACITY_KEY.length) continue;
-    const [key, text] = [decodeText(keyBytes), decodeText(textBytes)];
+    if (dropsMetadata && !fields.isNext(CAPACITY_KEY_BYTES)) {
+      fields.skipString("metadata key", MAX_HEADER_BYTES);
+      fields.skipString("metadata value", MAX_HEADER_BYTES);
+      continue;
+    }
+    const key = fields.string("metadata key", MAX_HEADER_BYTES);
+    const offsetBytes = fields.offset;
+    const text = fields.string("metadata value", MAX_HEADER_BYTES);
     if (key === CAPACITY_KEY) capacity = { text, offsetBytes };
-    else if (!dropsMetadata) metadata.set(key, text);
+    else metadata.set(key, text);
   }
   return { metadata, capacity };
 }

@@ -45,6 +45,11 @@ const MAX_UNHEARD = 8;
 
 /** Reads a file from its current position to its end. */
 export class PlainSource implements ByteSource {
+  // Memory of sources that are done with: the collector would come late, and a folder may have very many files.
+  static readonly #freeScratches: Uint8Array[][] = [];
+  static readonly #freeAheads: Uint8Array[] = [];
+  static readonly #freeCopies: Uint8Array[] = [];
+
   readonly path: string;
   readonly #file: InputFile;
   /** Undefined for what is no regular file. */
@@ -66,6 +71,8 @@ export class PlainSource implements ByteSource {
   #start = 0;
   #end = 0;
   readonly #bulk: boolean;
+  /** Reads that other threads are at. */
+  #underWay = 0;
   /** Length of the buffer when it is made next, and at most. */
   #aheadBytes: number;
   readonly #mostAheadBytes: number;
@@ -196,6 +203,8 @@ export class PlainSource implements ByteSource {
     while (await this.skip(READ_AHEAD_BYTES) > 0);
     if (this.#hash !== undefined) await this.#tellMissed(this.#hash);
     for (const { heard } of this.#unheard.splice(0)) await heard;
+    if (this.#scratches !== undefined) PlainSource.#freeScratches.push(this.#scratches);
+    this.#scratches = undefined;
     return this.#offsetBytes;
   }
 
@@ -215,6 +224,11 @@ export class PlainSource implements ByteSource {
   [Symbol.dispose](): void {
     this.#positioned?.[Symbol.dispose]();
     this.#file.close();
+    if (this.#ahead.length === READ_AHEAD_BYTES && this.#underWay === 0) {
+      PlainSource.#freeAheads.push(this.#ahead);
+    }
+    this.#ahead = new Uint8Array(0);
+    this.#start = this.#end = 0;
   }
 
   get #aheadLen(): number {
@@ -247,7 +261,7 @@ export class PlainSource implements ByteSource {
     if (this.#start + lenBytes <= this.#ahead.length) return;
     const room = lenBytes <= this.#ahead.length
       ? this.#ahead
-      : new Uint8Array(Math.ceil(lenBytes / this.#aheadBytes) * this.#aheadBytes);
+      : newBuffer(Math.ceil(lenBytes / this.#aheadBytes) * this.#aheadBytes, PlainSource.#freeAheads);
     room.set(this.#ahead.subarray(this.#start, this.#end));
     this.#ahead = room;
     this.#end -= this.#start;
@@ -259,10 +273,13 @@ export class PlainSource implements ByteSource {
     if (this.#ended) return 0;
     if (this.#pace.isDue()) await this.#pace.rest();
     let got: number;
+    this.#underWay++;
     try {
       got = await (this.#positioned?.read(into, this.#positionBytes) ?? this.#readStream(into));
     } catch (cause) {
       fail(`Cannot read "${this.path}"`, cause);
+    } finally {
+      this.#underWay--;
     }
     this.#positionBytes += got;
     if (this.#hash !== undefined) await this.#tellNext(this.#hash, into.subarray(0, got), keeps);
@@ -276,8 +293,11 @@ export class PlainSource implements ByteSource {
     await this.#tellMissed(hash);
     const isOurs = read.buffer === this.#ahead.buffer;
     // What is in the buffer of ours moves.
-    const part = isOurs ? read.slice() : read;
+    const copy = isOurs ? newBuffer(read.length, PlainSource.#freeCopies) : undefined;
+    copy?.set(read);
+    const part = copy?.subarray(0, read.length) ?? read;
     const heard = hash.update([part]);
+    if (copy?.length === READ_AHEAD_BYTES) heard.then(() => PlainSource.#freeCopies.push(copy), () => {});
     if (!isOurs && !keeps) return await heard;
     // Met before the memory is used again, or at the end.
     heard.catch(() => {});
@@ -290,7 +310,7 @@ export class PlainSource implements ByteSource {
     const lenBytes = this.#missedBytes;
     if (lenBytes === 0) return;
     this.#missedBytes = 0;
-    const part = new Uint8Array(Math.min(this.#bulk ? HASHED_BYTES : FEW_HASHED_BYTES, lenBytes));
+    const part = this.#bulk ? this.#nextScratch() : new Uint8Array(Math.min(FEW_HASHED_BYTES, lenBytes));
     for (let done = 0; done < lenBytes;) {
       const got = await this.readAt(part.subarray(0, lenBytes - done), done);
       if (got === 0) return;
@@ -343,7 +363,8 @@ export class PlainSource implements ByteSource {
   }
 
   #nextScratch(): Uint8Array {
-    this.#scratches ??= [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(HASHED_BYTES)));
+    this.#scratches ??= PlainSource.#freeScratches.pop() ??
+      [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(HASHED_BYTES)));
     this.#scratches.reverse();
     return this.#scratches[1];
   }
@@ -473,6 +494,12 @@ export class PlainSink implements ByteSink {
       done += count;
     }
   }
+}
+
+/** Memory for `lenBytes` or more, from `free` if it is about as much as most sources read ahead. */
+function newBuffer(lenBytes: number, free: Uint8Array[]): Uint8Array {
+  const isUsual = lenBytes > READ_AHEAD_BYTES / 2 && lenBytes <= READ_AHEAD_BYTES;
+  return isUsual ? free.pop() ?? new Uint8Array(READ_AHEAD_BYTES) : new Uint8Array(lenBytes);
 }
 
 function overlap(a: Uint8Array, b: Uint8Array): boolean {

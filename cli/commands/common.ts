@@ -37,10 +37,9 @@ export interface Report {
 /** Prints a report as the user wants it; returns the exit code. */
 export function printReport({ json }: { json?: boolean }, report: Report, print = console.log): number {
   const exitCode = report.exitCode ?? EXIT.done;
-  const text = json
-    ? jsonText({ ok: exitCode === EXIT.done, ...report.json })
-    : report.text.map(printable).join("\n");
-  if (text !== "") print(text);
+  if (json) print(jsonText({ ok: exitCode === EXIT.done, ...report.json }));
+  // Line by line: all at once, the report of a folder with hundreds of generations takes several times its megabytes.
+  else if (report.text.some((line) => line !== "")) for (const line of report.text) print(printable(line));
   return exitCode;
 }
 

@@ -5,7 +5,7 @@ import { createSha256 } from "../archive/sha256.ts";
 import { openInput } from "./input_file.ts";
 
 /** Bytes that are read at a time. */
-const PART_BYTES = 1024 * 1024;
+const PART_BYTES = 128 * 1024;
 
 /** Length and hash of a file. */
 export interface FileHash {

@@ -33,10 +33,12 @@ export function reportSeries(
   const restorable = generations.filter(({ chain }) => chain !== undefined);
   verdict.isRight &&= damaged.length === 0 && restorable.length === generations.length;
   verdict.ok &&= verdict.isRight && !generations.some(isUnproved);
+  // Chains share most of their archives: of hundreds of generations each name would be made hundreds of times.
+  const names = new Map(items.map(({ path }) => [path, basename(path)]));
   verdict.text.push(
     `Series ${name}${size === undefined ? "" : ` (${blocksText(size.blockCount, size.blockBytes)})`}: ` +
       `${countText(generations.length, "generation")}, ${restorable.length} can be restored`,
-    ...generations.map((generation) => `  ${nameOf(generation, generations)}  ${stateOf(generation)}`),
+    ...generations.map((generation) => `  ${nameOf(generation, generations)}  ${stateOf(generation, names)}`),
     ...damaged.flatMap(({ path, fault }) => [
       `  wrong: ${path}: ${fault}`,
       ...(explanations.get(path)?.text ?? []).map((line) => `    ${line}`),
@@ -104,11 +106,11 @@ function isUnproved({ chain, proved, looksGood }: CheckedGeneration): boolean {
   return chain !== undefined && !proved && !looksGood;
 }
 
-function stateOf(generation: CheckedGeneration): string {
+function stateOf(generation: CheckedGeneration, names: ReadonlyMap<string, string>): string {
   const { chain, reasons, proved } = generation;
   if (chain === undefined) return `LOST: ${reasons.join("; ")}`;
   const state = proved ? "good" : isUnproved(generation) ? "not proved" : "looks good";
-  return `${state}: ${chain.map((path) => basename(path)).join(" ")}`;
+  return `${state}: ${chain.map((path) => names.get(path)).join(" ")}`;
 }
 
 function countText(count: number, what: string): string {

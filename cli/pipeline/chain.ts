@@ -16,6 +16,9 @@ export interface Named {
 /** Archives that are read at a time: each takes a file descriptor and memory. */
 export const MAX_CHAIN = 800;
 
+/** Above, the archives take memory that batches would have otherwise. */
+const MANY_ARCHIVES = 40;
+
 /** Archives that belong together. */
 export class Chain {
   readonly readers: readonly DumpReader[];
@@ -31,6 +34,11 @@ export class Chain {
     for (let i = 1; i < readers.length; i++) assertFollows(readers[i - 1], readers[i], first);
     this.readers = readers;
     this.header = { ...readers[readers.length - 1].header, full: first.header.full };
+  }
+
+  /** Bytes of slots of a batch for which `mostBytes` would be right with few archives. */
+  batchBytes(mostBytes: number): number {
+    return this.readers.length > MANY_ARCHIVES ? mostBytes / 2 : mostBytes;
   }
 
   /** The first block from `block` on that may have a record: rdiffs can name few blocks of a very large disk. */

@@ -3,7 +3,7 @@
 import type { PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 import type { DigestReader } from "./archive_reader.ts";
-import { Batch } from "./batch.ts";
+import { Batch, BATCH_BYTES } from "./batch.ts";
 import { assertPadding, assertSameGeneration, type Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
@@ -42,7 +42,7 @@ export async function check(
   if (digest !== undefined) assertSameGeneration(last, digest);
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
-  const ring = shortRingOf(blockBytes, () => new CheckedBatch(core, blockBytes));
+  const ring = shortRingOf(blockBytes, () => new CheckedBatch(core, chain));
   const result: CheckResult = {
     blocks: blockCount,
     goodBlocks: 0,
@@ -103,8 +103,8 @@ class CheckedBatch {
   readonly bad: Uint8Array;
   badBlocks = 0;
 
-  constructor(core: Core, blockBytes: number) {
-    this.batch = new Batch(core, blockBytes);
+  constructor(core: Core, chain: Chain) {
+    this.batch = new Batch(core, chain.header.blockBytes, chain.batchBytes(BATCH_BYTES));
     this.recordedPtr = core.alloc(this.batch.capacity * core.DIGEST_SIZE);
     this.badPtr = core.alloc(this.batch.capacity);
     this.bad = core.bytes(this.badPtr, this.batch.capacity);

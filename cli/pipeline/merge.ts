@@ -25,7 +25,7 @@ export async function merge(
   const isHashed = root !== undefined && header.full;
   const writer = new DumpWriter(core, out, header);
   const ring = shortRingOf(blockBytes, () => {
-    const batch = new Batch(core, blockBytes, isHashed ? BATCH_BYTES : SMALL_BATCH_BYTES);
+    const batch = new Batch(core, blockBytes, chain.batchBytes(isHashed ? BATCH_BYTES : SMALL_BATCH_BYTES));
     return { batch, changed: new Uint8Array(batch.capacity), origin: undefined as RecordOrigin | undefined };
   });
   let first = 0;

@@ -105,7 +105,7 @@ async function conveyChain(
   const { blockCount, blockBytes } = chain.header;
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
-  const batchBytes = root === undefined ? SMALL_BATCH_BYTES : BATCH_BYTES;
+  const batchBytes = chain.batchBytes(root === undefined ? SMALL_BATCH_BYTES : BATCH_BYTES);
   const ring = shortRingOf(blockBytes, () => new Batch(core, blockBytes, batchBytes));
   let first = 0;
   const take = async (batch: Batch) => {

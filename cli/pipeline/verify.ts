@@ -36,7 +36,7 @@ export async function verifyDisk(
   const ring = ringOf(
     crew,
     2 * Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
-    () => new VerifiedBatch(core, expected, blockBytes),
+    () => new VerifiedBatch(core, expected),
   );
   const cut: Parameters<typeof readDisk>[0] = {
     path: disk.path,
@@ -90,12 +90,15 @@ class VerifiedBatch {
   /** One byte a block: 1 where they differ. */
   readonly #bad: Uint8Array;
 
-  constructor(core: Core, expected: DigestReader | Chain, blockBytes: number) {
-    this.batch = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+  constructor(core: Core, expected: DigestReader | Chain) {
+    const { header: { blockBytes } } = expected;
+    const isChain = "readers" in expected;
+    const batchBytes = isChain ? expected.batchBytes(HALF_BATCH_BYTES) : HALF_BATCH_BYTES;
+    this.batch = new Batch(core, blockBytes, batchBytes);
     const { capacity } = this.batch;
     this.#core = core;
     this.#expected = expected;
-    if ("readers" in expected) this.#archived = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+    if (isChain) this.#archived = new Batch(core, blockBytes, batchBytes);
     this.#expectedPtr = this.#archived?.digestsPtr ?? core.alloc(capacity * core.DIGEST_SIZE);
     this.#badPtr = core.alloc(capacity);
     this.#bad = core.bytes(this.#badPtr, capacity);

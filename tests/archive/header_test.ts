@@ -145,3 +145,23 @@ Deno.test("sizes out of range are refused", () => {
   assertThrows(replaced("3\0Zeta", "99999\0Zeta"), FormatError, "metadata pairs");
   assertThrows(replaced("\x006\x00112", "\x0012\x00112"), FormatError, "month");
 });
+
+Deno.test("parseDumpHeader() without metadata gives all else, the capacity as well, and refuses the same", () => {
+  const metadata = new Map([["adapterType", "lsilogic"], ["vmdkbkp.capacity", "1"], ["z", ""]]);
+  for (const capacityBytes of [HEADER.capacityBytes, HEADER.capacityBytes - 7]) {
+    const header = { ...HEADER, metadata, capacityBytes };
+    const bytes = dumpHeaderBytes(header);
+    const dropped = parseDumpHeader(bytes, "a.dump", { dropsMetadata: true });
+    assertEquals(dropped, {
+      header: { ...parseDumpHeader(bytes, "a.dump").header, metadata: new Map() },
+      headerBytes: bytes.length,
+    });
+    assertEquals(dropped.header.capacityBytes, capacityBytes);
+    for (let length = 0; length < bytes.length; length++) {
+      const cut = bytes.subarray(0, length);
+      const whole = assertThrows(() => parseDumpHeader(cut, "a.dump"), FormatError);
+      const other = assertThrows(() => parseDumpHeader(cut, "a.dump", { dropsMetadata: true }), FormatError);
+      assertEquals(other.message, whole.message, `cut behind ${length} bytes`);
+    }
+  }
+});

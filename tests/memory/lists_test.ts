@@ -4,24 +4,26 @@ import { dumpHeaderBytes } from "../../cli/archive/header.ts";
 import { type Seal, sealBytes } from "../../cli/archive/seal.ts";
 import { createSha256 } from "../../cli/archive/sha256.ts";
 import { formatTimeStamp, type TimeStamp } from "../../cli/archive/time_stamp.ts";
-import { Folder } from "../disks/helpers.ts";
-import { drawRdiff, headerOf } from "../pipeline/drawn_archives.ts";
-import { MemoryFile } from "../pipeline/memory_file.ts";
+import { concat } from "../archive/files.ts";
+import { Folder, noise } from "../disks/helpers.ts";
+import { headerOf } from "../pipeline/drawn_archives.ts";
 import { testWith } from "../support/skip.ts";
 import { assertPeak, missing, packed } from "./peak.ts";
 
 const ARCHIVES = 800;
-const BLOCK_BYTES = 64 * 1024;
-const BLOCKS = "abcdefgh";
+const BLOCK_BYTES = 256 * 1024;
+/** More than two batches have. */
+const BLOCKS = 144;
 
 for (const suffix of ["", ".gz", ".zst"]) {
   testWith({ missing }, `A list of ${ARCHIVES} archives${suffix} is merged, checked, restored`, async () => {
     using folder = new Folder();
     const paths = await writeList(folder, suffix);
-    const disk = folder.file("disk.raw", new Uint8Array(BLOCKS.length * BLOCK_BYTES));
+    const disk = folder.file("disk.raw", new Uint8Array(BLOCKS * BLOCK_BYTES));
     await assertPeak(["merge", "--dumpout", "/dev/null", ...paths]);
     await assertPeak(["check", ...paths]);
-    await assertPeak(["restore", "--local", disk, "--verify", ...paths]);
+    await assertPeak(["check", folder.path]);
+    await assertPeak(["restore", "--local", disk, "--verify", "--threads", "4", ...paths]);
   });
 }
 
@@ -32,29 +34,37 @@ testWith({ missing }, `${ARCHIVES} archives may have as much metadata as is acce
   await assertPeak(["merge", "--dumpout", "/dev/null", ...paths]);
 });
 
-/** A dump and rdiffs, newest first, each with all blocks of the disk, and each with a seal. */
+/** A dump and rdiffs with two blocks each, newest first, and each with a seal. */
 async function writeList(
   folder: Folder,
   suffix: string,
   { metadata = "0\0" } = {},
 ): Promise<string[]> {
-  const headerBytes = drawRdiff("_".repeat(BLOCKS.length), { blockBytes: BLOCK_BYTES }).bytes.length;
-  const drawn = drawRdiff(BLOCKS, { blockBytes: BLOCK_BYTES }).bytes.subarray(headerBytes);
-  const records = await packed(drawn, suffix);
+  const data = noise(BLOCK_BYTES, 1);
+  const recordsOf = (blocks: readonly number[]) =>
+    packed(concat(...blocks.flatMap((block) => [tokens(`${block}`, "0", `${BLOCK_BYTES}`), data])), suffix);
+  const all = await recordsOf(Array.from({ length: BLOCKS }, (_, block) => block));
+  const some: Uint8Array[] = [];
   const paths: string[] = [];
   for (let generation = ARCHIVES - 1; generation >= 0; generation--) {
     const full = generation === ARCHIVES - 1;
     const time = secondOf(generation);
-    const header = { ...headerOf(BLOCKS, { blockBytes: BLOCK_BYTES, metadata: new Map() }), time, full };
+    const drawn = headerOf("", { blockCount: BLOCKS, blockBytes: BLOCK_BYTES, metadata: new Map() });
     // A header ends with the number of its pairs, none here.
-    const beginning = new TextDecoder("latin1").decode(dumpHeaderBytes(header).slice(0, -2));
-    const start = await packed(Uint8Array.from(beginning + metadata, (c) => c.charCodeAt(0)), suffix);
+    const beginning = dumpHeaderBytes({ ...drawn, time, full }).slice(0, -2);
+    const start = await packed(concat(beginning, new TextEncoder().encode(metadata)), suffix);
+    const first = generation % (BLOCKS - 9);
+    const records = full ? all : some[first] ??= await recordsOf([first, first + 9]);
     const name = `${generation}.${full ? "dump" : "rdiff"}${suffix}`;
-    const { bytes } = new MemoryFile("all", [start, records]);
+    const bytes = concat(start, records);
     paths.push(folder.file(name, bytes));
     folder.file(`${name}.seal.json`, await sealOf(name, bytes, { generation, full }));
   }
   return paths;
+}
+
+function tokens(...texts: string[]): Uint8Array {
+  return new TextEncoder().encode(texts.map((text) => `${text}\0`).join(""));
 }
 
 function secondOf(generation: number): TimeStamp {
@@ -73,9 +83,9 @@ async function sealOf(
     ...named(full ? generation : generation + 1),
     program: "test",
     series: "5e".repeat(16),
-    capacityBytes: BLOCKS.length * BLOCK_BYTES,
+    capacityBytes: BLOCKS * BLOCK_BYTES,
     blockBytes: BLOCK_BYTES,
-    blockCount: BLOCKS.length,
+    blockCount: BLOCKS,
     mode: { asked: "full", done: "full" },
     source: {},
     files: [{
@@ -83,7 +93,7 @@ async function sealOf(
       name,
       bytes: bytes.length,
       sha256: hash.hex(),
-      dataRecords: BLOCKS.length,
+      dataRecords: full ? BLOCKS : 2,
       zeroRecords: 0,
       ...full ? {} : { from: named(generation + 1), to: named(generation) },
     }],
