@@ -13,7 +13,7 @@ import { Room, WORD_BYTES } from "./room.ts";
 export const MANY_MAX_BYTES = PIECE_MAX_BYTES + storedBound(0);
 
 /** Rooms for pieces: few of them are as long as they may be. */
-const ROOMS = 10;
+const ROOMS = 8;
 
 /** A source that may have to give up its piece. */
 export interface PieceHolder {

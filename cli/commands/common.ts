@@ -39,7 +39,11 @@ export function printReport({ json }: { json?: boolean }, report: Report, print 
   const exitCode = report.exitCode ?? EXIT.done;
   if (json) print(jsonText({ ok: exitCode === EXIT.done, ...report.json }));
   // Line by line: all at once, the report of a folder with hundreds of generations takes several times its megabytes.
-  else if (report.text.some((line) => line !== "")) for (const line of report.text) print(printable(line));
+  else if (report.text.some((line) => line !== "")) {
+    for (const line of report.text) {
+      print(printable(line));
+    }
+  }
   return exitCode;
 }
 

@@ -26,7 +26,7 @@ import { type OpenOptions, type OutputFile, Outputs } from "../files/outputs.ts"
 import { aroundCommit } from "../files/unfinished.ts";
 import { Pace } from "../pace.ts";
 import { DumpReader, smallWindowBytes } from "../pipeline/archive_reader.ts";
-import { Chain, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
+import { Chain, MANY_ARCHIVES, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
 import { surveyData, type SurveyRange } from "../pipeline/data_spread.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import { Crew } from "../workers/crew.ts";
@@ -65,6 +65,9 @@ import { Work } from "./work.ts";
 
 /** Archives of a list above which each gets a small window and is decoded in a stream: memory goes with their number. */
 const LONG_CHAIN = 6;
+
+/** Threads for lists that are longer than {@linkcode MANY_ARCHIVES}: each takes memory, and most of the work is done by one. */
+const THREADS_FOR_MANY = 2;
 
 /** Bytes of each archive of a list that are read ahead. */
 const LIST_PART_BYTES = 512 * 1024;
@@ -143,7 +146,9 @@ export class Session implements Disposable, AsyncDisposable {
     this.core = core;
     const largePages = askForLargePages(core.bytes(0, core.memoryBytes));
     if (largePages !== undefined) this.using(largePages);
-    this.#crew = this.using(new Crew(core, { threads: threadsOf(options.threads) }));
+    const wantedThreads = threadsOf(options.threads);
+    const threads = inputs.length > MANY_ARCHIVES ? Math.min(wantedThreads, THREADS_FOR_MANY) : wantedThreads;
+    this.#crew = this.using(new Crew(core, { threads }));
     const compressed = [...inputs, ...outputs ?? []].filter(isCompressed).length;
     this.#codecs = this.#crew.codecs(Math.max(1, compressed));
     // Those who compress keep all cores busy, and what they make is soon hashed.

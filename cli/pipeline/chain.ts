@@ -16,8 +16,8 @@ export interface Named {
 /** Archives that are read at a time: each takes a file descriptor and memory. */
 export const MAX_CHAIN = 800;
 
-/** Above, the archives take memory that batches would have otherwise. */
-const MANY_ARCHIVES = 40;
+/** Archives of a list that leave memory for batches as large, and threads as many, as are best. */
+export const MANY_ARCHIVES = 40;
 
 /** Archives that belong together. */
 export class Chain {
@@ -38,7 +38,12 @@ export class Chain {
 
   /** Bytes of slots of a batch for which `mostBytes` would be right with few archives. */
   batchBytes(mostBytes: number): number {
-    return this.readers.length > MANY_ARCHIVES ? mostBytes / 2 : mostBytes;
+    return this.isLong ? mostBytes / 2 : mostBytes;
+  }
+
+  /** The archives take memory that batches and threads would have otherwise. */
+  get isLong(): boolean {
+    return this.readers.length > MANY_ARCHIVES;
   }
 
   /** The first block from `block` on that may have a record: rdiffs can name few blocks of a very large disk. */

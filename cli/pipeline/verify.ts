@@ -9,7 +9,7 @@ import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
 import type { Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { readDisk } from "./disk_reader.ts";
-import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
+import { Checkpoint, crewOf, ringOf, type RunOptions, shortRingOf } from "./run.ts";
 
 /** What is compared: the first `capacityBytes` bytes of a disk, which may be larger. */
 export interface Verification {
@@ -33,11 +33,10 @@ export async function verifyDisk(
   const { blockCount, blockBytes } = header;
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
-  const ring = ringOf(
-    crew,
-    2 * Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
-    () => new VerifiedBatch(core, expected),
-  );
+  const makeBatch = () => new VerifiedBatch(core, expected);
+  const ring = "readers" in expected && expected.isLong
+    ? shortRingOf(blockBytes, makeBatch)
+    : ringOf(crew, 2 * Batch.bytesFor(blockBytes, HALF_BATCH_BYTES), makeBatch);
   const cut: Parameters<typeof readDisk>[0] = {
     path: disk.path,
     capacityBytes,

@@ -8,6 +8,7 @@ import { callMain } from "../support/run_cli.ts";
 import { Archives } from "../refusals/refusal.ts";
 import { seriesFiles } from "../refusals/material.ts";
 import { Bitmap } from "../../cli/archive/bitmap.ts";
+import { bytesOf } from "../pipeline/bitmaps.ts";
 
 const BLOCK_BYTES = 65536;
 
@@ -60,7 +61,7 @@ Deno.test("diff and incr count what they read, and what the bitmap or a hole let
   writeDisk(work.file("disk.raw"), KINDS.replace("DD", "DZ"));
   const changed = new Bitmap(KINDS.length);
   for (const block of [0, 1, 5, 6, 400]) changed.set(block);
-  work.file("changed.bmp", changed.toBytes() as Uint8Array<ArrayBuffer>);
+  work.file("changed.bmp", await bytesOf(changed));
   const inputs = `--local disk.raw --dumpin 0.dump --digestin 0.digest`;
   const outputs = (name: string) =>
     `--dumpout ${name}.dump --digestout ${name}.digest --rdiffout ${name}.rdiff`;
