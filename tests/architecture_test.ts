@@ -80,6 +80,10 @@ Deno.test("Deno.dlopen, WebAssembly and Deno.exit each appear in one file", () =
   assertEquals(usersOf(/Deno\.exit\(/), ["cli/main.ts"]);
 });
 
+Deno.test("one function tells which files are hidden", () => {
+  assertEquals(usersOf(/\bstartsWith\("\."\)/), ["cli/files/hidden_names.ts"]);
+});
+
 Deno.test("no arrow between the rooms points back", () => {
   const wrong: string[] = [];
   for (const { name, text } of program) {

@@ -2,6 +2,7 @@
 
 import { EXIT, FormatError, InterruptedError, MismatchError, ReportedError, UsageError } from "../errors.ts";
 import { dirname } from "@std/path/posix/dirname";
+import { isHidden } from "../files/hidden_names.ts";
 import { Moment } from "../files/moment.ts";
 import { checkFolders } from "./check_folders.ts";
 import { checkList } from "./check_list.ts";
@@ -80,7 +81,7 @@ export async function run(options: Options, paths: string[]): Promise<number> {
     paths: inputs.filter((path) => path !== STREAM),
     folders: placesOf(inputs, folders),
     ofInterest: (name) =>
-      !name.startsWith(".") && (name.endsWith(SEAL_SUFFIX) ||
+      !isHidden(name) && (name.endsWith(SEAL_SUFFIX) ||
         folders.length > 0 && (HOLDS_BLOCKS.test(name) || HOLDS_DIGESTS.test(name))),
   });
   const writeJunit = async (suites: TestSuite[]) => {

@@ -5,6 +5,7 @@ import { join } from "@std/path/posix/join";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import { ScratchError } from "../archive/scratch.ts";
 import { FormatError } from "../errors.ts";
+import { isHidden } from "../files/hidden_names.ts";
 import type { Diagnosis } from "../pipeline/diagnose.ts";
 import type { DigestInFile } from "../pipeline/lost_blocks.ts";
 import { HOLDS_BLOCKS, isStream } from "./input_file.ts";
@@ -101,7 +102,9 @@ function othersOf(archives: readonly string[]): string[] {
   for (const folder of new Set(archives.map((path) => dirname(path)))) {
     for (const { name, isFile } of readFolder(folder)) {
       const path = join(folder, name);
-      if (isFile && HOLDS_BLOCKS.test(name) && !known.has(Deno.realPathSync(path))) found.push(path);
+      if (isFile && !isHidden(name) && HOLDS_BLOCKS.test(name) && !known.has(Deno.realPathSync(path))) {
+        found.push(path);
+      }
     }
   }
   return found.sort();

@@ -4,7 +4,7 @@ import { join } from "@std/path/posix/join";
 import { type DumpHeader, formatSeriesId, type Generation } from "../archive/header.ts";
 import { type Role, type Seal, SEAL_SUFFIX } from "../archive/seal.ts";
 import { comparableSeconds, formatTimeStamp, parseTimeStamp } from "../archive/time_stamp.ts";
-import { outputOfLock } from "../files/hidden_names.ts";
+import { isHidden, outputOfLock } from "../files/hidden_names.ts";
 import { readablePath } from "../files/unfinished.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import type { Told } from "../pipeline/generations.ts";
@@ -79,8 +79,8 @@ export async function takeInventory(session: Session, folders: readonly string[]
  */
 async function pathsIn(session: Session, folder: string): Promise<string[]> {
   const entries = [...Deno.readDirSync(folder)].filter(({ isDirectory }) => !isDirectory);
-  const locked = entries.flatMap(({ name }) => outputOfLock(name) ?? []);
-  const visible = entries.map(({ name }) => name).filter((name) => !name.startsWith("."));
+  const locked = entries.flatMap(({ name }) => outputOfLock(name) ?? []).filter((name) => !isHidden(name));
+  const visible = entries.map(({ name }) => name).filter((name) => !isHidden(name));
   const paths = [];
   for (const name of new Set([...visible, ...locked])) {
     const path = join(folder, name);

@@ -19,6 +19,7 @@ import { formatTimeStamp } from "../archive/time_stamp.ts";
 import type { SecretKey } from "../archive/minisign/secret_key.ts";
 import { signatureNameOf } from "../archive/minisign/text.ts";
 import { FormatError, MismatchError, UsageError } from "../errors.ts";
+import { isHidden } from "../files/hidden_names.ts";
 import { VERSION } from "../version.ts";
 import { existsAt, readSeal } from "./seals.ts";
 
@@ -266,7 +267,7 @@ async function fileInUse(
   const isOutput = (name: string) => outputs.some((output) => output.name === name);
   const there = sealed.find(({ name }) => !isOutput(name) && existsAt(join(folder, name)));
   if (there !== undefined) return there;
-  const names = [...Deno.readDirSync(folder)].filter(({ name, isFile }) => isFile && !name.startsWith("."))
+  const names = [...Deno.readDirSync(folder)].filter(({ name, isFile }) => isFile && !isHidden(name))
     .map(({ name }) => name);
   const told = new Set<string>();
   for (const name of names) {

@@ -21,6 +21,7 @@ import type { SignedSeal } from "../archive/seal_signature.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { FormatError, MismatchError } from "../errors.ts";
 import type { Named } from "../pipeline/chain.ts";
+import { isHidden } from "../files/hidden_names.ts";
 import { readSmallFile } from "../files/small_file.ts";
 import { fileError } from "../files/system_errors.ts";
 import { readablePath } from "../files/unfinished.ts";
@@ -154,7 +155,7 @@ export class Seals {
   #sealsIn(folder: string): string[] {
     try {
       return [...Deno.readDirSync(folder)].map(({ name }) => name)
-        .filter((name) => name.endsWith(SEAL_SUFFIX) && !name.startsWith(".")).sort()
+        .filter((name) => name.endsWith(SEAL_SUFFIX) && !isHidden(name)).sort()
         .map((name) => join(folder, name));
     } catch (cause) {
       if (isShortage(cause)) throw cause;

@@ -16,6 +16,14 @@ const SUFFIX = ".vmdkbkp";
 /** File names have at most 255 bytes; the longest hidden name adds 27 to the name of the output. */
 const MAX_BASE_BYTES = 200;
 
+/**
+ * Whether the file of this name is passed over wherever the files of a folder are looked at: the files above, and those of
+ * other programs, such as `._NAME`, in which macOS keeps the attributes of `NAME` on a file system without such.
+ */
+export function isHidden(name: string): boolean {
+  return name.startsWith(".");
+}
+
 /** A name for the output until it is complete, never the same twice. */
 export function temporaryNameOf(name: string): string {
   return hidden(name, randomHex());
