@@ -11,7 +11,7 @@ import type { Told } from "../pipeline/generations.ts";
 import { type Fault, faultIn, faultInFile, usingArchive } from "./check_file.ts";
 import { faultOfName } from "./garbled_names.ts";
 import { HOLDS_BLOCKS, HOLDS_DIGESTS } from "./input_file.ts";
-import type { Sealed } from "./seals.ts";
+import { isOf, type Sealed } from "./seals.ts";
 import type { Session } from "./session.ts";
 
 /** An archive of a folder, and the generation that it leads to. */
@@ -101,25 +101,25 @@ async function identify(
   session: Session,
   { path, inventory: { items } }: { path: string; inventory: Inventory },
 ): Promise<Fault> {
-  const sealed = await session.sealOf(path);
   const fault = await faultInFile(() =>
     usingArchive(session, path, async (reader) => {
       const { header } = reader;
+      const { sealed, assertIsIt } = await session.entryOf(reader);
+      const role = reader instanceof DigestReader ? "digest" : reader.header.full ? "dump" : "rdiff";
+      const [series, time] = [formatSeriesId(header.seriesId), formatTimeStamp(header.time)];
       items.push({
-        path,
-        role: reader instanceof DigestReader ? "digest" : reader.header.full ? "dump" : "rdiff",
-        series: formatSeriesId(header.seriesId),
-        time: formatTimeStamp(header.time),
+        ...{ path, role, series, time },
         seconds: comparableSeconds(header.time),
-        root: sealed?.generation.root ?? null,
+        root: sealed && isOf(sealed, { role, series, time }) ? sealed.generation.root : null,
         header,
         sealed,
-        fault: await faultIn(async () => void await session.sealed(reader)),
+        fault: await faultIn(async () => void assertIsIt()),
       });
       return undefined;
     })
   );
-  if (fault === undefined || sealed === undefined) return fault;
+  const sealed = fault === undefined ? undefined : await session.sealOf(path);
+  if (sealed === undefined) return fault;
   const { seal, file, generation } = sealed;
   items.push({ path, role: file.role, series: seal.series, ...toldBy(generation), sealed, fault });
 }

@@ -93,14 +93,17 @@ export class Seals {
   }
 
   /**
-   * The entry of `path` in a seal of its folder. What is known of the file counts more than its name: it may have been renamed,
-   * and the name may be that of an earlier file. An entry with its name alone is that of a file which was exchanged.
+   * The entry of `path` in a seal of its folder. What is known of the file counts more than its name: the file may have been
+   * renamed or copied, and the name may be that of an earlier file. An entry with its name alone is that of a file which was
+   * exchanged. Without `known`, for a file whose header cannot be read, the name alone tells.
    */
   async of(path: string, known?: Known): Promise<Sealed | undefined> {
     const place = placeOf(path);
     const folder = dirname(place);
     const own = await this.#entriesIn(join(folder, sealNameOf(basename(place))));
-    const exact = own.find((entry) => basename(place) === entry.file.name && isOf(entry, known));
+    const exact = own.find((entry) =>
+      basename(place) === entry.file.name && isOf(entry, known) && hasLength(entry, known)
+    );
     // Most often it lies in the seal with its name, and the others need not be read.
     const found = exact ?? choose(await this.#entriesOf(folder), place, known);
     return found && await this.#withRoot({ ...found, path });
@@ -205,16 +208,30 @@ function choose(entries: readonly Sealed[], place: string, known?: Known): Seale
   const named = entries.filter(({ file }) => file.name === basename(place));
   if (known === undefined) return named[0];
   const exact = named.filter((entry) => isOf(entry, known));
-  // Files that are gone: this may be one of them, under another name.
-  const gone = entries.filter((entry) => isOf(entry, known) && !existsAt(entry.path));
+  // Files that are gone: this may be one of them, under another name. Of one that is there it may be a copy.
+  const [gone, there] = partition(
+    entries.filter((entry) => isOf(entry, known)),
+    ({ path }) => !existsAt(path),
+  );
+  const isLong = (entry: Sealed) => hasLength(entry, known);
   const isSameContainer = ({ file }: Sealed) => containerOfName(file.name) === containerOfName(place);
-  return exact.find(({ file }) => file.bytes === known.bytes) ?? exact[0] ??
-    gone.find(({ file }) => file.bytes === known.bytes) ?? gone.find(isSameContainer) ?? named[0];
+  return exact.find(isLong) ?? gone.find(isLong) ?? there.find(isLong) ??
+    exact[0] ?? gone.find(isSameContainer) ?? named[0];
 }
 
-function isOf({ seal, file, generation }: Sealed, known?: Known): boolean {
+/** Whether an entry is that of a file of the same kind that leads to the same generation. */
+export function isOf({ seal, file, generation }: Sealed, known?: Known): boolean {
   return known === undefined ||
     (file.role === known.role && seal.series === known.series && generation.time === known.time);
+}
+
+function hasLength({ file }: Sealed, known?: Known): boolean {
+  return known?.bytes === undefined || file.bytes === known.bytes;
+}
+
+/** Those for which it holds, and the others. */
+function partition<T>(all: readonly T[], holds: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(holds), all.filter((one) => !holds(one))];
 }
 
 /** Whether something has that name. */

@@ -353,15 +353,21 @@ export class Session implements Disposable, AsyncDisposable {
    * @throws {MismatchError} if the file is not the one that was sealed, as far as that can be seen without reading it
    */
   async sealed(reader: Named): Promise<Sealed | undefined> {
+    const { sealed, assertIsIt } = await this.entryOf(reader);
+    assertIsIt();
+    return sealed;
+  }
+
+  /** The same; whether the file is the one that was sealed is asserted apart. */
+  async entryOf(reader: Named): Promise<{ sealed?: Sealed; assertIsIt: () => void }> {
     const input = this.#inputs.find(({ source }) => source.path === reader.path);
-    if (input === undefined) return undefined;
+    if (input === undefined) return { assertIsIt: () => {} };
     const { path, header: { full, seriesId, time } } = reader;
     const bytes = input.before.size;
     const role = full === undefined ? "digest" : full ? "dump" : "rdiff";
     const known = { role, series: formatSeriesId(seriesId), time: formatTimeStamp(time), bytes } as const;
     const sealed = await this.sealOf(path, known);
-    if (sealed !== undefined) assertSealed(sealed, reader, bytes);
-    return sealed;
+    return { sealed, assertIsIt: () => void (sealed && assertSealed(sealed, reader, bytes)) };
   }
 
   /** The entry of a file in a seal of its folder; without what is `known` of it, by its name alone. */
