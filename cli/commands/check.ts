@@ -25,14 +25,14 @@ every file with a seal must have its SHA-256. A seal proves the blocks, too, whe
 without a dump are checked for the blocks that they hold.
 
 Of folders, every archive is checked, and each generation is reported: whether it can be restored, and from
-which files. Folders in them are not looked into.
+which files. A folder without archives is wrong. Folders in them are not looked into.
 
 With --quick no block is read: lengths, seals, headers, the links of a chain, the structure of plain archives
 and of containers.
 
 The last line on standard output is "Check: OK", "Check: WRONG", or "Check: NOT PROVED" (exit code 6) where
 nothing is wrong and nothing tells what the blocks must be. Of wrong archives it is told which blocks
-are bad or missing, where in which file, and in which other file of the folder they are intact.`,
+are bad or missing, where in which file, and in which other file of the folders they are intact.`,
   examples: `
 vmdkbkp check --digestin 2.digest 2.dump.zst
 vmdkbkp check 2.dump.zst 1.rdiff.zst 0.rdiff.zst

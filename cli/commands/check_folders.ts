@@ -47,6 +47,7 @@ export async function checkFolders(
   { quick }: { quick: boolean },
 ): Promise<Verdict> {
   const inventory = await takeInventory(session, folders);
+  const places = inventory.folders.map(({ path }) => path);
   const verdict: Verdict = { ok: true, isRight: true, text: [], json: {}, suites: [] };
   const reports = [];
   for (const [name, series] of seriesOf(inventory, { quick, goesByKey: session.goesByKey })) {
@@ -54,13 +55,13 @@ export async function checkFolders(
     for (const item of byRole(items, "digest")) await examine(session, item, series);
     for (const item of items) if (item.role !== "digest") await examine(session, item, series);
     const generations = await checkGenerations(session, series);
-    const explanations = quick ? new Map() : await explainFaults(session, items);
+    const explanations = quick ? new Map() : await explainFaults(session, { items, folders: places });
     reports.push(reportSeries(verdict, { name, items, seals, generations, explanations }));
   }
-  const { unreadable, skippedCount } = inventory;
-  reportFiles(verdict, { folders, inventory });
+  reportFiles(verdict, inventory);
   verdict.text.push(...signedText(session.signedSeals));
-  verdict.json = { folders, series: reports, signed: session.signedSeals, unreadable, skipped: skippedCount };
+  const { unreadable } = inventory;
+  verdict.json = { folders: inventory.folders, series: reports, signed: session.signedSeals, unreadable };
   return verdict;
 }
 
@@ -241,8 +242,11 @@ async function chainFault(
   }
 }
 
-/** Looks a second time at archives that are wrong. */
-async function explainFaults(session: Session, items: readonly Item[]): Promise<Map<string, Explanation>> {
+/** Looks a second time at archives that are wrong; their blocks may be intact in any of the folders. */
+async function explainFaults(
+  session: Session,
+  { items, folders }: { items: readonly Item[]; folders: readonly string[] },
+): Promise<Map<string, Explanation>> {
   const explanations = new Map<string, Explanation>();
   for (const item of items) {
     if (item.fault === undefined || item.role === "digest") continue;
@@ -250,7 +254,7 @@ async function explainFaults(session: Session, items: readonly Item[]): Promise<
     if (digest === undefined) continue;
     // Who cannot be read at all has no more to tell.
     await faultInFile(async () => {
-      const explanation = await explain(session, { archives: [item.path], digestin: digest.path });
+      const explanation = await explain(session, { archives: [item.path], digestin: digest.path, folders });
       if (explanation !== undefined) explanations.set(item.path, explanation);
       return undefined;
     });

@@ -8,6 +8,7 @@ import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
 import { check, type CheckResult } from "../pipeline/check.ts";
 import type { Verdict } from "./check.ts";
 import { containerFault, digestFault, type Fault, faultIn, isPlain, recordsFault } from "./check_file.ts";
+import { labelOf, suiteNameOf } from "./disk_label.ts";
 import { refuseUnreadable } from "./proof.ts";
 import { type KnownRoot, type Sealed, signedText, unsealedText } from "./seals.ts";
 import type { Session } from "./session.ts";
@@ -74,7 +75,9 @@ export async function checkList(
     ...signedText(session.signedSeals),
     ...unsealedText(unsealed),
   ];
-  const name = formatTimeStamp(chain.header.time);
+  const series = formatSeriesId(chain.header.seriesId);
+  const labelled = { series, seals: sealed.map(({ seal }) => seal), paths: archives };
+  const name = `${labelOf(labelled)}, ${formatTimeStamp(chain.header.time)}`;
   const outcome = ok ? {} : isRight ? { skipped: UNPROVED.trim() } : { failure: text.join("\n") };
   return {
     ok,
@@ -90,7 +93,7 @@ export async function checkList(
       faults,
       unsealed,
     },
-    suites: [{ name: "archives", cases: [{ name, ...outcome }] }],
+    suites: [{ name: suiteNameOf(labelled), cases: [{ name, ...outcome }] }],
   };
 }
 

@@ -19,6 +19,8 @@ export interface Suspects {
   /** Newest first. */
   archives: readonly string[];
   digestin: string;
+  /** Folders, beside those of the archives, in which intact copies of blocks are looked for. */
+  folders?: readonly string[];
 }
 
 /** What came of it. */
@@ -29,17 +31,17 @@ export interface Explanation {
 
 /**
  * Looks a second time at archives that are wrong; blocks that are lost in them are looked for in the other archives of their
- * folders. Undefined where that cannot be done: for streams, and where the digest does not tell of what it is.
+ * folders and of `folders`. Undefined where that cannot be done: for streams, and where the digest does not tell of what it is.
  */
 export async function explain(session: Session, suspects: Suspects): Promise<Explanation | undefined> {
-  const { archives, digestin } = suspects;
+  const { archives, digestin, folders = [] } = suspects;
   if ([...archives, digestin].some(isStream)) return undefined;
   const { core } = session;
   // The first look is over.
   core.release(session.memory);
   const { diagnose } = await import("../pipeline/diagnose.ts");
   const files = await open(session, archives);
-  const others = await open(session, othersOf(archives));
+  const others = await open(session, othersOf(archives, folders));
   const digest = await openDigest(session, digestin);
   if (digest === undefined) return undefined;
   let diagnosis: Diagnosis;
@@ -95,16 +97,17 @@ async function openDigest(session: Session, path: string): Promise<DigestInFile 
   }
 }
 
-/** Files with the names of dumps and rdiffs in the folders of these, but not these. */
-function othersOf(archives: readonly string[]): string[] {
+/** Files with the names of dumps and rdiffs in the folders of these and in `folders`, but not these. */
+function othersOf(archives: readonly string[], folders: readonly string[]): string[] {
   const known = new Set(archives.map((path) => Deno.realPathSync(path)));
   const found: string[] = [];
-  for (const folder of new Set(archives.map((path) => dirname(path)))) {
+  for (const folder of new Set([...archives.map((path) => dirname(path)), ...folders])) {
     for (const { name, isFile } of readFolder(folder)) {
       const path = join(folder, name);
-      if (isFile && !isHidden(name) && HOLDS_BLOCKS.test(name) && !known.has(Deno.realPathSync(path))) {
-        found.push(path);
-      }
+      if (!isFile || isHidden(name) || !HOLDS_BLOCKS.test(name)) continue;
+      const place = Deno.realPathSync(path);
+      if (!known.has(place)) found.push(path);
+      known.add(place);
     }
   }
   return found.sort();

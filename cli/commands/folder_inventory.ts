@@ -34,22 +34,51 @@ export interface BadFile {
   fault: string;
 }
 
+/** How much lies in a folder. */
+export interface FolderContent {
+  /** As it was given. */
+  path: string;
+  archives: number;
+  seals: number;
+  unreadable: number;
+  /** Files that are something else. */
+  skipped: number;
+}
+
 /** All that lies in the folders. */
 export interface Inventory {
+  /** Each folder once, however often it was given. */
+  folders: FolderContent[];
   items: Item[];
   seals: { path: string; seal: Seal }[];
   /** Files that should be archives or seals, and cannot be told to be of any series. */
   unreadable: BadFile[];
-  /** Files that are something else. */
-  skippedCount: number;
 }
 
 /** Reads the headers of all files, and the seals. One bad file does not keep the others from being seen. */
 export async function takeInventory(session: Session, folders: readonly string[]): Promise<Inventory> {
-  const inventory: Inventory = { items: [], seals: [], unreadable: [], skippedCount: 0 };
-  const paths = [];
-  for (const folder of folders) paths.push(...await pathsIn(session, folder));
-  for (const path of paths) {
+  const inventory: Inventory = { folders: [], items: [], seals: [], unreadable: [] };
+  const seen = new Set<string>();
+  for (const folder of folders) {
+    const place = Deno.realPathSync(folder);
+    if (!seen.has(place)) inventory.folders.push(await takeFolder(session, { folder, inventory }));
+    seen.add(place);
+  }
+  session.addInputs(
+    [...inventory.items, ...inventory.seals, ...inventory.unreadable].map(({ path }) => path),
+  );
+  return inventory;
+}
+
+/** Adds what lies in a folder to the inventory. */
+async function takeFolder(
+  session: Session,
+  { folder, inventory }: { folder: string; inventory: Inventory },
+): Promise<FolderContent> {
+  const { items, seals, unreadable } = inventory;
+  const before = { archives: items.length, seals: seals.length, unreadable: unreadable.length };
+  let skipped = 0;
+  for (const path of await pathsIn(session, folder)) {
     const fault = await faultInFile(async () => {
       const readable = await readablePath(path);
       const faultyName = faultOfName(readable);
@@ -58,19 +87,22 @@ export async function takeInventory(session: Session, folders: readonly string[]
       // A link to a folder is looked into no more than the folder.
       if (info.isDirectory) return undefined;
       // Nobody may be at the other end of a pipe.
-      if (!info.isFile) inventory.skippedCount++;
-      else if (path.endsWith(SEAL_SUFFIX)) inventory.seals.push({ path, seal: await session.readSeal(path) });
+      if (!info.isFile) skipped++;
+      else if (path.endsWith(SEAL_SUFFIX)) seals.push({ path, seal: await session.readSeal(path) });
       else return await identify(session, { path, inventory });
     });
     if (fault === undefined) continue;
     if (HOLDS_BLOCKS.test(path) || HOLDS_DIGESTS.test(path) || path.endsWith(SEAL_SUFFIX)) {
-      inventory.unreadable.push({ path, fault });
-    } else inventory.skippedCount++;
+      unreadable.push({ path, fault });
+    } else skipped++;
   }
-  session.addInputs(
-    [...inventory.items, ...inventory.seals, ...inventory.unreadable].map(({ path }) => path),
-  );
-  return inventory;
+  return {
+    path: folder,
+    archives: items.length - before.archives,
+    seals: seals.length - before.seals,
+    unreadable: unreadable.length - before.unreadable,
+    skipped,
+  };
 }
 
 /**
@@ -113,7 +145,7 @@ async function identify(
         root: sealed && isOf(sealed, { role, series, time }) ? sealed.generation.root : null,
         header,
         sealed,
-        fault: await faultIn(async () => void assertIsIt()),
+        fault: await faultIn(() => Promise.resolve(void assertIsIt())),
       });
       return undefined;
     })

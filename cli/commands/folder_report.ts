@@ -1,11 +1,11 @@
 /** What is said of folders of archives that were checked. */
 
-import { basename } from "@std/path/posix/basename";
 import type { Seal } from "../archive/seal.ts";
-import type { KnownGeneration } from "../pipeline/generations.ts";
+import { isSame, type KnownGeneration } from "../pipeline/generations.ts";
 import type { Verdict } from "./check.ts";
 import type { Explanation } from "./diagnosis.ts";
-import type { Inventory, Item } from "./folder_inventory.ts";
+import { diskOf, labelOf, suiteNameOf } from "./disk_label.ts";
+import type { FolderContent, Inventory, Item } from "./folder_inventory.ts";
 import { unsealedText } from "./seals.ts";
 import { blocksText } from "./summary.ts";
 
@@ -33,12 +33,14 @@ export function reportSeries(
   const restorable = generations.filter(({ chain }) => chain !== undefined);
   verdict.isRight &&= damaged.length === 0 && restorable.length === generations.length;
   verdict.ok &&= verdict.isRight && !generations.some(isUnproved);
-  // Chains share most of their archives: of hundreds of generations each name would be made hundreds of times.
-  const names = new Map(items.map(({ path }) => [path, basename(path)]));
+  const disk = diskOf(seals);
+  const paths = items.map(({ path }) => path);
   verdict.text.push(
-    `Series ${name}${size === undefined ? "" : ` (${blocksText(size.blockCount, size.blockBytes)})`}: ` +
+    `Series ${name}${disk === undefined ? "" : ` of ${disk}`}${
+      size === undefined ? "" : ` (${blocksText(size.blockCount, size.blockBytes)})`
+    }: ` +
       `${countText(generations.length, "generation")}, ${restorable.length} can be restored`,
-    ...generations.map((generation) => `  ${nameOf(generation, generations)}  ${stateOf(generation, names)}`),
+    ...generations.map((generation) => `  ${nameOf(generation, generations)}  ${stateOf(generation)}`),
     ...damaged.flatMap(({ path, fault }) => [
       `  wrong: ${path}: ${fault}`,
       ...(explanations.get(path)?.text ?? []).map((line) => `    ${line}`),
@@ -46,9 +48,11 @@ export function reportSeries(
     ...unsealedText(unsealed),
   );
   verdict.suites.push({
-    name,
+    name: suiteNameOf({ series: name, seals, paths }),
     cases: generations.map((generation) => ({
-      name: nameOf(generation, generations),
+      name: `${labelOf({ series: name, seals, paths: pathsOf(generation, items) })}, ${
+        nameOf(generation, generations)
+      }`,
       ...(generation.chain === undefined
         ? { failure: `it cannot be restored: ${generation.reasons.join("; ")}` }
         : {}),
@@ -58,6 +62,7 @@ export function reportSeries(
   noteFiles(verdict, damaged);
   return {
     series: name,
+    ...(disk === undefined ? {} : { disk }),
     generations: generations.map(({ time, root, chain, reasons, proved }) => ({
       time,
       ...(root === null ? {} : { root }),
@@ -69,22 +74,41 @@ export function reportSeries(
   };
 }
 
-/** Adds the files that are of no series. To be called when all series are reported. */
-export function reportFiles(
-  verdict: Verdict,
-  { folders, inventory }: { folders: readonly string[]; inventory: Inventory },
-): void {
-  const { items, seals, unreadable, skippedCount } = inventory;
+/** The files that bring a generation back, or else those that tell of it, or else all of the series. */
+function pathsOf(generation: KnownGeneration, items: readonly Item[]): string[] {
+  if (generation.chain !== undefined) return generation.chain;
+  const own = items.filter((item) => isSame(item, generation));
+  return (own.length > 0 ? own : items).map(({ path }) => path);
+}
+
+/** Adds the folders, and the files that are of no series. To be called when all series are reported. */
+export function reportFiles(verdict: Verdict, { folders, unreadable }: Inventory): void {
   verdict.text.push(...unreadable.map(({ path, fault }) => `Not readable: ${path}: ${fault}`));
   noteFiles(verdict, unreadable);
   if (unreadable.length > 0) verdict.ok = verdict.isRight = false;
-  if (skippedCount > 0) verdict.text.push(`Skipped: ${countText(skippedCount, "file")} of other kinds`);
-  if (items.length > 0 || seals.length > 0) return;
+  verdict.text.push(...folders.map((folder) => `Folder ${folder.path}: ${contentText(folder)}`));
   // Nothing is no good backup.
-  verdict.ok = verdict.isRight = false;
-  const failure = `No archives in ${folders.join(", ")}`;
-  verdict.text.push(failure);
-  verdict.suites.push({ name: "folders", cases: [{ name: "archives", failure }] });
+  if (folders.some(isEmpty)) verdict.ok = verdict.isRight = false;
+  verdict.suites.push({
+    name: "folders",
+    cases: folders.map((folder) => ({
+      name: folder.path,
+      ...(isEmpty(folder) ? { failure: `No archives in ${folder.path}` } : {}),
+    })),
+  });
+}
+
+function isEmpty({ archives, seals, unreadable }: FolderContent): boolean {
+  return archives + seals + unreadable === 0;
+}
+
+function contentText(folder: FolderContent): string {
+  const { archives, seals, unreadable, skipped } = folder;
+  return [
+    isEmpty(folder) ? "no archives" : `${countText(archives, "archive")}, ${countText(seals, "seal")}`,
+    ...(unreadable > 0 ? [`${countText(unreadable, "file")} not readable`] : []),
+    ...(skipped > 0 ? [`${countText(skipped, "file")} of other kinds skipped`] : []),
+  ].join(", ");
 }
 
 /** A suite of its own for the files that are wrong, whether a generation is lost with them or not. */
@@ -110,7 +134,7 @@ function stateOf(generation: CheckedGeneration, names: ReadonlyMap<string, strin
   const { chain, reasons, proved } = generation;
   if (chain === undefined) return `LOST: ${reasons.join("; ")}`;
   const state = proved ? "good" : isUnproved(generation) ? "not proved" : "looks good";
-  return `${state}: ${chain.map((path) => names.get(path)).join(" ")}`;
+  return `${state}: ${chain.join(" ")}`;
 }
 
 function countText(count: number, what: string): string {

@@ -36,7 +36,7 @@ for (
     using folder = await withHiddenFiles(content);
     const { code, stderr, found, chains } = await folder.check();
     assertEquals([code, stderr, chains], [0, "", ["1.dump", "1.dump 1-0.rdiff"]]);
-    assertEquals([found.skipped, found.unreadable], [0, []]);
+    assertEquals([found.folders[0].skipped, found.unreadable], [0, []]);
     assertEquals((await folder.check("--quick")).code, 0);
     const disk = folder.disk("2", [1, 2, 7, 5]);
     for (
@@ -81,5 +81,5 @@ Deno.test("an unfinished commit of a hidden file makes it no archive of the fold
     folder.file(lockNameOf(name), noteText(1, note));
   }
   const { code, found } = await folder.check();
-  assertEquals([code, found.unreadable, found.skipped], [0, [], 0]);
+  assertEquals([code, found.unreadable, found.folders[0].skipped], [0, [], 0]);
 });

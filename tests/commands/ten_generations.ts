@@ -69,8 +69,10 @@ export class Series extends Folder {
       if (!restorable) lost.push(GENERATIONS - 1 - i);
     });
     const times = generations.map(({ time }: { time: string }) => time);
-    const [, suite] = /<testsuite name="[0-9a-f]{32}"(.*?)<\/testsuite>/s.exec(Deno.readTextFileSync(junit))!;
-    const failed = [...suite.matchAll(/name="([^"]*)"><failure/g)].map(([, time]) =>
+    const [, suite] = /<testsuite name="[^"]*\bseries [0-9a-f]{32}\b[^"]*"(.*?)<\/testsuite>/s.exec(
+      Deno.readTextFileSync(junit),
+    )!;
+    const failed = [...suite.matchAll(/name="[^"]*, ([^",]*)"><failure/g)].map(([, time]) =>
       GENERATIONS - 1 - times.indexOf(time)
     );
     assertEquals(failed, lost);

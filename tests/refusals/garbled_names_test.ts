@@ -135,7 +135,7 @@ testWith(
       stdout,
       'Not readable: old/b\ufffdr.dump: its name is not UTF-8 ("\ufffd" stands for',
     );
-    assertStringIncludes(stdout, "good: g0.dump");
-    assertStringIncludes(stdout, "Skipped: 1 file of other kinds");
+    assertStringIncludes(stdout, "good: old/g0.dump");
+    assertStringIncludes(stdout, "1 file of other kinds skipped");
   },
 );
