@@ -40,7 +40,7 @@ export async function proofOf(session: Session, chain: Chain): Promise<Proof> {
   // Two generations of one second are told apart by the entry of the file.
   const roots = !header.full ? [] : own ? told.filter(({ root }) => root === own) : told;
   const isProvedByFiles = sealed.every((entry, i) =>
-    entry !== undefined && entry.file.unproved === undefined && (i === 0 || !!entry.file.from)
+    entry !== undefined && entry.file.unproved === undefined && (i === 0 || isLinked(sealed[i - 1]!, entry))
   );
   const isProvedByRoot = roots.length > 0 && roots.every(({ isProved }) => isProved);
   const by = isProvedByRoot ? "root" : isProvedByFiles ? "files" : "nothing";
@@ -50,6 +50,11 @@ export async function proofOf(session: Session, chain: Chain): Promise<Proof> {
   }
   session.warnOfSeals();
   return { path, by, roots, last };
+}
+
+/** Whether seals tell that an rdiff begins at the very blocks that the file in front of it leads to. */
+function isLinked({ generation }: Sealed, { file: { from } }: Sealed): boolean {
+  return from?.time === generation.time && from.root !== null && from.root === generation.root;
 }
 
 /** @throws {MismatchError} if only what the trusted key has signed counts */
@@ -77,8 +82,11 @@ export async function assertProved(
 }
 
 /** The line of a report where nothing proves the blocks. */
-export function unprovedText(by: ProofKind): string[] {
-  return by === "nothing" ? ["  NOT PROVED: neither a seal nor a digest tells what the blocks must be"] : [];
+export function unprovedText(
+  by: ProofKind,
+  why = "neither a seal nor a digest tells what the blocks must be",
+): string[] {
+  return by === "nothing" ? [`  NOT PROVED: ${why}`] : [];
 }
 
 /** The same error, of the same kind, with what can be done. */

@@ -114,7 +114,8 @@ export async function run(options: Options, archives: string[]): Promise<number>
     core.release(session.memory);
     chain = await session.chain(archives);
   }
-  if (options.digestin !== undefined) await assertDigest(session, chain, options.digestin);
+  const digestProves = options.digestin !== undefined &&
+    await provesByDigest(session, chain, options.digestin);
   // Before the data: what a descriptor cannot express is found while the disk is as it was.
   if (options.metadata) await disk.writeMetadata(header.metadata);
   const result = options.create
@@ -137,7 +138,8 @@ export async function run(options: Options, archives: string[]): Promise<number>
       capacityBytes: header.capacityBytes,
     })
     : undefined;
-  const provedBy = options.verify && options.digestin !== undefined ? "digest" : proof.by;
+  // Rdiffs alone prove what they write; what the disk held before is proved by a look at all of it.
+  const provedBy = digestProves ? "digest" : header.full ? proof.by : "nothing";
   const said = await target.report();
   const seconds = secondsSince(start);
   const { blocks, writtenBlocks, zeroBlocks, absentBlocks } = result;
@@ -155,7 +157,9 @@ export async function run(options: Options, archives: string[]): Promise<number>
         : []),
       ...(verifiedBlocks === undefined ? [] : ["  read back: every block is as it should be"]),
       ...said.text,
-      ...unprovedText(provedBy),
+      ...(header.full
+        ? unprovedText(provedBy)
+        : unprovedText(provedBy, `nothing tells that "${disk.path}" was at the newer generation before`)),
       ...unsealedText(session.unsealed),
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
@@ -201,11 +205,18 @@ function refuse(options: Options, archives: string[]): void {
   }
 }
 
-/** @throws {MismatchError} if the digest is not of the generation that the chain leads to */
-async function assertDigest(session: Session, chain: Chain, path: string): Promise<void> {
+/**
+ * Whether a digest is a proof: one that was made of a dump that nothing proved is none.
+ *
+ * @throws {MismatchError} if it is not of the generation that the chain leads to, or not the one that was sealed
+ */
+async function provesByDigest(session: Session, chain: Chain, path: string): Promise<boolean> {
   const source = await session.source(path);
-  assertSameGeneration(chain.readers.at(-1)!, await DigestReader.open(session.core, source));
+  const reader = await DigestReader.open(session.core, source);
+  assertSameGeneration(chain.readers.at(-1)!, reader);
+  const sealed = await session.sealed(reader);
   session.close(source);
+  return sealed?.file.unproved === undefined;
 }
 
 /** Reads the disk back. @throws {MismatchError} if it does not hold what was restored */

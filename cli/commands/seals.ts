@@ -132,6 +132,15 @@ export class Seals {
     return found;
   }
 
+  /** A seal beside `path` of the same series whose disk has another capacity: all files of a series are of one disk. */
+  async otherCapacity(
+    path: string,
+    { series, capacityBytes }: { series: string; capacityBytes: number },
+  ): Promise<{ sealPath: string; seal: Seal } | undefined> {
+    const entries = await this.#entriesOf(dirname(placeOf(path)));
+    return entries.find(({ seal }) => seal.series === series && seal.capacityBytes !== capacityBytes);
+  }
+
   /** The root from whatever seal of the folder knows it. */
   async #withRoot(sealed: Sealed): Promise<Sealed> {
     const { seal: { series }, generation: { time, root } } = sealed;
@@ -208,14 +217,16 @@ function choose(entries: readonly Sealed[], place: string, known?: Known): Seale
   const named = entries.filter(({ file }) => file.name === basename(place));
   if (known === undefined) return named[0];
   const exact = named.filter((entry) => isOf(entry, known));
-  // Files that are gone: this may be one of them, under another name. Of one that is there it may be a copy.
+  // Files that are gone: this may be one of them, under another name. Of one that is there it may be a copy; but where
+  // nothing proved that one, this may be an original of its own, with the same content.
   const [gone, there] = partition(
     entries.filter((entry) => isOf(entry, known)),
     ({ path }) => !existsAt(path),
   );
   const isLong = (entry: Sealed) => hasLength(entry, known);
   const isSameContainer = ({ file }: Sealed) => containerOfName(file.name) === containerOfName(place);
-  return exact.find(isLong) ?? gone.find(isLong) ?? there.find(isLong) ??
+  return exact.find(isLong) ?? gone.find(isLong) ??
+    there.find((entry) => isLong(entry) && !entry.file.unproved) ??
     exact[0] ?? gone.find(isSameContainer) ?? named[0];
 }
 
@@ -353,6 +364,17 @@ export function assertSealed(
   differs("the number of blocks", seal.blockCount, header.blockCount);
   differs("the block size", seal.blockBytes, header.blockBytes);
   differs("the capacity", seal.capacityBytes, header.capacityBytes ?? seal.capacityBytes);
+}
+
+/** @throws {MismatchError} always: a seal of the series of an archive tells of a disk of another capacity */
+export function refuseCapacity(
+  { path, header }: Named,
+  { sealPath, seal }: { sealPath: string; seal: Seal },
+): never {
+  throw new MismatchError(
+    `Cannot use "${path}": it is no file of the disk that "${sealPath}" tells of; the capacity ` +
+      `${seal.capacityBytes} is expected, ${header.capacityBytes} is found (--without-seal goes by no seal)`,
+  );
 }
 
 /**

@@ -57,6 +57,7 @@ import {
   assertSealed,
   type Known,
   type KnownRoot,
+  refuseCapacity,
   type Sealed,
   Seals,
   type SignedBy,
@@ -367,7 +368,12 @@ export class Session implements Disposable, AsyncDisposable {
     const role = full === undefined ? "digest" : full ? "dump" : "rdiff";
     const known = { role, series: formatSeriesId(seriesId), time: formatTimeStamp(time), bytes } as const;
     const sealed = await this.sealOf(path, known);
-    return { sealed, assertIsIt: () => void (sealed && assertSealed(sealed, reader, bytes)) };
+    if (sealed !== undefined) return { sealed, assertIsIt: () => assertSealed(sealed, reader, bytes) };
+    const { capacityBytes } = reader.header;
+    const other = capacityBytes !== undefined && this.#goesBySeals
+      ? await this.#seals.otherCapacity(path, { series: known.series, capacityBytes })
+      : undefined;
+    return { assertIsIt: () => void (other && refuseCapacity(reader, other)) };
   }
 
   /** The entry of a file in a seal of its folder; without what is `known` of it, by its name alone. */

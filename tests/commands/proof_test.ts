@@ -1,0 +1,101 @@
+/** What counts as a proof of a result, and what does not. */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { noise } from "../disks/helpers.ts";
+import { Archives } from "../refusals/refusal.ts";
+
+const NOT_PROVED = "NOT PROVED";
+
+/** Runs a command line that must succeed, as text and as JSON; `before` is called in front of each. */
+async function proofOf(archives: Archives, line: string, before: () => void = () => {}) {
+  before();
+  const { stdout: text } = await archives.done(line);
+  before();
+  const { stdout } = await archives.done(`${line} --json`);
+  return { text, proof: JSON.parse(stdout).proof as string };
+}
+
+Deno.test("restore of rdiffs alone says that nothing proves what the disk held before", async () => {
+  using archives = new Archives();
+  await archives.done("seal g2.dump g2.digest g1.rdiff");
+  await archives.done("seal g1.dump g1.digest g0.rdiff");
+  const line = "restore --local new.raw g1.rdiff";
+  for (const disk of ["d2.raw", "d0.raw"]) {
+    const copy = () => void archives.file("new.raw", archives.read(disk));
+    const { text, proof } = await proofOf(archives, line, copy);
+    assertEquals(proof, "nothing", disk);
+    assertStringIncludes(
+      text,
+      `${NOT_PROVED}: nothing tells that "${archives.file("new.raw")}" was at the newer`,
+    );
+    assertEquals((await proofOf(archives, `${line} --verify`, copy)).proof, "nothing");
+  }
+  const verified = `${line} --verify --digestin g1.digest`;
+  archives.file("new.raw", archives.read("d0.raw"));
+  assertEquals((await archives.run(verified)).code, 3);
+  const { text, proof } = await proofOf(archives, verified, () => {
+    archives.file("new.raw", archives.read("d2.raw"));
+  });
+  assertEquals([proof, text.includes(NOT_PROVED)], ["digest", false]);
+  assertEquals(archives.read("new.raw"), archives.read("d1.raw"));
+});
+
+Deno.test("a digest that was made of a dump which nothing proves is no proof of it", async () => {
+  using archives = new Archives();
+  const line = (digest: string) =>
+    `restore --create --force --local new.raw --verify --digestin ${digest} g0.dump`;
+  await archives.done("digest --dumpin g0.dump --digestout own.digest");
+  const { text, proof } = await proofOf(archives, line("own.digest"));
+  assertEquals([proof, text.includes(NOT_PROVED)], ["nothing", true]);
+  // Neither that of the backup nor one that a proved dump gave is such a digest.
+  assertEquals((await proofOf(archives, line("g0.digest"))).proof, "digest");
+  await archives.done("seal g1.dump g1.digest");
+  await archives.done("digest --dumpin g1.dump --digestout proved.digest");
+  const proved = line("proved.digest").replace("g0.dump", "g1.dump");
+  assertEquals((await proofOf(archives, proved)).proof, "digest");
+});
+
+/** A disk that is no whole number of blocks, its dump and its digest, each in a folder of its own. */
+async function unevenBackup(archives: Archives): Promise<void> {
+  for (const name of ["dumps", "digests"]) Deno.mkdirSync(archives.file(name));
+  const disk = noise(5 * 512 + 301, 9);
+  disk.fill(0, 5 * 512 + 100);
+  archives.file("uneven.raw", disk);
+  await archives.done(
+    "dump --mode full --blocksize 512 --local uneven.raw --dumpout dumps/u.dump --digestout digests/u.digest",
+  );
+}
+
+/** Another capacity in the header of a plain dump, in which no block changes. */
+function withCapacity(bytes: Uint8Array<ArrayBuffer>, capacity: string): Uint8Array<ArrayBuffer> {
+  const text = new TextDecoder("latin1").decode(bytes);
+  const at = text.indexOf("vmdkbkp.capacityBytes\0") + "vmdkbkp.capacityBytes\0".length;
+  bytes.set(new TextEncoder().encode(capacity), at);
+  return bytes;
+}
+
+Deno.test("a dump without a seal must have the capacity that seals tell of its generation", async () => {
+  using archives = new Archives();
+  await unevenBackup(archives);
+  // The digest has a seal here, the dump has none.
+  Deno.renameSync(archives.file("dumps/u.dump"), archives.file("digests/u.dump"));
+  const whole = archives.read("digests/u.dump");
+  assertEquals(
+    (await proofOf(archives, "restore --create --force --local new.raw digests/u.dump")).proof,
+    "root",
+  );
+  archives.file("digests/u.dump", withCapacity(whole, "2859"));
+  const says = ["u.dump", "capacity", "2861", "2859", "u.seal.json"];
+  for (
+    const line of [
+      "restore --create --local x.raw digests/u.dump",
+      "restore --local d0.raw digests/u.dump",
+      "digest --dumpin digests/u.dump --digestout x.digest",
+      "check digests/u.dump",
+      "check --digestin digests/u.digest digests/u.dump",
+    ]
+  ) await archives.refused(line, { code: 3, says });
+  const { code, stdout } = await archives.run("check ./digests");
+  assertEquals(code, 3);
+  for (const word of says) assertStringIncludes(stdout, word);
+});
