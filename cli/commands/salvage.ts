@@ -2,18 +2,22 @@
 
 import type { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
-import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
-import type { Seal, SealedGeneration } from "../archive/seal.ts";
+import type { DumpHeader } from "../archive/header.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { EXIT, FormatError, UsageError } from "../errors.ts";
-import { type Generation, readHeader } from "../pipeline/archive_headers.ts";
-import { type DigestFindings, surveyDigest } from "../pipeline/digest_survey.ts";
 import type { Fault } from "../pipeline/fault_log.ts";
-import { headerFor, salvage, type Salvaged, type SealedDigest } from "../pipeline/salvage.ts";
+import { salvage, type Salvaged } from "../pipeline/salvage.ts";
 import { type SalvagedUnproved, salvageUnproved } from "../pipeline/salvage_unproved.ts";
-import { hashFile } from "./file_hash.ts";
 import type { ValuesOf } from "./options.ts";
 import { LEVEL, newCommand, type Report } from "./common.ts";
+import { type ProofKind, unprovedText } from "./proof.ts";
+import {
+  chooseHeader,
+  type ChosenHeader,
+  type NamedHeader,
+  readDigest,
+  readHeaders,
+} from "./salvage_seals.ts";
 import { Session } from "./session.ts";
 import { headerJson, secondsSince } from "./summary.ts";
 
@@ -77,6 +81,8 @@ export async function run(options: Options, archives: string[]): Promise<number>
 
   const sink = await session.sink(dumpout, options);
   let header: DumpHeader;
+  let chosen: ChosenHeader | undefined;
+  let proof: ProofKind = "nothing";
   let outcome: Outcome;
   if (digestin === undefined) {
     header = unprovedHeader(files, headers);
@@ -88,12 +94,11 @@ export async function run(options: Options, archives: string[]): Promise<number>
     outcome = unprovedOutcome(result);
   } else {
     const digestFile = await session.damagedFile(digestin);
-    const named = await sealOfDigest(session, digestin);
-    const findings = await findingsOf(session, digestFile, { sealed: named, headers });
-    const sealed = named ?? await sealOfArchives(session, archives, findings.header);
+    const { findings, named, sealed } = await readDigest(session, digestFile, { headers, archives });
     session.warnOfSeals();
-    const chosen = headerFor(findings.header, headers, { capacityBytes: sealed?.seal.capacityBytes });
+    chosen = await chooseHeader(session, { findings, headers, sealed });
     header = chosen.header;
+    proof = named?.isUnproved ? "nothing" : "digest";
     if (!chosen.isOfGeneration) session.warn(headerWarning(chosen.from, sealed?.sealPath));
     const result = await salvage(session.core, {
       archives: files,
@@ -121,6 +126,10 @@ export async function run(options: Options, archives: string[]): Promise<number>
     text: [
       `Salvaged ${formatTimeStamp(header.time)} to ${dumpout}: ${outcome.summary}`,
       ...outcome.text,
+      ...(digestin === undefined
+        ? []
+        : unprovedText(proof, `"${digestin}" was made of a dump that nothing proved`)),
+      ...(chosen === undefined || chosen.isProved ? [] : [unprovedHeaderText(chosen)]),
       ...faultLines(outcome.faults, outcome.faultCount),
       ...lostLines(lost, { runs: lostRuns, doubt: outcome.doubt }),
     ],
@@ -129,6 +138,9 @@ export async function run(options: Options, archives: string[]): Promise<number>
       archives,
       ...(digestin === undefined ? { proved: false } : { proved: true, digest: digestin }),
       generation: headerJson(header),
+      proof,
+      headerFrom: chosen?.from,
+      headerProved: chosen?.isProved ?? false,
       ...outcome.json,
       lostRuns,
       faults: outcome.faults,
@@ -232,81 +244,6 @@ function unprovedOutcome(
   };
 }
 
-interface NamedHeader {
-  path: string;
-  header: DumpHeader;
-}
-
-/** The headers that can still be read. */
-async function readHeaders(files: readonly DamagedFile[]): Promise<NamedHeader[]> {
-  const headers: NamedHeader[] = [];
-  for (const file of files) {
-    const header = await readHeader(file);
-    if (header !== undefined) headers.push({ path: file.path, header });
-  }
-  return headers;
-}
-
-/** What a seal says of the generation of a digest. */
-interface SealOfDigest extends SealedDigest {
-  sealPath: string;
-  seal: Seal;
-  generation: SealedGeneration;
-}
-
-/** From the seal that names the digest. */
-async function sealOfDigest(session: Session, digestin: string): Promise<SealOfDigest | undefined> {
-  const sealed = await session.sealOf(digestin);
-  if (sealed === undefined) return undefined;
-  const { sealPath, seal, generation, file } = sealed;
-  const { bytes, sha256 } = await hashFile(digestin, { signal: session.run.signal });
-  const isIntact = bytes === file.bytes && sha256 === file.sha256;
-  return { sealPath, seal, generation, root: generation.root, isIntact };
-}
-
-/** From the seal of an archive, for a digest that no seal names. */
-async function sealOfArchives(
-  session: Session,
-  archives: readonly string[],
-  generation: Generation,
-): Promise<SealOfDigest | undefined> {
-  for (const path of archives) {
-    const sealed = await session.sealOf(path);
-    if (sealed === undefined || !isSealedGeneration(sealed, generation)) continue;
-    const { sealPath, seal } = sealed;
-    return { sealPath, seal, generation: sealed.generation, root: sealed.generation.root, isIntact: false };
-  }
-}
-
-function isSealedGeneration(
-  { seal, generation }: Pick<SealOfDigest, "seal" | "generation">,
-  { seriesId, time }: Generation,
-): boolean {
-  return seal.series === formatSeriesId(seriesId) && generation.time === formatTimeStamp(time);
-}
-
-/** Reads what is left of the digest; where its header contradicts the seal, one of an archive counts. */
-async function findingsOf(
-  session: Session,
-  file: DamagedFile,
-  { sealed, headers }: { sealed?: SealOfDigest; headers: readonly NamedHeader[] },
-): Promise<DigestFindings> {
-  const own = sealed && headers.find(({ header }) => isSealedGeneration(sealed, header));
-  const best = own ?? headers[0];
-  const { blockBytes, blockCount } = sealed?.seal ?? best?.header ?? {};
-  const expected = best && { ...best.header, blockBytes: blockBytes!, blockCount: blockCount! };
-  const findings = await surveyDigest(session.core, file, { expected });
-  if (findings.isHeaderLost) {
-    session.warn(`the header of "${file.path}" cannot be read: series and time are those of "${best.path}"`);
-  }
-  if (own === undefined || isSealedGeneration(sealed!, findings.header)) return findings;
-  session.warn(
-    `the header of "${file.path}" is not the sealed one: series and time are those of "${own.path}"`,
-  );
-  const { seriesId, time } = own.header;
-  return { ...findings, header: { ...findings.header, seriesId, time } };
-}
-
 /** Of the last archive that has one, as for a restore. @throws {UsageError} if the list cannot become a dump */
 function unprovedHeader(files: readonly DamagedFile[], headers: readonly NamedHeader[]): DumpHeader {
   const last = headers[headers.length - 1];
@@ -323,6 +260,11 @@ function unprovedHeader(files: readonly DamagedFile[], headers: readonly NamedHe
     );
   }
   return { ...last.header, full: true };
+}
+
+function unprovedHeaderText({ from }: ChosenHeader): string {
+  const source = from === undefined ? "there are none" : `they are those of "${from}"`;
+  return `  NOT PROVED: no seal proves time and metadata of the dump; ${source}`;
 }
 
 function headerWarning(from: string | undefined, sealPath: string | undefined): string {

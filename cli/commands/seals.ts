@@ -42,6 +42,8 @@ export interface Sealed {
 export interface KnownRoot {
   root: string;
   sealPath: string;
+  /** The disk, as that seal tells it. */
+  disk: Pick<Seal, "series" | "blockBytes" | "blockCount" | "capacityBytes">;
   /** Something proved the blocks when the seal was made. */
   isProved: boolean;
 }
@@ -124,8 +126,8 @@ export class Seals {
         for (const { generation, isProved } of generationsIn(seal)) {
           if (generation.time !== time || generation.root === null) continue;
           const known = found.find(({ root }) => root === generation.root);
-          if (known === undefined) found.push({ root: generation.root, sealPath, isProved });
-          else if (isProved) Object.assign(known, { sealPath, isProved });
+          if (known === undefined) found.push({ root: generation.root, sealPath, disk: seal, isProved });
+          else if (isProved) Object.assign(known, { sealPath, disk: seal, isProved });
         }
       }
     }
