@@ -83,6 +83,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
   let header: DumpHeader;
   let chosen: ChosenHeader | undefined;
   let proof: ProofKind = "nothing";
+  let unsealed: string[] = [];
   let outcome: Outcome;
   if (digestin === undefined) {
     header = unprovedHeader(files, headers);
@@ -99,6 +100,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
     chosen = await chooseHeader(session, { findings, headers, sealed });
     header = chosen.header;
     proof = named?.isUnproved ? "nothing" : "digest";
+    unsealed = sealed?.root == null ? [digestin] : [];
     if (!chosen.isOfGeneration) session.warn(headerWarning(chosen.from, sealed?.sealPath));
     const result = await salvage(session.core, {
       archives: files,
@@ -130,6 +132,9 @@ export async function run(options: Options, archives: string[]): Promise<number>
         ? []
         : unprovedText(proof, `"${digestin}" was made of a dump that nothing proved`)),
       ...(chosen === undefined || chosen.isProved ? [] : [unprovedHeaderText(chosen)]),
+      ...unsealed.map((path) =>
+        `  no seal: ${path}: that it is that of another generation, or that its MD5s changed places, cannot be seen`
+      ),
       ...faultLines(outcome.faults, outcome.faultCount),
       ...lostLines(lost, { runs: lostRuns, doubt: outcome.doubt }),
     ],
@@ -139,6 +144,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
       ...(digestin === undefined ? { proved: false } : { proved: true, digest: digestin }),
       generation: headerJson(header),
       proof,
+      unsealed,
       headerFrom: chosen?.from,
       headerProved: chosen?.isProved ?? false,
       ...outcome.json,

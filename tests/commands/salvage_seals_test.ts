@@ -54,6 +54,8 @@ Deno.test("salvage says of metadata that no seal proves that they are not proved
   for (const name of ["0.seal.json", "1.seal.json"]) Deno.removeSync(at(name));
   const unsealed = await salvage(at, { digestin: "1.digest", archives });
   assertEquals([unsealed.code, unsealed.told.headerProved], [0, false]);
+  assertEquals([changed.told.unsealed, unsealed.told.unsealed], [[], [at("1.digest")]]);
+  assertStringIncludes(unsealed.text, `no seal: ${at("1.digest")}: that it is that of another generation`);
 });
 
 Deno.test("of two generations of one second salvage takes the metadata of the right one", async () => {
