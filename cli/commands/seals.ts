@@ -322,7 +322,9 @@ export function unsealedText(paths: readonly string[]): string[] {
 /** The generations that a seal tells of: its own, and those at both ends of its rdiffs. */
 export function generationsIn(seal: Seal): { generation: SealedGeneration; isProved: boolean }[] {
   const { time, root, files } = seal;
-  const isOwnProved = !files.some(({ role, unproved }) => role !== "rdiff" && unproved);
+  // An rdiff of merge or rdiff stands in the seal of the generation that it leads to.
+  const leadsToOwn = ({ role, to }: SealedFile) => role !== "rdiff" || to?.time === time;
+  const isOwnProved = !files.some((file) => file.unproved && leadsToOwn(file));
   return [
     { generation: { time, root }, isProved: isOwnProved },
     ...files.flatMap(({ from, to, unproved }) => [

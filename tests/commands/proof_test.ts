@@ -55,6 +55,36 @@ Deno.test("a digest that was made of a dump which nothing proves is no proof of 
   assertEquals((await proofOf(archives, proved)).proof, "digest");
 });
 
+Deno.test("a merged rdiff that nothing proves proves no other one that leads to the same blocks", async () => {
+  using archives = new Archives();
+  // All of it is sealed as it is found, with a block that was changed.
+  const rdiff = archives.read("g0.rdiff");
+  rdiff[rdiff.length - 1] ^= 1;
+  archives.file("g0.rdiff", rdiff);
+  for (const name of ["g0.dump", "g0.digest", "g1.digest", "g2.digest"]) Deno.removeSync(archives.file(name));
+  const results = ["restore --create --force --local new.raw g1.dump g0.rdiff"];
+  for (
+    const line of [
+      "seal g1.dump g0.rdiff",
+      "merge --rdiffout merged.rdiff g1.rdiff g0.rdiff",
+      "merge --dumpout merged.dump g1.dump g0.rdiff",
+      "rdiff merged.dump g2.dump --rdiffout between.rdiff",
+      "digest --dumpin merged.dump --digestout made.digest",
+    ]
+  ) {
+    await archives.done(line);
+    if (line.startsWith("merge --dumpout")) {
+      results.push("restore --create --force --local new.raw merged.dump");
+    }
+    for (const result of results) assertEquals((await proofOf(archives, result)).proof, "nothing", line);
+    const { code, stdout } = await archives.run(`check --json ./`);
+    assertEquals(code, 6, line);
+    for (const { time, archives: list, proved } of JSON.parse(stdout).series[0].generations) {
+      if (/:01 /.test(time)) assertEquals(proved, false, `${line}: ${time} by ${list}`);
+    }
+  }
+});
+
 /** A disk that is no whole number of blocks, its dump and its digest, each in a folder of its own. */
 async function unevenBackup(archives: Archives): Promise<void> {
   for (const name of ["dumps", "digests"]) Deno.mkdirSync(archives.file(name));
