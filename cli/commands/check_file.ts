@@ -18,7 +18,7 @@ export interface Finding {
   fault: Fault;
   /** Of the blocks of its generation, if all of them were met and nothing was wrong. */
   root: string | null;
-  /** Something told what the blocks must be. */
+  /** Something that is proved told what the blocks must be. */
   isCompared: boolean;
 }
 
@@ -53,8 +53,12 @@ export async function examineDigest(
     const root = await hash.hex();
     const fault = rootFault(root, { sealed, roots });
     const other = fault && `"${digest.path}" is the digest of other blocks: ${fault}`;
-    return { root, fault: other ?? countFault(counts, sealed) };
-  }, !!sealed?.generation.root || roots.length > 0);
+    return {
+      root,
+      fault: other ?? countFault(counts, sealed),
+      isCompared: isRootProved(root, { sealed, roots }),
+    };
+  });
 }
 
 /** Whether the blocks of one dump or rdiff are those of the digest, and those of a dump the ones that were sealed. */
@@ -70,8 +74,7 @@ export async function examineBlocks(
   },
 ): Promise<Finding> {
   const { full } = reader.header;
-  const isRootKnown = full && (roots.length > 0 || (!!sealed?.generation.root && !sealed.file.unproved));
-  const isCompared = (digest !== undefined && !isOfDumpAlone) || isRootKnown;
+  const isDigestProof = digest !== undefined && !isOfDumpAlone;
   return await findingFrom(async () => {
     const hash = full ? session.root() : undefined;
     const chain = new Chain([reader]);
@@ -81,13 +84,17 @@ export async function examineBlocks(
         ? `block ${badRuns[0].start} of "${reader.path}" does not have the MD5 recorded in "${digest!.path}"`
         : `${badBlocks} blocks of "${reader.path}" do not have the MD5 recorded in "${digest!.path}", ` +
           `block ${badRuns[0].start} is the first`;
-      return { fault, root: null };
+      return { fault, root: null, isCompared: isDigestProof };
     }
-    if (hash === undefined) return { fault: undefined, root: null };
+    if (hash === undefined) return { fault: undefined, root: null, isCompared: isDigestProof };
     const root = await hash.hex();
     const fault = rootFault(root, { sealed, roots });
-    return { root, fault: fault && `the blocks of "${reader.path}" are other ones: ${fault}` };
-  }, isCompared);
+    return {
+      root,
+      fault: fault && `the blocks of "${reader.path}" are other ones: ${fault}`,
+      isCompared: isDigestProof || isRootProved(root, { sealed, roots }),
+    };
+  });
 }
 
 /** Opens one archive, and gives up all that it took when it was used. */
@@ -134,17 +141,21 @@ function rootFault(
   return `seals tell the root ${roots.join(" or ")} of its generation, ${root} is found`;
 }
 
-async function findingFrom(
-  examine: () => Promise<{ fault: Fault; root: string | null }>,
-  isCompared: boolean,
-): Promise<Finding> {
-  let root: string | null = null;
+/** Whether a root is one that was proved when it was sealed. */
+function isRootProved(
+  root: string,
+  { sealed, roots }: { sealed?: Sealed; roots: readonly string[] },
+): boolean {
+  return roots.includes(root) || (sealed?.generation.root === root && !sealed.file.unproved);
+}
+
+async function findingFrom(examine: () => Promise<Finding>): Promise<Finding> {
+  let finding: Finding = { fault: undefined, root: null, isCompared: false };
   const fault = await faultIn(async () => {
-    const { fault, root: seen } = await examine();
-    if (fault === undefined) root = seen;
-    return fault;
+    finding = await examine();
+    return finding.fault;
   });
-  return { fault, root, isCompared };
+  return fault === undefined ? finding : { ...finding, root: null, fault };
 }
 
 /** Damage as a fault; what else goes wrong is no matter of the file. */

@@ -9,7 +9,7 @@ import { check, type CheckResult } from "../pipeline/check.ts";
 import type { Verdict } from "./check.ts";
 import { containerFault, digestFault, type Fault, faultIn, isPlain, recordsFault } from "./check_file.ts";
 import { labelOf, suiteNameOf } from "./disk_label.ts";
-import { refuseUnreadable } from "./proof.ts";
+import { areProvedByFiles, refuseUnreadable } from "./proof.ts";
 import { type KnownRoot, type Sealed, signedText, unsealedText } from "./seals.ts";
 import type { Session } from "./session.ts";
 import { headerJson } from "./summary.ts";
@@ -56,17 +56,18 @@ export async function checkList(
   // Any of them may be the one that is missing.
   if (unsealed.length === 0) session.warnOfSeals();
   else faults.push(...session.unreadableSeals.map(({ message }) => message));
-  const result = quick ? undefined : await checkBlocks(list, faults);
+  const { result, root: found } = quick ? {} : await checkBlocks(list, faults);
   if (quick) await checkStructure(list, faults);
   else for (const prove of list.proofs) note(faults, await faultIn(async () => void await prove()));
   const isRight = faults.length === 0 && (result?.badBlocks ?? 0) === 0;
   const isDoubtful = ({ file }: Sealed) => file.unproved === true;
+  const ofArchives = sealed.filter(({ path }) => path !== digest?.path);
   const digestSeal = digest && sealed.find(({ path }) => path === digest.path);
   // Without a look at the blocks nothing is said of them, but for what the seals themselves say.
   const isProved = (quick && !sealed.some(isDoubtful)) ||
     // Where only signed seals count, a digest that none tells of may be a stranger's.
     (digest !== undefined && !(digestSeal ? isDoubtful(digestSeal) : session.goesByKey)) ||
-    roots.some(({ isProved }) => isProved) || (unsealed.length === 0 && !sealed.some(isDoubtful));
+    (found?.isProved ?? false) || (unsealed.length === 0 && areProvedByFiles(ofArchives));
   const ok = isRight && isProved;
   const text = [
     result === undefined ? `${archives.length} archives: the blocks were not read` : findings(result),
@@ -129,14 +130,19 @@ async function open(
   return { session, chain, digest, sealed, unsealed, proofs, roots };
 }
 
-async function checkBlocks({ session, chain, digest, roots }: List, faults: string[]): Promise<CheckResult> {
+/** Reads all blocks. Returns also which of the roots they have. */
+async function checkBlocks(
+  { session, chain, digest, roots }: List,
+  faults: string[],
+): Promise<{ result: CheckResult; root?: KnownRoot }> {
   const sha256 = roots.length > 0 ? session.root() : undefined;
   const result = await check(session.core, { chain, digest, root: sha256 }, session.run);
-  const root = await sha256?.hex();
-  if (root !== undefined && !roots.some((known) => known.root === root) && result.badBlocks === 0) {
+  const hex = await sha256?.hex();
+  const root = roots.find((known) => known.root === hex);
+  if (hex !== undefined && root === undefined && result.badBlocks === 0) {
     faults.push("the blocks are not those that the seal was made of (another root)");
   }
-  return result;
+  return { result, root };
 }
 
 /** Reads everything but blocks. */

@@ -39,17 +39,21 @@ export async function proofOf(session: Session, chain: Chain): Promise<Proof> {
   const told = await session.rootsOf(readers.map((reader) => reader.path), generation);
   // Two generations of one second are told apart by the entry of the file.
   const roots = !header.full ? [] : own ? told.filter(({ root }) => root === own) : told;
-  const isProvedByFiles = sealed.every((entry, i) =>
-    entry !== undefined && entry.file.unproved === undefined && (i === 0 || isLinked(sealed[i - 1]!, entry))
-  );
   const isProvedByRoot = roots.length > 0 && roots.every(({ isProved }) => isProved);
-  const by = isProvedByRoot ? "root" : isProvedByFiles ? "files" : "nothing";
+  const by = isProvedByRoot ? "root" : areProvedByFiles(sealed) ? "files" : "nothing";
   if (by === "nothing") {
     refuseUnreadable(session);
     refuseUnsigned(session, path);
   }
   session.warnOfSeals();
   return { path, by, roots, last };
+}
+
+/** Whether files, newest first, prove the blocks: each is sealed, was proved then, and begins where the one before leads to. */
+export function areProvedByFiles(sealed: readonly (Sealed | undefined)[]): boolean {
+  return sealed.every((entry, i) =>
+    entry !== undefined && entry.file.unproved === undefined && (i === 0 || isLinked(sealed[i - 1]!, entry))
+  );
 }
 
 /** Whether seals tell that an rdiff begins at the very blocks that the file in front of it leads to. */

@@ -123,7 +123,9 @@ async function readBackup(
   const series = formatSeriesId((dump ?? digest ?? rdiffs[0]).header.seriesId);
   const isKnown = async ({ time, root }: SealedGeneration) =>
     (await session.rootsOf(paths, { series, time })).some((known) => known.isProved && known.root === root);
-  const isProved = vouched || (dump !== undefined && digest !== undefined);
+  // A digest that was made of a dump which nothing proved proves none.
+  const isProof = digest !== undefined && (await session.entryOf(digest)).sealed?.file.unproved === undefined;
+  const isProved = vouched || (dump !== undefined && isProof);
   if (dump !== undefined) {
     const result = await check(core, { chain: new Chain([dump]), digest, root: sha256 }, run);
     if (digest !== undefined && result.badBlocks > 0) {

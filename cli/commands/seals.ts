@@ -147,13 +147,9 @@ export class Seals {
   async #withRoot(sealed: Sealed): Promise<Sealed> {
     const { seal: { series }, generation: { time, root } } = sealed;
     if (root !== null) return sealed;
-    for (const { seal, generation } of await this.#entriesOf(dirname(sealed.sealPath))) {
-      const other = [seal, generation].find((one) => one.time === time && one.root !== null);
-      if (seal.series === series && other !== undefined) {
-        return { ...sealed, generation: { time, root: other.root } };
-      }
-    }
-    return sealed;
+    const known = await this.rootsOf([sealed.path], { series, time });
+    // Of two generations of one second it is not known which one this is.
+    return known.length === 1 ? { ...sealed, generation: { time, root: known[0].root } } : sealed;
   }
 
   #entriesOf(folder: string): Promise<Sealed[]> {

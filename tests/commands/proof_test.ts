@@ -85,6 +85,54 @@ Deno.test("a merged rdiff that nothing proves proves no other one that leads to 
   }
 });
 
+/** Seals tell a proved root of a generation, and the dump that is there has another one, by a seal that nothing proved. */
+async function withTwoRoots(archives: Archives): Promise<void> {
+  await archives.done("seal g1.dump g1.digest");
+  await archives.done("digest --dumpin g1.dump --digestout made.digest");
+  for (
+    const name of ["g1.seal.json", "g1.digest", "made.digest", "g0.rdiff", "g1.rdiff", "g0.dump", "g0.digest"]
+  ) {
+    Deno.removeSync(archives.file(name));
+  }
+  const dump = archives.read("g1.dump");
+  dump[dump.length - 1] ^= 1;
+  archives.file("g1.dump", dump);
+  await archives.done("seal g1.dump");
+}
+
+Deno.test("a dump with an unproved root is not proved by another root of the same second", async () => {
+  using archives = new Archives();
+  await withTwoRoots(archives);
+  for (const name of ["g1.dump", "copy.dump"]) {
+    if (name === "copy.dump") Deno.copyFileSync(archives.file("g1.dump"), archives.file(name));
+    const { proof } = await proofOf(archives, `restore --create --force --local new.raw ${name}`);
+    assertEquals(proof, "nothing", name);
+    const list = await archives.run(`check ${name}`);
+    assertEquals(
+      [list.code, list.stdout.endsWith("Check: NOT PROVED\n")],
+      [6, true],
+      list.stdout + list.stderr,
+    );
+    const { stdout } = await archives.run("check --json ./");
+    const generations: { time: string; proved?: boolean }[] = JSON.parse(stdout).series[0].generations;
+    assertEquals(generations.filter(({ time, proved }) => /:02 /.test(time) && proved), [], name);
+  }
+});
+
+Deno.test("seal takes no digest for a proof that was made of the dump", async () => {
+  using archives = new Archives();
+  await archives.done("digest --dumpin g1.dump --digestout own.digest");
+  for (const files of ["g1.dump own.digest", "g1.dump"]) {
+    await archives.done(`seal ${files}`);
+    const { code, stdout } = await archives.run("check g1.dump");
+    assertEquals([code, stdout.endsWith("Check: NOT PROVED\n")], [6, true], files);
+  }
+  Deno.removeSync(archives.file("g1.seal.json"));
+  Deno.removeSync(archives.file("own.seal.json"));
+  await archives.done("seal g1.dump g1.digest");
+  await archives.done("check g1.dump");
+});
+
 /** A disk that is no whole number of blocks, its dump and its digest, each in a folder of its own. */
 async function unevenBackup(archives: Archives): Promise<void> {
   for (const name of ["dumps", "digests"]) Deno.mkdirSync(archives.file(name));
