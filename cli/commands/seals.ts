@@ -222,10 +222,13 @@ function choose(entries: readonly Sealed[], place: string, known?: Known): Seale
     ({ path }) => !existsAt(path),
   );
   const isLong = (entry: Sealed) => hasLength(entry, known);
-  const isSameContainer = ({ file }: Sealed) => containerOfName(file.name) === containerOfName(place);
+  // Of an rdiff that was cut between two records, perhaps nothing else tells; the blocks of a dump are proved by their root,
+  // and it may be made anew, with another length.
+  const isCut = ({ file }: Sealed) =>
+    file.role === "rdiff" && containerOfName(file.name) === containerOfName(place);
   return exact.find(isLong) ?? gone.find(isLong) ??
     there.find((entry) => isLong(entry) && !entry.file.unproved) ??
-    exact[0] ?? gone.find(isSameContainer) ?? named[0];
+    exact[0] ?? gone.find(isCut) ?? named[0];
 }
 
 /** Whether an entry is that of a file of the same kind that leads to the same generation. */

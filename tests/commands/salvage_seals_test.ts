@@ -106,6 +106,24 @@ Deno.test("salvage knows a renamed digest by what it is, and finds that its bloc
   assertStringIncludes(wrong.text, "IN DOUBT");
 });
 
+Deno.test("a salvaged dump is proved by the root, though the seal tells another length of the dump that is gone", async () => {
+  using archives = new Archives();
+  const outs = "--dumpout n.dump.gz --digestout n.digest";
+  await archives.done(`dump --mode full --blocksize 512 --level 9 --local d0.raw ${outs}`);
+  const before = archives.read("n.dump.gz");
+  await archives.done("salvage --digestin n.digest --level 1 --dumpout saved.dump.gz n.dump.gz");
+  Deno.removeSync(archives.file("n.dump.gz"));
+  assertEquals(archives.read("saved.dump.gz").length === before.length, false, "both have one length");
+  const { stdout } = await archives.done("restore --create --local new.raw saved.dump.gz --json");
+  assertEquals(JSON.parse(stdout).proof, "root");
+  await archives.done("check saved.dump.gz");
+  Deno.mkdirSync(archives.file("backup"));
+  for (const name of ["saved.dump.gz", "n.digest", "n.seal.json"]) {
+    Deno.renameSync(archives.file(name), archives.file(`backup/${name}`));
+  }
+  await archives.done("check ./backup");
+});
+
 Deno.test("salvage says that a digest which was made of an unproved dump proves nothing", async () => {
   using archives = new Archives();
   damage(archives.file("g1.dump"), flipAt(0.99));
