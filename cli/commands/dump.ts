@@ -22,7 +22,7 @@ import { refuseUnreadable, refuseUnsigned } from "./proof.ts";
 import { SIGN, TRUSTED_KEY } from "./signing.ts";
 import { Session } from "./session.ts";
 import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
-import { assertRoot } from "./seals.ts";
+import { assertRoot, unsealedText } from "./seals.ts";
 import { contentText, secondsSince, speedText } from "./summary.ts";
 import { warningOfTimeZone } from "./time_zone.ts";
 
@@ -176,6 +176,8 @@ interface Done {
   audit?: SealedAudit;
   storedBytes: Record<string, number>;
   seals: string[];
+  /** The previous dump, if no seal tells of it: the rdiff has its metadata. */
+  unsealed: string[];
 }
 
 async function full(session: Session, disk: ReadableDisk, options: Options): Promise<Done> {
@@ -210,6 +212,7 @@ async function full(session: Session, disk: ReadableDisk, options: Options): Pro
     mode,
     storedBytes: { dump: dumpOut.storedBytes, digest: digestOut.storedBytes },
     seals: sealing.paths,
+    unsealed: [],
   };
 }
 
@@ -325,7 +328,8 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
     digest: digestOut.storedBytes,
     rdiff: rdiffOut.storedBytes,
   };
-  return { header, result, mode, audit: record, storedBytes, seals: sealing.paths };
+  const unsealed = sealedBefore[0] === undefined ? [dumpIn.path] : [];
+  return { header, result, mode, audit: record, storedBytes, seals: sealing.paths, unsealed };
 }
 
 /** What of the files is sealed. */
@@ -387,7 +391,7 @@ function definedPaths(...paths: (string | undefined)[]): string[] {
 }
 
 function report(
-  { header, result, mode, audit, storedBytes, seals }: Done,
+  { header, result, mode, audit, storedBytes, seals, unsealed }: Done,
   { disk, options, seconds }: { disk: ReadableDisk; options: Options; seconds: number },
 ): Report {
   const { blocks, zeroBlocks, blocksRead, changedBlocks, resumedBlocks = 0 } = result;
@@ -404,6 +408,7 @@ function report(
     ...(options.resume ? [resumeText(resumedBlocks)] : []),
     ...(audit === undefined ? [] : [auditText(audit)]),
     ...(mode.reason === undefined ? [] : [`  mode: ${mode.done} instead of ${mode.asked}: ${mode.reason}`]),
+    ...unsealedText(unsealed),
     `  ${speedText(disk.capacityBytes, seconds)}`,
   ];
   const json = {
@@ -426,6 +431,7 @@ function report(
     time: formatTimeStamp(header.time),
     storedBytes,
     seals,
+    unsealed,
     seconds,
   };
   return { text, json };

@@ -152,6 +152,25 @@ function withCapacity(bytes: Uint8Array<ArrayBuffer>, capacity: string): Uint8Ar
   return bytes;
 }
 
+Deno.test("diff and incr name the previous dump if it has no seal: the rdiff takes over its metadata", async () => {
+  using archives = new Archives();
+  const outs = "--dumpout n.dump --digestout n.digest --rdiffout n.rdiff --force";
+  for (const mode of ["diff", "incr --bmpin all.bmp"]) {
+    const line = `dump --mode ${mode} --local d2.raw --dumpin g1.dump --digestin g1.digest ${outs}`;
+    const isSealed = [...Deno.readDirSync(archives.path)].some(({ name }) => name === "g1.seal.json");
+    const { stdout: text } = await archives.done(line);
+    const { stdout } = await archives.done(`${line} --json`);
+    assertEquals(JSON.parse(stdout).unsealed, isSealed ? [] : [archives.file("g1.dump")]);
+    assertEquals(
+      text.includes(`no seal: ${archives.file("g1.dump")}: that their metadata changed`),
+      !isSealed,
+    );
+    await archives.done("seal g1.dump g1.digest");
+  }
+  const full = "dump --mode full --blocksize 512 --local d0.raw --dumpout f.dump --digestout f.digest --json";
+  assertEquals(JSON.parse((await archives.done(full)).stdout).unsealed, []);
+});
+
 Deno.test("a dump without a seal must have the capacity that seals tell of its generation", async () => {
   using archives = new Archives();
   await unevenBackup(archives);

@@ -22,18 +22,26 @@ export async function mergeToDump(judge: Judge, random: Random): Promise<void> {
 
 async function mergeList(
   judge: Judge,
-  { list, out, random }: { list: readonly string[]; out: string; random: Random },
+  { list, out, random, isMetadataClaimed = true }: {
+    list: readonly string[];
+    out: string;
+    random: Random;
+    /** No report has said so far that the metadata are not proved. */
+    isMetadataClaimed?: boolean;
+  },
 ): Promise<void> {
   const path = judge.scene.file(out);
   const done = await judge.run(["merge", "--dumpout", path, ...list]);
   if (done === undefined) return;
-  judgeDump(judge, done, { path, metadataFrom: list.at(-1) });
+  const last = list.at(-1)!;
+  const unsealed = isMetadataClaimed ? done.told.unsealed ?? [] : [last];
+  judgeDump(judge, { ...done, told: { ...done.told, unsealed } }, { path, metadataFrom: last });
   judge.scene.trust(path);
   await checkList(judge, { list: [path] });
   await restoreTo(judge, {
     list: [path],
     random,
-    isMetadataTold: !done.told.unsealed?.includes(list.at(-1)!),
+    isMetadataClaimed: !unsealed.includes(last),
   });
 }
 
@@ -132,7 +140,8 @@ async function dumpOn(
   judge.more.push(known({ series, time, disk: bytes, blockBytes, adapterType, metadata }));
   judgeDump(judge, done, { path: dumpOut });
   for (const path of [dumpOut, digestOut, rdiffOut]) scene.trust(path);
-  await mergeList(judge, { list: [dumpOut, rdiffOut], out: `${stem}-back.dump`, random });
+  const isMetadataClaimed = done.told.unsealed?.includes(dump) !== true;
+  await mergeList(judge, { list: [dumpOut, rdiffOut], out: `${stem}-back.dump`, random, isMetadataClaimed });
   await checkList(judge, { list: [dumpOut, rdiffOut], digest: random(2) === 0 ? digest : undefined });
 }
 

@@ -58,12 +58,12 @@ export async function restoreWrongList(judge: Judge, random: Random): Promise<vo
 /** Restores to a new disk or to one that is there, raw or VMDK. */
 export async function restoreTo(
   judge: Judge,
-  { list, digest, random, isMetadataTold = true }: {
+  { list, digest, random, isMetadataClaimed = true }: {
     list: readonly string[];
     digest?: string;
     random: Random;
-    /** No report has said so far that nothing proves the metadata. */
-    isMetadataTold?: boolean;
+    /** No report has said so far that the metadata are not proved. */
+    isMetadataClaimed?: boolean;
   },
 ): Promise<void> {
   const { scene } = judge;
@@ -85,7 +85,7 @@ export async function restoreTo(
     const bytes = Deno.readFileSync(flat);
     const metadata = isVmdk ? metadataOf(Deno.readTextFileSync(disk)) : {};
     // A raw disk has no metadata: then those of the VMDK stay.
-    const hasMetadata = isMetadataTold && isVmdk &&
+    const hasMetadata = isMetadataClaimed && isVmdk &&
       judge.knownAs(done.told).some((one) => one.adapterType !== 256);
     judge.judgeDisk(done, inPlace ? bytes.subarray(0, done.told.capacity) : bytes, {
       metadataFrom: list.at(-1),
