@@ -10,8 +10,9 @@ type Damage = (scene: Scene, random: Random) => string | undefined;
 /** Damages a scene in one to three ways; returns what was done. */
 export function damageScene(scene: Scene, random: Random): string[] {
   const done: string[] = [];
-  for (let left = 1 + random(3); left > 0;) {
-    const what = oneOf(random, oneOf(random, [KINDS, KINDS, SUBTLE_KINDS]))(scene, random);
+  // Most often once: of several damages one hides the others.
+  for (let left = 1 + random(2) * random(3); left > 0;) {
+    const what = oneOf(random, oneOf(random, [KINDS, SUBTLE_KINDS]))(scene, random);
     if (what === undefined) continue;
     done.push(what);
     left--;
@@ -178,11 +179,13 @@ const SUBTLE_KINDS: readonly Damage[] = [
   ofContent("change a digit or letter in the header of", (content, random) => {
     const length = partsOf(content)?.header.length ?? 0;
     const places = [...content.subarray(0, length).keys()].filter((i) => isWordByte(content[i]));
-    if (places.length === 0) return undefined;
-    const at = oneOf(random, places);
-    const base = content[at] < 0x3a ? 0x30 : 0x61;
-    content[at] = base + (content[at] - base + 1 + random(8)) % 10;
-    return content;
+    return places.length === 0 ? undefined : withOtherLetter(content, oneOf(random, places));
+  }),
+  ofContent("change a digit or letter in the metadata of", (content, random) => {
+    const length = partsOf(content)?.header.length ?? 0;
+    // The metadata of the worlds take so many bytes at the end of the header.
+    const places = [...content.subarray(0, length).keys()].filter((i) => isWordByte(content[i])).slice(-40);
+    return places.length === 0 ? undefined : withOtherLetter(content, oneOf(random, places));
   }),
   ofContent("leave out a record of", (content, random) => {
     const parts = partsOf(content);
@@ -218,6 +221,13 @@ const SUBTLE_KINDS: readonly Damage[] = [
     return parts && records && concat(parts.header, ...records);
   }),
 ];
+
+/** The next digit, or letter. */
+function withOtherLetter(content: Uint8Array, at: number): Uint8Array {
+  const base = content[at] < 0x3a ? 0x30 : 0x61;
+  content[at] = base + (content[at] - base + 1) % 10;
+  return content;
+}
 
 function isWordByte(byte: number): boolean {
   return (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x7a);

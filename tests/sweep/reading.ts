@@ -34,7 +34,7 @@ export async function restoreAll(judge: Judge, random: Random): Promise<void> {
   for (const generation of scene.world.generations) {
     const lists = scene.world.listsTo(generation);
     if (lists.length === 0) continue;
-    const list = random(3) === 0 ? scene.oneOf(random, lists) : lists[0];
+    const list = random(3) > 0 ? scene.oneOf(random, lists) : lists[0];
     const digest = random(4) === 0 ? digestOf(judge, generation, random) : undefined;
     await restoreTo(judge, { list: list.map((file) => scene.pathOf(file)), digest, random });
   }
@@ -67,7 +67,7 @@ export async function restoreTo(
   },
 ): Promise<void> {
   const { scene } = judge;
-  const [isVmdk, inPlace] = [random(2) === 0, random(3) === 0];
+  const [isVmdk, inPlace] = [random(3) > 0, random(3) === 0];
   const disk = scene.file(`restored.${isVmdk ? "vmdk" : "raw"}`);
   const flat = isVmdk ? disk.replace(FLAT, "-flat.vmdk") : disk;
   if (inPlace) writeDisk(disk, flat);
