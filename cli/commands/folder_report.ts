@@ -130,7 +130,7 @@ function isUnproved({ chain, proved, looksGood }: CheckedGeneration): boolean {
   return chain !== undefined && !proved && !looksGood;
 }
 
-function stateOf(generation: CheckedGeneration, names: ReadonlyMap<string, string>): string {
+function stateOf(generation: CheckedGeneration): string {
   const { chain, reasons, proved } = generation;
   if (chain === undefined) return `LOST: ${reasons.join("; ")}`;
   const state = proved ? "good" : isUnproved(generation) ? "not proved" : "looks good";
