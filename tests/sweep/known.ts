@@ -65,7 +65,7 @@ export function md5sIn(paths: readonly string[]): string[] | undefined {
 /** The bytes behind the container that the name tells. @throws {NotAcceptable} */
 export function contentAt(path: string): Uint8Array {
   const bytes = Deno.readFileSync(path);
-  if (path.endsWith(".gz")) return gunzipped(bytes, { streamed: false });
+  if (path.endsWith(".gz")) return gunzipped(bytes);
   if (!path.endsWith(".zst")) return bytes;
   const { content } = unzstd(bytes);
   if (content === undefined) throw new NotAcceptable();
