@@ -11,6 +11,7 @@ export const EXIT = {
   usage: 2,
   corrupt: 3,
   diskLibrary: 4,
+  different: 5,
   unproved: 6,
   hungUp: 129,
   interrupted: 130,
@@ -21,7 +22,7 @@ export const EXIT = {
 export const EXIT_CODES =
   `Exit codes: ${EXIT.done} done, ${EXIT.environment} environment, ${EXIT.usage} usage, ` +
   `${EXIT.corrupt} corrupt or mismatching archive, ${EXIT.diskLibrary} disk library,\n` +
-  `            ${EXIT.unproved} nothing proves what was checked,\n` +
+  `            ${EXIT.different} different (compare), ${EXIT.unproved} nothing proves what was checked (check),\n` +
   `            stopped: ${EXIT.hungUp} hung up, ${EXIT.interrupted} interrupted, ${EXIT.terminated} terminated`;
 
 /** The command line asks for something that cannot be meant. Exit code 2. */

@@ -11,8 +11,8 @@ import { secondsSince } from "./summary.ts";
 export const command = newCommand("compare", {
   description: `Compare two archives of one kind block by block.
 
-Prints SAME or DIFFERENT and the first block that differs; DIFFERENT has exit code 3. Sizes and blocks count;
-series, time and metadata are only reported.`,
+Prints SAME or DIFFERENT and the first block that differs; DIFFERENT has exit code ${EXIT.different},
+an archive that is damaged ${EXIT.corrupt}. Sizes and blocks count; series, time and metadata are only reported.`,
   examples: `
 vmdkbkp compare 0.dump.zst merged.dump
 vmdkbkp compare 0.digest recomputed.digest`,
@@ -39,7 +39,7 @@ export async function run(options: Options, [pathA, pathB]: string[]): Promise<n
   return session.report({
     text: lines(result),
     json: { command: "compare", files: [pathA, pathB], ...result, seconds: secondsSince(start) },
-    exitCode: result.same ? EXIT.done : EXIT.corrupt,
+    exitCode: result.same ? EXIT.done : EXIT.different,
   });
 }
 

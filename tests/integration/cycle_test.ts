@@ -54,8 +54,8 @@ async function dumpBoth(
         `--dumpout ${n}.dump${z} --digestout ${n}.digest${z}`,
     );
   }
-  assertStringIncludes(await work.run(`compare 0.dump${z} 1.dump${z}`, { exitCode: 3 }), "DIFFERENT");
-  assertStringIncludes(await work.run(`compare 0.digest${z} 1.digest${z}`, { exitCode: 3 }), "DIFFERENT");
+  assertStringIncludes(await work.run(`compare 0.dump${z} 1.dump${z}`, { exitCode: 5 }), "DIFFERENT");
+  assertStringIncludes(await work.run(`compare 0.digest${z} 1.digest${z}`, { exitCode: 5 }), "DIFFERENT");
 }
 
 /** Dumps generation 1 as diff and as incr with a bitmap. Both must have the blocks of its full dump. */

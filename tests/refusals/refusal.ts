@@ -8,7 +8,7 @@ import { callMain, type CliResult } from "../support/run_cli.ts";
 import { seriesFiles } from "./material.ts";
 
 /** Exit codes that the help promises. */
-export const EXIT = { done: 0, environment: 1, usage: 2, corrupt: 3 } as const;
+export const EXIT = { done: 0, environment: 1, usage: 2, corrupt: 3, different: 5 } as const;
 
 /** How a command must end. */
 export interface Refusal {
