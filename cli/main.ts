@@ -14,6 +14,7 @@ import {
   UsageError,
 } from "./errors.ts";
 import { Interrupt } from "./files/interrupt.ts";
+import { note, print, STDERR, STDOUT } from "./files/standard_streams.ts";
 import { jsonText, printable } from "./printable.ts";
 import { VERSION } from "./version.ts";
 
@@ -94,7 +95,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     const exitCode = exitCodeOf(error);
     const message = error instanceof Error ? error.message : String(error);
-    console.error(`vmdkbkp: ${printable(message.replaceAll("\n", " "))}`);
+    note(`vmdkbkp: ${printable(message.replaceAll("\n", " "))}\n`);
     if (argv.includes("--json") && !(error instanceof ReportedError)) {
       const details = error instanceof FormatError
         ? error.fault
@@ -136,14 +137,14 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
 }
 
 function say(text: string): number {
-  console.log(text);
+  print(`${text}\n`);
   return EXIT.done;
 }
 
 /** Standard output may be what failed. */
 function sayIfPossible(text: string, argv: readonly string[]): void {
   try {
-    (writesToStdout(argv) ? console.error : console.log)(text);
+    print(`${text}\n`, { stream: writesToStdout(argv) ? STDERR : STDOUT });
   } catch {
     // The message is on standard error already.
   }

@@ -5,6 +5,7 @@
 
 import { jsonText, printable } from "../printable.ts";
 import { EXIT } from "../errors.ts";
+import { note, print, type StandardStream } from "../files/standard_streams.ts";
 import type { Command, Option, Options } from "./options.ts";
 import { DEFAULT_THREADS, MAX_THREADS } from "./threads.ts";
 
@@ -34,17 +35,37 @@ export interface Report {
   exitCode?: number;
 }
 
-/** Prints a report as the user wants it; returns the exit code. */
-export function printReport({ json }: { json?: boolean }, report: Report, print = console.log): number {
+/** Where a report goes, and what is said where it cannot be printed. */
+export interface Printing {
+  json?: boolean;
+  /** Standard output, unless that carries an archive. */
+  stream?: StandardStream;
+  /** Files that the command has written to their ends, as the user named them. */
+  written?: readonly string[];
+}
+
+/**
+ * Prints a report as the user wants it; returns the exit code. A report that cannot be printed changes nothing of what was
+ * done: standard error says so, and the exit code is 1, or that of a result that is bad.
+ */
+export function printReport({ json, stream, written = [] }: Printing, report: Report): number {
   const exitCode = report.exitCode ?? EXIT.done;
-  if (json) print(jsonText({ ok: exitCode === EXIT.done, ...report.json }));
   // Line by line: all at once, the report of a folder with hundreds of generations takes several times its megabytes.
-  else if (report.text.some((line) => line !== "")) {
-    for (const line of report.text) {
-      print(printable(line));
+  const lines = json ? [jsonText({ ok: exitCode === EXIT.done, ...report.json })] : report.text;
+  if (lines.every((line) => line === "")) return exitCode;
+  try {
+    for (const line of lines) {
+      print(`${json ? line : printable(line)}\n`, { stream, what: "the report" });
     }
+    return exitCode;
+  } catch (error) {
+    const files = written.length === 0
+      ? ""
+      : `, and what it has written is complete: "${written.join('", "')}"`;
+    const result = exitCode === EXIT.done ? "" : `, with exit code ${exitCode} for its result`;
+    note(`vmdkbkp: ${printable(`${(error as Error).message}; the command is done${files}${result}`)}\n`);
+    return exitCode === EXIT.done ? EXIT.environment : exitCode;
   }
-  return exitCode;
 }
 
 const COMMON = {

@@ -10,6 +10,7 @@ import { addStats, type LibraryEvent, type SessionSetup } from "../disks/vddk/se
 import { LibraryProcess } from "../disks/vddk/process.ts";
 import { DiskLibraryError, UsageError } from "../errors.ts";
 import { temporaryNameOf } from "../files/hidden_names.ts";
+import { print } from "../files/standard_streams.ts";
 import { SECTOR_BYTES } from "../sector.ts";
 import { deniedFlags, type LibraryOptions } from "./library_options.ts";
 import { flagOf } from "./options.ts";
@@ -159,9 +160,17 @@ export class LibraryDisks implements AsyncDisposable {
   #logSink(session: Session): (line: string) => void {
     const path = text(this.#options.libraryLog);
     if (path === undefined) return () => {};
-    const file = session.using(session.openLog(path));
-    const encoder = new TextEncoder();
-    return (line) => void file.writeSync(encoder.encode(`${new Date().toISOString()} ${line}\n`));
+    const stream = { name: `"${path}"`, file: session.using(session.openLog(path)) };
+    let isWritable = true;
+    return (line) => {
+      if (!isWritable) return;
+      try {
+        print(`${new Date().toISOString()} ${line}\n`, { stream });
+      } catch (error) {
+        isWritable = false;
+        session.warn(`the log of the library ends here: ${(error as Error).message}`);
+      }
+    };
   }
 }
 

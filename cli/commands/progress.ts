@@ -1,8 +1,8 @@
 /** One line on the terminal that is written over: share, rate, time left. */
 
+import { note } from "../files/standard_streams.ts";
 import type { WorkDone } from "./work.ts";
 
-const ENCODER = new TextEncoder();
 const SHOW_INTERVAL_MS = 200;
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
@@ -10,7 +10,7 @@ const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 export interface ProgressOptions {
   /** False makes every method do nothing. */
   shown: boolean;
-  /** Writes to the terminal; by default standard error. */
+  /** Writes to the terminal; by default standard error, if that takes it. */
   write?: (text: string) => void;
   /** Milliseconds; by default `performance.now()`. */
   now?: () => number;
@@ -29,7 +29,7 @@ export class ProgressLine {
   #last = { ms: -Infinity, bytes: 0 };
   #visibleLen = 0;
 
-  constructor({ shown, write = writeToTerminal, now = () => performance.now() }: ProgressOptions) {
+  constructor({ shown, write = note, now = () => performance.now() }: ProgressOptions) {
     this.#shown = shown;
     this.#write = write;
     this.#now = now;
@@ -58,10 +58,6 @@ export class ProgressLine {
     this.#write(`\r${" ".repeat(this.#visibleLen)}\r`);
     this.#visibleLen = 0;
   }
-}
-
-function writeToTerminal(text: string): void {
-  Deno.stderr.writeSync(ENCODER.encode(text));
 }
 
 /** `  42 %  1.2 GiB/s  0:07 left`. */

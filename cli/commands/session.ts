@@ -23,6 +23,8 @@ import { UsageError } from "../errors.ts";
 import { temporaryNameOf } from "../files/hidden_names.ts";
 import { DiskLock } from "../files/disk_lock.ts";
 import { type OpenOptions, type OutputFile, Outputs } from "../files/outputs.ts";
+import { note, STDERR, STDOUT } from "../files/standard_streams.ts";
+import { reasonOf } from "../files/system_errors.ts";
 import { aroundCommit } from "../files/unfinished.ts";
 import { Pace } from "../pace.ts";
 import { DumpReader, smallWindowBytes } from "../pipeline/archive_reader.ts";
@@ -134,6 +136,8 @@ export class Session implements Disposable, AsyncDisposable {
   readonly #hashesApart: boolean;
   #unsealed: readonly string[] = [];
   #sealed: readonly Sealed[] = [];
+  /** Disks that are changed in place. */
+  readonly #changed: string[] = [];
   readonly #usesStdout: boolean;
   readonly #json: boolean;
 
@@ -533,7 +537,9 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** Writes a text of any length to standard output or to a plain file; this is complete with {@linkcode commit}. */
   async writeLines(lines: Iterable<string>, { path = STREAM } = {}): Promise<void> {
-    using sink = new PlainSink(path, path === STREAM ? Deno.stdout : await this.#outputs.open(path));
+    using sink = path === STREAM
+      ? new PlainSink(STDOUT.name, Deno.stdout)
+      : new PlainSink(path, await this.#outputs.open(path));
     let text = "";
     for (const line of lines) {
       text += line;
@@ -592,6 +598,7 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** Keeps other processes from replacing a disk that is changed in place. */
   hold(path: string): Promise<void> {
+    this.#changed.push(path);
     return this.#outputs.hold(path);
   }
 
@@ -619,7 +626,11 @@ export class Session implements Disposable, AsyncDisposable {
   /** Prints a report, to standard error where standard output carries data, and returns the exit code. */
   report(report: Report): number {
     this.#progress.clear();
-    return printReport({ json: this.#json }, report, this.#usesStdout ? console.error : console.log);
+    return printReport({
+      json: this.#json,
+      stream: this.#usesStdout ? STDERR : STDOUT,
+      written: [...this.#outputs.paths, ...this.#changed],
+    }, report);
   }
 
   /** Writes a part of a result that is too long to be held. */
@@ -628,10 +639,10 @@ export class Session implements Disposable, AsyncDisposable {
     for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at)).catch(failOutput);
   }
 
-  /** A line that the user should see whatever the result. */
+  /** A line that the user should see whatever the result. One that cannot be printed fails no command. */
   warn(line: string): void {
     this.#progress.clear();
-    console.error(`Warning: ${printable(line)}`);
+    note(`Warning: ${printable(line)}\n`);
   }
 
   [Symbol.dispose](): void {
@@ -650,7 +661,7 @@ export class Session implements Disposable, AsyncDisposable {
 }
 
 function failOutput(cause: unknown): never {
-  throw new Error(`Cannot write standard output: ${(cause as Error).message}`, { cause });
+  throw new Error(`Cannot write standard output: ${reasonOf(cause)}`, { cause });
 }
 
 function levelOf(text: string | undefined): number | undefined {

@@ -1,6 +1,7 @@
 /** A question at the terminal whose answer does not appear there. */
 
 import { InterruptedError, UsageError } from "../errors.ts";
+import { print } from "../files/standard_streams.ts";
 
 /** The user's terminal, wherever standard input and output lead. */
 const CONTROLLING_TERMINAL = "/dev/tty";
@@ -101,7 +102,7 @@ class HiddenInput implements Disposable {
   }
 
   show(text: string): void {
-    this.#output.writeSync(new TextEncoder().encode(text));
+    print(text, { stream: { name: "the terminal", file: this.#output } });
   }
 
   /** What is typed, as it comes, until the terminal goes away. */

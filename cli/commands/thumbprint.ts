@@ -1,10 +1,10 @@
 /** `vmdkbkp thumbprint`: show which certificate a server has. */
 
-import { EXIT } from "../errors.ts";
+import { note } from "../files/standard_streams.ts";
 import type { ValuesOf } from "./options.ts";
 import { formatServer, parseServer } from "./server_address.ts";
 import { fetchCertificate } from "./server_certificate.ts";
-import { type CommonOptions, newCommand } from "./common.ts";
+import { type CommonOptions, newCommand, printReport } from "./common.ts";
 
 export const command = newCommand("thumbprint", {
   description: `Fetch the certificate of a server and print its thumbprint, the SHA-1 of the certificate.
@@ -28,16 +28,14 @@ export async function run(options: Options, [text]: string[]): Promise<number> {
   const certificate = await fetchCertificate(server, options);
   const sha1 = await thumbprintOf(certificate, "SHA-1");
   const sha256 = await thumbprintOf(certificate, "SHA-256");
-  if (options.json) {
-    const details = { sha1, sha256, ...await describe(certificate), verified: false };
-    console.log(
-      JSON.stringify({ ok: true, command: "thumbprint", server: formatServer(server), ...details }),
-    );
-  } else {
-    console.error("Warning: the thumbprint is not verified: compare it with what the server's console shows");
-    console.log(options.sha256 ? sha256 : sha1);
+  if (!options.json) {
+    note("Warning: the thumbprint is not verified: compare it with what the server's console shows\n");
   }
-  return EXIT.done;
+  const details = options.json ? { ...await describe(certificate), verified: false } : {};
+  return printReport(options, {
+    text: [options.sha256 ? sha256 : sha1],
+    json: { command: "thumbprint", server: formatServer(server), sha1, sha256, ...details },
+  });
 }
 
 /** `AA:BB:...`, as openssl and the disk library write it. */

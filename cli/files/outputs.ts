@@ -172,6 +172,11 @@ export class Outputs implements Disposable {
     if (this.#closed) this.#letGo();
   }
 
+  /** The outputs that were opened, as the user named them; pipes and devices are none. */
+  get paths(): string[] {
+    return this.#hidden.map(({ path }) => path);
+  }
+
   /** Where the open output `path` will lie. */
   finalPathOf(path: string): string {
     return this.#finalPaths.get(path) ?? path;

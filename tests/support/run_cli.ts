@@ -87,6 +87,7 @@ class Capture implements Disposable {
     this.#replace(console, { log: line(this.#out), error: line(this.#err) });
     const writeSync = bytes(this.#out);
     this.#replace(Deno.stdout, { writeSync, write: (part: Uint8Array) => Promise.resolve(writeSync(part)) });
+    this.#replace(Deno.stderr, { writeSync: bytes(this.#err) });
     this.#replace(process.stdout, { write: text(this.#out) });
     this.#replace(process.stderr, { write: text(this.#err) });
   }

@@ -397,6 +397,22 @@ testWith({ missing: MISSING_STANDIN }, "dump and restore write the password nowh
   assert(texts[4].length > 100, "the log is empty");
 });
 
+testWith(
+  { missing: MISSING_STANDIN },
+  "A log of the library that cannot be written fails no dump",
+  async () => {
+    const made = await worldWithDisk({ settings: ["log.calls = yes"] });
+    using world = made.world;
+    const { code, stderr } = await world.call(...made.dump(["--library-log", "/dev/full"]));
+    assertEquals(code, 0, stderr);
+    assertEquals(
+      stderr,
+      'Warning: the log of the library ends here: Cannot write "/dev/full": No space left on device (os error 28)\n',
+    );
+    await world.assertCompare("right.dump", "new.dump");
+  },
+);
+
 const KINDS = [
   "code=14011",
   "code=7 times=2",
