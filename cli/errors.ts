@@ -69,6 +69,36 @@ export function formatError(what: string, fault: FormatFault, options?: ErrorOpt
   );
 }
 
+/** An action on a file that the system refused. */
+export interface FileFault {
+  path: string;
+  /** A verb, and what of the file if it is not the whole: `sync`, `rename "a" to`, `set the mode of`. */
+  action: string;
+  /** The system's words. */
+  reason: string;
+}
+
+/** The system refused an action on a file. Exit code 1. */
+export class FileError extends Error {
+  override name = "FileError";
+  readonly fault: FileFault;
+
+  /** `message` is the whole sentence; if it is not given, it is the usual one: `Cannot sync "a": No space left on device`. */
+  constructor(fault: FileFault, { message, ...options }: ErrorOptions & { message?: string } = {}) {
+    super(message ?? `Cannot ${fault.action} "${fault.path}": ${fault.reason}`, options);
+    this.fault = fault;
+  }
+}
+
+/** The fault of the innermost {@linkcode FileError} among an error and its causes. */
+export function fileFaultOf(error: unknown): FileFault | undefined {
+  let fault: FileFault | undefined;
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof FileError) fault = at.fault;
+  }
+  return fault;
+}
+
 /** A thread of this program failed at its work: no fault of a file. Exit code 1. */
 export class ThreadError extends Error {
   override name = "ThreadError";

@@ -7,6 +7,7 @@ import {
   DiskLibraryError,
   EXIT,
   EXIT_CODES,
+  fileFaultOf,
   FormatError,
   InterruptedError,
   MismatchError,
@@ -103,7 +104,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         ? { block: error.block }
         : error instanceof DiskLibraryError
         ? error.fault
-        : {};
+        : fileFaultOf(error);
       sayIfPossible(jsonText({ ok: false, error: { message, exitCode, ...details } }), argv);
     }
     return exitCode;

@@ -20,6 +20,7 @@ const ARROWS: Record<string, string[]> = {
   "cli/disks": [
     "cli/disks",
     "cli/files/positioned.ts",
+    "cli/files/system_errors.ts",
     // Deflate, which knows nothing of archives.
     "cli/archive/zlib_engine.ts",
     "cli/archive/incompressible.ts",

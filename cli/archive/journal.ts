@@ -12,6 +12,7 @@
  * file is synced meanwhile: what a power failure takes from one of them or both, the comparison of the two shows.
  */
 
+import { FileError } from "../errors.ts";
 import { PositionedFile } from "../files/positioned.ts";
 
 const MAGIC = new TextEncoder().encode("vmdkbkp journal\n");
@@ -58,21 +59,21 @@ export class Journal {
   /** The key it was begun with; undefined if it has no whole header. */
   get key(): Uint8Array | undefined {
     const header = new Uint8Array(HEADER_BYTES);
-    if (this.#positioned.readSync(header, 0) < HEADER_BYTES) return undefined;
+    if (this.#read(header, 0) < HEADER_BYTES) return undefined;
     if (MAGIC.some((byte, i) => byte !== header[i])) return undefined;
     return header.subarray(MAGIC.length);
   }
 
   /** Begins anew. */
   async begin(key: Uint8Array): Promise<void> {
-    this.#file.truncateSync(0);
+    this.#cut(0);
     this.#blocks = 0;
     await this.#write([MAGIC, key], 0);
   }
 
   /** Forgets all blocks behind the first `blocks`. */
   cut(blocks: number): void {
-    this.#file.truncateSync(HEADER_BYTES + blocks * MD5_BYTES);
+    this.#cut(HEADER_BYTES + blocks * MD5_BYTES);
     this.#blocks = blocks;
   }
 
@@ -84,7 +85,7 @@ export class Journal {
 
   /** Reads what is recorded from `block` on; `into` ends before `blocks` does. */
   read(into: Uint8Array, block: number): void {
-    const got = this.#positioned.readSync(into, HEADER_BYTES + block * MD5_BYTES);
+    const got = this.#read(into, HEADER_BYTES + block * MD5_BYTES);
     if (got < into.length) {
       throw new Error(`Cannot read the journal of "${this.#path}": it was cut meanwhile`);
     }
@@ -94,7 +95,28 @@ export class Journal {
     try {
       await this.#positioned.write(parts, offsetBytes);
     } catch (cause) {
-      throw new Error(`Cannot write the journal of "${this.#path}": ${(cause as Error).message}`, { cause });
+      throw this.#failure("write", cause);
     }
+  }
+
+  #read(into: Uint8Array, offsetBytes: number): number {
+    try {
+      return this.#positioned.readSync(into, offsetBytes);
+    } catch (cause) {
+      throw this.#failure("read", cause);
+    }
+  }
+
+  #cut(lenBytes: number): void {
+    try {
+      this.#file.truncateSync(lenBytes);
+    } catch (cause) {
+      throw this.#failure("cut", cause);
+    }
+  }
+
+  #failure(action: string, cause: unknown): FileError {
+    const fault = { action: `${action} the journal of`, path: this.#path, reason: (cause as Error).message };
+    return new FileError(fault, { cause });
   }
 }

@@ -1,5 +1,6 @@
 /** Bytes as they lie in a file: regular files, pipes, devices, standard input and output. */
 
+import { FileError } from "../errors.ts";
 import { behind, PositionedFile } from "../files/positioned.ts";
 import { Pace } from "../pace.ts";
 import { settleAll } from "../settle_all.ts";
@@ -189,7 +190,7 @@ export class PlainSource implements ByteSource {
     try {
       return await this.#positioned!.read(into, this.#beginBytes + offsetBytes);
     } catch (cause) {
-      fail(`Cannot read "${this.path}"`, cause);
+      fail("read", this.path, cause);
     }
   }
 
@@ -277,7 +278,7 @@ export class PlainSource implements ByteSource {
     try {
       got = await (this.#positioned?.read(into, this.#positionBytes) ?? this.#readStream(into));
     } catch (cause) {
-      fail(`Cannot read "${this.path}"`, cause);
+      fail("read", this.path, cause);
     } finally {
       this.#underWay--;
     }
@@ -335,7 +336,7 @@ export class PlainSource implements ByteSource {
       this.#positionBytes += step;
       return step;
     } catch (cause) {
-      fail(`Cannot read "${this.path}"`, cause);
+      fail("read", this.path, cause);
     }
   }
 
@@ -450,7 +451,7 @@ export class PlainSink implements ByteSink {
     try {
       await this.#bring(parts, { offsetBytes, lenBytes, origin });
     } catch (cause) {
-      fail(`Cannot write "${this.path}"`, cause);
+      fail("write", this.path, cause);
     }
   }
 
@@ -458,7 +459,7 @@ export class PlainSink implements ByteSink {
     try {
       await this.#hash?.update(parts);
     } catch (cause) {
-      fail(`Cannot hash "${this.path}"`, cause);
+      fail("hash", this.path, cause);
     }
   }
 
@@ -507,7 +508,9 @@ function overlap(a: Uint8Array, b: Uint8Array): boolean {
     b.byteOffset < a.byteOffset + a.length;
 }
 
-/** The system names the cause (`No space left on device`) but not the file; this adds it. */
-function fail(action: string, cause: unknown): never {
-  throw new Error(`${action}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+/** The system names the reason (`No space left on device`) but not the file; this adds it. */
+function fail(action: string, path: string, cause: unknown): never {
+  throw new FileError({ action, path, reason: cause instanceof Error ? cause.message : `${cause}` }, {
+    cause,
+  });
 }

@@ -25,7 +25,7 @@ export class ScratchFile {
       file.seekSync(offsetBytes, Deno.SeekMode.Start);
       for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
     } catch (cause) {
-      throw new ScratchError(`Cannot write a temporary file: ${(cause as Error).message}`, { cause });
+      throw scratchError("write", cause);
     }
   }
 
@@ -40,7 +40,12 @@ export class ScratchFile {
         done += got;
       }
     } catch (cause) {
-      throw new ScratchError(`Cannot read a temporary file: ${(cause as Error).message}`, { cause });
+      throw scratchError("read", cause);
     }
   }
+}
+
+function scratchError(action: string, cause: unknown): ScratchError {
+  const reason = (cause as Error).message.replace(/^Cannot /, "cannot ");
+  return new ScratchError(`Cannot ${action} a temporary file: ${reason}`, { cause });
 }

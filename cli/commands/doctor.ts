@@ -9,6 +9,7 @@ import {
   placesFor,
 } from "../disks/vddk/find.ts";
 import { EXIT } from "../errors.ts";
+import { reasonOf } from "../files/system_errors.ts";
 import { deniedFlags, LIBRARY_OPTIONS } from "./library_options.ts";
 import type { ValuesOf } from "./options.ts";
 import { newCommand, printReport } from "./common.ts";
@@ -128,6 +129,6 @@ function readability(path: string): { problem?: string } {
     Deno.readTextFileSync(path);
     return {};
   } catch (error) {
-    return { problem: (error as Error).message };
+    return { problem: reasonOf(error) };
   }
 }

@@ -1,7 +1,7 @@
 /** Files that a command reads, as it was given them. */
 
 import { containerOfName } from "../archive/container.ts";
-import { reasonOf } from "../files/system_errors.ts";
+import { fileError } from "../files/system_errors.ts";
 import { readablePath } from "../files/unfinished.ts";
 
 /** Standard input or output instead of a file. */
@@ -42,7 +42,7 @@ export async function openInput(path: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(place);
   } catch (cause) {
-    throw new Error(`Cannot open "${path}": ${reasonOf(cause)}`, { cause });
+    throw fileError("open", path, cause);
   }
 }
 

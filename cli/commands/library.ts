@@ -11,6 +11,7 @@ import { LibraryProcess } from "../disks/vddk/process.ts";
 import { DiskLibraryError, UsageError } from "../errors.ts";
 import { temporaryNameOf } from "../files/hidden_names.ts";
 import { print } from "../files/standard_streams.ts";
+import { fileError } from "../files/system_errors.ts";
 import { SECTOR_BYTES } from "../sector.ts";
 import { deniedFlags, type LibraryOptions } from "./library_options.ts";
 import { flagOf } from "./options.ts";
@@ -191,8 +192,7 @@ function assertReadable(path: string): void {
   try {
     Deno.openSync(path).close();
   } catch (cause) {
-    const reason = (cause as Error).message.replace(/: open '.*'$/s, "");
-    throw new Error(`Cannot read the configuration of the disk library, "${path}": ${reason}`, { cause });
+    throw fileError("read the configuration of the disk library,", path, cause);
   }
 }
 

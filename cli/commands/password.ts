@@ -1,6 +1,7 @@
 /** Where the password of a server comes from: an option, a file, the environment, or the user at the terminal. */
 
-import { UsageError } from "../errors.ts";
+import { FileError, UsageError } from "../errors.ts";
+import { reasonOf } from "../files/system_errors.ts";
 import { variableOf } from "./environment.ts";
 import { askHidden, hasTerminal } from "./terminal.ts";
 
@@ -82,8 +83,8 @@ async function passwordOfFile(path: string, warn: (line: string) => void): Promi
     return await firstLine(file, name);
   } catch (cause) {
     if (cause instanceof UsageError) throw cause;
-    const reason = (cause as Error).message.replace(/: open '.*'$/s, "");
-    throw new Error(`Cannot read ${name}: ${reason}`, { cause });
+    const fault = { action: "read", path, reason: reasonOf(cause) };
+    throw new FileError(fault, { message: `Cannot read ${name}: ${fault.reason}`, cause });
   }
 }
 

@@ -1,7 +1,7 @@
 /** `vmdkbkp print`: show what is in an archive. */
 
 import { jsonText, printable } from "../printable.ts";
-import { EXIT, InterruptedError, ReportedError, UsageError } from "../errors.ts";
+import { EXIT, fileFaultOf, InterruptedError, ReportedError, UsageError } from "../errors.ts";
 import { DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import { listDigest, listDump } from "../pipeline/list.ts";
 import type { ValuesOf } from "./options.ts";
@@ -70,7 +70,9 @@ async function printJson(session: Session, paths: string[], options: Options): P
     }
   } catch (error) {
     if (!(error instanceof Error) || error instanceof InterruptedError) throw error;
-    await session.write(`${close}],"ok":false,"error":${jsonText({ message: error.message })}}\n`);
+    await session.write(
+      `${close}],"ok":false,"error":${jsonText({ message: error.message, ...fileFaultOf(error) })}}\n`,
+    );
     throw new ReportedError(error);
   }
   await session.write('\n],"ok":true}\n');

@@ -8,6 +8,7 @@ import type { Begun } from "../archive/piece_sink.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import { FormatError, MismatchError, UsageError } from "../errors.ts";
 import type { OutputFile } from "../files/outputs.ts";
+import { onFile } from "../files/system_errors.ts";
 import { DumpReader, smallWindowBytes } from "../pipeline/archive_reader.ts";
 import { auditSample } from "../pipeline/audit.ts";
 import { JournalDigests, provePartial } from "../pipeline/partial.ts";
@@ -39,8 +40,7 @@ export interface Ready {
 /** Begins a dump anew, whatever was left of another one. */
 export async function begin({ disk, path, file, header, place }: Unfinished): Promise<Ready> {
   if (file.journal === undefined) return { header };
-  file.truncateSync(0);
-  file.seekSync(0, Deno.SeekMode.Start);
+  cut(file, { path, lenBytes: 0 });
   const journal = new Journal(path, file.journal);
   await journal.begin(await journalKey(dumpHeaderBytes(header), stateOf(disk, place)));
   return { header, journal };
@@ -80,9 +80,16 @@ export async function resume(unfinished: Unfinished): Promise<Ready> {
   await refuseOtherContent(unfinished, { header, journal, blocks });
   core.release(memory);
   journal.cut(blocks);
-  file.truncateSync(begun.storedBytes);
-  file.seekSync(begun.storedBytes, Deno.SeekMode.Start);
+  cut(file, { path, lenBytes: begun.storedBytes });
   return { header, journal, begun };
+}
+
+/** Cuts the file behind its first bytes; what is written next comes there. */
+function cut(file: OutputFile, { path, lenBytes }: { path: string; lenBytes: number }): void {
+  onFile("cut", path, () => {
+    file.truncateSync(lenBytes);
+    file.seekSync(lenBytes, Deno.SeekMode.Start);
+  });
 }
 
 /** Undefined if not even the header is whole. */

@@ -1,9 +1,6 @@
 /** One run of a command: the files that it reads and writes, its threads, the signal that stops it, its progress line. */
 
 import { printable } from "../printable.ts";
-import { basename } from "@std/path/posix/basename";
-import { dirname } from "@std/path/posix/dirname";
-import { join } from "@std/path/posix/join";
 import { type Bitmap, readBitmap } from "../archive/bitmap.ts";
 import { BitmapPages } from "../archive/bitmap_pages.ts";
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
@@ -20,12 +17,12 @@ import { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import type { GrainPacking } from "../disks/vmdk/create/stream.ts";
 import { UsageError } from "../errors.ts";
-import { temporaryNameOf } from "../files/hidden_names.ts";
 import { DiskLock } from "../files/disk_lock.ts";
 import { type OpenOptions, type OutputFile, Outputs } from "../files/outputs.ts";
 import { note, STDERR, STDOUT } from "../files/standard_streams.ts";
-import { reasonOf } from "../files/system_errors.ts";
+import { onFile, reasonOf } from "../files/system_errors.ts";
 import { aroundCommit } from "../files/unfinished.ts";
+import { UnnamedFile } from "../files/unnamed_file.ts";
 import { Pace } from "../pace.ts";
 import { DumpReader, smallWindowBytes } from "../pipeline/archive_reader.ts";
 import { Chain, MANY_ARCHIVES, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
@@ -331,19 +328,9 @@ export class Session implements Disposable, AsyncDisposable {
     return source;
   }
 
-  /**
-   * A file that goes away with the session, for what does not fit into memory, in the folder of `path`: there is room for
-   * outputs there. What is left of it if the program is killed at this very moment is an empty file that is none of `path`.
-   */
-  scratch(path: string): Deno.FsFile {
-    const isHere = !isStream(path);
-    const name = isHere
-      ? join(dirname(path), temporaryNameOf(`${basename(path)}.scratch`))
-      : Deno.makeTempFileSync();
-    const how = isHere ? { createNew: true, mode: 0o600 } : {};
-    const file = this.using(Deno.openSync(name, { read: true, write: true, ...how }));
-    Deno.removeSync(name);
-    return file;
+  /** A file that goes away with the session, for what does not fit into memory, in the folder of `path`. */
+  scratch(path: string): UnnamedFile {
+    return this.using(UnnamedFile.open(isStream(path) ? undefined : path));
   }
 
   /** Reads a bitmap, which is plain whatever its name. */
@@ -531,7 +518,9 @@ export class Session implements Disposable, AsyncDisposable {
   async openSeal(path: string, { replace }: { replace: boolean }): Promise<(bytes: Uint8Array) => void> {
     const file = await this.#outputs.open(path, { replace: replace || this.isForced });
     return (bytes) => {
-      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+      for (let at = 0; at < bytes.length;) {
+        at += onFile("write", path, () => file.writeSync(bytes.subarray(at)));
+      }
     };
   }
 
@@ -583,12 +572,7 @@ export class Session implements Disposable, AsyncDisposable {
   /** Opens a file to which lines are appended. @throws {UsageError} if the command reads it */
   openLog(path: string): Deno.FsFile {
     this.#outputs.refuseInput(path);
-    try {
-      return Deno.openSync(path, { append: true, create: true, mode: 0o600 });
-    } catch (cause) {
-      const reason = (cause as Error).message.replace(/: open '.*'$/s, "");
-      throw new Error(`Cannot write "${path}": ${reason}`, { cause });
-    }
+    return onFile("write", path, () => Deno.openSync(path, { append: true, create: true, mode: 0o600 }));
   }
 
   /** Packs the grains of a disk on all threads. */

@@ -4,8 +4,9 @@
  */
 
 import { type HoleMap, openHoleMap } from "../../ffi/hole_map.ts";
-import { formatError } from "../errors.ts";
+import { FileError, formatError } from "../errors.ts";
 import { type OpenFile, PositionedFile } from "../files/positioned.ts";
+import { retryInterrupted } from "../files/system_errors.ts";
 import type { Extent } from "./disk.ts";
 import { systemReason } from "./refusal.ts";
 
@@ -104,9 +105,9 @@ export class ImageFile implements Disposable {
   /** Returns when everything that was written is on stable storage. */
   sync(): void {
     try {
-      this.#file.syncSync();
+      retryInterrupted(() => this.#file.syncSync());
     } catch (error) {
-      throw this.#failure("write", error);
+      throw this.#failure("sync", error);
     }
   }
 
@@ -140,9 +141,11 @@ export class ImageFile implements Disposable {
     }
   }
 
-  #failure(action: "read" | "write", cause: unknown, offsetBytes?: number): Error {
+  #failure(action: "read" | "write" | "sync", cause: unknown, offsetBytes?: number): FileError {
+    const fault = { action: `${action} disk`, path: this.path, reason: systemReason(cause) };
     const at = offsetBytes === undefined ? "" : ` from byte ${offsetBytes} on`;
-    return new Error(`Cannot ${action} disk "${this.path}"${at}: ${systemReason(cause)}`, { cause });
+    const message = `Cannot ${fault.action} "${fault.path}"${at}: ${fault.reason}`;
+    return new FileError(fault, { message, cause });
   }
 
   [Symbol.dispose](): void {
@@ -169,7 +172,9 @@ export function createImage(
     file.truncateSync(sizeBytes);
     return new ImageFile(file, path, { borrowed: true, write: true });
   } catch (cause) {
-    throw new Error(`Cannot create disk "${path}" of ${sizeBytes} bytes: ${systemReason(cause)}`, { cause });
+    const fault = { action: "create disk", path, reason: systemReason(cause) };
+    const message = `Cannot create disk "${path}" of ${sizeBytes} bytes: ${fault.reason}`;
+    throw new FileError(fault, { message, cause });
   }
 }
 

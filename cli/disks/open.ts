@@ -7,7 +7,7 @@
  * until the caller states the format.
  */
 
-import { UsageError } from "../errors.ts";
+import { FileError, UsageError } from "../errors.ts";
 import type { ReadableDisk, WritableDisk } from "./disk.ts";
 import { ImageFile } from "./image_file.ts";
 import { RawDisk } from "./raw.ts";
@@ -112,7 +112,7 @@ async function openImage(path: string, { write = false } = {}): Promise<ImageFil
     }
     return new ImageFile(await Deno.open(path, { read: true, write }), path, { write });
   } catch (cause) {
-    throw new Error(`Cannot open disk "${path}": ${systemReason(cause)}`, { cause });
+    throw new FileError({ action: "open disk", path, reason: systemReason(cause) }, { cause });
   }
 }
 

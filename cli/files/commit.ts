@@ -13,10 +13,11 @@
 
 import { UsageError } from "../errors.ts";
 import type { Folder } from "./folder.ts";
-import { asideNameOf } from "./hidden_names.ts";
+import { asideNameOf, lockNameOf } from "./hidden_names.ts";
 import type { CommitNote } from "./lock_note.ts";
 import type { OutputLock } from "./output_lock.ts";
 import { ignoreErrors, isSameFile } from "./paths.ts";
+import { reasonOf } from "./system_errors.ts";
 
 /** A complete and synced file that is to get its name. */
 export interface CompleteFile {
@@ -40,12 +41,13 @@ export class UnfinishedError extends Error {
 /**
  * Gives all `files` their names, in their order, or none. The locks are released, but for an error before the first rename.
  *
+ * @returns a sentence on the hidden files that could not be removed; undefined if there are none
  * @throws {UsageError} if a name is taken by now and may not be replaced
  * @throws {UnfinishedError} if a rename failed, and undoing the others failed as well; the notes are still there
  * @throws {Error} if the system refuses; nothing has a name then
  */
-export function commitAll(files: readonly CompleteFile[]): void {
-  if (files.length === 0) return;
+export function commitAll(files: readonly CompleteFile[]): string | undefined {
+  if (files.length === 0) return undefined;
   const id = crypto.randomUUID().replaceAll("-", "");
   const planned = files.map((file) => ({ ...file, note: plan(file, { id, outputs: files.length }) }));
   const members = planned.map(({ lock, note }) => ({ lock, note }));
@@ -63,8 +65,31 @@ export function commitAll(files: readonly CompleteFile[]): void {
   // From here on the outputs have their names. What cannot be cleaned up now, the next run cleans up.
   try {
     finish(members);
-  } catch {
+    return undefined;
+  } catch (error) {
     for (const { lock } of members) lock.abandon();
+    return leftText(members, error);
+  }
+}
+
+/** Says which hidden files are left behind a commit that is complete. */
+function leftText(members: readonly Member[], error: unknown): string {
+  const left = members.flatMap(({ lock: { folder, name }, note: { aside } }) =>
+    [...aside === undefined ? [] : [aside], lockNameOf(name)].filter((hidden) => isThere(folder, hidden))
+      .map((hidden) => `"${folder.shown(hidden)}"`)
+  );
+  return `the outputs are complete; left behind beside them: ${left.join(", ")} (${
+    reasonOf(error)
+  }), which the next ` +
+    "command that writes these outputs removes";
+}
+
+/** Whether a file is there; one that cannot be looked at may be. */
+function isThere(folder: Folder, name: string): boolean {
+  try {
+    return folder.lstat(name) !== undefined;
+  } catch {
+    return true;
   }
 }
 

@@ -4,7 +4,8 @@
  * `x-flat.vmdk` is locked for the one that opens `x.vmdk`. They end with the process.
  */
 
-import { isWithoutLocks, reasonOf, retryInterrupted } from "./system_errors.ts";
+import { FileError } from "../errors.ts";
+import { fileError, isWithoutLocks, reasonOf, retryInterrupted } from "./system_errors.ts";
 
 /**
  * Files of a disk that is read that are locked at most. A disk in pieces of 2 GiB has thousands, and a process may have open
@@ -35,7 +36,11 @@ export class DiskLock implements Disposable {
     try {
       file = retryInterrupted(() => Deno.openSync(path, { read: true, write }));
     } catch (cause) {
-      throw new Error(`Cannot lock "${path}" to ${action} it: ${reasonOf(cause)}`, { cause });
+      const fault = { action: "lock", path, reason: reasonOf(cause) };
+      throw new FileError(fault, {
+        message: `Cannot lock "${path}" to ${action} it: ${fault.reason}`,
+        cause,
+      });
     }
     this.#files.push(file);
     if (isTaken(file, { path, write })) return;
@@ -57,6 +62,6 @@ function isTaken(file: Deno.FsFile, { path, write }: { path: string; write: bool
     return retryInterrupted(() => file.tryLockSync(write));
   } catch (cause) {
     if (isWithoutLocks(cause)) return true;
-    throw new Error(`Cannot lock "${path}": ${reasonOf(cause)}`, { cause });
+    throw fileError("lock", path, cause);
   }
 }

@@ -9,10 +9,7 @@
 
 import { join } from "@std/path/posix/join";
 import { lstatIfThere, removeIfThere } from "./paths.ts";
-import { fileError, reasonOf, retryInterrupted } from "./system_errors.ts";
-
-/** The error numbers with which file systems say that they do not sync folders. Every other one is a loss. */
-const NO_FOLDER_SYNC = ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EBADF"];
+import { fileError, isWithoutFolderSync, onFile, reasonOf, retryInterrupted } from "./system_errors.ts";
 
 /** A folder that was opened; all names are base names in it. Errors name the file and the action. */
 export class Folder implements Disposable {
@@ -144,7 +141,7 @@ export class Folder implements Disposable {
       using file = retryInterrupted(() => Deno.openSync(this.at(".")));
       retryInterrupted(() => file.syncSync());
     } catch (cause) {
-      if (NO_FOLDER_SYNC.includes((cause as { code?: string }).code ?? "")) return;
+      if (isWithoutFolderSync(cause)) return;
       throw fileError("sync folder", this.path, cause);
     }
   }
@@ -156,11 +153,7 @@ export class Folder implements Disposable {
   }
 
   #do<T>(action: string, name: string, call: () => T): T {
-    try {
-      return retryInterrupted(call);
-    } catch (cause) {
-      throw fileError(action, this.shown(name), cause);
-    }
+    return onFile(action, this.shown(name), call);
   }
 }
 

@@ -3,7 +3,7 @@
 import type { Folder } from "./folder.ts";
 import { journalNameOf, kindOf } from "./hidden_names.ts";
 import { type OutputLock, ownerOf } from "./output_lock.ts";
-import { ignoreErrors } from "./paths.ts";
+import { reasonOf } from "./system_errors.ts";
 
 /** What lies beside the output of `lock`: temporary files, the newest first, files aside, and journals. Links are none. */
 export function leftoversOf(
@@ -22,14 +22,23 @@ export function leftoversOf(
 /**
  * Removes the temporary files and journals beside the output of `lock`, but for the temporary file `except` and its journal.
  * Files that were kept aside stay: only a commit that is known to be complete removes them. Where nobody is excluded, the
- * files may be those of another process and all stay.
+ * files may be those of another process and all stay. `warn` gets a sentence for each file that cannot be removed.
  */
-export function sweep(lock: OutputLock, { except }: { except?: string } = {}): void {
+export function sweep(
+  lock: OutputLock,
+  { except, warn = () => {} }: { except?: string; warn?: (line: string) => void } = {},
+): void {
   if (!lock.isExclusive) return;
+  const { folder, name } = lock;
   const { temporary, journal } = leftoversOf(lock);
   const kept = except === undefined ? [] : [except, journalNameOf(except)];
-  for (const name of [...temporary, ...journal]) {
-    if (!kept.includes(name)) ignoreErrors(() => lock.folder.remove(name));
+  for (const hidden of [...temporary, ...journal]) {
+    if (kept.includes(hidden)) continue;
+    try {
+      folder.remove(hidden);
+    } catch (error) {
+      warn(`what an earlier run left of "${folder.shown(name)}" is still there: ${reasonOf(error)}`);
+    }
   }
 }
 

@@ -17,8 +17,8 @@ import {
   parseNote,
   statePlace,
 } from "./lock_note.ts";
-import { ignoreErrors, isSameFile } from "./paths.ts";
-import { fileError, isWithoutLocks, retryInterrupted } from "./system_errors.ts";
+import { isSameFile } from "./paths.ts";
+import { cleanUpAfter, fileError, isWithoutLocks, onFile, retryInterrupted } from "./system_errors.ts";
 
 /** Deno before 2.5 can only wait for a lock. A lock that nobody holds comes at once. */
 const WAIT_MS = 3000;
@@ -100,8 +100,7 @@ export class OutputLock {
       this.#write(holderText(Deno.pid));
       return this;
     } catch (error) {
-      ignoreErrors(() => this.release());
-      throw error;
+      throw cleanUpAfter(error, () => this.release());
     }
   }
 
@@ -114,12 +113,10 @@ export class OutputLock {
 
   /** Changes the state of the note: if this fails it is the old one. The change is not on stable storage yet. */
   mark(state: CommitState): void {
-    try {
+    onFile("write", this.path, () => {
       this.#file.seekSync(statePlace(this.#pid), Deno.SeekMode.Start);
-      retryInterrupted(() => this.#file.writeSync(new TextEncoder().encode(state)));
-    } catch (cause) {
-      throw fileError("write", this.path, cause);
-    }
+      this.#file.writeSync(new TextEncoder().encode(state));
+    });
   }
 
   /** Gives the lock back and removes its file, and with it the note. Does nothing if it is given back already. */
@@ -141,21 +138,15 @@ export class OutputLock {
 
   /** A text that a crash cuts short is no note, which is right: nothing is renamed before the note is synced. */
   #write(text: string): void {
-    try {
+    onFile("write", this.path, () => {
       this.#file.truncateSync(0);
       writeAll(this.#file, text);
-    } catch (cause) {
-      throw fileError("write", this.path, cause);
-    }
+    });
   }
 
   /** Returns when the note is on stable storage. */
   sync(): void {
-    try {
-      retryInterrupted(() => this.#file.syncSync());
-    } catch (cause) {
-      throw fileError("sync", this.path, cause);
-    }
+    onFile("sync", this.path, () => this.#file.syncSync());
   }
 }
 
@@ -170,7 +161,7 @@ async function takeOnce(folder: Folder, name: string): Promise<
   if (file === undefined) return undefined;
   try {
     if (made === undefined) assertOwn(folder, { lockName, file });
-    const locked = await lockFile(file);
+    const locked = await lockFile(file, folder.shown(lockName));
     const { pid, commit } = parseNote(textOf(file), name);
     if (locked === false) {
       const holder = pid === undefined ? "" : ` (${pid})`;
@@ -203,16 +194,16 @@ async function withFileOfItsOwn(
   const temporary = temporaryNameOf(name);
   const file = folder.create(temporary, { mode: 0o600 });
   try {
-    await lockFile(file);
-    if (taken.unfinished !== undefined) writeAll(file, textOf(shared));
-    file.syncSync();
+    const path = folder.shown(temporary);
+    await lockFile(file, path);
+    if (taken.unfinished !== undefined) onFile("write", path, () => writeAll(file, textOf(shared)));
+    onFile("sync", path, () => file.syncSync());
     folder.rename(temporary, lockNameOf(name));
     shared.close();
     return { ...taken, file };
   } catch (error) {
     file.close();
-    ignoreErrors(() => folder.remove(temporary));
-    throw error;
+    throw cleanUpAfter(error, () => folder.remove(temporary));
   }
 }
 
@@ -225,15 +216,15 @@ function createUnlessThere(folder: Folder, lockName: string): Deno.FsFile | unde
   }
 }
 
-/** Whether the lock was taken; undefined if there are no locks on this file system. @throws the system's other errors */
-async function lockFile(file: Deno.FsFile): Promise<boolean | undefined> {
+/** Whether the lock was taken; undefined if there are no locks on this file system. @throws {FileError} for other errors */
+async function lockFile(file: Deno.FsFile, path: string): Promise<boolean | undefined> {
   try {
     return file.tryLockSync === undefined
       ? await lockSoon(file)
       : retryInterrupted(() => file.tryLockSync(true));
   } catch (error) {
     if (isWithoutLocks(error)) return undefined;
-    throw error;
+    throw fileError("lock", path, error);
   }
 }
 

@@ -14,7 +14,7 @@ import { leftoversOf, openLeftover, sweep } from "./leftovers.ts";
 import { HeldError, OutputLock } from "./output_lock.ts";
 import { ignoreErrors, isSameFile, statIfThere } from "./paths.ts";
 import { finishCommit, type RunOutputs } from "./recovery.ts";
-import { fileError, reasonOf, retryInterrupted } from "./system_errors.ts";
+import { fileError, onFile, reasonOf } from "./system_errors.ts";
 
 /** An output that is written under a hidden name. */
 interface HiddenOutput {
@@ -77,9 +77,14 @@ const SYSTEM_FOLDERS = ["/dev", "/dev/fd", "/proc/self/fd"];
  * @throws {UsageError} if `path` is one of the files in `inputs`, by whatever name
  */
 export function assertNoInput(path: string, inputs: readonly string[]): void {
-  const info = statIfThere(path);
-  const input = inputs.find((input) => input !== "-" && isSameFile(info, statIfThere(input)));
+  const info = look(path);
+  const input = inputs.find((input) => input !== "-" && isSameFile(info, look(input)));
   if (input !== undefined) throw new UsageError(`Cannot write "${path}": it is also an input ("${input}")`);
+}
+
+/** What `path` leads to; undefined if nothing is there. @throws {FileError} if the system does not tell */
+function look(path: string): Deno.FileInfo | undefined {
+  return onFile("look at", path, () => statIfThere(path));
 }
 
 /** Openings under way, of all outputs of the program. */
@@ -126,7 +131,7 @@ export class Outputs implements Disposable {
     if (path === "") throw new UsageError("Cannot write an output: its name is empty");
     this.#assertOpen(path);
     const { replace = this.#options.force } = options;
-    const existing = statIfThere(path);
+    const existing = look(path);
     // Not among the openings that a stopped command waits for: nobody may ever read the pipe.
     if (isStream(existing)) return await this.#openStream(path, { replace });
     const finalPath = resolve(path, existing);
@@ -148,7 +153,7 @@ export class Outputs implements Disposable {
     try {
       return this.#openHidden({ path, lock, replace }, options);
     } catch (error) {
-      lock.release();
+      this.#release(lock);
       throw error;
     }
   }
@@ -160,14 +165,17 @@ export class Outputs implements Disposable {
    * @throws {Error} if another process writes it
    */
   async hold(path: string): Promise<void> {
-    if (!statIfThere(path)?.isFile) return;
+    if (!look(path)?.isFile) return;
     try {
       const lock = await this.#takeLock(path, Deno.realPathSync(path));
       this.#held.push(lock);
-      sweep(lock);
+      sweep(lock, { warn: this.#options.warn });
     } catch (error) {
       const { cause } = error as Error;
       if (cause instanceof HeldError || cause instanceof UnfinishedError) throw error;
+      if (!mayNotWrite(cause)) {
+        this.#options.warn?.(`nothing keeps other processes from replacing "${path}": ${reasonOf(cause)}`);
+      }
     }
     if (this.#closed) this.#letGo();
   }
@@ -198,7 +206,8 @@ export class Outputs implements Disposable {
     const complete = this.#hidden.map((output) => this.#complete(output));
     for (const file of this.#streams) file.close();
     try {
-      commitAll(complete);
+      const left = commitAll(complete);
+      if (left !== undefined) this.#options.warn?.(left);
     } catch (error) {
       // Disposal removes what has its hidden name only; what is left half done stays for the next run.
       if (error instanceof UnfinishedError) {
@@ -208,18 +217,16 @@ export class Outputs implements Disposable {
       throw error;
     }
     this.#closed = true;
-    for (const { lock, temporary } of this.#hidden) {
-      ignoreErrors(() => lock.folder.remove(journalNameOf(temporary)));
+    for (const { path, lock, temporary } of this.#hidden) {
+      this.#cleanUp(`the journal of "${path}" is left behind`, () => {
+        lock.folder.remove(journalNameOf(temporary));
+      });
     }
     this.#letGo();
   }
 
   #complete({ path, lock, temporary, file, journal, replace }: HiddenOutput): CompleteFile {
-    try {
-      retryInterrupted(() => file.syncSync());
-    } catch (cause) {
-      throw fileError("write", path, cause);
-    }
+    onFile("sync", path, () => file.syncSync());
     const written = file.statSync();
     file.close();
     journal?.close();
@@ -236,25 +243,35 @@ export class Outputs implements Disposable {
   }
 
   #giveUp({ path, lock, temporary, file, journal }: HiddenOutput): void {
-    const { keepPartial, warn } = this.#options;
+    const { keepPartial } = this.#options;
     for (const open of [file, journal]) {
       if (keepPartial) ignoreErrors(() => open?.syncSync());
       ignoreErrors(() => open?.close());
     }
     if (!keepPartial) {
       for (const name of [temporary, journalNameOf(temporary)]) {
-        try {
-          lock.folder.remove(name);
-        } catch (error) {
-          warn?.(`what was written of "${path}" is left behind: ${(error as Error).message}`);
-        }
+        this.#cleanUp(`what was written of "${path}" is left behind`, () => lock.folder.remove(name));
       }
     }
-    ignoreErrors(() => lock.release());
+    this.#release(lock);
+  }
+
+  #release(lock: OutputLock): void {
+    const { folder, name } = lock;
+    this.#cleanUp(`the lock of "${folder.shown(name)}" is left behind`, () => lock.release());
+  }
+
+  /** Does what changes nothing of the result; `left` says what is the case where it fails. */
+  #cleanUp(left: string, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#options.warn?.(`${left}: ${reasonOf(error)}`);
+    }
   }
 
   #letGo(): void {
-    for (const lock of this.#held.splice(0)) ignoreErrors(() => lock.release());
+    for (const lock of this.#held.splice(0)) this.#release(lock);
     for (const folder of this.#folders.values()) folder[Symbol.dispose]();
     this.#folders.clear();
   }
@@ -288,7 +305,7 @@ export class Outputs implements Disposable {
     if (replaced !== undefined && !replace) throw exists(path);
     refuseAsides(lock, path);
     const adopted = resume ? leftoversOf(lock).temporary.at(0) : undefined;
-    sweep(lock, { except: adopted });
+    sweep(lock, { except: adopted, warn: this.#options.warn });
     const temporary = adopted ?? temporaryNameOf(name);
     const file = adopted === undefined
       ? folder.create(temporary, { mode: replaced === undefined ? mode : PRIVATE })
@@ -316,7 +333,7 @@ export class Outputs implements Disposable {
     try {
       folder.chmod(temporary, mode & 0o777);
     } catch (error) {
-      this.#options.warn?.(`"${path}" does not keep its mode: ${(error as Error).message}`);
+      this.#options.warn?.(`"${path}" does not keep its mode: ${reasonOf(error)}`);
     }
   }
 
@@ -364,6 +381,14 @@ export class Outputs implements Disposable {
   }
 }
 
+/** Whether an error, or what caused it, means that no files may be made in the folder. */
+function mayNotWrite(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof Deno.errors.PermissionDenied || (at as { code?: string }).code === "EROFS") return true;
+  }
+  return false;
+}
+
 function openJournal(folder: Folder, temporary: string): Deno.FsFile {
   const name = journalNameOf(temporary);
   return folder.lstat(name) === undefined
@@ -394,7 +419,7 @@ function isStream(info: Deno.FileInfo | undefined): boolean {
 
 /** Where the file will really lie: a symbolic link to a file is followed, one that leads nowhere is refused. */
 function resolve(path: string, existing: Deno.FileInfo | undefined): string {
-  if (existing !== undefined) return Deno.realPathSync(path);
+  if (existing !== undefined) return onFile("look at", path, () => Deno.realPathSync(path));
   try {
     Deno.lstatSync(path);
   } catch (cause) {

@@ -1,10 +1,12 @@
 /** What the system refuses, in words: the action, the file, then the system's reason. */
 
+import { FileError } from "../errors.ts";
+
 /** Deno repeats the call and its paths behind the reason: `No such file or directory (os error 2): open 'a'`. */
 const REPEATED_CALL = /: [a-z]+ '.*'$/s;
 
 /**
- * The system's reason, without the paths that Deno repeats behind it.
+ * The system's reason, without the paths that Deno repeats behind it; for the middle of a sentence.
  *
  * @example
  * ```ts
@@ -14,12 +16,32 @@ const REPEATED_CALL = /: [a-z]+ '.*'$/s;
  * ```
  */
 export function reasonOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).replace(REPEATED_CALL, "");
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(REPEATED_CALL, "").replace(/^Cannot /, "cannot ");
 }
 
 /** The error of an action on a file: `Cannot rename "a" to "b": Permission denied (os error 13)`. */
-export function fileError(action: string, path: string, cause: unknown): Error {
-  return new Error(`Cannot ${action} "${path}": ${reasonOf(cause)}`, { cause });
+export function fileError(action: string, path: string, cause: unknown): FileError {
+  return new FileError({ action, path, reason: reasonOf(cause) }, { cause });
+}
+
+/** Does an action on a file, again where a signal interrupts it. @throws {FileError} if the system refuses */
+export function onFile<T>(action: string, path: string, call: () => T): T {
+  try {
+    return retryInterrupted(call);
+  } catch (cause) {
+    throw fileError(action, path, cause);
+  }
+}
+
+/** Cleans up after `error`, and returns it; where that fails, one that also says what is left. */
+export function cleanUpAfter(error: unknown, cleanUp: () => void): unknown {
+  try {
+    cleanUp();
+    return error;
+  } catch (second) {
+    return new Error(`${(error as Error).message}; and ${reasonOf(second)}`, { cause: error });
+  }
 }
 
 /**
@@ -49,4 +71,12 @@ const NO_LOCKS = ["ENOLCK", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL", "EBADF"
 export function isWithoutLocks(error: unknown): boolean {
   return error instanceof Deno.errors.NotSupported ||
     NO_LOCKS.includes((error as { code?: string } | null)?.code ?? "");
+}
+
+/** The error numbers with which file systems say that they do not sync folders. Every other one is a loss. */
+const NO_FOLDER_SYNC = ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EBADF"];
+
+/** Whether an error of syncing a folder means that the file system does not sync folders. */
+export function isWithoutFolderSync(error: unknown): boolean {
+  return NO_FOLDER_SYNC.includes((error as { code?: string } | null)?.code ?? "");
 }

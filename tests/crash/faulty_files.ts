@@ -25,17 +25,25 @@ const SYSTEM_ERRORS = {
   ENOSPC: "No space left on device (os error 28)",
 };
 
-/** Counts the operations, and lets the `at`-th one fail. Without `at` all succeed. */
+/** Counts the operations, and lets the `at`-th one fail, or with an error of input and output all that `fails` names. */
 export class FaultyFiles implements Disposable {
   readonly operations: Operation[] = [];
   readonly #at: number;
   readonly #fault: Fault;
+  readonly #fails: (operation: Operation) => boolean;
   readonly #scope = new DisposableStack();
   #isDead = false;
 
-  constructor({ at = Infinity, fault = "die" }: { at?: number; fault?: Fault } = {}) {
+  constructor(
+    { at = Infinity, fault = "die", fails = () => false }: {
+      at?: number;
+      fault?: Fault;
+      fails?: (operation: Operation) => boolean;
+    } = {},
+  ) {
     this.#at = at;
     this.#fault = fault;
+    this.#fails = fails;
     const { openSync, open, renameSync, linkSync, removeSync, chmodSync } = Deno;
     this.#replace({
       openSync: (path: string, options?: Deno.OpenOptions) =>
@@ -74,7 +82,7 @@ export class FaultyFiles implements Disposable {
   }
 
   #watched(file: Deno.FsFile, path: string): Deno.FsFile {
-    const { writeSync, write, truncateSync, close } = file;
+    const { writeSync, write, truncateSync, tryLockSync, close } = file;
     this.#scope.defer(() => ignoreErrors(() => close.call(file)));
     return Object.assign(file, {
       writeSync: (bytes: Uint8Array) =>
@@ -85,6 +93,10 @@ export class FaultyFiles implements Disposable {
       syncSync: () => this.#do("sync", path, () => {}),
       truncateSync: (lenBytes?: number) =>
         this.#do("truncate", path, () => truncateSync.call(file, lenBytes)),
+      // Deno before 2.5 has none.
+      ...(tryLockSync === undefined ? {} : {
+        tryLockSync: (exclusive?: boolean) => this.#do("lock", path, () => tryLockSync.call(file, exclusive)),
+      }),
     });
   }
 
@@ -92,8 +104,10 @@ export class FaultyFiles implements Disposable {
   #do<T>(kind: string | undefined, path: string, action: () => T, partly?: () => void): T {
     if (kind === undefined) return action();
     if (this.#isDead) throw new Error("the process is dead");
-    this.operations.push({ kind, path: namedPath(path) });
+    const operation = { kind, path: namedPath(path) };
+    this.operations.push(operation);
     const count = this.operations.length;
+    if (this.#fails(operation)) throw systemError("EIO");
     if (count === this.#at && this.#fault !== "ENOSPC") {
       partly?.();
       if (this.#fault === "EIO") throw systemError("EIO");

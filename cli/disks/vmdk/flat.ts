@@ -44,13 +44,15 @@ class FlatVmdk implements WritableDisk {
   #cid?: number;
   readonly #pieces: readonly FlatPiece[];
   readonly #files: ExtentFiles;
+  readonly #warn?: (line: string) => void;
 
-  constructor({ path, text, descriptor, pieces, files }: {
+  constructor({ path, text, descriptor, pieces, files, warn }: {
     path: string;
     text: Uint8Array;
     descriptor: Descriptor;
     pieces: readonly FlatPiece[];
     files: ExtentFiles;
+    warn?: (line: string) => void;
   }) {
     this.path = path;
     this.format = formatOf(descriptor);
@@ -60,6 +62,7 @@ class FlatVmdk implements WritableDisk {
     this.#text = text;
     this.#pieces = pieces;
     this.#files = files;
+    this.#warn = warn;
   }
 
   get files(): readonly string[] {
@@ -110,7 +113,7 @@ class FlatVmdk implements WritableDisk {
   }
 
   #replaceText(text: Uint8Array): void {
-    replaceFile(this.path, text);
+    replaceFile(this.path, text, { warn: this.#warn });
     this.#text = text;
   }
 
@@ -175,7 +178,7 @@ export function openFlatVmdk(
   const pieces = locate(descriptor.extents, files);
   refuseOverlap(pieces, path);
   scope.move();
-  return new FlatVmdk({ path, text, descriptor, pieces, files });
+  return new FlatVmdk({ path, text, descriptor, pieces, files, warn });
 }
 
 function checkWritable({ access, type, name }: ExtentLine, path: string): void {

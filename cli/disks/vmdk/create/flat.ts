@@ -1,6 +1,7 @@
 /** A new flat VMDK: a descriptor, and one file with the bytes of the disk. For ESXi it is called `vmfs`. */
 
 import { basename } from "@std/path/posix/basename";
+import { onFile } from "../../../files/system_errors.ts";
 import type { WritableDisk } from "../../disk.ts";
 import { createImage, type ImageFile, type OpenOutput } from "../../image_file.ts";
 import { checkRange } from "../../refusal.ts";
@@ -58,14 +59,16 @@ class FreshFlatVmdk implements WritableDisk {
       { ...this.#disk, extentName: this.#extentName, metadata: all },
       this.path,
     );
-    this.#descriptor.truncateSync(0);
-    this.#descriptor.seekSync(0, Deno.SeekMode.Start);
-    for (let done = 0; done < text.length;) done += this.#descriptor.writeSync(text.subarray(done));
+    onFile("write", this.path, () => {
+      this.#descriptor.truncateSync(0);
+      this.#descriptor.seekSync(0, Deno.SeekMode.Start);
+      for (let done = 0; done < text.length;) done += this.#descriptor.writeSync(text.subarray(done));
+    });
   }
 
   sync(): void {
     this.#data.sync();
-    this.#descriptor.syncSync();
+    onFile("sync", this.path, () => this.#descriptor.syncSync());
   }
 
   [Symbol.dispose](): void {
