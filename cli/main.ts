@@ -78,18 +78,16 @@ ${EXIT_CODES}`;
 }
 
 /**
- * Has a write beyond the limit of the size of files (`ulimit -f`) fail with an error, as other writes do: left alone, SIGXFSZ
- * ends the process on the spot (setrlimit(2), RLIMIT_FSIZE).
+ * Has a write beyond the limit of the size of files (`ulimit -f`) fail with an error, as other writes do, until the process has
+ * ended: left alone, SIGXFSZ ends the process on the spot (setrlimit(2), RLIMIT_FSIZE). Deno writes files at the end, too, with
+ * what it has compiled.
  */
-function surviveFileSizeLimit(): Disposable {
-  const listener = () => {};
-  Deno.addSignalListener("SIGXFSZ", listener);
-  return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGXFSZ", listener) };
+export function surviveFileSizeLimit(): void {
+  Deno.addSignalListener("SIGXFSZ", () => {});
 }
 
 /** Runs one command line and returns its exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  using _limit = surviveFileSizeLimit();
   try {
     refuseGarbled(argv);
     return await dispatch(argv);
@@ -176,5 +174,6 @@ if (import.meta.main) {
     (await import("./disks/vddk/server.ts")).serve();
     Deno.exit(EXIT.done);
   }
+  surviveFileSizeLimit();
   Deno.exit(await main(Deno.args));
 }
