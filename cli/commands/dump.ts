@@ -17,6 +17,7 @@ import { formatSize } from "./progress.ts";
 import { flagOf, type ValuesOf } from "./options.ts";
 import { begin, type Ready, resume } from "./resume.ts";
 import { STREAM } from "./input_file.ts";
+import { assertUnchanged, DiskWatch, readUnchanged, usesOf } from "./disk_watch.ts";
 import { LEVEL, newCommand, type Report, WITHOUT_SEAL } from "./common.ts";
 import { refuseUnreadable, refuseUnsigned } from "./proof.ts";
 import { SIGN, TRUSTED_KEY } from "./signing.ts";
@@ -27,6 +28,9 @@ import { contentText, secondsSince, speedText } from "./summary.ts";
 import { warningOfTimeZone } from "./time_zone.ts";
 
 const SERIES_ID_BYTES = 16;
+
+/** A seal takes texts of 4096 characters. */
+const MAX_CHANGES_CHARS = 2048;
 
 /** Which files each mode needs; all others are refused. */
 const FILES = ["dumpin", "digestin", "bmpin", "dumpout", "digestout", "rdiffout"] as const;
@@ -46,6 +50,8 @@ export const command = newCommand("dump", {
 diff and incr also write the rdiff that leads from the new dump back to the previous one.
 incr reads a random sample of the blocks that the bitmap calls unchanged as well (--audit), and compares it
 with the previous digest: a bitmap that is wrong stops it.
+A disk that changes while it is read (size, time and content id of its files) gives no dump, unless
+--allow-changes says so.
 The seal (NAME.seal.json, beside the dump) tells what the files must be: check and restore go by it.
 Archives whose name ends in .gz or .zst are compressed. "-" is standard input or output.
 
@@ -89,6 +95,9 @@ vmdkbkp dump --mode full --server vc1.example --username backup --thumbprint 12:
     withoutSeal: WITHOUT_SEAL,
     force: { help: "replace outputs that exist" },
     allowOutside: { help: "let a VMDK name extents outside its folder" },
+    allowChanges: {
+      help: "make a dump of a disk that changes while it is read, and mark it in the seal",
+    },
     allowEncrypted: {
       help: "take the encrypted bytes of an encrypted VMDK as they are",
     },
@@ -138,13 +147,16 @@ export async function run(options: Options, args: string[]): Promise<number> {
   // A bitmap names fewer blocks than are allocated, and to ask which are takes time.
   const vddk = await disks?.open(session, { readOnly: true, mapped: options.mode !== "incr" });
   const disk = vddk ?? await openFile(session, diskPath!, options);
+  const watch = watchOver(disk, diskPath, options);
   session.addInputs(disk.files);
+  // VMware's library makes lock folders itself.
+  if (vddk === undefined) { for (const line of usesOf(disk)) session.warn(line); }
   const warning = warningOfTimeZone(new Date());
   if (warning !== undefined) session.warn(warning);
   session.expectBytes(disk.capacityBytes);
   const dump = options.mode === "full"
-    ? await full(session, disk, options)
-    : await changed(session, disk, options);
+    ? await full(session, { disk, watch }, options)
+    : await changed(session, { disk, watch }, options);
   session.commit();
   // After the archives have their names: however the library ends, they are complete.
   await vddk?.close();
@@ -166,6 +178,27 @@ async function openFile(session: Session, path: string, options: Options): Promi
   return disk;
 }
 
+/** Looks at the disk before it is read. Of a raw disk its file tells all. */
+function watchOver(disk: ReadableDisk, path: string | undefined, options: Options): DiskWatch {
+  const isVmdk = disk.cid !== undefined && path !== undefined;
+  return new DiskWatch(disk, isVmdk ? { reopen: () => openForReading(path, options) } : {});
+}
+
+/** The disk that is read, and as it was before. */
+interface Source {
+  disk: ReadableDisk;
+  watch: DiskWatch;
+}
+
+/** Reads the disk with `work`. @throws {Error} if it changes meanwhile, unless the options allow that */
+function reading<T>(
+  session: Session,
+  { disk, watch }: Source,
+  { work, allowChanges }: { work: () => Promise<T>; allowChanges?: boolean },
+): Promise<{ result: T; changes: string[] }> {
+  return readUnchanged(disk, watch, { work, allowChanges, warn: (line) => session.warn(line) });
+}
+
 /** What was asked for, what was done, and why another thing was. */
 type Mode = Seal["mode"];
 
@@ -174,13 +207,16 @@ interface Done {
   result: DumpResult;
   mode: Mode;
   audit?: SealedAudit;
+  /** What of the disk has changed while it was read. */
+  changes: string[];
   storedBytes: Record<string, number>;
   seals: string[];
   /** The previous dump, if no seal tells of it: the rdiff has its metadata. */
   unsealed: string[];
 }
 
-async function full(session: Session, disk: ReadableDisk, options: Options): Promise<Done> {
+async function full(session: Session, source: Source, options: Options): Promise<Done> {
+  const { disk } = source;
   const path = options.dumpout!;
   if (options.resume && path === STREAM) {
     throw new UsageError('Cannot use --resume with --dumpout "-": it keeps nothing');
@@ -189,7 +225,7 @@ async function full(session: Session, disk: ReadableDisk, options: Options): Pro
     ? undefined
     : await session.output(path, { resume: options.resume, journal: true });
   const digestOut = await session.sink(options.digestout!, options);
-  const ready = await readyFor(session, { disk, path, file }, options);
+  const ready = await readyFor(session, { ...source, path, file }, options);
   const { header, journal, begun } = ready;
   const dumpOut = await session.sinkTo(path, file ?? Deno.stdout, { level: options.level, begun });
   const sealing = await Sealing.begin(session, header, sealedOutputs(options));
@@ -197,19 +233,23 @@ async function full(session: Session, disk: ReadableDisk, options: Options): Pro
   const job = { disk, header, dumpOut, digestOut, journal, root };
   await session.expectDisk(disk, { startBytes: (journal?.blocks ?? 0) * header.blockBytes });
   const work = () => dumpFull(session.core, job, session.run);
-  const result = await (options.resume ? keptOnFailure(session, work) : work());
+  const { result, changes } = await reading(session, source, {
+    work: () => options.resume ? keptOnFailure(session, work) : work(),
+    allowChanges: options.allowChanges,
+  });
   const mode: Mode = { asked: "full", done: "full" };
   const counts = countsOf(result);
   await sealing.complete({
     root: await root.hex(),
     mode,
-    source: sourceOf(disk, options),
+    source: sourceOf(disk, { ...options, changes }),
     written: { [options.dumpout!]: counts, [options.digestout!]: counts },
   });
   return {
     header,
     result,
     mode,
+    changes,
     storedBytes: { dump: dumpOut.storedBytes, digest: digestOut.storedBytes },
     seals: sealing.paths,
     unsealed: [],
@@ -219,7 +259,7 @@ async function full(session: Session, disk: ReadableDisk, options: Options): Pro
 /** The header of the dump, and what of it is there already. */
 async function readyFor(
   session: Session,
-  { disk, path, file }: { disk: ReadableDisk; path: string; file?: OutputFile },
+  { disk, watch, path, file }: Source & { path: string; file?: OutputFile },
   options: Options,
 ): Promise<Ready> {
   const header = newHeader(disk, {
@@ -227,7 +267,7 @@ async function readyFor(
     seriesId: crypto.getRandomValues(new Uint8Array(SERIES_ID_BYTES)),
   });
   if (file === undefined) return { header };
-  const unfinished = { session, disk, path, file, header, place: [options.vm, options.snapshot] };
+  const unfinished = { session, disk, watch, path, file, header, place: [options.vm, options.snapshot] };
   return options.resume ? await resume(unfinished) : await begin(unfinished);
 }
 
@@ -243,8 +283,9 @@ async function keptOnFailure<T>(session: Session, work: () => Promise<T>): Promi
   }
 }
 
-async function changed(session: Session, disk: ReadableDisk, options: Options): Promise<Done> {
+async function changed(session: Session, source: Source, options: Options): Promise<Done> {
   const { core } = session;
+  const { disk, watch } = source;
   const dumpIn = await DumpReader.open(core, await session.source(options.dumpin!));
   const digestIn = await DigestReader.open(core, await session.source(options.digestin!));
   const previous = dumpIn.header;
@@ -280,7 +321,11 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
     const claim = { changedBlocks, bmpin: bmpin!, digestin: options.digestin!, disk };
     record = await audit(session, claim, options);
     if (record.result === "differs") {
-      if (options.onMismatch !== "diff") throw disbelief(claim, record);
+      if (options.onMismatch !== "diff") {
+        // It may be the disk that is to blame, not the bitmap.
+        await assertUnchanged(disk, watch);
+        throw disbelief(claim, record);
+      }
       mode.done = "diff";
       mode.reason = `the bitmap calls block ${record.firstDifferingBlock} unchanged, and it differs`;
       changedBlocks = undefined;
@@ -295,7 +340,10 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
   await session.expectDisk(disk, {
     changed: changedBlocks === undefined ? undefined : { blocks: changedBlocks, blockBytes },
   });
-  const result = await dumpChanged(core, job, session.run);
+  const { result, changes } = await reading(session, source, {
+    work: () => dumpChanged(core, job, session.run),
+    allowChanges: options.allowChanges,
+  });
   const from = { time: formatTimeStamp(header.time), root: await root.hex() };
   const to = { time: formatTimeStamp(previous.time), root: await previousRoot.hex() };
   const own = rootsBefore.filter(({ root }) =>
@@ -309,7 +357,7 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
   await sealing.complete({
     root: from.root,
     mode,
-    source: sourceOf(disk, options),
+    source: sourceOf(disk, { ...options, changes }),
     audit: record,
     written: {
       [options.dumpout!]: counts,
@@ -329,7 +377,7 @@ async function changed(session: Session, disk: ReadableDisk, options: Options): 
     rdiff: rdiffOut.storedBytes,
   };
   const unsealed = sealedBefore[0] === undefined ? [dumpIn.path] : [];
-  return { header, result, mode, audit: record, storedBytes, seals: sealing.paths, unsealed };
+  return { header, result, mode, audit: record, changes, storedBytes, seals: sealing.paths, unsealed };
 }
 
 /** What of the files is sealed. */
@@ -346,7 +394,10 @@ function countsOf({ blocks, zeroBlocks }: DumpResult): WrittenFile {
 }
 
 /** What tells the disk apart from others. */
-function sourceOf(disk: ReadableDisk, { server, vm, snapshot, changeid }: Options): Record<string, string> {
+function sourceOf(
+  disk: ReadableDisk,
+  { server, vm, snapshot, changeid, changes }: Options & { changes: readonly string[] },
+): Record<string, string> {
   const uuid = disk.metadata.get("uuid");
   return {
     disk: disk.path,
@@ -357,6 +408,7 @@ function sourceOf(disk: ReadableDisk, { server, vm, snapshot, changeid }: Option
     ...(vm === undefined ? {} : { vm }),
     ...(snapshot === undefined ? {} : { snapshot }),
     ...(changeid === undefined ? {} : { changeId: changeid }),
+    ...(changes.length === 0 ? {} : { changed: changes.join(", ").slice(0, MAX_CHANGES_CHARS) }),
   };
 }
 
@@ -391,7 +443,7 @@ function definedPaths(...paths: (string | undefined)[]): string[] {
 }
 
 function report(
-  { header, result, mode, audit, storedBytes, seals, unsealed }: Done,
+  { header, result, mode, audit, changes, storedBytes, seals, unsealed }: Done,
   { disk, options, seconds }: { disk: ReadableDisk; options: Options; seconds: number },
 ): Report {
   const { blocks, zeroBlocks, blocksRead, changedBlocks, resumedBlocks = 0 } = result;
@@ -407,6 +459,7 @@ function report(
     ...seals.map((path) => `  seal   ${path}`),
     ...(options.resume ? [resumeText(resumedBlocks)] : []),
     ...(audit === undefined ? [] : [auditText(audit)]),
+    ...changes.map((change) => `  the disk changed while it was read: ${change}`),
     ...(mode.reason === undefined ? [] : [`  mode: ${mode.done} instead of ${mode.asked}: ${mode.reason}`]),
     ...unsealedText(unsealed),
     `  ${speedText(disk.capacityBytes, seconds)}`,
@@ -427,6 +480,7 @@ function report(
     ...(changedBlocks === undefined ? {} : { changedBlocks }),
     ...(options.resume ? { resumedBlocks } : {}),
     ...(audit === undefined ? {} : { audit }),
+    ...(changes.length === 0 ? {} : { sourceChanged: changes }),
     series: formatSeriesId(header.seriesId),
     time: formatTimeStamp(header.time),
     storedBytes,

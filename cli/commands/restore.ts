@@ -54,7 +54,10 @@ vmdkbkp restore --server vc1.example --username backup --thumbprint 12:34:... --
     verify: { help: "read the disk back and compare it, with the archives or --digestin" },
     digestin: { value: "file", help: "with --verify: digest of the last archive's generation" },
     blocksize: { value: "bytes", help: "must be that of the archives" },
-    force: { help: "with --create: replace the disk if it exists" },
+    force: {
+      help:
+        "replace the disk if it exists (--create); write to one that is in use, by a lock folder (*.lck) or a mount",
+    },
     trustedKey: TRUSTED_KEY,
     withoutSeal: WITHOUT_SEAL,
     allowOutside: { help: "let a VMDK name extents outside its folder" },

@@ -10,6 +10,7 @@ import { HEADER_PREFIX } from "../disks/vmdk/descriptor/encryption.ts";
 import { UsageError } from "../errors.ts";
 import { SECTOR_BYTES } from "../sector.ts";
 import { type LibraryOptions, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
+import { usesOf } from "./disk_watch.ts";
 import type { Session } from "./session.ts";
 
 /** A disk on its way to be what it is to be. */
@@ -110,21 +111,41 @@ async function fileTarget(
     session.refuseInput(local);
     await session.hold(local);
   }
-  const disk = options.create
-    ? await createDisk(
-      local,
-      { capacityBytes, adapterType, metadata, format: madeAs(options.format), packing: session.packing },
-      (path) => session.openOutput(path),
-    )
-    : await openForWriting(local, existing);
+  const disk = session.using(
+    options.create
+      ? await createDisk(
+        local,
+        { capacityBytes, adapterType, metadata, format: madeAs(options.format), packing: session.packing },
+        (path) => session.openOutput(path),
+      )
+      : await openForWriting(local, existing),
+  );
+  refuseUsed(session, disk, options);
   if (!options.create) session.lockDisk(disk, { write: true });
   return {
-    disk: session.using(disk),
+    disk,
     isDoubtful: false,
     complete: () => Promise.resolve(session.commit()),
     readBack: async () => session.using(await openForReading(local, existing)),
     report: () => Promise.resolve({ text: [], json: leftOut.length > 0 ? { leftOutMetadata: leftOut } : {} }),
   };
+}
+
+/** @throws {UsageError} if something else uses the disk that is written to, and that is not forced */
+function refuseUsed(
+  session: Session,
+  disk: Pick<WritableDisk, "path" | "files">,
+  { create, force }: TargetOptions,
+): void {
+  const uses = usesOf(disk);
+  if (uses.length > 0 && !create && !force) {
+    throw new UsageError(
+      `Cannot restore to disk "${disk.path}": ${
+        uses.join(", ")
+      }; end that first, or use --force if it is over`,
+    );
+  }
+  for (const line of uses) session.warn(line);
 }
 
 /** What a disk of that format is opened as. */

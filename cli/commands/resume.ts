@@ -13,12 +13,15 @@ import { DumpReader, smallWindowBytes } from "../pipeline/archive_reader.ts";
 import { auditSample } from "../pipeline/audit.ts";
 import { JournalDigests, provePartial } from "../pipeline/partial.ts";
 import { defaultSampleBlocks, drawSample, SeededRandom } from "../pipeline/sample.ts";
+import type { DiskWatch } from "./disk_watch.ts";
 import type { Session } from "./session.ts";
 
 /** The unfinished dump and what it is to become. */
 export interface Unfinished {
   session: Session;
   disk: ReadableDisk;
+  /** The disk as it was before it is read. */
+  watch: DiskWatch;
   /** The path that the dump is to have. */
   path: string;
   file: OutputFile;
@@ -38,11 +41,12 @@ export interface Ready {
 }
 
 /** Begins a dump anew, whatever was left of another one. */
-export async function begin({ disk, path, file, header, place }: Unfinished): Promise<Ready> {
+export async function begin(unfinished: Unfinished): Promise<Ready> {
+  const { path, file, header } = unfinished;
   if (file.journal === undefined) return { header };
   cut(file, { path, lenBytes: 0 });
   const journal = new Journal(path, file.journal);
-  await journal.begin(await journalKey(dumpHeaderBytes(header), stateOf(disk, place)));
+  await journal.begin(await journalKey(dumpHeaderBytes(header), stateOf(unfinished)));
   return { header, journal };
 }
 
@@ -105,14 +109,12 @@ async function openLeft({ session, path, file }: Unfinished): Promise<DumpReader
 
 /** What can be known of a disk without reading it, so that another one, or a later state of it, has other words. */
 export function stateOf(
-  disk: Pick<ReadableDisk, "path" | "files" | "cid">,
-  place: readonly (string | undefined)[],
+  { disk: { cid, path }, watch, place }: Pick<Unfinished, "disk" | "watch" | "place">,
 ): string {
-  const files = disk.files.map((path) => {
-    const { isFile, size, mtime } = Deno.statSync(path);
-    return [basename(path), ...isFile ? [size, mtime?.getTime()] : []];
-  });
-  return JSON.stringify([disk.cid, files.length > 0 ? files : disk.path, place]);
+  const files = [...watch.before].map((
+    [path, { isFile, sizeBytes, changedMs }],
+  ) => [basename(path), ...isFile ? [sizeBytes, changedMs] : []]);
+  return JSON.stringify([cid, files.length > 0 ? files : path, place]);
 }
 
 function refuseOther({ disk, path, header }: Unfinished, left: DumpHeader): void {
@@ -134,12 +136,13 @@ function refuseOther({ disk, path, header }: Unfinished, left: DumpHeader): void
 }
 
 async function refuseChanged(
-  { disk, path, place }: Unfinished,
+  unfinished: Unfinished,
   { header, journal }: { header: DumpHeader; journal: Journal },
 ): Promise<void> {
+  const { disk, path } = unfinished;
   const { key } = journal;
   if (key === undefined) throw cannotGoOn(path, "it was not left by a full dump, or its journal is lost");
-  const wanted = await journalKey(dumpHeaderBytes(header), stateOf(disk, place));
+  const wanted = await journalKey(dumpHeaderBytes(header), stateOf(unfinished));
   if (wanted.every((byte, i) => byte === key[i])) return;
   throw cannotGoOn(path, `disk "${disk.path}" is another one than it was made of, or was written since`);
 }

@@ -162,7 +162,10 @@ export class Sealing {
         blockBytes,
         blockCount,
         mode: present?.mode ?? mode,
-        source: present?.source ?? source,
+        source: {
+          ...present?.source ?? source,
+          ...(source.changed === undefined ? {} : { changed: source.changed }),
+        },
         ...(audit ?? present?.audit ? { audit: audit ?? present?.audit } : {}),
         files: [...files, ...kept],
       };

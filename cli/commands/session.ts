@@ -125,6 +125,8 @@ export class Session implements Disposable, AsyncDisposable {
   readonly signingKey?: SecretKey;
   /** Unreadable seals of which the user knows. */
   #toldSeals = 0;
+  /** Generations of disks that changed while they were read, of which the user knows. */
+  readonly #toldChanges = new Set<string>();
   /** False if the user wants seals not to be looked at. */
   readonly #goesBySeals: boolean;
   readonly #goesByKey: boolean;
@@ -359,12 +361,28 @@ export class Session implements Disposable, AsyncDisposable {
     const role = full === undefined ? "digest" : full ? "dump" : "rdiff";
     const known = { role, series: formatSeriesId(seriesId), time: formatTimeStamp(time), bytes } as const;
     const sealed = await this.sealOf(path, known);
-    if (sealed !== undefined) return { sealed, assertIsIt: () => assertSealed(sealed, reader, bytes) };
+    if (sealed !== undefined) {
+      const assertIsIt = () => {
+        assertSealed(sealed, reader, bytes);
+        if (role !== "rdiff") this.#warnOfChanges(sealed);
+      };
+      return { sealed, assertIsIt };
+    }
     const { capacityBytes } = reader.header;
     const other = capacityBytes !== undefined && this.#goesBySeals
       ? await this.#seals.otherCapacity(path, { series: known.series, capacityBytes })
       : undefined;
     return { assertIsIt: () => void (other && refuseCapacity(reader, other)) };
+  }
+
+  /** Tells the user, once for each generation, that it is of a disk that changed while it was read. */
+  #warnOfChanges({ path, seal: { source, series, time } }: Sealed): void {
+    const generation = `${series} ${time}`;
+    if (source.changed === undefined || this.#toldChanges.has(generation)) return;
+    this.#toldChanges.add(generation);
+    this.warn(
+      `"${path}" is of a disk that changed while it was read (${source.changed}), and may be of no use as a whole`,
+    );
   }
 
   /** The entry of a file in a seal of its folder; without what is `known` of it, by its name alone. */

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { type DumpHeader, dumpHeaderBytes } from "../../cli/archive/header.ts";
 import { Journal, journalKey } from "../../cli/archive/journal.ts";
+import { DiskWatch } from "../../cli/commands/disk_watch.ts";
 import { stateOf } from "../../cli/commands/resume.ts";
 import { Core } from "../../cli/core.ts";
 import { openForReading } from "../../cli/disks/open.ts";
@@ -56,7 +57,12 @@ export class Interrupted extends Folder {
     const header = await headerIn(work.file(`whole.dump${z}`), z);
     using file = Deno.openSync(work.journalPath, { read: true, write: true, create: true });
     const journal = new Journal("journal", file);
-    await journal.begin(await journalKey(dumpHeaderBytes(header), stateOf(disk, [undefined, undefined])));
+    await journal.begin(
+      await journalKey(
+        dumpHeaderBytes(header),
+        stateOf({ disk, watch: new DiskWatch(disk), place: [undefined, undefined] }),
+      ),
+    );
     for (let at = 0; at < work.bytes.length; at += blockBytes) {
       await journal.append(md5Of(work.bytes.subarray(at, at + blockBytes), blockBytes));
     }
