@@ -84,6 +84,13 @@ function symbols(system: System) {
       result: "pointer",
       nonblocking: true,
     },
+    // int fallocate(int fd, int mode, off_t offset, off_t len): Linux
+    fallocate: {
+      parameters: ["i32", "i32", "i64", "i64"],
+      result: "i32",
+      nonblocking: true,
+      optional: true,
+    },
     // int munmap(void *addr, size_t length)
     munmap: { parameters: ["pointer", "usize"], result: "i32" },
     // int madvise(void *addr, size_t length, int advice)

@@ -28,7 +28,8 @@ import { formatTimeStamp } from "../archive/time_stamp.ts";
 export const command = newCommand("restore", {
   description: `Restore a disk from archives, newest first: a dump, then rdiffs back to the wanted generation.
 
-Without --create the disk exists and is overwritten; the archives are read once to their end before the first
+Without --create the disk exists and is overwritten where it differs; holes stay, and what becomes zero
+becomes a hole where the file system can have it. The archives are read once to their end before the first
 byte is written. With --create a new disk is made: a flat VMDK if the name ends in .vmdk, a raw image for .raw
 or .img, or what --format says: vmfs is a flat VMDK for ESXi, monolithicSparse one file without what is zero,
 streamOptimized one that is compressed too, for ovftool and for import to vSphere.
@@ -145,11 +146,12 @@ export async function run(options: Options, archives: string[]): Promise<number>
   const provedBy = digestProves ? "digest" : header.full ? proof.by : "nothing";
   const said = await target.report();
   const seconds = secondsSince(start);
-  const { blocks, writtenBlocks, zeroBlocks, absentBlocks } = result;
+  const { blocks, writtenBlocks, unchangedBlocks, zeroBlocks, absentBlocks } = result;
   return session.report({
     text: [
       `Restored ${disk.path} (${disk.format}) to the generation of ${formatTimeStamp(header.time)}: ` +
       `${blocksText(blocks, header.blockBytes)}, ${writtenBlocks} written, ${zeroBlocks} zero` +
+      (unchangedBlocks === undefined ? "" : `, ${unchangedBlocks} right already`) +
       (absentBlocks > 0 ? `, ${absentBlocks} left as they were` : ""),
       ...(disk.capacityBytes > header.capacityBytes
         ? [

@@ -90,8 +90,18 @@ export interface WritableDisk extends Disposable {
   readonly fresh: boolean;
   /** False if disks of this kind cannot store metadata. */
   readonly keepsMetadata: boolean;
+  /**
+   * What the disk holds at present, so that only what differs need be written. It is absent for a disk that is read no
+   * faster than it is written.
+   */
+  readonly held?: Pick<ReadableDisk, "path" | "capacityBytes" | "extentAt" | "read">;
   /** Writes all of `from` at `offsetBytes`; `offsetBytes + from.length <= capacityBytes`. */
   write(from: Uint8Array, offsetBytes: number): void | Promise<void>;
+  /**
+   * Makes `lenBytes` bytes from `offsetBytes` on zero, as a hole where the file system can have one. It is absent for a
+   * disk without holes.
+   */
+  writeZeros?(offsetBytes: number, lenBytes: number): void | Promise<void>;
   /**
    * Replaces the disk data base.
    * @throws {UsageError} if disks of this kind cannot store metadata

@@ -4,6 +4,7 @@
  */
 
 import { type HoleMap, openHoleMap } from "../../ffi/hole_map.ts";
+import { type HolePuncher, openHolePuncher } from "../../ffi/punch_hole.ts";
 import { FileError, formatError } from "../errors.ts";
 import { type OpenFile, PositionedFile } from "../files/positioned.ts";
 import { retryInterrupted } from "../files/system_errors.ts";
@@ -13,6 +14,9 @@ import { systemReason } from "./refusal.ts";
 /** An empty run, which contains no offset. */
 const NOTHING: Extent & { beginBytes: number } = { beginBytes: 0, endBytes: 0, zero: false };
 
+/** The number of zeros that are written at a time where there can be no hole. */
+const ZEROS_BYTES = 1024 * 1024;
+
 /** An open image. Nothing else may move the position of its `Deno.FsFile`. */
 export class ImageFile implements Disposable {
   readonly path: string;
@@ -20,15 +24,19 @@ export class ImageFile implements Disposable {
   readonly sizeBytes: number;
   readonly #file: Deno.FsFile;
   readonly #bytes: PositionedFile;
+  /** The same file, for reading what a file holds that is written. */
+  readonly #readable: PositionedFile;
   readonly #borrowed: boolean;
   /** The map of the holes: undefined before it is first needed, null if the file has none. */
   #holes: HoleMap | null | undefined;
   /** The run that was found last, because callers walk through it in small steps. */
   #known = NOTHING;
+  /** Makes holes: undefined before it is first needed, null if the file cannot have any. */
+  #puncher: HolePuncher | null | undefined;
 
   /**
    * Takes ownership of `file` unless it is `borrowed`. `path` is its name, for messages and for the hole map.
-   * With `write` the file is only written, otherwise only read.
+   * With `write` the file is written, otherwise only read.
    */
   constructor(
     file: Deno.FsFile & Pick<OpenFile, "systemPath">,
@@ -38,6 +46,7 @@ export class ImageFile implements Disposable {
     this.path = path;
     this.#file = file;
     this.#bytes = new PositionedFile(file, { path, write });
+    this.#readable = write ? new PositionedFile(file, { path }) : this.#bytes;
     this.#borrowed = borrowed;
     // A block device has a `stat().size` of 0, but its end can be sought.
     this.sizeBytes = file.seekSync(0, Deno.SeekMode.End);
@@ -56,13 +65,13 @@ export class ImageFile implements Disposable {
     this.#requireAll(
       into,
       offsetBytes,
-      this.#attempt("read", offsetBytes, () => this.#bytes.readSync(into, offsetBytes)),
+      this.#attempt("read", offsetBytes, () => this.#readable.readSync(into, offsetBytes)),
     );
   }
 
   /** The same as `read`, but a large read does not block this thread. */
   async readBulk(into: Uint8Array, offsetBytes: number): Promise<void> {
-    const done = await this.#attemptBulk("read", offsetBytes, () => this.#bytes.read(into, offsetBytes));
+    const done = await this.#attemptBulk("read", offsetBytes, () => this.#readable.read(into, offsetBytes));
     this.#requireAll(into, offsetBytes, done);
   }
 
@@ -74,6 +83,21 @@ export class ImageFile implements Disposable {
       await this.#attemptBulk("write", offsetBytes, () => this.#bytes.write([from], offsetBytes));
     } finally {
       this.#known = NOTHING;
+    }
+  }
+
+  /** Makes `lenBytes` bytes from `offsetBytes` on zero: a hole if the file system can have one. */
+  async writeZeros(offsetBytes: number, lenBytes: number): Promise<void> {
+    this.#known = NOTHING;
+    this.#puncher ??= openHolePuncher(this.path, this.#file) ?? null;
+    const isHole = await this.#puncher?.punch(offsetBytes, lenBytes) ?? false;
+    this.#known = NOTHING;
+    if (isHole) return;
+    const zeros = new Uint8Array(Math.min(lenBytes, ZEROS_BYTES));
+    for (let done = 0; done < lenBytes;) {
+      const part = zeros.subarray(0, lenBytes - done);
+      await this.write(part, offsetBytes + done);
+      done += part.length;
     }
   }
 
@@ -150,6 +174,8 @@ export class ImageFile implements Disposable {
 
   [Symbol.dispose](): void {
     this.#holes?.[Symbol.dispose]();
+    this.#puncher?.[Symbol.dispose]();
+    this.#readable[Symbol.dispose]();
     this.#bytes[Symbol.dispose]();
     if (!this.#borrowed) this.#file.close();
   }

@@ -47,6 +47,16 @@ export class RawDisk implements ReadableDisk, WritableDisk {
     await this.#image.write(from, offsetBytes);
   }
 
+  /** The image is open for reading as well. */
+  get held(): WritableDisk["held"] {
+    return this;
+  }
+
+  async writeZeros(offsetBytes: number, lenBytes: number): Promise<void> {
+    checkRange(offsetBytes, lenBytes, this);
+    await this.#image.writeZeros(offsetBytes, lenBytes);
+  }
+
   /** Accepts only an empty map, because a raw disk cannot store metadata. */
   writeMetadata(metadata: ReadonlyMap<string, string>): void {
     if (metadata.size === 0) return;

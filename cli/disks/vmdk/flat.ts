@@ -5,7 +5,7 @@
  */
 
 import { UsageError } from "../../errors.ts";
-import type { WritableDisk } from "../disk.ts";
+import type { Extent, WritableDisk } from "../disk.ts";
 import { cannotOpen, checkRange, quoted } from "../refusal.ts";
 import { replaceFile } from "./replace_file.ts";
 import {
@@ -74,12 +74,9 @@ class FlatVmdk implements WritableDisk {
    * not fit any more.
    */
   async write(from: Uint8Array, offsetBytes: number): Promise<void> {
-    if (!this.#contentIdIsNew) {
-      this.#cid = drawCid();
-      this.#replaceText(replaceContentId(this.#text, this.#cid, this.path));
-    }
-    this.#contentIdIsNew = true;
-    for (const { piece, part, atBytes } of this.#split(from, offsetBytes)) {
+    this.#renewContentId();
+    for (const { piece, doneBytes, lenBytes, atBytes } of this.#split(offsetBytes, from.length)) {
+      const part = from.subarray(doneBytes, doneBytes + lenBytes);
       if (piece.name !== undefined) {
         await this.#files.write(piece.name, part, atBytes);
       } else if (part.some((byte) => byte !== 0)) {
@@ -88,6 +85,44 @@ class FlatVmdk implements WritableDisk {
             `which are an extent of type ZERO and hold none`,
         );
       }
+    }
+  }
+
+  /** Makes bytes zero, as holes where the file system can have them. The content id changes as with `write`. */
+  async writeZeros(offsetBytes: number, lenBytes: number): Promise<void> {
+    this.#renewContentId();
+    for (const { piece, atBytes, ...part } of this.#split(offsetBytes, lenBytes)) {
+      if (piece.name !== undefined) await this.#files.writeZeros(piece.name, atBytes, part.lenBytes);
+    }
+  }
+
+  #renewContentId(): void {
+    if (!this.#contentIdIsNew) {
+      this.#cid = drawCid();
+      this.#replaceText(replaceContentId(this.#text, this.#cid, this.path));
+    }
+    this.#contentIdIsNew = true;
+  }
+
+  get held(): WritableDisk["held"] {
+    return this;
+  }
+
+  /** Returns the run that begins at `offsetBytes`, as `extentAt` of a readable disk. */
+  extentAt(offsetBytes: number): Extent {
+    const { beginBytes, endBytes, name, startBytes } = this.#pieceAt(offsetBytes);
+    if (name === undefined) return { endBytes, zero: true };
+    const inFileBytes = beginBytes - startBytes;
+    const run = this.#files.get(name).extentAt(offsetBytes - inFileBytes);
+    return { endBytes: Math.min(endBytes, run.endBytes + inFileBytes), zero: run.zero };
+  }
+
+  /** Fills `into` with the bytes from `offsetBytes` on. */
+  async read(into: Uint8Array, offsetBytes: number): Promise<void> {
+    for (const { piece, doneBytes, lenBytes, atBytes } of this.#split(offsetBytes, into.length)) {
+      const part = into.subarray(doneBytes, doneBytes + lenBytes);
+      if (piece.name === undefined) part.fill(0);
+      else await this.#files.get(piece.name).readBulk(part, atBytes);
     }
   }
 
@@ -125,18 +160,21 @@ class FlatVmdk implements WritableDisk {
     this.#files[Symbol.dispose]();
   }
 
-  /** Splits `bytes` into parts that lie in one piece each, and yields them with their places in the files. */
+  /**
+   * Splits a range into parts that lie in one piece each, and yields them with the number of bytes in front of them and their places
+   * in the files.
+   */
   *#split(
-    bytes: Uint8Array,
     offsetBytes: number,
-  ): Generator<{ piece: FlatPiece; part: Uint8Array; atBytes: number }> {
-    checkRange(offsetBytes, bytes.length, this);
-    for (let done = 0; done < bytes.length;) {
-      const at = offsetBytes + done;
+    lenBytes: number,
+  ): Generator<{ piece: FlatPiece; doneBytes: number; lenBytes: number; atBytes: number }> {
+    checkRange(offsetBytes, lenBytes, this);
+    for (let doneBytes = 0; doneBytes < lenBytes;) {
+      const at = offsetBytes + doneBytes;
       const piece = this.#pieceAt(at);
-      const part = bytes.subarray(done, done + Math.min(bytes.length - done, piece.endBytes - at));
-      yield { piece, part, atBytes: at - piece.beginBytes + piece.startBytes };
-      done += part.length;
+      const partBytes = Math.min(lenBytes - doneBytes, piece.endBytes - at);
+      yield { piece, doneBytes, lenBytes: partBytes, atBytes: at - piece.beginBytes + piece.startBytes };
+      doneBytes += partBytes;
     }
   }
 

@@ -128,8 +128,17 @@ export class ExtentFiles implements Disposable {
 
   /** Writes into a file that was added. */
   async write(name: string, from: Uint8Array, offsetBytes: number): Promise<void> {
+    await this.#change(name, (image) => image.write(from, offsetBytes));
+  }
+
+  /** Makes bytes of a file that was added zero. */
+  async writeZeros(name: string, offsetBytes: number, lenBytes: number): Promise<void> {
+    await this.#change(name, (image) => image.writeZeros(offsetBytes, lenBytes));
+  }
+
+  async #change(name: string, change: (image: ImageFile) => Promise<void>): Promise<void> {
     this.#unsynced.add(name);
-    await this.get(name).write(from, offsetBytes);
+    await change(this.get(name));
     // Another call may have synced and closed the file in the meantime.
     this.#unsynced.add(name);
   }
