@@ -8,6 +8,7 @@ import { MIN_CHUNK_SECTORS } from "../../../ffi/vix/structs.ts";
 import type { CallStats } from "../../../ffi/vix/calls.ts";
 import { VixError } from "../../../ffi/vix/vix_error.ts";
 import { DiskLibraryError } from "../../errors.ts";
+import { onFile, reasonOf } from "../../files/system_errors.ts";
 import type { Extent, ReadableDisk, WritableDisk } from "../disk.ts";
 import { checkRange } from "../refusal.ts";
 import { withoutReferences } from "../vmdk/descriptor/ddb.ts";
@@ -206,8 +207,26 @@ export class VddkDisk implements ReadableDisk, WritableDisk {
   /** Leaves the disk as it is. The library ends in order. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing === undefined) await (this.#closing = this.#session.leave());
-    if (!this.#isNamed && this.#options.create) removeLeftovers(this.#options.create.path);
+    if (!this.#isNamed && this.#options.create) this.#removeLeftovers(this.#options.create.path);
     this.#memory[Symbol.dispose]();
+  }
+
+  /** Deletes the files of a disk that was not completed. Its name is random, and so are the names of its files. */
+  #removeLeftovers(path: string): void {
+    const folder = dirname(path);
+    const start = basename(path, ".vmdk");
+    const attempt = <T>(action: string, at: string, call: () => T): T | undefined => {
+      try {
+        return onFile(action, at, call);
+      } catch (error) {
+        const text = `a part of disk "${this.path}" is left behind: ${reasonOf(error)}`;
+        this.#options.onEvent({ kind: "warning", text });
+      }
+    };
+    const names = attempt("list", folder, () => [...Deno.readDirSync(folder)].map(({ name }) => name)) ?? [];
+    for (const left of names.filter((name) => name.startsWith(start)).map((name) => join(folder, name))) {
+      attempt("remove", left, () => Deno.removeSync(left));
+    }
   }
 
   /** The same, without waiting for it. */
@@ -362,20 +381,6 @@ async function readMetadata(
     }`;
     if (readOnly) onEvent({ kind: "warning", text });
     return [];
-  }
-}
-
-/**
- * Deletes the files of a disk that was not completed. Its name is random, and so are the names of its files.
- */
-function removeLeftovers(path: string): void {
-  const start = basename(path, ".vmdk");
-  try {
-    for (const { name } of Deno.readDirSync(dirname(path))) {
-      if (name.startsWith(start)) Deno.removeSync(join(dirname(path), name));
-    }
-  } catch {
-    // The failure that left the files is the one that is reported.
   }
 }
 

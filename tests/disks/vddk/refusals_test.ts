@@ -2,6 +2,7 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { noise } from "../helpers.ts";
+import { FaultyFiles } from "../../crash/faulty_files.ts";
 import { testWith } from "../../support/skip.ts";
 import { MISSING_STANDIN, World } from "../../support/standin_world.ts";
 
@@ -83,6 +84,30 @@ testWith(
     const { code, stderr } = await restore(world, "made.vmdk", "--retries", "2");
     assertEquals(code, 4, stderr);
     assertEquals(files(world), []);
+  },
+);
+
+testWith(
+  { missing: MISSING_STANDIN },
+  "restore --create names the files of an incomplete disk that cannot be removed",
+  async () => {
+    using world = await worldWithDump();
+    world.fault("call=Write times=1000 action=crash scope=world");
+    using faulty = new FaultyFiles({
+      fails: ({ kind, path }) => kind === "remove" && path.endsWith(".vmdk"),
+    });
+    const { code, stderr } = await restore(world, "made.vmdk", "--retries", "2");
+    faulty[Symbol.dispose]();
+    assertEquals(code, 4, stderr);
+    const left = files(world);
+    assertEquals(left.length, 2);
+    for (const name of left) {
+      assertStringIncludes(
+        stderr,
+        `Warning: a part of disk "${world.file("made.vmdk")}" is left behind: cannot remove`,
+      );
+      assertStringIncludes(stderr, name);
+    }
   },
 );
 
