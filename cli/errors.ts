@@ -72,9 +72,9 @@ export function formatError(what: string, fault: FormatFault, options?: ErrorOpt
 /** An action on a file that the system refused. */
 export interface FileFault {
   path: string;
-  /** A verb, and what of the file if it is not the whole: `sync`, `rename "a" to`, `set the mode of`. */
+  /** What was tried, worded to stand between "Cannot" and the path: `sync`, `rename "a" to`, `set the mode of`. */
   action: string;
-  /** The system's words. */
+  /** The reason in the words of the system. */
   reason: string;
 }
 
@@ -83,14 +83,14 @@ export class FileError extends Error {
   override name = "FileError";
   readonly fault: FileFault;
 
-  /** `message` is the whole sentence; if it is not given, it is the usual one: `Cannot sync "a": No space left on device`. */
+  /** Without `message` the error has the usual sentence: `Cannot sync "a": No space left on device`. */
   constructor(fault: FileFault, { message, ...options }: ErrorOptions & { message?: string } = {}) {
     super(message ?? `Cannot ${fault.action} "${fault.path}": ${fault.reason}`, options);
     this.fault = fault;
   }
 }
 
-/** The fault of the innermost {@linkcode FileError} among an error and its causes. */
+/** Returns the fault of the innermost {@linkcode FileError} in the chain of causes of an error. */
 export function fileFaultOf(error: unknown): FileFault | undefined {
   let fault: FileFault | undefined;
   for (let at = error; at instanceof Error; at = at.cause) {

@@ -78,9 +78,8 @@ ${EXIT_CODES}`;
 }
 
 /**
- * Has a write beyond the limit of the size of files (`ulimit -f`) fail with an error, as other writes do, until the process has
- * ended: left alone, SIGXFSZ ends the process on the spot (setrlimit(2), RLIMIT_FSIZE). Deno writes files at the end, too, with
- * what it has compiled.
+ * Makes a write above the limit of the size of files (`ulimit -f`) an error like others. Without a listener SIGXFSZ kills the
+ * process (setrlimit(2), RLIMIT_FSIZE). The listener stays until the end of the process, because Deno writes a cache when it exits.
  */
 export function surviveFileSizeLimit(): void {
   Deno.addSignalListener("SIGXFSZ", () => {});

@@ -1,11 +1,11 @@
 /**
- * Makes holes in files: `fallocate` with `FALLOC_FL_PUNCH_HOLE`, which only Linux has. The bytes read as zeros then and take no
- * room. Without the system call, or on a file system without holes, the caller writes zeros.
+ * Makes holes in files with `fallocate` and `FALLOC_FL_PUNCH_HOLE`, which only Linux has. The bytes of a hole read as zeros and
+ * take no space. Without the system call, and on a file system without holes, the caller writes zeros.
  */
 
 import { isNameOf, type Libc, O_WRONLY, openDescriptor, useLibc } from "./libc.ts";
 
-/** `<linux/falloc.h>`: the size of the file stays, and the range becomes a hole. */
+/** Flags of `<linux/falloc.h>`. The second one requires the first one. */
 const KEEP_SIZE = 1;
 const PUNCH_HOLE = 2;
 
@@ -22,7 +22,7 @@ export class HolePuncher implements Disposable {
     this.#fd = fd;
   }
 
-  /** Makes a hole of a range that lies inside the file. Returns false if that is not possible: all or part of it is as it was. */
+  /** Makes a hole of a range of the file. Returns false if that fails. The range may then be a hole in part. */
   async punch(offsetBytes: number, lenBytes: number): Promise<boolean> {
     const { fallocate } = this.#libc.calls;
     if (!fallocate || this.#disposed || lenBytes === 0) return false;
@@ -50,8 +50,8 @@ export class HolePuncher implements Disposable {
 }
 
 /**
- * Opens `file`, a regular file that was opened by `path`, a second time to make holes in it; undefined where that is not possible.
- * Never asks for a permission.
+ * Opens a second descriptor of `file`, a regular file that was opened by `path`. Returns undefined if that is not possible. Does
+ * not prompt for a permission.
  */
 export function openHolePuncher(path: string, file: Pick<Deno.FsFile, "statSync">): HolePuncher | undefined {
   let opened: HolePuncher | undefined;
@@ -69,7 +69,7 @@ export function openHolePuncher(path: string, file: Pick<Deno.FsFile, "statSync"
     // The name may have been given to another file in the meantime.
     if (isNameOf(path, file)) return opened;
   } catch {
-    // Zeros can be written.
+    // The caller writes zeros instead.
   }
   opened?.[Symbol.dispose]();
   return undefined;

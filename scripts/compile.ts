@@ -1,23 +1,24 @@
 /**
- * Makes one executable of the program: `deno compile` with the packages that the program imports and no others.
+ * Compiles the program to one executable, with the packages that the program imports and no others.
  *
  *     deno run -A scripts/compile.ts [--times N]
  *
- * `deno compile` embeds every package of the lock file, among them the compiler of the core, which is as large as Deno itself and
- * has to be unpacked at each start. The option `--exclude-unused-npm` ends that, but not all versions of Deno have it: so a lock
- * file is made that names those packages alone, with their hashes. `--times` measures N times ten starts beside an empty program.
+ * `deno compile` embeds every package of the lock file. One of them is the compiler of the core, which is as large as Deno itself
+ * and slows down each start. The option `--exclude-unused-npm` prevents that, but Deno 2.4 does not have it. Therefore this script
+ * writes a lock file that has only the packages of the program, with their hashes. `--times` compares N times ten starts of the
+ * executable with as many of an empty program.
  */
 
 const ROOT = new URL("../", import.meta.url);
 const PROGRAM = "cli/main.ts";
-/** Modules that are loaded by their names alone. */
+/** The modules that are loaded by name, so that `deno compile` does not find them. */
 const WORKERS = ["cli/workers/worker.ts", "cli/workers/hash_worker.ts"];
 const OUTPUT = "build/vmdkbkp";
 
-/** A start takes less than so many times that of an empty program. */
+/** The limit of the time of a start, as a multiple of that of an empty program. */
 const MOST_TIMES = 2;
 
-/** What of a lock file is of use here, version 5. */
+/** The parts of a lock file (version 5) that are used here. */
 export interface LockFile {
   version: string;
   specifiers: Record<string, string>;
@@ -56,7 +57,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The packages that modules import, `name@version`, without those that these import in turn. */
+/** Returns the packages that modules import, as `name@version`, without the dependencies of these packages. */
 export async function packagesOf(modules: readonly string[]): Promise<Set<string>> {
   const found = new Set<string>();
   for (const path of modules) {
@@ -69,9 +70,9 @@ export async function packagesOf(modules: readonly string[]): Promise<Set<string
 }
 
 /**
- * A lock file for `packages` and what they depend on.
+ * Returns a lock file with `packages` and all of their dependencies.
  *
- * @param packages keys of `lock.npm`: `name@version`, and behind it the versions of peers if there are any
+ * @param packages keys of `lock.npm`: `name@version`, followed by the versions of peers if there are any
  * @throws {Error} if the lock file lacks one of them
  */
 export function lockOf(lock: LockFile, packages: Iterable<string>): LockFile {
@@ -83,7 +84,7 @@ export function lockOf(lock: LockFile, packages: Iterable<string>): LockFile {
     const found = all[id];
     if (found === undefined) throw new Error(`Cannot compile: "deno.lock" has no package "${id}"`);
     kept.add(id);
-    // The version stands there only if there are several.
+    // A dependency is named with its version only if the lock file has several versions.
     for (const name of found.dependencies ?? []) {
       pending.push(Object.hasOwn(all, name) ? name : onlyVersion(all, name));
     }
@@ -107,12 +108,12 @@ function onlyVersion(all: NonNullable<LockFile["npm"]>, name: string): string {
   return found[0];
 }
 
-/** `@scope/name` of `@scope/name@1.0.0_peer@2.0.0`. */
+/** Returns `@scope/name` for `@scope/name@1.0.0_peer@2.0.0`. */
 function nameOf(id: string): string {
   return id.slice(0, id.indexOf("@", 1));
 }
 
-/** Compares starts with those of an empty program, in turns: the time of the processor, whatever else the machine does. */
+/** Compares the processor time of starts with that of an empty program. It depends little on the load of the machine. */
 async function measure(dir: string, times: number): Promise<number> {
   await Deno.writeTextFile(new URL(`${dir}/empty.ts`, ROOT), "");
   await deno(
@@ -120,7 +121,7 @@ async function measure(dir: string, times: number): Promise<number> {
     ...["--output", `${dir}/empty`, `${dir}/empty.ts`],
   );
   const spent = { empty: 0, own: 0 };
-  // The first start of each stores what it has compiled.
+  // The first start of an executable writes a cache and does not count.
   for (let round = 0; round <= times; round++) {
     const empty = await millisecondsOf(`${dir}/empty`);
     const own = await millisecondsOf(OUTPUT, "--version");
@@ -138,7 +139,7 @@ async function measure(dir: string, times: number): Promise<number> {
   return 1;
 }
 
-/** The milliseconds of processor that ten runs of a program take, for each, as the shell tells them: times(2). */
+/** Returns the processor time of one run of a program in milliseconds: the mean of ten runs, measured by the shell. */
 async function millisecondsOf(path: string, ...args: string[]): Promise<number> {
   const script = 'for i in 0 1 2 3 4 5 6 7 8 9; do "$0" "$@" > /dev/null || exit 1; done; times';
   const { code, stdout } = await new Deno.Command("sh", {
@@ -153,7 +154,7 @@ async function millisecondsOf(path: string, ...args: string[]): Promise<number> 
   return seconds * 100;
 }
 
-/** Runs this Deno in the root of the tree; returns what it prints. */
+/** Runs this Deno in the root of the tree and returns its standard output. */
 async function deno(...args: string[]): Promise<string> {
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args,

@@ -508,7 +508,7 @@ function overlap(a: Uint8Array, b: Uint8Array): boolean {
     b.byteOffset < a.byteOffset + a.length;
 }
 
-/** The system names the reason (`No space left on device`) but not the file; this adds it. */
+/** Throws an error that names the file and the action; the error of the system has only the reason. */
 function fail(action: string, path: string, cause: unknown): never {
   throw new FileError({ action, path, reason: cause instanceof Error ? cause.message : `${cause}` }, {
     cause,

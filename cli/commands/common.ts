@@ -35,18 +35,18 @@ export interface Report {
   exitCode?: number;
 }
 
-/** Where a report goes, and what is said where it cannot be printed. */
+/** Where and in which form a report is printed. */
 export interface Printing {
   json?: boolean;
-  /** Standard output, unless that carries an archive. */
+  /** The stream; standard output if it is not given. */
   stream?: StandardStream;
-  /** Files that the command has written to their ends, as the user named them. */
+  /** The files that the command has completed, as the user named them. The message about a failure lists them. */
   written?: readonly string[];
 }
 
 /**
- * Prints a report as the user wants it; returns the exit code. A report that cannot be printed changes nothing of what was
- * done: standard error says so, and the exit code is 1, or that of a result that is bad.
+ * Prints a report as text or JSON and returns the exit code. If the report cannot be printed, a message on standard
+ * error says so, and that the command itself is done. The exit code is then 1, unless the result has a worse one.
  */
 export function printReport({ json, stream, written = [] }: Printing, report: Report): number {
   const exitCode = report.exitCode ?? EXIT.done;

@@ -1,4 +1,4 @@
-/** Whether a disk that is read is in use, and whether it has changed while it was read. */
+/** Finds out whether a disk changes while a command reads it, and whether something else uses it. */
 
 import type { ReadableDisk } from "../disks/disk.ts";
 import { fileFaultOf, FormatError } from "../errors.ts";
@@ -6,41 +6,42 @@ import { lockFoldersOf, writableMountsOf } from "../files/in_use.ts";
 import { statIfThere } from "../files/paths.ts";
 import { reasonOf } from "../files/system_errors.ts";
 
-/** Changes that are listed; a disk in pieces has thousands of files. */
+/** The number of changes that a message lists: a disk in pieces of 2 GiB may have thousands of files. */
 const MAX_LISTED = 5;
 
 const WAY_OUT = "dump a snapshot, or a disk that nobody writes to";
 
-/** What of a disk is of use here. */
+/** The properties of a disk that are compared. */
 type Watched = Pick<ReadableDisk, "path" | "files" | "cid">;
 
-/** What is known of a file without reading it. */
+/** The properties of a file that are known without reading it. */
 export interface FileState {
-  /** Device and inode, or nothing where the system has none. */
+  /** The device and the inode; without the inode on systems that have none. */
   identity: string;
   isFile: boolean;
   sizeBytes: number;
-  /** Milliseconds since 1970; undefined where the system does not tell. */
+  /** The time of the last write in milliseconds since 1970; undefined if the system does not record it. */
   changedMs?: number;
 }
 
-/** The state of a file at this moment. @throws the system's error */
+/** Returns the present state of a file. @throws the system's error */
 export function stateOfFile(path: string): FileState {
   const { dev, ino, isFile, size, mtime } = Deno.statSync(path);
   return { identity: `${dev}:${ino ?? ""}`, isFile, sizeBytes: size, changedMs: mtime?.getTime() };
 }
 
-/** The state of a disk at one moment, and what has changed since. */
+/** Records the state of a disk and compares later states with it. */
 export class DiskWatch {
   readonly #disk: Watched;
   readonly #reopen?: () => Promise<Watched & Disposable>;
-  /** The states of its files when it was looked at, by their paths. */
+  /** The recorded states of the files, by path. */
   readonly before: ReadonlyMap<string, FileState>;
 
   /**
-   * Looks at the disk now, before it is read.
+   * Records the present state of `disk`, before it is read.
    *
-   * @param reopen opens it once more: its content id may be another one, though its files look as before
+   * @param options.reopen opens the disk a second time, for the comparison of the content id, which can change while
+   *   size and time of the descriptor remain
    */
   constructor(disk: Watched, { reopen }: { reopen?: () => Promise<Watched & Disposable> } = {}) {
     this.#disk = disk;
@@ -48,7 +49,10 @@ export class DiskWatch {
     this.before = new Map(disk.files.map((path) => [path, stateOfFile(path)]));
   }
 
-  /** What has changed by now, a few words for each: `"x-flat.vmdk" was written`. Devices do not tell. */
+  /**
+   * Returns a phrase for each difference between the recorded state and the present one, such as `"x-flat.vmdk" was
+   * written at 2026-11-30T02:00:05.000Z`. Changes of block devices are not found, because devices record none.
+   */
   async changes(): Promise<string[]> {
     const ofFiles = [...this.before].flatMap(([path, before]) => changeOf(path, before) ?? []);
     const all = [...ofFiles, ...await this.#changesOfDisk()];
@@ -81,7 +85,7 @@ function changeOf(path: string, before: FileState): string | undefined {
   }
   if (now === undefined) return `"${path}" is gone`;
   if (now.identity !== before.identity) return `another file has the name "${path}"`;
-  // A device has neither a size nor a time that says something of its content.
+  // The size and the time of a device say nothing about its content.
   if (!now.isFile) return undefined;
   if (now.sizeBytes !== before.sizeBytes) {
     return `"${path}" had ${before.sizeBytes} bytes and has ${now.sizeBytes}`;
@@ -91,20 +95,20 @@ function changeOf(path: string, before: FileState): string | undefined {
     : `"${path}" was written at ${timeText(now.changedMs)}`;
 }
 
-/** How a disk is read that is watched. */
+/** How {@linkcode readUnchanged} reads a disk. */
 export interface WatchedReading<T> {
   /** Reads the disk. */
   work: () => Promise<T>;
-  /** Go on if the disk has changed meanwhile. */
+  /** Accept changes of the disk. */
   allowChanges?: boolean;
   warn: (line: string) => void;
 }
 
 /**
- * Reads a disk, and looks afterwards whether it has changed meanwhile.
+ * Reads a disk and compares its state afterwards with the state before.
  *
- * @returns what `work` returns, and what has changed; nothing has unless `allowChanges` is given
- * @throws {Error} if the disk has changed, also where that made `work` fail
+ * @returns the result of `work`, and the changes, of which there are none unless `allowChanges` is set
+ * @throws {Error} if the disk has changed, even if `work` failed with another error because of that
  */
 export async function readUnchanged<T>(
   disk: Watched,
@@ -127,7 +131,7 @@ export async function readUnchanged<T>(
   return { result, changes };
 }
 
-/** @throws {Error} if the disk has changed since it was looked at */
+/** @throws {Error} if the disk differs from its recorded state */
 export async function assertUnchanged(disk: Watched, watch: DiskWatch): Promise<void> {
   const changes = await watch.changes();
   if (changes.length === 0) return;
@@ -140,13 +144,13 @@ function changedText({ path }: Watched, changes: readonly string[]): string {
   return `Cannot use disk "${path}": it changed while it was read (${changes.join(", ")})`;
 }
 
-/** Whether an error is about a file of the disk. */
+/** Returns whether an error is about a file of the disk. */
 function isFaultOf({ path, files }: Watched, error: unknown): boolean {
   const fault = error instanceof FormatError ? error.fault : fileFaultOf(error);
   return fault !== undefined && [path, ...files].includes(fault.path);
 }
 
-/** Sentences on what uses the disk: a virtual machine, or a mounted file system. */
+/** Returns a sentence for each sign that a virtual machine or a mounted file system uses the disk. */
 export function usesOf({ path, files }: Pick<ReadableDisk, "path" | "files">): string[] {
   const locks = lockFoldersOf([...new Set([path, ...files])]).map((folder) =>
     `"${folder}" says that a virtual machine has the disk open, or was killed`

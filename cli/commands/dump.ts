@@ -29,7 +29,7 @@ import { warningOfTimeZone } from "./time_zone.ts";
 
 const SERIES_ID_BYTES = 16;
 
-/** A seal takes texts of 4096 characters. */
+/** The length to which the description of changes is cut; a seal accepts texts of up to 4096 characters. */
 const MAX_CHANGES_CHARS = 2048;
 
 /** Which files each mode needs; all others are refused. */
@@ -149,7 +149,7 @@ export async function run(options: Options, args: string[]): Promise<number> {
   const disk = vddk ?? await openFile(session, diskPath!, options);
   const watch = watchOver(disk, diskPath, options);
   session.addInputs(disk.files);
-  // VMware's library makes lock folders itself.
+  // The library makes lock folders of its own for the disks that it opens.
   if (vddk === undefined) { for (const line of usesOf(disk)) session.warn(line); }
   const warning = warningOfTimeZone(new Date());
   if (warning !== undefined) session.warn(warning);
@@ -178,19 +178,19 @@ async function openFile(session: Session, path: string, options: Options): Promi
   return disk;
 }
 
-/** Looks at the disk before it is read. Of a raw disk its file tells all. */
+/** Records the state of the disk before it is read. Only VMDKs have a content id, for which they are opened again. */
 function watchOver(disk: ReadableDisk, path: string | undefined, options: Options): DiskWatch {
   const isVmdk = disk.cid !== undefined && path !== undefined;
   return new DiskWatch(disk, isVmdk ? { reopen: () => openForReading(path, options) } : {});
 }
 
-/** The disk that is read, and as it was before. */
+/** The disk that is read, and its state before that. */
 interface Source {
   disk: ReadableDisk;
   watch: DiskWatch;
 }
 
-/** Reads the disk with `work`. @throws {Error} if it changes meanwhile, unless the options allow that */
+/** Reads the disk with `work`. @throws {Error} if it changes in the meantime and `allowChanges` is not set */
 function reading<T>(
   session: Session,
   { disk, watch }: Source,
@@ -207,7 +207,7 @@ interface Done {
   result: DumpResult;
   mode: Mode;
   audit?: SealedAudit;
-  /** What of the disk has changed while it was read. */
+  /** The changes of the disk while it was read. */
   changes: string[];
   storedBytes: Record<string, number>;
   seals: string[];
@@ -322,7 +322,7 @@ async function changed(session: Session, source: Source, options: Options): Prom
     record = await audit(session, claim, options);
     if (record.result === "differs") {
       if (options.onMismatch !== "diff") {
-        // It may be the disk that is to blame, not the bitmap.
+        // A disk that was written after the bitmap was made differs as well.
         await assertUnchanged(disk, watch);
         throw disbelief(claim, record);
       }

@@ -10,7 +10,7 @@ const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 export interface ProgressOptions {
   /** False makes every method do nothing. */
   shown: boolean;
-  /** Writes to the terminal; by default standard error, if that takes it. */
+  /** Writes to the terminal. The default is standard error, whose errors are ignored. */
   write?: (text: string) => void;
   /** Milliseconds; by default `performance.now()`. */
   now?: () => number;

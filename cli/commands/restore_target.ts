@@ -131,7 +131,7 @@ async function fileTarget(
   };
 }
 
-/** @throws {UsageError} if something else uses the disk that is written to, and that is not forced */
+/** Warns if something else uses the disk that is about to be written. @throws {UsageError} without `--force` */
 function refuseUsed(
   session: Session,
   disk: Pick<WritableDisk, "path" | "files">,

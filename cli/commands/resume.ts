@@ -20,7 +20,7 @@ import type { Session } from "./session.ts";
 export interface Unfinished {
   session: Session;
   disk: ReadableDisk;
-  /** The disk as it was before it is read. */
+  /** The state of the disk before it is read. */
   watch: DiskWatch;
   /** The path that the dump is to have. */
   path: string;
@@ -88,7 +88,7 @@ export async function resume(unfinished: Unfinished): Promise<Ready> {
   return { header, journal, begun };
 }
 
-/** Cuts the file behind its first bytes; what is written next comes there. */
+/** Cuts the file to its first `lenBytes` bytes, and moves its position to that end. */
 function cut(file: OutputFile, { path, lenBytes }: { path: string; lenBytes: number }): void {
   onFile("cut", path, () => {
     file.truncateSync(lenBytes);

@@ -125,7 +125,7 @@ export class Session implements Disposable, AsyncDisposable {
   readonly signingKey?: SecretKey;
   /** Unreadable seals of which the user knows. */
   #toldSeals = 0;
-  /** Generations of disks that changed while they were read, of which the user knows. */
+  /** The generations for which {@linkcode Session.#warnOfChanges} has warned. */
   readonly #toldChanges = new Set<string>();
   /** False if the user wants seals not to be looked at. */
   readonly #goesBySeals: boolean;
@@ -135,7 +135,7 @@ export class Session implements Disposable, AsyncDisposable {
   readonly #hashesApart: boolean;
   #unsealed: readonly string[] = [];
   #sealed: readonly Sealed[] = [];
-  /** Disks that are changed in place. */
+  /** The paths of disks that are changed in place. */
   readonly #changed: string[] = [];
   readonly #usesStdout: boolean;
   readonly #json: boolean;
@@ -375,7 +375,7 @@ export class Session implements Disposable, AsyncDisposable {
     return { assertIsIt: () => void (other && refuseCapacity(reader, other)) };
   }
 
-  /** Tells the user, once for each generation, that it is of a disk that changed while it was read. */
+  /** Warns, once for each generation, if its disk changed while the dump read it. */
   #warnOfChanges({ path, seal: { source, series, time } }: Sealed): void {
     const generation = `${series} ${time}`;
     if (source.changed === undefined || this.#toldChanges.has(generation)) return;
@@ -641,7 +641,7 @@ export class Session implements Disposable, AsyncDisposable {
     for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at)).catch(failOutput);
   }
 
-  /** A line that the user should see whatever the result. One that cannot be printed fails no command. */
+  /** Prints a warning on standard error. A warning that cannot be printed does not fail the command. */
   warn(line: string): void {
     this.#progress.clear();
     note(`Warning: ${printable(line)}\n`);

@@ -91,8 +91,8 @@ export interface WritableDisk extends Disposable {
   /** False if disks of this kind cannot store metadata. */
   readonly keepsMetadata: boolean;
   /**
-   * What the disk holds at present, so that only what differs need be written. It is absent for a disk that is read no
-   * faster than it is written.
+   * The present content of the disk. A restore compares it and writes only the differences. It is absent for disks
+   * that are not faster to read than to write.
    */
   readonly held?: Pick<ReadableDisk, "path" | "capacityBytes" | "extentAt" | "read">;
   /** Writes all of `from` at `offsetBytes`; `offsetBytes + from.length <= capacityBytes`. */

@@ -14,7 +14,7 @@ import { systemReason } from "./refusal.ts";
 /** An empty run, which contains no offset. */
 const NOTHING: Extent & { beginBytes: number } = { beginBytes: 0, endBytes: 0, zero: false };
 
-/** The number of zeros that are written at a time where there can be no hole. */
+/** The number of bytes in one write of zeros, where a hole is not possible. */
 const ZEROS_BYTES = 1024 * 1024;
 
 /** An open image. Nothing else may move the position of its `Deno.FsFile`. */
@@ -24,7 +24,7 @@ export class ImageFile implements Disposable {
   readonly sizeBytes: number;
   readonly #file: Deno.FsFile;
   readonly #bytes: PositionedFile;
-  /** The same file, for reading what a file holds that is written. */
+  /** Reads the same file. `#bytes` may have a descriptor that is open for writing only. */
   readonly #readable: PositionedFile;
   readonly #borrowed: boolean;
   /** The map of the holes: undefined before it is first needed, null if the file has none. */

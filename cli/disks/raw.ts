@@ -47,7 +47,7 @@ export class RawDisk implements ReadableDisk, WritableDisk {
     await this.#image.write(from, offsetBytes);
   }
 
-  /** The image is open for reading as well. */
+  /** The disk itself: an image that is written is open for reading as well. */
   get held(): WritableDisk["held"] {
     return this;
   }

@@ -41,7 +41,7 @@ export class UnfinishedError extends Error {
 /**
  * Gives all `files` their names, in their order, or none. The locks are released, but for an error before the first rename.
  *
- * @returns a sentence on the hidden files that could not be removed; undefined if there are none
+ * @returns a sentence that names the hidden files that could not be removed; undefined if there are none
  * @throws {UsageError} if a name is taken by now and may not be replaced
  * @throws {UnfinishedError} if a rename failed, and undoing the others failed as well; the notes are still there
  * @throws {Error} if the system refuses; nothing has a name then
@@ -72,7 +72,7 @@ export function commitAll(files: readonly CompleteFile[]): string | undefined {
   }
 }
 
-/** Says which hidden files are left behind a commit that is complete. */
+/** Returns a sentence that names the hidden files that a complete commit could not remove. */
 function leftText(members: readonly Member[], error: unknown): string {
   const left = members.flatMap(({ lock: { folder, name }, note: { aside } }) =>
     [...aside === undefined ? [] : [aside], lockNameOf(name)].filter((hidden) => isThere(folder, hidden))
@@ -84,7 +84,7 @@ function leftText(members: readonly Member[], error: unknown): string {
     "command that writes these outputs removes";
 }
 
-/** Whether a file is there; one that cannot be looked at may be. */
+/** Returns whether a file exists, and true if that cannot be found out. */
 function isThere(folder: Folder, name: string): boolean {
   try {
     return folder.lstat(name) !== undefined;

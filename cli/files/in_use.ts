@@ -1,17 +1,17 @@
-/** Signs that something else uses the files of a disk: lock folders of VMware beside them, and mounts of a block device. */
+/** Finds signs that something else uses the files of a disk: lock folders of VMware, and mounts of a block device. */
 
 import { join } from "@std/path/posix/join";
 import { statIfThere } from "./paths.ts";
 
-/** Names of extents and deltas, of which VMware locks the descriptor: `x-flat.vmdk`, `x-s001.vmdk`, `x-delta.vmdk`. */
+/** The ends of the names of extents, such as `x-flat.vmdk` and `x-s001.vmdk`. VMware locks the descriptor `x.vmdk`. */
 const EXTENT = /-(flat|delta|sesparse|rdm|rdmp|[fs][0-9]{3,})(?=\.vmdk$)/i;
 
 /**
- * The lock folders beside the files of a disk, `x.vmdk.lck` for `x.vmdk`. VMware's hosted products make one while a virtual
- * machine has the disk open; one that was killed leaves it.
+ * Returns the lock folders beside the files of a disk: `x.vmdk.lck` for `x.vmdk`. The hosted products of VMware make such
+ * a folder while a virtual machine has the disk open. The folder remains if they are killed.
  */
 export function lockFoldersOf(files: readonly string[]): string[] {
-  /** The folders by what they are: two paths may lead to one. */
+  /** The paths by the identity of the folder, because two paths may lead to one folder. */
   const found = new Map<string, string>();
   for (const path of files.flatMap((path) => [`${path}.lck`, `${path.replace(EXTENT, "")}.lck`])) {
     const info = statOf(path);
@@ -22,16 +22,16 @@ export function lockFoldersOf(files: readonly string[]): string[] {
   return [...found.values()];
 }
 
-/** Where the system tells of its devices. */
+/** The places of the file systems in which Linux describes its devices. */
 export interface SystemFolders {
-  /** By default `/proc` and `/sys` of Linux. */
+  /** The defaults are `/proc` and `/sys`. */
   proc?: string;
   sys?: string;
 }
 
 /**
- * The folders at which the block device `path`, one of its partitions, or what is made of it (device mapper, RAID) is mounted for
- * reading and writing. Nothing for other files, and where the system does not tell.
+ * Returns the folders at which a block device is mounted for reading and writing: the device itself, one of its partitions,
+ * or a device on top of them (device mapper, RAID). Returns none for other files and on systems other than Linux.
  */
 export function writableMountsOf(
   path: string,
@@ -43,15 +43,16 @@ export function writableMountsOf(
     const mounts = Deno.readTextFileSync(join(proc, "self/mountinfo"));
     return mountPointsOf(devicesOn(numberOf(info.rdev), sys), mounts);
   } catch {
-    // Another system, or no permission. Devices can be read without this.
+    // Another system, or Deno runs without the permission. The warning is a help and not a condition.
     return [];
   }
 }
 
 /**
- * The mount points of `devices` (`8:1`) at which files can be written, by the lines of `/proc/self/mountinfo`: proc(5).
+ * Returns the mount points of `devices` whose file systems can be written, from the text of `/proc/self/mountinfo` (proc(5)).
  *
- * @param numberOfSource tells the number of a device by its path, for file systems that have numbers of their own, such as Btrfs
+ * @param devices numbers such as `8:1`
+ * @param numberOfSource returns the number of a device by its path. Btrfs and others have numbers of their own in the text.
  */
 export function mountPointsOf(
   devices: ReadonlySet<string>,
@@ -70,7 +71,11 @@ export function mountPointsOf(
   return [...new Set(found)];
 }
 
-/** The numbers of the device `number`, of its partitions, and of all that is made of them. `sys`: where sysfs is mounted */
+/**
+ * Returns the numbers of a device, of its partitions and of all devices on top of them.
+ *
+ * @param sys the folder at which sysfs is mounted
+ */
 export function devicesOn(number: string, sys: string, found: Set<string> = new Set()): Set<string> {
   if (found.has(number)) return found;
   found.add(number);
@@ -105,7 +110,7 @@ function numberOfDevice(source: string): string | undefined {
   return info?.isBlockDevice === true && info.rdev !== null ? numberOf(info.rdev) : undefined;
 }
 
-/** `major:minor` of a device number as Linux packs it: makedev(3). */
+/** Returns `major:minor` for a device number in the form of makedev(3) on Linux. */
 export function numberOf(rdev: number): string {
   const bits = BigInt(rdev);
   const major = ((bits >> 8n) & 0xfffn) | ((bits >> 32n) & ~0xfffn);
@@ -113,7 +118,7 @@ export function numberOf(rdev: number): string {
   return `${major}:${minor}`;
 }
 
-/** Blanks and the like stand as three octal digits. */
+/** Decodes the octal escapes of blanks, tabs, line ends and backslashes. */
 function unescape(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(parseInt(digits, 8)));
 }

@@ -22,7 +22,7 @@ export function leftoversOf(
 /**
  * Removes the temporary files and journals beside the output of `lock`, but for the temporary file `except` and its journal.
  * Files that were kept aside stay: only a commit that is known to be complete removes them. Where nobody is excluded, the
- * files may be those of another process and all stay. `warn` gets a sentence for each file that cannot be removed.
+ * files may be those of another process and all stay. `warn` is called with a sentence for each file that cannot be removed.
  */
 export function sweep(
   lock: OutputLock,

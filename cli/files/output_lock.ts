@@ -216,7 +216,7 @@ function createUnlessThere(folder: Folder, lockName: string): Deno.FsFile | unde
   }
 }
 
-/** Whether the lock was taken; undefined if there are no locks on this file system. @throws {FileError} for other errors */
+/** Returns whether the lock was taken; undefined on a file system without locks. @throws {FileError} for other errors */
 async function lockFile(file: Deno.FsFile, path: string): Promise<boolean | undefined> {
   try {
     return file.tryLockSync === undefined

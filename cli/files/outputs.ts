@@ -82,7 +82,7 @@ export function assertNoInput(path: string, inputs: readonly string[]): void {
   if (input !== undefined) throw new UsageError(`Cannot write "${path}": it is also an input ("${input}")`);
 }
 
-/** What `path` leads to; undefined if nothing is there. @throws {FileError} if the system does not tell */
+/** Returns the properties of the file at `path`; undefined if there is none. @throws {FileError} for other errors */
 function look(path: string): Deno.FileInfo | undefined {
   return onFile("look at", path, () => statIfThere(path));
 }
@@ -180,7 +180,7 @@ export class Outputs implements Disposable {
     if (this.#closed) this.#letGo();
   }
 
-  /** The outputs that were opened, as the user named them; pipes and devices are none. */
+  /** The paths of the outputs that are regular files, as the user named them. */
   get paths(): string[] {
     return this.#hidden.map(({ path }) => path);
   }
@@ -261,7 +261,7 @@ export class Outputs implements Disposable {
     this.#cleanUp(`the lock of "${folder.shown(name)}" is left behind`, () => lock.release());
   }
 
-  /** Does what changes nothing of the result; `left` says what is the case where it fails. */
+  /** Does an action on which the result does not depend. If it fails, a warning begins with `left`. */
   #cleanUp(left: string, action: () => void): void {
     try {
       action();
@@ -381,7 +381,7 @@ export class Outputs implements Disposable {
   }
 }
 
-/** Whether an error, or what caused it, means that no files may be made in the folder. */
+/** Returns whether an error, or one of its causes, means that the user may not make files in the folder. */
 function mayNotWrite(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof Deno.errors.PermissionDenied || (at as { code?: string }).code === "EROFS") return true;

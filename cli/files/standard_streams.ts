@@ -1,29 +1,29 @@
 /**
- * Standard output and standard error, which may lead to a full disk or to a pipe that nobody reads. `console` throws the
- * system's error without a word on the stream, and says nothing of a broken pipe.
+ * Prints to standard output and standard error, which may lead to a full disk or to a pipe without a reader. `console` of Deno
+ * throws errors that do not name the stream, and ignores a broken pipe.
  */
 
 import { isInterrupted, reasonOf } from "./system_errors.ts";
 
-/** A stream with its name for messages. */
+/** A stream, and its name for messages. */
 export interface StandardStream {
   readonly name: string;
   readonly file: Pick<typeof Deno.stdout, "writeSync">;
 }
 
-/** Carries results, and archives that are named `-`. */
+/** Standard output: results, and archives that are named `-`. */
 export const STDOUT: StandardStream = { name: "standard output", file: Deno.stdout };
 
-/** Carries warnings and errors, and reports where standard output carries an archive. */
+/** Standard error: warnings and errors, and reports if an archive is on standard output. */
 export const STDERR: StandardStream = { name: "standard error", file: Deno.stderr };
 
-/** Between two attempts to write to a terminal or a pipe that is full and that another program made one that does not block. */
+/** The pause between two attempts to write to a full pipe or terminal that another program has made non-blocking. */
 const PAUSE_MS = 10;
 
 /**
- * Prints a text as it is.
+ * Prints a text.
  *
- * @param options.what for the message, if it is more than the stream
+ * @param options.what the name of the text in the message of an error
  * @throws {Error} `Cannot write the report to standard output: No space left on device (os error 28)`
  */
 export function print(
@@ -46,11 +46,11 @@ export function print(
   }
 }
 
-/** Prints a text to standard error if that is possible: what cannot be said there can be said nowhere else. */
+/** Prints a text to standard error and ignores errors, because there is no other place for a message. */
 export function note(text: string): void {
   try {
     print(text, { stream: STDERR });
   } catch {
-    // The exit code tells the rest.
+    // The exit code is all that is left.
   }
 }

@@ -6,7 +6,7 @@ import { FileError } from "../errors.ts";
 const REPEATED_CALL = /: [a-z]+ '.*'$/s;
 
 /**
- * The system's reason, without the paths that Deno repeats behind it; for the middle of a sentence.
+ * Returns the system's reason without the paths that Deno appends to it. It begins as in the middle of a sentence.
  *
  * @example
  * ```ts
@@ -25,7 +25,7 @@ export function fileError(action: string, path: string, cause: unknown): FileErr
   return new FileError({ action, path, reason: reasonOf(cause) }, { cause });
 }
 
-/** Does an action on a file, again where a signal interrupts it. @throws {FileError} if the system refuses */
+/** Calls the system, again if a signal interrupts the call. @throws {FileError} with `action` and `path` */
 export function onFile<T>(action: string, path: string, call: () => T): T {
   try {
     return retryInterrupted(call);
@@ -34,7 +34,7 @@ export function onFile<T>(action: string, path: string, call: () => T): T {
   }
 }
 
-/** Cleans up after `error`, and returns it; where that fails, one that also says what is left. */
+/** Calls `cleanUp` and returns `error`; if `cleanUp` fails, returns an error whose message has both reasons. */
 export function cleanUpAfter(error: unknown, cleanUp: () => void): unknown {
   try {
     cleanUp();
@@ -76,7 +76,7 @@ export function isWithoutLocks(error: unknown): boolean {
 /** The error numbers with which file systems say that they do not sync folders. Every other one is a loss. */
 const NO_FOLDER_SYNC = ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EBADF"];
 
-/** Whether an error of syncing a folder means that the file system does not sync folders. */
+/** Returns whether an error means that the file system cannot sync folders. */
 export function isWithoutFolderSync(error: unknown): boolean {
   return NO_FOLDER_SYNC.includes((error as { code?: string } | null)?.code ?? "");
 }

@@ -1,4 +1,4 @@
-/** A file for what does not fit into memory. Its name is gone as soon as it is open, so that nothing can be left behind. */
+/** A file for data that does not fit into memory. It is unlinked when it is open, so that it cannot be left behind. */
 
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
@@ -6,7 +6,7 @@ import { join } from "@std/path/posix/join";
 import { temporaryNameOf } from "./hidden_names.ts";
 import { onFile } from "./system_errors.ts";
 
-/** An open file without a name; its errors have the name that it had. */
+/** An open file without a name. Its errors have the name that it had. */
 export class UnnamedFile implements Disposable {
   readonly #path: string;
   readonly #file: Deno.FsFile;
@@ -17,10 +17,10 @@ export class UnnamedFile implements Disposable {
   }
 
   /**
-   * Makes an empty file beside `path`, where there is room for outputs, or else where the system keeps temporary files. If
-   * the program is killed before the name is gone, an empty file is left that no later run takes for the output `path`.
+   * Makes an empty file in the folder of `path`, or without `path` in the folder for temporary files. If the program is
+   * killed before the file is unlinked, no later run takes the empty file that is left for the output `path`.
    *
-   * @throws {FileError} if the system refuses
+   * @throws {FileError} if the file cannot be made or unlinked
    */
   static open(path?: string): UnnamedFile {
     const own = path === undefined

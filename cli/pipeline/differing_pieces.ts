@@ -1,21 +1,21 @@
-/** Which bytes of a disk differ from those that it is to have. */
+/** Finds the bytes of a disk that differ from the bytes that a restore would write. */
 
 import type { Core } from "../core.ts";
 import type { WritableDisk } from "../disks/disk.ts";
+import { SECTOR_BYTES } from "../sector.ts";
 import { Batch } from "./batch.ts";
 import { readDisk } from "./disk_reader.ts";
 
-/** The unit of file systems and of most holes. Blocks that are no multiple of it are compared by sectors. */
+/** The size of the pieces that are compared: the unit of most file systems and holes. Other blocks are compared in sectors. */
 const PAGE_BYTES = 4096;
-const SECTOR_BYTES = 512;
 
-/** The fewest zeros in a block with data that are worth a hole: each costs a system call, and divides the file. */
+/** The shortest hole that is made inside a block with data: each hole costs a system call and divides the file further. */
 const HOLE_BYTES = 64 * 1024;
 
-/** Bytes that are compared at a time. */
+/** The number of bytes that are compared at a time. */
 const WINDOW_BYTES = 1024 * 1024;
 
-/** What is known of a piece: the first two as the core marks them. */
+/** The marks of pieces. The core sets the first two. */
 const SAME = 0;
 const DATA = 1;
 const HOLE = 2;
@@ -26,29 +26,29 @@ export interface DiskRange {
   lenBytes: number;
 }
 
-/** A part of a disk that differs from what it is to be. */
+/** A part of a disk that differs from the bytes that it is to hold. */
 export interface DifferingPart extends DiskRange {
-  /** All of it is to be zero. */
+  /** True if all bytes of the part are to be zero. */
   zero: boolean;
 }
 
-/** Compares a disk with what is to be written to it, piece by piece. */
+/** Compares a disk piece by piece with the bytes that it is to hold. */
 export class DifferingPieces {
   readonly #core: Core;
   readonly #source: Parameters<typeof readDisk>[0];
-  /** What the disk holds. Its blocks are the pieces that are compared. */
+  /** The present content of the disk. The blocks of this batch are the pieces. */
   readonly #held: Batch;
-  /** Where the pieces lie that the disk is to hold. */
+  /** The addresses of the pieces that the disk is to hold. */
   readonly #wantedTablePtr: number;
   readonly #wantedTable: Uint32Array;
-  /** One byte a piece: one of the marks. */
+  /** One mark for each piece. */
   readonly #differsPtr: number;
   readonly #differs: Uint8Array;
 
   /**
-   * @param held what the disk holds
-   * @param options.blockBytes of the archives
-   * @param options.capacityBytes bytes of the disk that count; nothing behind them is read
+   * @param held the present content of the disk
+   * @param options.blockBytes the block size of the archives
+   * @param options.capacityBytes the number of bytes of the disk that are compared; no byte after them is read
    */
   constructor(
     core: Core,
@@ -75,11 +75,12 @@ export class DifferingPieces {
   }
 
   /**
-   * The parts of a range in which the disk differs, in ascending order. What cannot be read differs. The next part is looked for
-   * when the caller is done with the one before, so that the disk may be written meanwhile.
+   * Yields the parts of a range in which the disk differs, in ascending order. Parts that cannot be read count as different.
+   * The caller may write a part before it asks for the next one.
    *
-   * @param wantedPtr where the bytes lie that the disk is to hold, zeros behind the capacity included; absent for zeros
-   * @param range begins at a block
+   * @param range a range that begins at a block
+   * @param wantedPtr the address of the bytes that the disk is to hold, padded with zeros to whole blocks; undefined if all
+   *   of them are zero
    */
   async *in({ offsetBytes, lenBytes }: DiskRange, wantedPtr?: number): AsyncGenerator<DifferingPart> {
     const core = this.#core;
@@ -111,7 +112,7 @@ export class DifferingPieces {
     }
   }
 
-  /** Marks with {@linkcode HOLE} at least `fewest` neighbours that differ and are to be zero. */
+  /** Changes the marks of runs of at least `fewest` pieces that differ and are to be zero to {@linkcode HOLE}. */
   #markHoles(fewest: number): void {
     const { count } = this.#held;
     for (let from = 0; from < count;) {
@@ -122,7 +123,7 @@ export class DifferingPieces {
     }
   }
 
-  /** The runs of pieces that differ, by their numbers in the window. */
+  /** Yields the runs of pieces that differ, by their indexes in the window. */
   *#runs(): Generator<{ from: number; to: number; zero: boolean }> {
     const { count } = this.#held;
     for (let from = 0; from < count;) {
@@ -134,7 +135,7 @@ export class DifferingPieces {
     }
   }
 
-  /** False if the disk does not give all of the window: it may take what is written all the same. */
+  /** Reads the window. Returns false if that fails, because a disk that cannot be read can often be written. */
   async #read(): Promise<boolean> {
     const { first, end } = this.#held;
     try {

@@ -7,7 +7,7 @@ import { MismatchError } from "../errors.ts";
 import { Batch, BATCH_BYTES, SMALL_BATCH_BYTES } from "./batch.ts";
 import { assertPadding, type Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
-import { DifferingPieces } from "./differing_pieces.ts";
+import { DiskWriter } from "./disk_writer.ts";
 import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
 
 /** How zero blocks are handled. */
@@ -21,7 +21,7 @@ export interface RestoreResult {
   blocks: number;
   /** Blocks whose bytes were written. */
   writtenBlocks: number;
-  /** Blocks that the disk held already; absent for a disk that was not asked what it holds. */
+  /** Blocks that the disk held already; absent if its present content was not compared. */
   unchangedBlocks?: number;
   /** Zero blocks, written or not. */
   zeroBlocks: number;
@@ -53,9 +53,8 @@ export function assertRoom(chain: Chain, disk: WritableDisk): void {
 }
 
 /**
- * Writes what a chain leads to onto a disk; blocks without a record are not touched, and of a disk that tells what it holds
- * neither is what it holds already: holes stay holes, and what becomes zero becomes one where the disk can have it. `root` hears the MD5s of all blocks of
- * a chain that begins with a dump.
+ * Writes what a chain leads to onto a disk; blocks without a record are not touched. Of a disk with a present content (`held`)
+ * only the parts that differ are written. `root` hears the MD5s of all blocks of a chain that begins with a dump.
  *
  * @throws {MismatchError} if the disk is smaller than the one that was dumped
  * @throws {FormatError} if an archive is damaged or not whole
@@ -74,40 +73,7 @@ export async function restore(
     absentBlocks: blockCount,
   };
   const skipZeros = disk.fresh || options.omitZeroBlocks === true;
-  const differing = disk.held === undefined || disk.fresh
-    ? undefined
-    : new DifferingPieces(core, disk.held, { blockBytes, capacityBytes });
-  if (differing !== undefined) result.unchangedBlocks = 0;
-
-  /** Writes blocks of one kind, of which `from` are the bytes, or what of them differs. */
-  const writeRun = async (block: number, end: number, from: Uint8Array, { zero }: { zero: boolean }) => {
-    const offsetBytes = block * blockBytes;
-    const lenBytes = Math.min((end - block) * blockBytes, capacityBytes - offsetBytes);
-    if (differing === undefined) {
-      if (zero) from.fill(0);
-      await disk.write(from.subarray(0, lenBytes), offsetBytes);
-      result.writtenBlocks += end - block;
-      return;
-    }
-    let countedTo = block;
-    let written = 0;
-    for await (const part of differing.in({ offsetBytes, lenBytes }, zero ? undefined : from.byteOffset)) {
-      const partEnd = part.offsetBytes + part.lenBytes;
-      if (part.zero && disk.writeZeros !== undefined) {
-        await disk.writeZeros(part.offsetBytes, part.lenBytes);
-      } else {
-        // The slots of zero blocks are free.
-        if (zero) from.fill(0, 0, part.lenBytes);
-        const begin = zero ? 0 : part.offsetBytes - offsetBytes;
-        await disk.write(from.subarray(begin, begin + part.lenBytes), part.offsetBytes);
-      }
-      const lastBlock = Math.ceil(partEnd / blockBytes);
-      written += lastBlock - Math.max(countedTo, Math.floor(part.offsetBytes / blockBytes));
-      countedTo = lastBlock;
-    }
-    result.writtenBlocks += written;
-    result.unchangedBlocks! += end - block - written;
-  };
+  const writer = new DiskWriter(core, disk, { blockBytes, capacityBytes });
 
   const write = async (batch: Batch) => {
     batch.dropZeros();
@@ -119,14 +85,15 @@ export async function restore(
       if (entry === core.ZERO) result.zeroBlocks += count;
       if (entry !== core.ABSENT && !(entry === core.ZERO && skipZeros)) {
         // The slots of zero blocks are free; zeros are written from there.
-        await writeRun(block, end, batch.slots(block, end), { zero: entry === core.ZERO });
+        await writer.write({ first: block, end, zero: entry === core.ZERO }, batch.slots(block, end));
       }
       block = end;
     }
   };
   await conveyChain(core, { chain, root }, options, write);
   await disk.sync();
-  return result;
+  const { writtenBlocks, unchangedBlocks } = writer;
+  return { ...result, writtenBlocks, ...(unchangedBlocks === undefined ? {} : { unchangedBlocks }) };
 }
 
 /** Reads a chain to its end, a batch at a time. */

@@ -104,6 +104,7 @@ class FlatVmdk implements WritableDisk {
     this.#contentIdIsNew = true;
   }
 
+  /** The disk itself: its files are open for reading as well. */
   get held(): WritableDisk["held"] {
     return this;
   }
@@ -161,8 +162,8 @@ class FlatVmdk implements WritableDisk {
   }
 
   /**
-   * Splits a range into parts that lie in one piece each, and yields them with the number of bytes in front of them and their places
-   * in the files.
+   * Splits a range into parts that lie in one piece each. Yields them with the number of bytes of the range before them and
+   * with their offsets in the files.
    */
   *#split(
     offsetBytes: number,

@@ -10,7 +10,7 @@ import { cleanUpAfter, fileError, isWithoutFolderSync, onFile, reasonOf } from "
  * synced and renamed. At any moment the name leads to all of the old or all of the new contents. The mode is
  * kept, and the owner where the system allows it. A symbolic link remains one.
  *
- * @param options.warn gets a sentence if the mode cannot be kept, as on file systems that have none
+ * @param options.warn called with a sentence if the mode cannot be set, for example on a file system without modes
  * @throws {FileError} if the system refuses an action. The name then leads to the old contents, unless it is
  *   the last action, the sync of the folder
  */
@@ -55,7 +55,7 @@ function keepOwner(path: string, { uid, gid }: Deno.FileInfo): void {
   }
 }
 
-/** Sets the mode, unless the user's mask left it as it is to be. A file system without modes refuses that. */
+/** Sets the mode if the umask has removed bits of it. A file system without modes refuses this. */
 function keepMode(path: string, { mode }: Deno.FileInfo, refused: (reason: string) => void): void {
   const made = onFile("look at", path, () => Deno.statSync(path)).mode;
   if (mode === null || made === null || (made & 0o7777) === (mode & 0o7777)) return;
@@ -83,7 +83,7 @@ function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
   } catch (error) {
-    // It was not made, or has its final name already.
+    // The file was not created, or has its final name already.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -131,7 +131,7 @@ export class ExtentFiles implements Disposable {
     await this.#change(name, (image) => image.write(from, offsetBytes));
   }
 
-  /** Makes bytes of a file that was added zero. */
+  /** Writes zeros, or makes a hole, in a file that was added. */
   async writeZeros(name: string, offsetBytes: number, lenBytes: number): Promise<void> {
     await this.#change(name, (image) => image.writeZeros(offsetBytes, lenBytes));
   }
