@@ -126,6 +126,7 @@ async function open(
   const told = full
     ? await session.rootsOf([...archives, ...digestin === undefined ? [] : [digestin]], generation)
     : [];
+  await session.changesOf(chain.readers.at(-1)!.path, generation);
   const roots = own === null ? told : told.filter(({ root }) => root === own);
   return { session, chain, digest, sealed, unsealed, proofs, roots };
 }

@@ -37,6 +37,7 @@ export async function proofOf(session: Session, chain: Chain): Promise<Proof> {
   const own = last?.generation.root;
   const generation = { series: formatSeriesId(header.seriesId), time: formatTimeStamp(header.time) };
   const told = await session.rootsOf(readers.map((reader) => reader.path), generation);
+  await session.changesOf(path, generation);
   // Two generations of one second are told apart by the entry of the file.
   const roots = !header.full ? [] : own ? told.filter(({ root }) => root === own) : told;
   const isProvedByRoot = roots.length > 0 && roots.every(({ isProved }) => isProved);

@@ -49,6 +49,7 @@ export async function run(options: Options, paths: string[]): Promise<number> {
     finalPath: (path: string) => Deno.realPathSync(path),
     stored: (path: string) => hashFile(path, session.run),
     openSeal: session.openSeal.bind(session),
+    changesOf: session.changesOf.bind(session),
   };
   const sealing = await Sealing.begin(files, header, backup.outputs);
   const { root, written } = await readBackup(session, backup, { vouched: options.vouch === true });

@@ -59,6 +59,8 @@ interface Files {
   /** Length and SHA-256 of an output that is a regular file and was written to its end. */
   stored(path: string): Promise<{ bytes: number; sha256: string } | undefined>;
   openSeal(path: string, options: { replace: boolean }): Promise<(bytes: Uint8Array) => void>;
+  /** The changes of the disk while the generation was read, as seals beside the inputs record them. */
+  changesOf(path: string, generation: { series: string; time: string }): Promise<string | undefined>;
   /** Signs the seals. */
   readonly signingKey?: SecretKey;
 }
@@ -80,6 +82,12 @@ interface Planned {
   writeSignature?: (bytes: Uint8Array) => void;
 }
 
+/** The seals to be made, and what all of them record. */
+interface Plan {
+  planned: readonly Planned[];
+  changed?: string;
+}
+
 /** The seal has the name of the first of these. */
 const ORDER: readonly Role[] = ["dump", "digest", "rdiff"];
 
@@ -88,11 +96,14 @@ export class Sealing {
   readonly #files: Files;
   readonly #header: DumpHeader;
   readonly #planned: readonly Planned[];
+  /** The changes of the disk while the generation was read, if something that is read records them. */
+  readonly #changed?: string;
 
-  private constructor(files: Files, header: DumpHeader, planned: readonly Planned[]) {
+  private constructor(files: Files, header: DumpHeader, { planned, changed }: Plan) {
     this.#files = files;
     this.#header = header;
     this.#planned = planned;
+    this.#changed = changed;
   }
 
   /**
@@ -124,7 +135,9 @@ export class Sealing {
       const writeSignature = await openSignature(files, { path, isThere });
       planned.push({ path, outputs: here, present, write, writeSignature });
     }
-    return new Sealing(files, header, planned);
+    const generation = { series: formatSeriesId(header.seriesId), time: formatTimeStamp(header.time) };
+    const changed = placed.length === 0 ? undefined : await files.changesOf(placed[0].path, generation);
+    return new Sealing(files, header, { planned, changed });
   }
 
   /** The seals, for the report. */
@@ -139,6 +152,7 @@ export class Sealing {
    */
   async complete({ root, mode, source = {}, audit, written }: Outcome): Promise<void> {
     const { seriesId, time, capacityBytes, blockBytes, blockCount } = this.#header;
+    const changed = source.changed ?? this.#changed;
     for (const { path, outputs, present, write, writeSignature } of this.#planned) {
       if (present?.root != null && root !== null && present.root !== root && !this.#files.isForced) {
         throw new MismatchError(
@@ -164,7 +178,7 @@ export class Sealing {
         mode: present?.mode ?? mode,
         source: {
           ...present?.source ?? source,
-          ...(source.changed === undefined ? {} : { changed: source.changed }),
+          ...(changed === undefined ? {} : { changed }),
         },
         ...(audit ?? present?.audit ? { audit: audit ?? present?.audit } : {}),
         files: [...files, ...kept],

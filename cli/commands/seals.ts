@@ -134,6 +134,23 @@ export class Seals {
     return found;
   }
 
+  /**
+   * Returns the changes of the disk while a generation was read, as a seal in the folders of `paths` records them; undefined
+   * if none does.
+   */
+  async changedOf(
+    paths: readonly string[],
+    { series, time }: { series: string; time: string },
+  ): Promise<string | undefined> {
+    for (const folder of new Set(paths.map((path) => dirname(placeOf(path))))) {
+      const marked = (await this.#entriesOf(folder)).find(({ seal }) =>
+        seal.series === series && seal.time === time && seal.source.changed !== undefined
+      );
+      if (marked !== undefined) return marked.seal.source.changed;
+    }
+    return undefined;
+  }
+
   /** A seal beside `path` of the same series whose disk has another capacity: all files of a series are of one disk. */
   async otherCapacity(
     path: string,

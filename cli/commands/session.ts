@@ -116,6 +116,8 @@ export class Session implements Disposable, AsyncDisposable {
   readonly #many = new ManySources();
   /** Regular files that are read, as they were when they were opened. */
   readonly #inputs: Input[] = [];
+  /** The paths of all regular files that were opened for reading, in order. */
+  readonly #read = new Set<string>();
   /** Outputs that are regular files, by their paths. */
   readonly #written = new Map<string, { sink: ByteSink; hash: PassingSha256 }>();
   /** Outputs may replace what is there. */
@@ -302,7 +304,10 @@ export class Session implements Disposable, AsyncDisposable {
     const source = this.using(await sourceFor(path, file, reading));
     const before = file.statSync();
     this.#work.addFile(source, before.isFile ? before.size : undefined);
-    if (before.isFile) this.#inputs.push({ source, file, before });
+    if (before.isFile) {
+      this.#inputs.push({ source, file, before });
+      this.#read.add(path);
+    }
     return source;
   }
 
@@ -364,7 +369,7 @@ export class Session implements Disposable, AsyncDisposable {
     if (sealed !== undefined) {
       const assertIsIt = () => {
         assertSealed(sealed, reader, bytes);
-        if (role !== "rdiff") this.#warnOfChanges(sealed);
+        if (role !== "rdiff") this.#warnOfChanges(path, sealed.seal);
       };
       return { sealed, assertIsIt };
     }
@@ -375,8 +380,21 @@ export class Session implements Disposable, AsyncDisposable {
     return { assertIsIt: () => void (other && refuseCapacity(reader, other)) };
   }
 
+  /**
+   * Returns the changes of the disk while a generation was read, as the seals beside the inputs record them, and warns of
+   * them with the name of `path`; undefined if there are none.
+   */
+  async changesOf(
+    path: string,
+    generation: { series: string; time: string },
+  ): Promise<string | undefined> {
+    const changed = this.#goesBySeals ? await this.#seals.changedOf([...this.#read], generation) : undefined;
+    if (changed !== undefined) this.#warnOfChanges(path, { ...generation, source: { changed } });
+    return changed;
+  }
+
   /** Warns, once for each generation, if its disk changed while the dump read it. */
-  #warnOfChanges({ path, seal: { source, series, time } }: Sealed): void {
+  #warnOfChanges(path: string, { source, series, time }: Pick<Seal, "source" | "series" | "time">): void {
     const generation = `${series} ${time}`;
     if (source.changed === undefined || this.#toldChanges.has(generation)) return;
     this.#toldChanges.add(generation);

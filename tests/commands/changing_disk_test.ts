@@ -1,74 +1,11 @@
 /** Disks that change while they are read, or that something else has open. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { basename } from "@std/path/posix/basename";
 import { join } from "@std/path/posix/join";
 import { noise } from "../disks/helpers.ts";
 import { Archives, assertRefusal, EXIT } from "../refusals/refusal.ts";
-import { type CliResult, denoArgs } from "../support/run_cli.ts";
-
-const SECTORS = 6;
-const NEW = "--dumpout new.dump --digestout new.digest";
-const FULL = `dump --mode full --blocksize 512 ${NEW}`;
-const MODES: Record<string, string> = {
-  full: FULL,
-  "full --resume": `${FULL} --resume`,
-  diff: `dump --mode diff --dumpin g0.dump --digestin g0.digest ${NEW} --rdiffout new.rdiff`,
-  incr: `dump --mode incr --bmpin all.bmp --dumpin g0.dump --digestin g0.digest ${NEW} --rdiffout new.rdiff`,
-};
-
-/** Yesterday: what was written then was not written while the test runs. */
-const BEFORE = new Date(Date.now() - 86_400_000);
-
-/** The series, and disks of every kind that were written long ago. */
-function disks(): Archives {
-  const archives = new Archives();
-  const bytes = archives.read("d1.raw");
-  const descriptor = (extents: string, more = "") =>
-    `# Disk DescriptorFile\nversion=1\nCID=11112222\nparentCID=ffffffff\n${more}createType="monolithicFlat"\n${extents}\n`;
-  archives.file("flat.vmdk", descriptor(`RW ${SECTORS} FLAT "flat-flat.vmdk" 0`));
-  archives.file("flat-flat.vmdk", bytes);
-  archives.file("split.vmdk", descriptor('RW 2 FLAT "split-f001.vmdk" 0\nRW 4 FLAT "split-f002.vmdk" 0'));
-  archives.file("split-f001.vmdk", bytes.subarray(0, 1024));
-  archives.file("split-f002.vmdk", bytes.subarray(1024));
-  archives.file(
-    "snap.vmdk",
-    descriptor(`RW ${SECTORS} FLAT "snap-flat.vmdk" 0`).replace("parentCID=ffffffff", "parentCID=11112222") +
-      'parentFileNameHint="flat.vmdk"\n',
-  );
-  archives.file("snap-flat.vmdk", bytes);
-  for (const name of Object.keys(archives.snapshot())) Deno.utimeSync(archives.file(name), BEFORE, BEFORE);
-  return archives;
-}
-
-/** Runs `line`; at the moment at which its dump is opened, after the disk and before it is read, `change` happens. */
-async function changing(archives: Archives, line: string, change: () => void): Promise<CliResult> {
-  const { openSync } = Deno;
-  let count = 0;
-  Deno.openSync = (path, options) => {
-    if (
-      options?.createNew && /^\.new\.dump\.[0-9a-f]{8}\.vmdkbkp$/.test(basename(`${path}`)) && count++ === 0
-    ) change();
-    return openSync(path, options);
-  };
-  try {
-    return await archives.run(line);
-  } finally {
-    Deno.openSync = openSync;
-    assertEquals(count, 1, line);
-  }
-}
-
-/** Writes a byte into a file; its time stays as it was with `secretly`. */
-function poke(path: string, { at = 0, secretly = false } = {}): void {
-  const { mtime } = Deno.statSync(path);
-  {
-    using file = Deno.openSync(path, { write: true });
-    file.seekSync(at, Deno.SeekMode.Start);
-    file.writeSync(Uint8Array.of(0x5a));
-  }
-  if (secretly) Deno.utimeSync(path, mtime!, mtime!);
-}
+import { denoArgs } from "../support/run_cli.ts";
+import { BEFORE, changing, disks, FULL, MODES, poke } from "./changing_disk.ts";
 
 function replaceText(path: string, from: string, to: string): void {
   const { mtime } = Deno.statSync(path);
@@ -189,6 +126,25 @@ for (const [name, { disk, change, says }] of Object.entries(CHANGES)) {
     }
   });
 }
+
+Deno.test("dump finds another content id in the embedded descriptor of a sparse VMDK, whatever its time", async () => {
+  for (const format of ["monolithicSparse", "streamOptimized"]) {
+    using archives = disks();
+    await archives.done(`restore --create --local s.vmdk --format ${format} g1.dump`);
+    Deno.utimeSync(archives.file("s.vmdk"), BEFORE, BEFORE);
+    const text = new TextDecoder("latin1").decode(archives.read("s.vmdk"));
+    const { index } = /^CID=/m.exec(text)!;
+    const cid = text.slice(index + 4, index + 12);
+    const other = cid.startsWith("0") ? "1" : "0";
+    const change = () => poke(archives.file("s.vmdk"), { at: index + 4, byte: other, secretly: true });
+    const { code, stderr } = await changing(archives, `${FULL} --local s.vmdk`, change);
+    assertRefusal(format, { code, stderr }, {
+      code: EXIT.environment,
+      says: ["s.vmdk", `content id was ${cid} and is ${other}${cid.slice(1)}`, "--allow-changes"],
+    });
+    assertEquals(Object.keys(archives.snapshot()).filter((name) => /new/.test(name)), []);
+  }
+});
 
 Deno.test("dump of a disk that does not change has no mark, with and without --allow-changes", async () => {
   for (const [mode, line] of Object.entries(MODES)) {
