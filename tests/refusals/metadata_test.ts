@@ -51,7 +51,7 @@ Deno.test("metadata that a descriptor cannot express are refused before a disk i
   const text = Buffer.from(archives.read("new.dump")).toString("latin1");
   archives.file("odd.dump", Uint8Array.from(text.replace("a,b", 'a"b'), (char) => char.charCodeAt(0)));
   archives.file("d0.raw", new Uint8Array(6 * 512).fill(0xa5));
-  await archives.refused("restore --local disk.vmdk --metadata odd.dump", {
+  await archives.refused("restore --without-seal --local disk.vmdk --metadata odd.dump", {
     code: EXIT.usage,
     says: ["disk.vmdk", "cannot express"],
   });
@@ -82,6 +82,8 @@ Deno.test("check finds data behind the capacity, as restore does", async () => {
     "less.dump",
     Uint8Array.from(text.replace("\x002660\0", "\x002600\0"), (char) => char.charCodeAt(0)),
   );
+  // The seal has the capacity, too, and is compared first.
+  Deno.removeSync(archives.file("odd.seal.json"));
   for (
     const line of ["check --digestin odd.digest less.dump", "restore --create --local back.raw less.dump"]
   ) {
