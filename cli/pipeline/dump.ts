@@ -10,7 +10,7 @@ import { MismatchError } from "../errors.ts";
 import type { DigestReader, DumpReader } from "./archive_reader.ts";
 import { DigestWriter } from "./digest_writer.ts";
 import { DumpWriter } from "./dump_writer.ts";
-import { Batch, BATCH_BYTES } from "./batch.ts";
+import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
 import { assertSameGeneration } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { readDisk } from "./disk_reader.ts";
@@ -127,6 +127,12 @@ async function copyDigests(
   }
 }
 
+/**
+ * Core memory for the pairs that go round. Three compressed files have their pieces beside it, and the records
+ * of two are collected: that takes 60 MiB with blocks of 1 MiB, and as much with one pair of blocks of 16 MiB.
+ */
+const PAIRS_BYTES = 48 * 1024 * 1024;
+
 /** A stretch of the disk in both generations. */
 class Pair {
   readonly older: Batch;
@@ -141,8 +147,8 @@ class Pair {
   beginBytes = 0;
 
   constructor(core: Core, blockBytes: number) {
-    this.older = new Batch(core, blockBytes, BATCH_BYTES);
-    this.newer = new Batch(core, blockBytes, BATCH_BYTES);
+    this.older = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+    this.newer = new Batch(core, blockBytes, HALF_BATCH_BYTES);
     this.recordedPtr = core.alloc(this.older.capacity * core.DIGEST_SIZE);
     this.changedPtr = core.alloc(this.older.capacity);
     this.changed = core.bytes(this.changedPtr, this.older.capacity);
@@ -170,8 +176,9 @@ export async function dumpChanged(
   const result = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0, changedBlocks: 0 };
   const ring = ringOf(
     crew,
-    2 * Batch.bytesFor(blockBytes, BATCH_BYTES),
+    2 * Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
     () => new Pair(core, blockBytes),
+    { ringBytes: PAIRS_BYTES },
   );
   let first = 0;
 

@@ -34,13 +34,19 @@ export function crewOf(core: Core, { crew }: RunOptions): Crew {
 const RING_BYTES = 72 * 1024 * 1024;
 
 /**
- * How many items of `itemBytes` go round: one for each thread, and one that is filled or written meanwhile. A thread that is
- * alone does without that one where items are so large that no more than two would fit.
+ * Returns the items of `itemBytes` that go round: one for each thread, and one that is filled or written
+ * meanwhile. Where not even two fit into `ringBytes`, one goes round alone, and a single thread has one where no
+ * more than two fit.
  */
-export function ringOf<Item>(crew: Crew, itemBytes: number, make: () => Item): Item[] {
-  const fitting = Math.floor(RING_BYTES / itemBytes);
-  if (crew.threads === 1 && fitting < 3) return [make()];
-  return Array.from({ length: Math.max(2, Math.min(crew.threads + 1, fitting)) }, make);
+export function ringOf<Item>(
+  crew: Crew,
+  itemBytes: number,
+  make: () => Item,
+  { ringBytes = RING_BYTES } = {},
+): Item[] {
+  const fitting = Math.floor(ringBytes / itemBytes);
+  if (fitting < (crew.threads === 1 ? 3 : 2)) return [make()];
+  return Array.from({ length: Math.min(crew.threads + 1, fitting) }, make);
 }
 
 /** Above, one item does where little is done with it: two would take more memory than their overlap is worth. */
