@@ -97,6 +97,9 @@ export async function examineBlocks(
   });
 }
 
+/** Files of a folder that are open together: an archive and its digest. */
+const FILES_TOGETHER = 2;
+
 /** Opens one archive, and gives up all that it took when it was used. */
 export async function usingArchive<T>(
   session: Session,
@@ -105,7 +108,7 @@ export async function usingArchive<T>(
 ): Promise<T> {
   const { core } = session;
   const memory = core.mark();
-  const source = await session.source(path);
+  const source = await session.source(path, { files: FILES_TOGETHER });
   try {
     return await use(await openArchive(core, source));
   } finally {

@@ -221,7 +221,9 @@ async function chainFault(
   const open: Disposable[] = [];
   try {
     return await faultInFile(async () => {
-      const source = digest === undefined ? undefined : await session.source(digest);
+      const source = digest === undefined
+        ? undefined
+        : await session.source(digest, { files: paths.length + 1 });
       if (source !== undefined) open.push(source);
       const reader = source && await DigestReader.open(core, source);
       const chain = await session.chain(paths);

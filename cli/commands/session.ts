@@ -106,8 +106,8 @@ export class Session implements Disposable, AsyncDisposable {
   readonly #progress: ProgressLine;
   readonly #work = new Work();
   readonly #disposables: Disposable[] = [];
-  /** For each of the compressed files of the command. */
-  readonly #codecs: Codecs;
+  /** Compressed files that the command line names; at least 1. */
+  readonly #compressedFiles: number;
   /** Of all loops over the files of the command. */
   readonly pace: Pace;
   /** Of the bitmaps of the command. */
@@ -156,7 +156,7 @@ export class Session implements Disposable, AsyncDisposable {
     const threads = inputs.length > MANY_ARCHIVES ? Math.min(wantedThreads, THREADS_FOR_MANY) : wantedThreads;
     this.#crew = this.using(new Crew(core, { threads }));
     const compressed = [...inputs, ...outputs ?? []].filter(isCompressed).length;
-    this.#codecs = this.#crew.codecs(Math.max(1, compressed));
+    this.#compressedFiles = Math.max(1, compressed);
     // Those who compress keep all cores busy, and what they make is soon hashed.
     this.#hashesApart = compressed === 0;
     this.memory = core.mark();
@@ -219,7 +219,15 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** How files are read. */
   get #reading(): SourceOptions {
-    return { codecs: this.#codecs, pace: this.pace };
+    return { codecs: this.#codecs(), pace: this.pace };
+  }
+
+  /**
+   * Returns the codecs for each of the compressed files that are open together: those of the command line, or
+   * `files` of a folder if these are more. All of them share the memory for pieces.
+   */
+  #codecs({ files = 1 } = {}): Codecs {
+    return this.#crew.codecs(Math.max(this.#compressedFiles, files));
   }
 
   /** Signal and progress for the pipeline. */
@@ -292,9 +300,17 @@ export class Session implements Disposable, AsyncDisposable {
     return this.using(await sourceFor(path, await openInput(systemPath), this.#reading));
   }
 
-  /** Opens an archive or a digest for reading. */
-  async source(path: string, options: { many?: ManySources } = {}): Promise<ByteSource> {
-    const reading = { ...this.#reading, ...options };
+  /**
+   * Opens an archive or a digest for reading.
+   *
+   * @param options `many`: what the source shares with many others; `files`: how many compressed files are open
+   * together, if the command line does not name all of them
+   */
+  async source(
+    path: string,
+    { many, files }: { many?: ManySources; files?: number } = {},
+  ): Promise<ByteSource> {
+    const reading = { ...this.#reading, codecs: this.#codecs({ files }), many };
     if (path === STREAM) {
       const source = this.using(await sourceFor(path, Deno.stdin, reading));
       this.#work.addFile(source, undefined);
@@ -469,8 +485,12 @@ export class Session implements Disposable, AsyncDisposable {
     const isLong = paths.length > LONG_CHAIN;
     const windowBytes = isLong ? smallWindowBytes(paths.length) : undefined;
     const ahead = paths.length > 2 ? { partBytes: LIST_PART_BYTES } : {};
+    const files = paths.filter(isCompressed).length;
     for (const path of paths) {
-      const source = await this.source(path, isLong && readers.length > 0 ? { many: this.#many } : {});
+      const source = await this.source(path, {
+        files,
+        many: isLong && readers.length > 0 ? this.#many : undefined,
+      });
       const reader = await DumpReader.open(this.core, source, {
         windowBytes,
         // Those of the last one count.
@@ -516,7 +536,7 @@ export class Session implements Disposable, AsyncDisposable {
       const sink = this.using(
         await sinkFor(path, file, {
           level,
-          codecs: this.#codecs,
+          codecs: this.#codecs(),
           hash,
           begun,
           scratch: () => this.scratch(path),
