@@ -50,6 +50,8 @@ export class PlainSource implements ByteSource {
   static readonly #freeScratches: Uint8Array[][] = [];
   static readonly #freeAheads: Uint8Array[] = [];
   static readonly #freeCopies: Uint8Array[] = [];
+  /** Buffers of {@linkcode FEW_HASHED_BYTES}, for sources that are one of very many. */
+  static readonly #freeFew: Uint8Array[] = [];
 
   readonly path: string;
   readonly #file: InputFile;
@@ -311,13 +313,14 @@ export class PlainSource implements ByteSource {
     const lenBytes = this.#missedBytes;
     if (lenBytes === 0) return;
     this.#missedBytes = 0;
-    const part = this.#bulk ? this.#nextScratch() : new Uint8Array(Math.min(FEW_HASHED_BYTES, lenBytes));
+    const part = this.#bulk ? this.#nextScratch() : newFew(PlainSource.#freeFew);
     for (let done = 0; done < lenBytes;) {
       const got = await this.readAt(part.subarray(0, lenBytes - done), done);
-      if (got === 0) return;
+      if (got === 0) break;
       await hash.update([part.subarray(0, got)]);
       done += got;
     }
+    if (!this.#bulk) PlainSource.#freeFew.push(part);
   }
 
   /** An asynchronous read takes no shared memory. */
@@ -346,9 +349,7 @@ export class PlainSource implements ByteSource {
     while (passed < lenBytes) {
       const leftBytes = lenBytes - passed;
       if (this.#hash !== undefined && leftBytes >= this.#aheadBytes) {
-        const scratch = this.#bulk
-          ? this.#nextScratch()
-          : few ??= new Uint8Array(Math.min(FEW_HASHED_BYTES, leftBytes));
+        const scratch = this.#bulk ? this.#nextScratch() : few ??= newFew(PlainSource.#freeFew);
         const into = scratch.subarray(0, leftBytes);
         const got = await this.#fill(into, this.#bulk);
         passed += got;
@@ -360,6 +361,8 @@ export class PlainSource implements ByteSource {
       this.#start += len;
       passed += len;
     }
+    // The hash has heard what was there: a read that does not keep its memory waits for that.
+    if (few !== undefined) PlainSource.#freeFew.push(few);
     return passed;
   }
 
@@ -501,6 +504,11 @@ export class PlainSink implements ByteSink {
 function newBuffer(lenBytes: number, free: Uint8Array[]): Uint8Array {
   const isUsual = lenBytes > READ_AHEAD_BYTES / 2 && lenBytes <= READ_AHEAD_BYTES;
   return isUsual ? free.pop() ?? new Uint8Array(READ_AHEAD_BYTES) : new Uint8Array(lenBytes);
+}
+
+/** Memory of {@linkcode FEW_HASHED_BYTES}, from `free` if there is any. */
+function newFew(free: Uint8Array[]): Uint8Array {
+  return free.pop() ?? new Uint8Array(FEW_HASHED_BYTES);
 }
 
 function overlap(a: Uint8Array, b: Uint8Array): boolean {
