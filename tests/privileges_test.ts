@@ -1,6 +1,6 @@
 /**
- * Each command works with the permissions that the README lists: it reads its inputs, writes into the folder of its outputs,
- * and needs no network, no library, no other program, no environment and nothing of the system.
+ * Each command works with the permissions that docs/permissions.md lists: it reads its inputs, writes into the
+ * folder of its outputs, and needs no network, no library, no other program, no environment and nothing of the system.
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";

@@ -42,7 +42,7 @@ export function wantsLibrary({ remote, libdir }: LibraryOptions): boolean {
   return remote !== undefined || libdir !== undefined;
 }
 
-/** Permissions that the library lacks, as options of Deno. Lists of names do not do: see the README, "Use". */
+/** Permissions that the library lacks, as options of Deno. Lists of names do not do: see docs/permissions.md. */
 export function deniedFlags(): string[] {
   const needed = ["ffi", "run", "env"] as const;
   const denied = needed.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");

@@ -8,7 +8,7 @@ import { MemoryFile } from "../pipeline/memory_file.ts";
 import { denoArgs } from "../support/run_cli.ts";
 
 export const MIB = 1024 * 1024;
-/** What the README promises. */
+/** What docs/promises.md promises. */
 export const LIMIT_BYTES = 256 * MIB;
 
 export const missing = Deno.build.os === "linux"

@@ -76,7 +76,7 @@ testWith({ missing: MISSING_STANDIN }, "dump shows the password in no list of pr
 
 testWith(
   { missing: MISSING_STANDIN },
-  "A remote dump needs the permissions that the README names, and no more",
+  "A remote dump needs the permissions that docs/permissions.md names, and no more",
   async () => {
     using world = await World.create();
     Deno.writeFileSync(world.file("disk.raw"), noise(MIB, 1));
