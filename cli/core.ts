@@ -4,8 +4,9 @@
  *
  * The core works on bytes in a memory of its own. This memory never grows, so that views of it remain valid
  * and a disk library can read directly into it. Places in the memory are addresses, `number`s that count
- * bytes: `alloc` hands out regions, and `bytes` and `words` return views of them. The core trusts its caller;
- * therefore every range is checked here. The structures in the memory are described in `assembly/layout.ts`;
+ * bytes: `alloc` hands out regions, and `bytes` and `words` return views of them. Memory has owners: a job, or
+ * a part of one, allocates from a `scope` of the core, and what it allocated ends with the scope. The core
+ * trusts its caller; therefore every range is checked here. The structures in the memory are described in `assembly/layout.ts`;
  * their offsets and sizes are read from the module instead of being repeated here.
  */
 
@@ -18,7 +19,8 @@ import {
   type RecordedDisk,
   RecordPacker,
 } from "./core/cursors.ts";
-import { ALIGN_BYTES, alignUp, type CoreShare, Instance } from "./core/instance.ts";
+import { ALIGN_BYTES, type CoreShare, Instance } from "./core/instance.ts";
+import { Regions } from "./core/regions.ts";
 
 export type {
   BlockRun,
@@ -36,8 +38,14 @@ export type { CoreShare, Span, TakeStatus } from "./core/instance.ts";
 /** A limit more than a cost: pages of the memory that are never written take up no physical memory. */
 const DEFAULT_MEMORY_BYTES = 256 * 1024 * 1024;
 
-/** One instance of the core, and the part of its memory that it allocates from. */
-export class Core {
+/**
+ * One instance of the core, and what is allocated of its memory: all of it, or a scope of it.
+ *
+ * Disposing a core gives back what was allocated from it and from its scopes. `await using` waits until
+ * nothing uses this memory any more ({@linkcode hold}); `using` does not wait, and then the memory is given
+ * back later, when its last use ends.
+ */
+export class Core implements Disposable, AsyncDisposable {
   /** Table entry of a block whose bytes are all zero. */
   readonly ZERO: number;
   /** Table entry of a block that has no record. */
@@ -50,7 +58,20 @@ export class Core {
   readonly DIGEST_RECORD_MAX: number;
 
   readonly #instance: Instance;
-  #nextPtr: number;
+  /** The allocator that the core shares with all its scopes. */
+  readonly #regions: Regions;
+  /** Addresses of what was allocated from this core, without its scopes. */
+  readonly #allocated: number[] = [];
+  /** Scopes of this core that have not ended. */
+  readonly #scopes = new Set<Core>();
+  /** Operations that still use memory that was allocated from this core. */
+  readonly #holds = new Set<Promise<unknown>>();
+  /** The core that this is a scope of. */
+  #parent?: Core;
+  /** Set when the core is disposed; settles when its memory has been given back. */
+  #ended?: Promise<void>;
+  /** Whether the memory has been given back. */
+  #isFree = false;
 
   /**
    * Starts a core with a memory of its own.
@@ -76,7 +97,7 @@ export class Core {
    */
   static async load(options: { memoryBytes?: number; wasm?: Uint8Array<ArrayBuffer> } = {}): Promise<Core> {
     const { memoryBytes = DEFAULT_MEMORY_BYTES, wasm = coreWasm() } = options;
-    return new Core(await Instance.create(wasm, memoryBytes));
+    return Core.#whole(await Instance.create(wasm, memoryBytes));
   }
 
   /**
@@ -86,13 +107,17 @@ export class Core {
    * @throws {RangeError} if the region is too small for the core's own data
    */
   static async attach(share: CoreShare): Promise<Core> {
-    return new Core(await Instance.start(share));
+    return Core.#whole(await Instance.start(share));
   }
 
-  private constructor(instance: Instance) {
+  static #whole(instance: Instance): Core {
+    return new Core(instance, new Regions(instance.freePtr, instance.endPtr));
+  }
+
+  private constructor(instance: Instance, regions: Regions) {
     const { layout } = instance;
     this.#instance = instance;
-    this.#nextPtr = instance.freePtr;
+    this.#regions = regions;
     this.ZERO = layout.ZERO;
     this.ABSENT = layout.ABSENT;
     this.DIGEST_SIZE = layout.DIGEST_SIZE;
@@ -102,19 +127,15 @@ export class Core {
 
   /**
    * Allocates `lenBytes` of memory at an address that is a multiple of `alignBytes`, a power of two. The
-   * memory is not cleared.
+   * memory is not cleared. It belongs to this core until that is disposed.
    *
    * @throws {RangeError} if the memory is used up
+   * @throws {Error} if the core was disposed
    */
   alloc(lenBytes: number, alignBytes = ALIGN_BYTES): number {
-    const ptr = alignUp(this.#nextPtr, alignBytes);
-    const freeBytes = Math.max(0, this.#instance.endPtr - ptr);
-    if (!Number.isSafeInteger(lenBytes) || lenBytes < 0 || lenBytes > freeBytes) {
-      throw new RangeError(
-        `Cannot allocate core memory: ${lenBytes} bytes are wanted, ${freeBytes} are free`,
-      );
-    }
-    this.#nextPtr = ptr + lenBytes;
+    this.#assertAlive();
+    const ptr = this.#regions.allocate(lenBytes, alignBytes);
+    this.#allocated.push(ptr);
     return ptr;
   }
 
@@ -123,24 +144,82 @@ export class Core {
     return this.#instance.memory.buffer.byteLength;
   }
 
-  /** Returns a mark for {@linkcode release}: the end of what is allocated now. */
-  mark(): number {
-    return this.#nextPtr;
+  /** Bytes of the memory that are allocated now, from any scope. */
+  get usedBytes(): number {
+    return this.#regions.usedBytes;
   }
 
   /**
-   * Frees everything that was allocated since the mark was returned.
+   * Returns the same core with memory of its own: what is allocated from the scope is given back when the
+   * scope is disposed, and when this core is.
    *
-   * @throws {RangeError} if `mark` is no mark, or an earlier mark has been released since
+   * @throws {Error} if the core was disposed
+   *
+   * @example
+   * ```ts
+   * import { Core } from "./core.ts";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using core = await Core.load();
+   * const before = core.usedBytes;
+   * {
+   *   using scope = core.scope();
+   *   scope.alloc(1000);
+   *   assertEquals(core.usedBytes, before + 1000);
+   * }
+   * assertEquals(core.usedBytes, before);
+   * ```
    */
-  release(mark: number): void {
-    const { freePtr } = this.#instance;
-    if (!(mark >= freePtr && mark <= this.#nextPtr)) {
-      throw new RangeError(
-        `Cannot release core memory: ${mark} is not between ${freePtr} and ${this.#nextPtr}`,
-      );
+  scope(): Core {
+    this.#assertAlive();
+    const scope = new Core(this.#instance, this.#regions);
+    scope.#parent = this;
+    this.#scopes.add(scope);
+    return scope;
+  }
+
+  /**
+   * Keeps the memory that was allocated from this core until `operation`, which reads or writes some of it,
+   * has settled, even if the core is disposed before. Returns `operation`.
+   */
+  hold<T>(operation: Promise<T>): Promise<T> {
+    const settled = operation.then(() => {}, () => {}).then(() => void this.#holds.delete(settled));
+    this.#holds.add(settled);
+    return operation;
+  }
+
+  /** Gives the memory back, at once or as soon as nothing uses it. */
+  [Symbol.dispose](): void {
+    void this.#end();
+  }
+
+  /** Gives the memory back, and waits until nothing uses it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end();
+  }
+
+  #end(): Promise<void> {
+    if (this.#ended !== undefined) return this.#ended;
+    const pending = [...this.#holds];
+    for (const scope of this.#scopes) {
+      scope[Symbol.dispose]();
+      if (!scope.#isFree) pending.push(scope.#ended!);
     }
-    this.#nextPtr = mark;
+    if (pending.length === 0) {
+      this.#free();
+      return this.#ended = Promise.resolve();
+    }
+    return this.#ended = Promise.all(pending).then(() => this.#free());
+  }
+
+  #free(): void {
+    for (const ptr of this.#allocated.splice(0)) this.#regions.free(ptr);
+    if (this.#parent !== undefined) this.#parent.#scopes.delete(this);
+    this.#isFree = true;
+  }
+
+  #assertAlive(): void {
+    if (this.#ended !== undefined) throw new Error("Cannot use core memory: its scope has ended");
   }
 
   /**

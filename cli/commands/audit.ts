@@ -51,7 +51,6 @@ export function parseAudit(text: string | undefined): number | undefined {
  * @throws {UsageError} if an audit is asked for and the digest can be read only once
  */
 export async function audit(session: Session, claim: Claim, options: AuditOptions): Promise<SealedAudit> {
-  const { core } = session;
   const { changedBlocks, digestin, disk } = claim;
   const percent = parseAudit(options.audit);
   const unchangedBlocks = changedBlocks.bitCount - changedBlocks.count();
@@ -70,18 +69,15 @@ export async function audit(session: Session, claim: Claim, options: AuditOption
     }
     throw new UsageError(`Cannot use --audit with --digestin "${digestin}", which can be read only once`);
   }
-  const memory = core.mark();
-  const source = await session.source(digestin);
-  const digestIn = await DigestReader.open(core, source);
+  await using files = session.reading();
+  const digestIn = await DigestReader.open(files.core, await files.source(digestin));
   const sampleBlocks = percent === undefined
     ? defaultSampleBlocks(unchangedBlocks, digestIn.header.blockBytes)
     : Math.min(unchangedBlocks, Math.ceil(unchangedBlocks * percent / 100));
   const seed = options.auditSeed ?? crypto.randomUUID();
   const random = await SeededRandom.of(seed);
   const sample = await drawSample(changedBlocks, { ...session.run, sampleBlocks, random });
-  const result = await auditSample(core, { disk, digestIn, sample }, session.run);
-  session.close(source);
-  core.release(memory);
+  const result = await auditSample(files.core, { disk, digestIn, sample }, session.run);
   return { ...record, ...result, seed, result: result.differingBlocks === 0 ? "agrees" : "differs" };
 }
 

@@ -42,7 +42,7 @@ const STRETCHES_PER_LOOK = 1000;
 export async function run(options: Options, [path]: string[]): Promise<number> {
   const { since, bmpout } = options;
   const blockBytes = blockBytesOf(options.blocksize) ?? DEFAULT_BLOCK_BYTES;
-  using session = await Session.start(options, { inputs: [path, since], outputs: [bmpout] });
+  await using session = await Session.start(options, { inputs: [path, since], outputs: [bmpout] });
   const disk = session.using(
     await openChain(path, { ...options, ...session.diskHelp, allowEncrypted: true }),
   );

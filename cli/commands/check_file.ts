@@ -106,15 +106,8 @@ export async function usingArchive<T>(
   path: string,
   use: (reader: DumpReader | DigestReader) => Promise<T>,
 ): Promise<T> {
-  const { core } = session;
-  const memory = core.mark();
-  const source = await session.source(path, { files: FILES_TOGETHER });
-  try {
-    return await use(await openArchive(core, source));
-  } finally {
-    session.close(source);
-    core.release(memory);
-  }
+  await using files = session.reading({ files: FILES_TOGETHER });
+  return await use(await openArchive(files.core, await files.source(path)));
 }
 
 /** Whether a file can be passed over without being decompressed. */

@@ -216,32 +216,23 @@ async function chainFault(
   paths: readonly string[],
   { digest, root }: Target,
 ): Promise<Fault> {
-  const { core } = session;
-  const memory = core.mark();
-  const open: Disposable[] = [];
-  try {
-    return await faultInFile(async () => {
-      const source = digest === undefined
-        ? undefined
-        : await session.source(digest, { files: paths.length + 1 });
-      if (source !== undefined) open.push(source);
-      const reader = source && await DigestReader.open(core, source);
-      const chain = await session.chain(paths);
-      open.push(...chain.readers.map(({ source }) => source));
-      const sha256 = session.root();
-      const { badBlocks, badRuns } = await check(core, { chain, digest: reader, root: sha256 }, session.run);
-      if (badBlocks === 1) return `block ${badRuns[0].start} is not that of "${digest}"`;
-      if (badBlocks > 1) {
-        return `${badBlocks} blocks are not those of "${digest}", block ${badRuns[0].start} is the first`;
-      }
-      if (root !== undefined && await sha256.hex() !== root) {
-        return "the blocks are not those that were sealed (another root)";
-      }
-    });
-  } finally {
-    for (const source of open) session.close(source);
-    core.release(memory);
-  }
+  return await faultInFile(async () => {
+    await using files = session.reading({ files: paths.length + 1 });
+    const { core } = files;
+    const reader = digest === undefined
+      ? undefined
+      : await DigestReader.open(core, await files.source(digest));
+    const chain = await session.chain(paths, files);
+    const sha256 = session.root();
+    const { badBlocks, badRuns } = await check(core, { chain, digest: reader, root: sha256 }, session.run);
+    if (badBlocks === 1) return `block ${badRuns[0].start} is not that of "${digest}"`;
+    if (badBlocks > 1) {
+      return `${badBlocks} blocks are not those of "${digest}", block ${badRuns[0].start} is the first`;
+    }
+    if (root !== undefined && await sha256.hex() !== root) {
+      return "the blocks are not those that were sealed (another root)";
+    }
+  });
 }
 
 /** Looks a second time at archives that are wrong; their blocks may be intact in any of the folders. */

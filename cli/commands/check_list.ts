@@ -10,6 +10,7 @@ import type { Verdict } from "./check.ts";
 import { containerFault, digestFault, type Fault, faultIn, isPlain, recordsFault } from "./check_file.ts";
 import { labelOf, suiteNameOf } from "./disk_label.ts";
 import { areProvedByFiles, refuseUnreadable } from "./proof.ts";
+import type { Reading } from "./reading.ts";
 import { type KnownRoot, type Sealed, signedText, unsealedText } from "./seals.ts";
 import type { Session } from "./session.ts";
 import { headerJson } from "./summary.ts";
@@ -40,7 +41,8 @@ export async function checkList(
   archives: readonly string[],
   { digestin, quick }: { digestin?: string; quick: boolean },
 ): Promise<Verdict> {
-  const list = await open(session, archives, { digestin, quick });
+  await using files = session.reading();
+  const list = await open(session, archives, { files, digestin, quick });
   const { chain, digest, roots, sealed, unsealed } = list;
   if (unsealed.length > 0 && digestin === undefined && roots.length === 0) refuseUnreadable(session);
   const isProvable = digestin !== undefined || roots.length > 0;
@@ -101,12 +103,12 @@ export async function checkList(
 async function open(
   session: Session,
   archives: readonly string[],
-  { digestin, quick }: { digestin?: string; quick: boolean },
+  { files, digestin, quick }: { files: Reading; digestin?: string; quick: boolean },
 ): Promise<List> {
-  const chain = await session.chain(archives);
+  const chain = await session.chain(archives, files);
   const digest = digestin === undefined
     ? undefined
-    : await DigestReader.open(session.core, await session.source(digestin));
+    : await DigestReader.open(files.core, await files.source(digestin));
   if (digest !== undefined) assertSameGeneration(chain.readers.at(-1)!, digest);
   const sealed: Sealed[] = [];
   const unsealed: string[] = [];

@@ -24,7 +24,7 @@ type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, [pathA, pathB]: string[]): Promise<number> {
   const start = performance.now();
-  using session = await Session.start(options, { inputs: [pathA, pathB] });
+  await using session = await Session.start(options, { inputs: [pathA, pathB] });
   const { core } = session;
   const a = await openArchive(core, await session.source(pathA));
   const b = await openArchive(core, await session.source(pathB));

@@ -9,6 +9,7 @@ import { isHidden } from "../files/hidden_names.ts";
 import type { Diagnosis } from "../pipeline/diagnose.ts";
 import type { DigestInFile } from "../pipeline/lost_blocks.ts";
 import { HOLDS_BLOCKS, isStream } from "./input_file.ts";
+import type { Reading } from "./reading.ts";
 import type { Session } from "./session.ts";
 
 /** Runs and faults that are told in the text; `--json` has more. */
@@ -36,17 +37,15 @@ export interface Explanation {
 export async function explain(session: Session, suspects: Suspects): Promise<Explanation | undefined> {
   const { archives, digestin, folders = [] } = suspects;
   if ([...archives, digestin].some(isStream)) return undefined;
-  const { core } = session;
-  // The first look is over.
-  core.release(session.memory);
+  await using reading = session.reading();
   const { diagnose } = await import("../pipeline/diagnose.ts");
-  const files = await open(session, archives);
-  const others = await open(session, othersOf(archives, folders));
-  const digest = await openDigest(session, digestin);
+  const files = await open(reading, archives);
+  const others = await open(reading, othersOf(archives, folders));
+  const digest = await openDigest(reading, digestin);
   if (digest === undefined) return undefined;
   let diagnosis: Diagnosis;
   try {
-    diagnosis = await diagnose(core, { archives: files, digest, others }, session.run);
+    diagnosis = await diagnose(reading.core, { archives: files, digest, others }, session.run);
   } catch (error) {
     // That they are wrong is known already, and a command that only reads may not be allowed to write.
     if (!(error instanceof ScratchError)) throw error;
@@ -80,17 +79,17 @@ export async function explain(session: Session, suspects: Suspects): Promise<Exp
   return { text, json: { ...diagnosis } };
 }
 
-async function open(session: Session, paths: readonly string[]): Promise<DamagedFile[]> {
+async function open(reading: Reading, paths: readonly string[]): Promise<DamagedFile[]> {
   const files = [];
-  for (const path of paths) files.push(await session.damagedFile(path));
+  for (const path of paths) files.push(await reading.damagedFile(path));
   return files;
 }
 
-async function openDigest(session: Session, path: string): Promise<DigestInFile | undefined> {
+async function openDigest(reading: Reading, path: string): Promise<DigestInFile | undefined> {
   const { surveyDigest } = await import("../pipeline/digest_survey.ts");
-  const file = await session.damagedFile(path);
+  const file = await reading.damagedFile(path);
   try {
-    return { file, findings: await surveyDigest(session.core, file) };
+    return { file, findings: await surveyDigest(reading.core, file) };
   } catch (error) {
     if (error instanceof FormatError) return undefined;
     throw error;

@@ -33,7 +33,10 @@ type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options): Promise<number> {
   const start = performance.now();
-  using session = await Session.start(options, { inputs: [options.dumpin], outputs: [options.digestout] });
+  await using session = await Session.start(options, {
+    inputs: [options.dumpin],
+    outputs: [options.digestout],
+  });
   const { core } = session;
   const dumpIn = await DumpReader.open(core, await session.source(options.dumpin));
   const proof = await proofOf(session, new Chain([dumpIn]));

@@ -309,7 +309,7 @@ async function changed(session: Session, source: Source, options: Options): Prom
   const header = newHeader(disk, { blockBytes, seriesId });
   header.time = laterStamp(header.time, previous.time);
   const bmpin = options.bmpin;
-  let changedBlocks = bmpin === undefined ? undefined : await session.bitmap(bmpin);
+  let changedBlocks = bmpin === undefined ? undefined : await session.files.bitmap(bmpin);
   const dumpOut = await session.sink(options.dumpout!, options);
   const digestOut = await session.sink(options.digestout!, options);
   const rdiffOut = await session.sink(options.rdiffout!, options);

@@ -37,7 +37,7 @@ type Row = MappedExtent & { startBytes: number };
 const CHUNK_CHARS = 1 << 16;
 
 export async function run(options: Options, [path]: string[]): Promise<number> {
-  using session = await Session.start(options, { inputs: [path] });
+  await using session = await Session.start(options, { inputs: [path] });
   const disk = session.using(
     await openForReading(path, { ...options, ...session.diskHelp, allowEncrypted: true }),
   );

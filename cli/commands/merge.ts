@@ -45,7 +45,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
     throw new UsageError(`Cannot merge: two or more archives are needed, ${archives.length} is given`);
   }
   const start = performance.now();
-  using session = await Session.start(options, { inputs: archives, outputs: [out] });
+  await using session = await Session.start(options, { inputs: archives, outputs: [out] });
   const { core } = session;
   const chain = await session.chain(archives);
   const { header } = chain;

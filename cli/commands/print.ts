@@ -6,6 +6,7 @@ import { DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import { listDigest, listDump } from "../pipeline/list.ts";
 import type { ValuesOf } from "./options.ts";
 import { newCommand } from "./common.ts";
+import type { Reading } from "./reading.ts";
 import { Session } from "./session.ts";
 import { headerJson } from "./summary.ts";
 
@@ -29,14 +30,15 @@ type Options = ValuesOf<typeof command>;
 export async function run(options: Options, archives: string[]): Promise<number> {
   const paths = [options.dumpin, options.digestin, ...archives].filter((path) => path !== undefined);
   if (paths.length === 0) throw new UsageError("Cannot print: no archive is named");
-  using session = await Session.start(options, { inputs: paths });
+  await using session = await Session.start(options, { inputs: paths });
   await (options.json ? printJson : printText)(session, paths, options);
   return EXIT.done;
 }
 
 async function printText(session: Session, paths: string[], options: Options): Promise<void> {
   for (const [i, path] of paths.entries()) {
-    const { header, batches } = await open(session, path);
+    await using files = session.reading();
+    const { header, batches } = await open(session, { files, path });
     await session.write(`${i > 0 ? "\n" : ""}file: ${printable(path)}\n${headerLines(header)}`);
     if (options.headers) continue;
     for await (const records of batches) {
@@ -52,7 +54,8 @@ async function printJson(session: Session, paths: string[], options: Options): P
   let close = "";
   try {
     for (const [i, path] of paths.entries()) {
-      const { header, batches } = await open(session, path);
+      await using files = session.reading();
+      const { header, batches } = await open(session, { files, path });
       await session.write(`${i > 0 ? "," : ""}\n${jsonText({ file: path, ...header }).slice(0, -1)}`);
       close = "}";
       if (!options.headers) {
@@ -78,13 +81,11 @@ async function printJson(session: Session, paths: string[], options: Options): P
   await session.write('\n],"ok":true}\n');
 }
 
-async function open(session: Session, path: string) {
-  const { core } = session;
-  // The memory of the file before is free again.
-  core.release(session.memory);
-  const reader = await openArchive(core, await session.source(path));
+/** Opens an archive or a digest, which ends with `files`. `batches` reads its records. */
+async function open(session: Session, { files, path }: { files: Reading; path: string }) {
+  const reader = await openArchive(files.core, await files.source(path));
   const list = reader instanceof DumpReader ? listDump : listDigest;
-  return { header: headerJson(reader.header), batches: list(core, reader as never, session.run) };
+  return { header: headerJson(reader.header), batches: list(files.core, reader as never, session.run) };
 }
 
 function headerLines(header: Record<string, unknown>): string {

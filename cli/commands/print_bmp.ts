@@ -21,8 +21,8 @@ vmdkbkp rdiff2bmp 0.rdiff.zst | vmdkbkp print-bmp`,
 type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, [path = STREAM]: string[]): Promise<number> {
-  using session = await Session.start(options, { inputs: [path] });
-  const bitmap = await session.bitmap(path);
+  await using session = await Session.start(options, { inputs: [path] });
+  const bitmap = await session.files.bitmap(path);
   await session.writeLines(options.json ? jsonOf(bitmap) : textOf(bitmap));
   return EXIT.done;
 }

@@ -34,7 +34,7 @@ type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, [olderPath, newerPath]: string[]): Promise<number> {
   const start = performance.now();
-  using session = await Session.start(options, {
+  await using session = await Session.start(options, {
     inputs: [olderPath, newerPath],
     outputs: [options.rdiffout],
   });

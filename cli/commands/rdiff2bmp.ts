@@ -25,7 +25,7 @@ vmdkbkp rdiff2bmp < 0.rdiff.gz > changed.bmp`,
 type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, [path = STREAM]: string[]): Promise<number> {
-  using session = await Session.start(options, { inputs: [path], outputs: [options.bmpout] });
+  await using session = await Session.start(options, { inputs: [path], outputs: [options.bmpout] });
   const { core } = session;
   const reader = await DumpReader.open(core, await session.source(path));
   if (reader.header.full) {

@@ -78,8 +78,9 @@ export async function run(options: Options, archives: string[]): Promise<number>
   const inputs = [...archives, ...digestPath, ...passwordStreams(options)];
   const outputs = options.create && options.local !== undefined ? filesOfNewDisk(options.local) : [];
   await using session = await Session.start(options, { inputs, expected: outputs });
-  const { core } = session;
-  let chain = await session.chain(archives);
+  await using readings = new AsyncDisposableStack();
+  let files = readings.use(session.reading());
+  let chain = await session.chain(archives, files);
   const { header } = chain;
   if (options.blocksize !== undefined && options.blocksize !== String(header.blockBytes)) {
     throw new UsageError(
@@ -110,20 +111,20 @@ export async function run(options: Options, archives: string[]): Promise<number>
     if (options.omitzeroblock) {
       session.warn(`zero blocks are not written; where "${disk.path}" holds data in their place, it stays`);
     }
-    await proveReadable(core, { chain, root }, session.run);
+    await proveReadable(files.core, { chain, root }, session.run);
     await assertProved(proof, root);
     await proveHeader();
-    // They are opened a second time: their memory and their descriptors are needed for that.
-    for (const { source } of chain.readers) session.close(source);
-    core.release(session.memory);
-    chain = await session.chain(archives);
+    // The archives were proved; now they are opened a second time to be restored.
+    await files[Symbol.asyncDispose]();
+    files = readings.use(session.reading());
+    chain = await session.chain(archives, files);
   }
   const digestProves = options.digestin !== undefined &&
     await provesByDigest(session, chain, options.digestin);
   // Before the data: what a descriptor cannot express is found while the disk is as it was.
   if (options.metadata) await disk.writeMetadata(header.metadata);
   const result = options.create
-    ? await restore(core, { chain, disk, root }, session.run)
+    ? await restore(files.core, { chain, disk, root }, session.run)
     : await overwrite(session, { chain, disk, proof }, {
       ...session.run,
       omitZeroBlocks: options.omitzeroblock,
@@ -134,7 +135,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
   }
   await target.complete();
   const isRead = options.verify || target.isDoubtful;
-  for (const { source } of chain.readers) session.close(source);
+  await files[Symbol.asyncDispose]();
   const verifiedBlocks = isRead
     ? await verify(session, target, {
       archives,
@@ -216,11 +217,10 @@ function refuse(options: Options, archives: string[]): void {
  * @throws {MismatchError} if it is not of the generation that the chain leads to, or not the one that was sealed
  */
 async function provesByDigest(session: Session, chain: Chain, path: string): Promise<boolean> {
-  const source = await session.source(path);
-  const reader = await DigestReader.open(session.core, source);
+  await using files = session.reading();
+  const reader = await DigestReader.open(files.core, await files.source(path));
   assertSameGeneration(chain.readers.at(-1)!, reader);
   const sealed = await session.sealed(reader);
-  session.close(source);
   return sealed?.file.unproved === undefined;
 }
 
@@ -234,14 +234,13 @@ async function verify(
     capacityBytes: number;
   },
 ): Promise<number> {
-  const { core } = session;
-  core.release(session.memory);
+  await using files = session.reading();
   const disk = await target.readBack();
-  const chain = digestin === undefined ? await session.chain(archives) : undefined;
+  const chain = digestin === undefined ? await session.chain(archives, files) : undefined;
   const digest = digestin === undefined
     ? undefined
-    : await DigestReader.open(core, await session.source(digestin));
-  return await verifyDisk(core, { disk, expected: (chain ?? digest)!, capacityBytes }, session.run);
+    : await DigestReader.open(files.core, await files.source(digestin));
+  return await verifyDisk(files.core, { disk, expected: (chain ?? digest)!, capacityBytes }, session.run);
 }
 
 /** Restores in place: from the first write to the last the disk is neither what it was nor what it is to be. */

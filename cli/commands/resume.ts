@@ -11,9 +11,10 @@ import type { OutputFile } from "../files/outputs.ts";
 import { onFile } from "../files/system_errors.ts";
 import { DumpReader, smallWindowBytes } from "../pipeline/archive_reader.ts";
 import { auditSample } from "../pipeline/audit.ts";
-import { JournalDigests, provePartial } from "../pipeline/partial.ts";
+import { JournalDigests, type Proved, provePartial } from "../pipeline/partial.ts";
 import { defaultSampleBlocks, drawSample, SeededRandom } from "../pipeline/sample.ts";
 import type { DiskWatch } from "./disk_watch.ts";
+import type { Reading } from "./reading.ts";
 import type { Session } from "./session.ts";
 
 /** The unfinished dump and what it is to become. */
@@ -57,32 +58,16 @@ export async function begin(unfinished: Unfinished): Promise<Ready> {
  * @throws {MismatchError} if what is left is of another disk, or the disk has changed
  */
 export async function resume(unfinished: Unfinished): Promise<Ready> {
-  const { session, path, file } = unfinished;
-  const { core } = session;
+  const { path, file } = unfinished;
   if (file.journal === undefined) {
     throw new UsageError(`Cannot use --resume with --dumpout "${path}": a pipe keeps nothing`);
   }
   if (!file.adopted) return await begin(unfinished);
   const journal = new Journal(path, file.journal);
-  const memory = core.mark();
-  const dumpIn = await openLeft(unfinished);
-  if (dumpIn === undefined) {
-    core.release(memory);
-    return await begin(unfinished);
-  }
-  const { header } = dumpIn;
-  refuseOther(unfinished, header);
-  await refuseChanged(unfinished, { header, journal });
-  const { blocks, begun } = await provePartial(core, {
-    dumpIn,
-    journal,
-    scratch: () => session.scratch(path),
-  }, session.run);
-  session.close(dumpIn.source);
-  core.release(memory);
-  if (blocks === 0) return await begin(unfinished);
+  const left = await proveLeft(unfinished, journal);
+  if (left === undefined || left.blocks === 0) return await begin(unfinished);
+  const { header, blocks, begun } = left;
   await refuseOtherContent(unfinished, { header, journal, blocks });
-  core.release(memory);
   journal.cut(blocks);
   cut(file, { path, lenBytes: begun.storedBytes });
   return { header, journal, begun };
@@ -96,11 +81,29 @@ function cut(file: OutputFile, { path, lenBytes }: { path: string; lenBytes: num
   });
 }
 
-/** Undefined if not even the header is whole. */
-async function openLeft({ session, path, file }: Unfinished): Promise<DumpReader | undefined> {
+/** What is left of a dump: its header, and the intact blocks before the first damage. */
+interface Left extends Proved {
+  header: DumpHeader;
+}
+
+/** Proves what is left of a dump. Undefined if not even the header is whole. */
+async function proveLeft(unfinished: Unfinished, journal: Journal): Promise<Left | undefined> {
+  const { session, path } = unfinished;
+  await using files = session.reading();
+  const dumpIn = await openLeft(unfinished, files);
+  if (dumpIn === undefined) return undefined;
+  const { header } = dumpIn;
+  refuseOther(unfinished, header);
+  await refuseChanged(unfinished, { header, journal });
+  const scratch = () => session.scratch(path);
+  return { header, ...await provePartial(files.core, { dumpIn, journal, scratch }, session.run) };
+}
+
+/** Opens what is left of a dump. Undefined if not even the header is whole. */
+async function openLeft({ path, file }: Unfinished, files: Reading): Promise<DumpReader | undefined> {
   try {
-    const source = await session.sourceOfOutput(path, file.systemPath);
-    return await DumpReader.open(session.core, source, { windowBytes: smallWindowBytes(1) });
+    const source = await files.sourceOfOutput(path, file.systemPath);
+    return await DumpReader.open(files.core, source, { windowBytes: smallWindowBytes(1) });
   } catch (error) {
     if (error instanceof FormatError) return undefined;
     throw error;

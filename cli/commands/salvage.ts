@@ -71,12 +71,12 @@ export async function run(options: Options, archives: string[]): Promise<number>
     );
   }
   const start = performance.now();
-  using session = await Session.start(options, {
+  await using session = await Session.start(options, {
     inputs: digestin === undefined ? archives : [...archives, digestin],
     outputs: [dumpout, lostout, bmpout],
   });
   const files: DamagedFile[] = [];
-  for (const path of archives) files.push(await session.damagedFile(path));
+  for (const path of archives) files.push(await session.files.damagedFile(path));
   const headers = await readHeaders(files);
 
   const sink = await session.sink(dumpout, options);
@@ -94,7 +94,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
     );
     outcome = unprovedOutcome(result);
   } else {
-    const digestFile = await session.damagedFile(digestin);
+    const digestFile = await session.files.damagedFile(digestin);
     const { findings, named, sealed } = await readDigest(session, digestFile, { headers, archives });
     session.warnOfSeals();
     chosen = await chooseHeader(session, { findings, headers, sealed });

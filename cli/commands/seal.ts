@@ -40,7 +40,7 @@ type Options = ValuesOf<typeof command>;
 export async function run(options: Options, paths: string[]): Promise<number> {
   if (paths.includes(STREAM)) throw new UsageError('Cannot seal "-": a seal lies beside a file');
   const start = performance.now();
-  using session = await Session.start(options, { inputs: paths });
+  await using session = await Session.start(options, { inputs: paths });
   const backup = await openBackup(session, paths);
   const { header } = backup;
   const files = {
@@ -165,12 +165,9 @@ async function readBackup(
 
 /** The root of the generation that a dump and rdiffs lead to. */
 async function rootOf(session: Session, paths: readonly string[]): Promise<string> {
-  const { core } = session;
-  const memory = core.mark();
-  const chain = await session.chain(paths);
+  await using files = session.reading();
+  const chain = await session.chain(paths, files);
   const root = session.root();
-  await check(core, { chain, root }, session.run);
-  for (const { source } of chain.readers) session.close(source);
-  core.release(memory);
+  await check(files.core, { chain, root }, session.run);
   return await root.hex();
 }

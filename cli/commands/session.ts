@@ -1,17 +1,15 @@
 /** One run of a command: the files that it reads and writes, its threads, the signal that stops it, its progress line. */
 
 import { printable } from "../printable.ts";
-import { type Bitmap, readBitmap } from "../archive/bitmap.ts";
+import type { Bitmap } from "../archive/bitmap.ts";
 import { BitmapPages } from "../archive/bitmap_pages.ts";
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
-import type { Codecs } from "../archive/codecs.ts";
 import { formatSeriesId } from "../archive/header.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
-import { DamagedFile } from "../archive/damaged_file.ts";
-import { sinkFor, sourceFor, type SourceOptions } from "../archive/container.ts";
+import { sinkFor } from "../archive/container.ts";
 import { ManySources } from "../archive/many_sources.ts";
 import type { Begun } from "../archive/piece_sink.ts";
-import { type OutputFile as ArchiveFile, PlainSink, PlainSource } from "../archive/plain.ts";
+import { type OutputFile as ArchiveFile, PlainSink } from "../archive/plain.ts";
 import { askForLargePages } from "../../ffi/large_pages.ts";
 import { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
@@ -33,15 +31,7 @@ import { BufferedSha256, type PassingSha256 } from "../workers/hashes.ts";
 import { type CommonOptions, printReport, type Report } from "./common.ts";
 import { variableOf } from "./environment.ts";
 import { hashStart } from "./file_hash.ts";
-import {
-  assertUnchanged,
-  beginningOf,
-  type Input,
-  isCompressed,
-  isStream,
-  openInput,
-  STREAM,
-} from "./input_file.ts";
+import { assertUnchanged, beginningOf, type Input, isCompressed, isStream, STREAM } from "./input_file.ts";
 import { refuseForeignSuffix } from "./output_suffix.ts";
 import { ProgressLine } from "./progress.ts";
 import { hasMuchToCompress, sizeOf, THREADS_VARIABLE, threadsOf } from "./threads.ts";
@@ -61,6 +51,7 @@ import {
   Seals,
   type SignedBy,
 } from "./seals.ts";
+import { Reading } from "./reading.ts";
 import { Work } from "./work.ts";
 
 /** Archives of a list above which each gets a small window and is decoded in a stream: memory goes with their number. */
@@ -96,16 +87,17 @@ interface SessionKeys {
 }
 
 /** One run of a command: opens its files, cleans up on every way out. */
-export class Session implements Disposable, AsyncDisposable {
-  readonly core: Core;
+export class Session implements AsyncDisposable {
+  readonly #core: Core;
   readonly #crew: Crew;
-  /** The core's memory as it was at the start, for {@linkcode Core.release}. */
-  readonly memory: number;
+  /** Files that are open, and memory that is allocated, until the command ends. */
+  readonly files: Reading;
   readonly #signal?: AbortSignal;
   readonly #outputs: Outputs;
   readonly #progress: ProgressLine;
   readonly #work = new Work();
-  readonly #disposables: Disposable[] = [];
+  /** What ends with the command, the last one first. */
+  readonly #resources = new AsyncDisposableStack();
   /** Compressed files that the command line names; at least 1. */
   readonly #compressedFiles: number;
   /** Of all loops over the files of the command. */
@@ -115,7 +107,7 @@ export class Session implements Disposable, AsyncDisposable {
   /** What the archives of long lists share. */
   readonly #many = new ManySources();
   /** Regular files that are read, as they were when they were opened. */
-  readonly #inputs: Input[] = [];
+  readonly #inputs = new Set<Input>();
   /** The paths of all regular files that were opened for reading, in order. */
   readonly #read = new Set<string>();
   /** Outputs that are regular files, by their paths. */
@@ -149,17 +141,16 @@ export class Session implements Disposable, AsyncDisposable {
   ) {
     this.signingKey = signingKey;
     this.#seals = new Seals({ trustedKey });
-    this.core = core;
+    this.#core = core;
     const largePages = askForLargePages(core.bytes(0, core.memoryBytes));
-    if (largePages !== undefined) this.using(largePages);
+    if (largePages !== undefined) this.#resources.use(largePages);
     const wantedThreads = threadsOf(options.threads);
     const threads = inputs.length > MANY_ARCHIVES ? Math.min(wantedThreads, THREADS_FOR_MANY) : wantedThreads;
-    this.#crew = this.using(new Crew(core, { threads }));
+    this.#crew = this.#resources.use(new Crew(core, { threads }));
     const compressed = [...inputs, ...outputs ?? []].filter(isCompressed).length;
     this.#compressedFiles = Math.max(1, compressed);
     // Those who compress keep all cores busy, and what they make is soon hashed.
     this.#hashesApart = compressed === 0;
-    this.memory = core.mark();
     this.#usesStdout = (outputs ?? []).includes(STREAM);
     this.#json = options.json === true;
     this.isForced = options.force === true;
@@ -186,6 +177,7 @@ export class Session implements Disposable, AsyncDisposable {
     // A command that only reads has no other folder for it.
     const output = outputs?.find((path) => path !== undefined && path !== STREAM) ?? STREAM;
     this.#pages = new BitmapPages({ scratch: () => this.scratch(output) });
+    this.files = this.#resources.use(this.reading());
     // The command may be waiting for a pipe and never come to its own clean-up.
     this.#signal?.addEventListener("abort", () => this.#outputs[Symbol.dispose]());
   }
@@ -217,17 +209,19 @@ export class Session implements Disposable, AsyncDisposable {
     return around === undefined || around.path !== undefined;
   }
 
-  /** How files are read. */
-  get #reading(): SourceOptions {
-    return { codecs: this.#codecs(), pace: this.pace };
+  /**
+   * Begins to read files that are closed before the command ends. `files`: how many compressed ones are open together, if the
+   * command line does not name all of them; they share the memory for pieces.
+   */
+  reading({ files = 1 } = {}): Reading {
+    const codecs = this.#crew.codecs(Math.max(this.#compressedFiles, files));
+    const options = { codecs, pace: this.pace };
+    return new Reading(this.#core, { options, work: this.#work, pages: this.#pages, inputs: this.#inputs, read: this.#read });
   }
 
-  /**
-   * Returns the codecs for each of the compressed files that are open together: those of the command line, or
-   * `files` of a folder if these are more. All of them share the memory for pieces.
-   */
-  #codecs({ files = 1 } = {}): Codecs {
-    return this.#crew.codecs(Math.max(this.#compressedFiles, files));
+  /** The core, with memory that is given back when the command ends. */
+  get core(): Core {
+    return this.files.core;
   }
 
   /** Signal and progress for the pipeline. */
@@ -280,51 +274,14 @@ export class Session implements Disposable, AsyncDisposable {
     return { [Symbol.dispose]: () => this.#signal?.removeEventListener("abort", onAbort) };
   }
 
-  /** Closes `resource` when the session ends. */
-  using<T extends Disposable>(resource: T): T {
-    this.#disposables.push(resource);
-    return resource;
+  /** Closes `resource` when the command ends. */
+  using<T extends Disposable | AsyncDisposable>(resource: T): T {
+    return this.files.using(resource);
   }
 
-  /** Closes `resource` already now. */
-  close(resource: Disposable): void {
-    this.#disposables.splice(this.#disposables.indexOf(resource), 1);
-    const input = this.#inputs.findIndex(({ source }) => source === resource);
-    if (input >= 0) this.#inputs.splice(input, 1);
-    this.#work.remove(resource);
-    resource[Symbol.dispose]();
-  }
-
-  /** Opens what an output holds so far, while it is still written under `systemPath`. */
-  async sourceOfOutput(path: string, systemPath: string): Promise<ByteSource> {
-    return this.using(await sourceFor(path, await openInput(systemPath), this.#reading));
-  }
-
-  /**
-   * Opens an archive or a digest for reading.
-   *
-   * @param options `many`: what the source shares with many others; `files`: how many compressed files are open
-   * together, if the command line does not name all of them
-   */
-  async source(
-    path: string,
-    { many, files }: { many?: ManySources; files?: number } = {},
-  ): Promise<ByteSource> {
-    const reading = { ...this.#reading, codecs: this.#codecs({ files }), many };
-    if (path === STREAM) {
-      const source = this.using(await sourceFor(path, Deno.stdin, reading));
-      this.#work.addFile(source, undefined);
-      return source;
-    }
-    const file = await openInput(path);
-    const source = this.using(await sourceFor(path, file, reading));
-    const before = file.statSync();
-    this.#work.addFile(source, before.isFile ? before.size : undefined);
-    if (before.isFile) {
-      this.#inputs.push({ source, file, before });
-      this.#read.add(path);
-    }
-    return source;
+  /** Opens an archive or a digest that is read until the command ends. */
+  source(path: string): Promise<ByteSource> {
+    return this.files.source(path);
   }
 
   /**
@@ -337,29 +294,9 @@ export class Session implements Disposable, AsyncDisposable {
     return async () => assertIs(sealed, { bytes: await source.finishFile(), sha256: await hash.hex() });
   }
 
-  /** Opens a regular file that may be damaged. @throws {UsageError} if it can be read only once */
-  async damagedFile(path: string): Promise<DamagedFile> {
-    const file = path === STREAM ? undefined : await openInput(path);
-    const before = file?.statSync();
-    if (file === undefined || before?.isFile !== true) {
-      file?.close();
-      throw new UsageError(`Cannot read "${path}" more than once: a regular file is needed`);
-    }
-    const source = this.using(new DamagedFile(path, file, { pace: this.pace }));
-    this.#work.addOther(source);
-    this.#inputs.push({ source, file, before });
-    return source;
-  }
-
   /** A file that goes away with the session, for what does not fit into memory, in the folder of `path`. */
   scratch(path: string): UnnamedFile {
     return this.using(UnnamedFile.open(isStream(path) ? undefined : path));
-  }
-
-  /** Reads a bitmap, which is plain whatever its name. */
-  async bitmap(path: string): Promise<Bitmap> {
-    const file = path === STREAM ? Deno.stdin : await openInput(path);
-    return await readBitmap(this.using(new PlainSource(path, file, { pace: this.pace })), this.#pages);
   }
 
   /**
@@ -375,7 +312,7 @@ export class Session implements Disposable, AsyncDisposable {
 
   /** The same; whether the file is the one that was sealed is asserted apart. */
   async entryOf(reader: Named): Promise<{ sealed?: Sealed; assertIsIt: () => void }> {
-    const input = this.#inputs.find(({ source }) => source.path === reader.path);
+    const input = [...this.#inputs].find(({ source }) => source.path === reader.path);
     if (input === undefined) return { assertIsIt: () => {} };
     const { path, header: { full, seriesId, time } } = reader;
     const bytes = input.before.size;
@@ -473,8 +410,12 @@ export class Session implements Disposable, AsyncDisposable {
     return this.#seals.unreadable;
   }
 
-  /** Opens a list of archives, newest first. @throws {MismatchError} if they are no chain, or not those that were sealed */
-  async chain(paths: readonly string[]): Promise<Chain> {
+  /**
+   * Opens a list of archives, newest first, which are closed with `files`.
+   *
+   * @throws {MismatchError} if they are no chain, or not those that were sealed
+   */
+  async chain(paths: readonly string[], files: Reading = this.files): Promise<Chain> {
     if (paths.length > MAX_CHAIN) {
       throw new UsageError(
         `Cannot read ${paths.length} archives at a time: at most ${MAX_CHAIN} are accepted; merge some of them first`,
@@ -485,13 +426,9 @@ export class Session implements Disposable, AsyncDisposable {
     const isLong = paths.length > LONG_CHAIN;
     const windowBytes = isLong ? smallWindowBytes(paths.length) : undefined;
     const ahead = paths.length > 2 ? { partBytes: LIST_PART_BYTES } : {};
-    const files = paths.filter(isCompressed).length;
     for (const path of paths) {
-      const source = await this.source(path, {
-        files,
-        many: isLong && readers.length > 0 ? this.#many : undefined,
-      });
-      const reader = await DumpReader.open(this.core, source, {
+      const source = await files.source(path, isLong && readers.length > 0 ? { many: this.#many } : {});
+      const reader = await DumpReader.open(files.core, source, {
         windowBytes,
         // Those of the last one count.
         dropsMetadata: readers.length < paths.length - 1,
@@ -536,7 +473,7 @@ export class Session implements Disposable, AsyncDisposable {
       const sink = this.using(
         await sinkFor(path, file, {
           level,
-          codecs: this.#codecs(),
+          codecs: this.#crew.codecs(this.#compressedFiles),
           hash,
           begun,
           scratch: () => this.scratch(path),
@@ -685,18 +622,14 @@ export class Session implements Disposable, AsyncDisposable {
     note(`Warning: ${printable(line)}\n`);
   }
 
-  [Symbol.dispose](): void {
-    this.#progress.clear();
-    for (const disposable of this.#disposables.splice(0)) disposable[Symbol.dispose]();
-    this.#outputs[Symbol.dispose]();
-  }
-
-  /** The same, but waits for what takes its time to close. */
+  /** Ends the command: waits for the reads under way, closes all files, and removes outputs that are not complete. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const resource of this.#disposables as Partial<AsyncDisposable>[]) {
-      await resource[Symbol.asyncDispose]?.();
+    this.#progress.clear();
+    try {
+      await this.#resources.disposeAsync();
+    } finally {
+      this.#outputs[Symbol.dispose]();
     }
-    this[Symbol.dispose]();
   }
 }
 

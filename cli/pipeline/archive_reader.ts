@@ -87,8 +87,7 @@ class Window {
     const lenBytes = this.#bytes.length;
     if (lenBytes >= MAX_HEADER_BYTES) return false;
     const before = this.rest;
-    const behindPtr = this.#core.alloc(MAX_HEADER_BYTES - lenBytes);
-    if (behindPtr !== this.#ptr + lenBytes) this.#ptr = this.#core.alloc(MAX_HEADER_BYTES);
+    this.#ptr = this.#core.alloc(MAX_HEADER_BYTES);
     this.#bytes = this.#core.bytes(this.#ptr, MAX_HEADER_BYTES);
     this.#core.copy(before, this.#bytes);
     this.#end = before.length;
@@ -101,7 +100,9 @@ class Window {
     this.#core.copy(this.rest, this.#bytes);
     this.#end -= this.#start;
     this.#start = 0;
-    const got = await this.#bytesAhead.read(this.#bytes.subarray(this.#end));
+    const got = await this.#core.hold(
+      Promise.resolve(this.#bytesAhead.read(this.#bytes.subarray(this.#end))),
+    );
     this.#end += got;
     return got > 0;
   }

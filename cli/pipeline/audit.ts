@@ -37,10 +37,11 @@ export interface AuditResult {
  * @throws {FormatError} if the digest is damaged or not whole
  */
 export async function auditSample(
-  core: Core,
+  owner: Core,
   { disk, digestIn, sample }: Audit,
   options: RunOptions = {},
 ): Promise<AuditResult> {
+  await using core = owner.scope();
   const { blockCount, blockBytes } = digestIn.header;
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);

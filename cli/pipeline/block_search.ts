@@ -23,7 +23,7 @@ const STRAY_BATCH_BYTES = 2 * 1024 * 1024;
 
 /** Looks for wanted blocks in one archive; `onFound` hears of each as often as it is there. Returns the finished survey. */
 export async function searchBlocks(
-  core: Core,
+  owner: Core,
   file: DamagedFile,
   { wanted, expected, onFound, run = {} }: {
     wanted: WantedBlocks;
@@ -32,7 +32,7 @@ export async function searchBlocks(
     run?: RunOptions;
   },
 ): Promise<Survey> {
-  const mark = core.mark();
+  await using core = owner.scope();
   const crew = crewOf(core, run);
   const { blockBytes } = expected;
   const strays = new StrayBatch(core, { blockBytes, wanted, onFound });
@@ -57,7 +57,6 @@ export async function searchBlocks(
   }
   await survey.finish();
   strays.flush();
-  core.release(mark);
   return survey;
 }
 

@@ -33,10 +33,11 @@ export const MAX_BAD_RUNS = 1000;
  * @throws {FormatError} if an archive or the digest is damaged or not whole
  */
 export async function check(
-  core: Core,
+  owner: Core,
   { chain, digest, root }: { chain: Chain; digest?: DigestReader; root?: PassingHash },
   options: RunOptions = {},
 ): Promise<CheckResult> {
+  await using core = owner.scope();
   const { blockCount, blockBytes } = chain.header;
   const last = chain.readers[chain.readers.length - 1];
   if (digest !== undefined) assertSameGeneration(last, digest);

@@ -27,10 +27,11 @@ export interface CompareResult {
 
 /** Compares two dumps or two rdiffs block by block. @throws {FormatError} if one is damaged or not whole */
 export async function compareDumps(
-  core: Core,
+  owner: Core,
   [a, b]: readonly [DumpReader, DumpReader],
   options: RunOptions = {},
 ): Promise<CompareResult> {
+  await using core = owner.scope();
   if (a.header.full !== b.header.full) {
     throw new MismatchError(`Cannot compare "${a.path}" and "${b.path}": one is a dump, the other an rdiff`);
   }
@@ -47,10 +48,11 @@ export async function compareDumps(
 
 /** Compares two digests. @throws {FormatError} if one is damaged or not whole */
 export async function compareDigests(
-  core: Core,
+  owner: Core,
   [a, b]: readonly [DigestReader, DigestReader],
   options: RunOptions = {},
 ): Promise<CompareResult> {
+  await using core = owner.scope();
   const result = startResult(a.header, b.header);
   if (!result.same) return result;
   const { blockCount, blockBytes } = a.header;
@@ -80,10 +82,11 @@ export async function compareDigests(
  * @throws {MismatchError} if the two are not an older and a newer dump of one series
  */
 export async function rdiffBetween(
-  core: Core,
+  owner: Core,
   { older, newer, out }: { older: DumpReader; newer: DumpReader; out: ByteSink },
   options: RunOptions = {},
 ): Promise<{ blocks: number; records: number; zeroRecords: number }> {
+  await using core = owner.scope();
   for (const { path, header } of [older, newer]) {
     if (!header.full) {
       throw new MismatchError(`Cannot make an rdiff from "${path}": it is an rdiff, a dump is needed`);
@@ -109,11 +112,12 @@ export async function rdiffBetween(
 
 /** Sets the bit of every block that an rdiff (or a dump) has a record for. */
 export async function markRecords(
-  core: Core,
+  owner: Core,
   reader: DumpReader,
   bitmap: Bitmap,
   options: RunOptions = {},
 ): Promise<void> {
+  await using core = owner.scope();
   const { blockCount, blockBytes } = reader.header;
   const checkpoint = new Checkpoint(options);
   const batch = new Batch(core, blockBytes);

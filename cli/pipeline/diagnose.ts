@@ -75,7 +75,7 @@ type Cause = Omit<DiagnosedRun, "intactIn">;
  * whatever generation, in which intact blocks are looked for
  */
 export async function diagnose(
-  core: Core,
+  owner: Core,
   { archives, digest, others = [] }: {
     archives: readonly DamagedFile[];
     digest: DigestInFile;
@@ -83,6 +83,7 @@ export async function diagnose(
   },
   options: RunOptions = {},
 ): Promise<Diagnosis> {
+  await using core = owner.scope();
   const { blockCount, blockBytes } = digest.findings.header;
   /** What is proved; what has a record in some archive, be it right or not; what should have one. */
   const { pages } = options;

@@ -16,10 +16,11 @@ import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
  * @throws {FormatError} if it is damaged or not whole
  */
 export async function digestOf(
-  core: Core,
+  owner: Core,
   { dumpIn, digestOut, root }: { dumpIn: DumpReader; digestOut: ByteSink; root?: PassingHash },
   options: RunOptions = {},
 ): Promise<{ blocks: number; zeroBlocks: number }> {
+  await using core = owner.scope();
   const { header } = dumpIn;
   if (!header.full) {
     throw new MismatchError(`Cannot digest "${dumpIn.path}": it is an rdiff, a dump is needed`);

@@ -57,17 +57,15 @@ export async function surveyDigest(
   file: DamagedFile,
   { expected }: { expected?: DigestHeader } = {},
 ): Promise<DigestFindings> {
-  const mark = core.mark();
   const isPlain = likelyContainer(file) === "plain";
   const survey = async (given: Given) => {
-    core.release(mark);
-    return isPlain ? await surveyPlain(core, file, given) : await surveyPacked(core, file, given);
+    await using scope = core.scope();
+    return isPlain ? await surveyPlain(scope, file, given) : await surveyPacked(scope, file, given);
   };
   const findings = await survey({ expected, doubtsHeader: false });
   const others = expected === undefined || findings.isHeaderLost || isSameHeader(findings.header, expected)
     ? undefined
     : await survey({ expected, doubtsHeader: true });
-  core.release(mark);
   return others !== undefined && isBetter(others, findings) ? others : findings;
 }
 
@@ -184,13 +182,11 @@ async function findStretch(window: DigestWindow, scratchPtr: number): Promise<bo
 
 /** A digest in pieces with checksums, which damage makes longer or shorter by whole records as well. */
 async function surveyPacked(core: Core, file: DamagedFile, given: Given): Promise<DigestFindings> {
-  const mark = core.mark();
   const all = await countRecords(core, file, { ...given, onlyVerified: false });
   const { header, headerBytes, isHeaderLost, log, count, isWhole } = all;
   const { blockCount } = header;
   let certain = count;
   if (log.count > (isHeaderLost ? 1 : 0)) {
-    core.release(mark);
     // If nothing but the number of records is wrong, those that are missing may be missing anywhere.
     const isDamaged = all.isContainerDamaged;
     certain = isDamaged ? (await countRecords(core, file, { ...given, onlyVerified: true })).count : 0;
@@ -215,10 +211,11 @@ interface Counted extends FoundHeader {
 }
 
 async function countRecords(
-  core: Core,
+  owner: Core,
   file: DamagedFile,
   { onlyVerified, ...given }: Given & { onlyVerified: boolean },
 ): Promise<Counted> {
+  await using core = owner.scope();
   const log = new FaultLog(file.path);
   const window = new DigestWindow(core, file, { log, onlyVerified });
   const found = await headerOf(window, { file, log, ...given });

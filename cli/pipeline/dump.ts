@@ -61,7 +61,8 @@ export interface DumpResult {
 }
 
 /** Dumps the whole disk, or goes on with it behind the blocks of the journal. */
-export async function dumpFull(core: Core, job: FullDump, options: RunOptions = {}): Promise<DumpResult> {
+export async function dumpFull(owner: Core, job: FullDump, options: RunOptions = {}): Promise<DumpResult> {
+  await using core = owner.scope();
   const { disk, header, journal } = job;
   const { blockCount, blockBytes } = header;
   const crew = crewOf(core, options);
@@ -161,10 +162,11 @@ class Pair {
  * @throws {MismatchError} if old dump, old digest, disk or bitmap do not belong together
  */
 export async function dumpChanged(
-  core: Core,
+  owner: Core,
   job: ChangedDump,
   options: RunOptions = {},
 ): Promise<DumpResult> {
+  await using core = owner.scope();
   const { disk, header, dumpIn, digestIn, changedBlocks } = job;
   const { blockCount, blockBytes } = header;
   assertFits(job);

@@ -15,10 +15,11 @@ export interface ListedRecord {
 
 /** The records of a dump or rdiff, a batch at a time. @throws {FormatError} if it is damaged or not whole */
 export async function* listDump(
-  core: Core,
+  owner: Core,
   reader: DumpReader,
   options: RunOptions = {},
 ): AsyncGenerator<ListedRecord[]> {
+  await using core = owner.scope();
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const { blockCount, blockBytes } = reader.header;
@@ -40,10 +41,11 @@ export async function* listDump(
 
 /** The records of a digest, a part at a time. @throws {FormatError} if it is damaged or not whole */
 export async function* listDigest(
-  core: Core,
+  owner: Core,
   reader: DigestReader,
   options: RunOptions = {},
 ): AsyncGenerator<ListedRecord[]> {
+  await using core = owner.scope();
   const checkpoint = new Checkpoint(options);
   const { blockCount, blockBytes } = reader.header;
   const capacity = 4096;

@@ -54,7 +54,7 @@ export class JudgedRun {
 
 /** Compares the records of one archive with the digest, a batch at a time. Returns the finished survey. */
 export async function judgeArchive(
-  core: Core,
+  owner: Core,
   { file, digest, onBatch }: {
     file: DamagedFile;
     digest: DigestInFile;
@@ -62,7 +62,7 @@ export async function judgeArchive(
   },
   options: RunOptions = {},
 ): Promise<Survey> {
-  const mark = core.mark();
+  await using core = owner.scope();
   const { blockBytes, blockCount } = digest.findings.header;
   const survey = await Survey.open(core, file, { expected: { blockBytes, blockCount }, run: options });
   const digests = new KnownDigests(core, digest.file, digest.findings);
@@ -76,7 +76,6 @@ export async function judgeArchive(
     await checkpoint.passBatch(run.batch, digest.findings.header);
   }
   await survey.finish();
-  core.release(mark);
   return survey;
 }
 
@@ -96,12 +95,12 @@ export async function wantLost(
 
 /** Calls `visit` with each block of `lost` that has a digest, ascending, and where that is. */
 export async function eachLost(
-  core: Core,
+  owner: Core,
   { digest, lost }: { digest: DigestInFile; lost: Bitmap },
   options: RunOptions,
   visit: (block: number, digests: Uint8Array, at: number) => void,
 ): Promise<void> {
-  const mark = core.mark();
+  await using core = owner.scope();
   const capacity = 4096;
   const size = core.DIGEST_SIZE;
   const digests = new KnownDigests(core, digest.file, digest.findings);
@@ -118,5 +117,4 @@ export async function eachLost(
     }
     await checkpoint.pass({ doneBlocks: first + count, totalBlocks: blockCount, blockBytes });
   }
-  core.release(mark);
 }

@@ -15,10 +15,11 @@ import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
  * @throws {FormatError} if an archive is damaged or not whole
  */
 export async function merge(
-  core: Core,
+  owner: Core,
   { chain, out, root }: { chain: Chain; out: ByteSink; root?: PassingHash },
   options: RunOptions = {},
 ): Promise<{ blocks: number; records: number; zeroRecords: number }> {
+  await using core = owner.scope();
   const { header } = chain;
   const { blockCount, blockBytes } = header;
   const checkpoint = new Checkpoint(options);

@@ -45,10 +45,11 @@ interface Cut {
  * holds the same bytes in the end.
  */
 export async function provePartial(
-  core: Core,
+  owner: Core,
   { dumpIn, journal, scratch }: Partial,
   options: RunOptions = {},
 ): Promise<Proved> {
+  await using core = owner.scope();
   const { blockCount, blockBytes } = dumpIn.header;
   const recordedBlocks = Math.min(journal.blocks, blockCount);
   const crew = crewOf(core, options);

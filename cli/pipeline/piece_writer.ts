@@ -53,7 +53,8 @@ export class PieceWriter {
   /** Sends the piece off, and waits for room for the next one. */
   async send(origin?: Origin): Promise<void> {
     if (this.lengthBytes === 0) return;
-    const stored = Promise.resolve(this.#sink.write(this.#core.bytes(this.#ptr, this.lengthBytes), origin));
+    const written = this.#sink.write(this.#core.bytes(this.#ptr, this.lengthBytes), origin);
+    const stored = this.#core.hold(Promise.resolve(written));
     // Met when the memory is needed again.
     stored.catch(() => {});
     this.#others.push({ ptr: this.#ptr, stored });

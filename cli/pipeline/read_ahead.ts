@@ -1,41 +1,41 @@
-/** A source that is read ahead of its reader: while he has one part, the next is on its way. */
+/** Read-ahead: while the reader consumes one part of a file, the next is being read. */
 
 import type { ByteSource } from "../archive/bytes.ts";
 import { WORD_BYTES } from "../archive/room.ts";
 import type { Core } from "../core.ts";
 
-/** Bytes that are read at a time: a call of another thread costs as much as half a mebibyte, on some machines. */
+/** Bytes of a part. On some machines a read by another thread costs as much time as reading half a mebibyte. */
 export const PART_BYTES = 4 * 1024 * 1024;
-/** The first part: all of many archives, and of most digests. */
+/** Bytes of the first part. Many archives and most digests are not longer. */
 const FIRST_PART_BYTES = 128 * 1024;
 
-/** Memory for a part of `lenBytes`, at whichever byte of the first word it begins. */
+/** Memory for a part of `lenBytes` that may begin at any byte of the first word. */
 interface PartRoom {
   ptr: number;
   lenBytes: number;
 }
 
-/** A part on its way. */
+/** A part that is being read. `got` is the number of bytes that were read, less than the part's length at the end. */
 interface OrderedPart {
   room: PartRoom;
   part: Uint8Array;
   got: Promise<number>;
 }
 
-/** Bytes in order, as the source gives them; it may be read by nobody else. */
+/** Reads a source in order. Nothing else may read the source meanwhile. */
 export class ReadAhead implements Pick<ByteSource, "offsetBytes" | "read" | "skip"> {
   readonly #core: Core;
   readonly #source: ByteSource;
   readonly #partBytes: number;
   #offsetBytes: number;
-  /** What is left of the part at hand, and the memory that holds it. */
+  /** The bytes of the current part that the reader has not taken, and the memory that holds the part. */
   #part: Uint8Array = new Uint8Array(0);
   #room?: PartRoom;
-  /** The part behind it, on its way or there; absent until the reader has come to the end of the first. */
+  /** The following part. It is absent until the reader has come to the end of the first part. */
   #next?: OrderedPart;
   #ended = false;
 
-  /** The memory is taken from `core` when there is something to read. */
+  /** Memory is allocated from `core` at the first read. */
   constructor(core: Core, source: ByteSource, partBytes: number) {
     this.#partBytes = partBytes;
     this.#core = core;
@@ -78,28 +78,30 @@ export class ReadAhead implements Pick<ByteSource, "offsetBytes" | "read" | "ski
     return part;
   }
 
-  /** Goes on to the next part; false at the end. */
+  /** Makes the next part the current one. Returns false at the end of the source. */
   async #turn(): Promise<boolean> {
     if (this.#ended) return false;
     const { room, part, got } = this.#next ?? this.#order(this.#newRoom(FIRST_PART_BYTES));
-    // A failure stays what the reader meets, however often he asks.
+    // After an error `#next` stays, so that each further read throws the same error.
     const gotBytes = await got;
     this.#part = part.subarray(0, gotBytes);
     const before = this.#room;
     this.#room = room;
     this.#next = undefined;
-    // A part that is not full is the last one.
+    // Only the last part is not full.
     if (gotBytes < part.length) this.#ended = gotBytes === 0;
     else this.#order(before?.lenBytes === this.#partBytes ? before : this.#newRoom(this.#partBytes));
     return gotBytes > 0;
   }
 
   #order(room: PartRoom): OrderedPart {
-    // At the byte of a word at which the stream is: a source that has its bytes in memory copies them by words.
+    // The part begins at the same byte of a word as its offset in the stream, so that a source that has its bytes in memory
+    // can copy them word by word.
     const ptr = room.ptr + this.#source.offsetBytes % WORD_BYTES;
     const part = this.#core.bytes(ptr, room.lenBytes);
-    const got = Promise.resolve(this.#source.read(part, { keeps: true }));
-    // Met when the part's turn comes.
+    // The reader may fail or end before this read does: the memory is kept until then.
+    const got = this.#core.hold(Promise.resolve(this.#source.read(part, { keeps: true })));
+    // An error is thrown when it is the part's turn.
     got.catch(() => {});
     return this.#next = { room, part, got };
   }

@@ -36,10 +36,11 @@ export interface RestoreResult {
  * @throws {FormatError} if an archive is damaged or not whole
  */
 export async function proveReadable(
-  core: Core,
+  owner: Core,
   { chain, root }: { chain: Chain; root?: PassingHash },
   options: RunOptions = {},
 ): Promise<void> {
+  await using core = owner.scope();
   await conveyChain(core, { chain, root }, options, () => {});
 }
 
@@ -60,10 +61,11 @@ export function assertRoom(chain: Chain, disk: WritableDisk): void {
  * @throws {FormatError} if an archive is damaged or not whole
  */
 export async function restore(
-  core: Core,
+  owner: Core,
   { chain, disk, root }: { chain: Chain; disk: WritableDisk; root?: PassingHash },
   options: RestoreOptions = {},
 ): Promise<RestoreResult> {
+  await using core = owner.scope();
   const { blockCount, blockBytes, capacityBytes } = chain.header;
   assertRoom(chain, disk);
   const result: RestoreResult = {

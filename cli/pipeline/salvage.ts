@@ -88,7 +88,7 @@ export interface SealedDigest {
  * @throws {FormatError} if the archives hold none of the blocks
  */
 export async function salvage(
-  core: Core,
+  owner: Core,
   { archives, digest, header, dumpOut, scratch, sealed = { root: null, isIntact: false } }: {
     archives: readonly DamagedFile[];
     digest: DigestInFile;
@@ -99,6 +99,7 @@ export async function salvage(
   },
   options: RunOptions = {},
 ): Promise<Salvaged> {
+  await using core = owner.scope();
   const { blockBytes, blockCount } = header;
   const { pages } = options;
   const { first, isOwn, ownOthers } = await orderOf(archives, digest);

@@ -35,7 +35,7 @@ const MAX_TRIED = 4;
 
 /** Finds out with the root what is right; without it, or if it does not tell, unproved blocks are lost. */
 export async function decide(
-  core: Core,
+  owner: Core,
   { first, isOwn, digest, plan, root, result }: {
     first: DamagedFile;
     isOwn: boolean;
@@ -46,6 +46,7 @@ export async function decide(
   },
   options: RunOptions,
 ): Promise<void> {
+  await using core = owner.scope();
   const { unproved, doubtful, kept, lost, asIs } = plan;
   const { bitCount } = doubtful;
   const [unprovedBlocks, doubtfulBlocks] = [unproved.count(), doubtful.count()];

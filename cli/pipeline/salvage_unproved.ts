@@ -41,7 +41,7 @@ function mostArchives(blockBytes: number): number {
  * @throws {UsageError} if there are too many archives
  */
 export async function salvageUnproved(
-  core: Core,
+  owner: Core,
   { archives, header, dumpOut }: {
     archives: readonly DamagedFile[];
     header: DumpHeader;
@@ -49,6 +49,7 @@ export async function salvageUnproved(
   },
   options: RunOptions = {},
 ): Promise<SalvagedUnproved> {
+  await using core = owner.scope();
   const { blockCount, blockBytes } = header;
   const { pages } = options;
   const most = mostArchives(blockBytes);

@@ -25,10 +25,11 @@ export interface Verification {
  * @throws {MismatchError} at the first block that differs
  */
 export async function verifyDisk(
-  core: Core,
+  owner: Core,
   { disk, capacityBytes, expected }: Verification,
   options: RunOptions = {},
 ): Promise<number> {
+  await using core = owner.scope();
   const { header } = expected;
   const { blockCount, blockBytes } = header;
   const crew = crewOf(core, options);

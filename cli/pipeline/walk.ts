@@ -18,10 +18,11 @@ export interface RecordCounts {
  * @throws {FormatError} if it is damaged or not whole
  */
 export async function walkRecords(
-  core: Core,
+  owner: Core,
   reader: DumpReader,
   options: RunOptions = {},
 ): Promise<RecordCounts> {
+  await using core = owner.scope();
   const { header } = reader;
   const checkpoint = new Checkpoint(options);
   const batch = new Batch(core, header.blockBytes, SMALL_BATCH_BYTES);
@@ -44,10 +45,11 @@ const DIGESTS = 65536;
  * @throws {FormatError} if it is damaged or not whole
  */
 export async function walkDigest(
-  core: Core,
+  owner: Core,
   { digest, root }: { digest: DigestReader; root: PassingHash },
   options: RunOptions = {},
 ): Promise<RecordCounts> {
+  await using core = owner.scope();
   const { blockCount, blockBytes } = digest.header;
   const checkpoint = new Checkpoint(options);
   const ptr = core.alloc(DIGESTS * core.DIGEST_SIZE);
