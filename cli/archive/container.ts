@@ -49,11 +49,13 @@ export interface SourceOptions {
   codecs?: Codecs;
   /** The source is one of many that are open together: slower, in little memory. */
   many?: ManySources;
+  /** Most of the file is passed over: it is read in small parts, and not ahead of what is asked for. */
+  skims?: boolean;
   /** The pace of the loops over it. */
   pace?: Pace;
 }
 
-/** Only here and there something is read. */
+/** For files of which little is read at a time. */
 const SMALL: PlainSourceOptions = { bulk: false, aheadBytes: SHORT_READ_AHEAD_BYTES };
 
 /**
@@ -66,8 +68,8 @@ export async function sourceFor(
   file: InputFile,
   options: SourceOptions = {},
 ): Promise<ByteSource> {
-  const { many, pace } = options;
-  const plain = new PlainSource(path, file, { ...many === undefined ? {} : SMALL, pace });
+  const { many, skims = false, pace } = options;
+  const plain = new PlainSource(path, file, { ...many === undefined && !skims ? {} : SMALL, pace });
   try {
     const first = await plain.peek(4);
     const held = containerOfBytes(first);

@@ -2,7 +2,12 @@
 
 import { walkContainer } from "../archive/container.ts";
 import { FormatError, MismatchError } from "../errors.ts";
-import { type DigestReader, type DumpReader, openArchive } from "../pipeline/archive_reader.ts";
+import {
+  type DigestReader,
+  type DumpReader,
+  openArchive,
+  SKIMMING_WINDOW_BYTES,
+} from "../pipeline/archive_reader.ts";
 import { Chain } from "../pipeline/chain.ts";
 import { check } from "../pipeline/check.ts";
 import { type RecordCounts, walkDigest, walkRecords } from "../pipeline/walk.ts";
@@ -29,7 +34,10 @@ export async function containerFault(session: Session, path: string): Promise<Fa
   );
 }
 
-/** Whether the records of a plain dump or rdiff stand where they must, without reading the blocks. */
+/**
+ * Whether the records of a plain dump or rdiff stand where they must. The blocks are passed over, if `reader` was opened as
+ * one that skims.
+ */
 export async function recordsFault(session: Session, reader: DumpReader, sealed?: Sealed): Promise<Fault> {
   return await faultIn(async () => {
     return countFault(await walkRecords(session.core, reader, session.run), sealed);
@@ -100,14 +108,16 @@ export async function examineBlocks(
 /** Files of a folder that are open together: an archive and its digest. */
 const FILES_TOGETHER = 2;
 
-/** Opens one archive, and gives up all that it took when it was used. */
+/** Opens one archive and closes it after `use`; `skims` if most of it is passed over. */
 export async function usingArchive<T>(
   session: Session,
   path: string,
   use: (reader: DumpReader | DigestReader) => Promise<T>,
+  { skims = false }: { skims?: boolean } = {},
 ): Promise<T> {
   await using files = session.reading({ files: FILES_TOGETHER });
-  return await use(await openArchive(files.core, await files.source(path)));
+  const windowBytes = skims ? SKIMMING_WINDOW_BYTES : undefined;
+  return await use(await openArchive(files.core, await files.source(path, { skims }), { windowBytes }));
 }
 
 /** Whether a file can be passed over without being decompressed. */

@@ -119,7 +119,7 @@ async function findingOf(
       const finding = await look(reader, digest);
       if (prove === undefined || finding.fault !== undefined) return finding;
       return { ...finding, fault: await faultIn(async () => void await prove()) };
-    });
+    }, { skims: quick && item.role !== "digest" });
   const look = async (reader: DumpReader | DigestReader, digest?: Item): Promise<Finding> => {
     if (reader instanceof DigestReader) return await examineDigest(session, reader, { sealed, roots });
     if (quick) {
@@ -222,7 +222,7 @@ async function chainFault(
     const reader = digest === undefined
       ? undefined
       : await DigestReader.open(core, await files.source(digest));
-    const chain = await session.chain(paths, files);
+    const chain = await session.chain(paths, { files });
     const sha256 = session.root();
     const { badBlocks, badRuns } = await check(core, { chain, digest: reader, root: sha256 }, session.run);
     if (badBlocks === 1) return `block ${badRuns[0].start} is not that of "${digest}"`;

@@ -105,7 +105,7 @@ async function open(
   archives: readonly string[],
   { files, digestin, quick }: { files: Reading; digestin?: string; quick: boolean },
 ): Promise<List> {
-  const chain = await session.chain(archives, files);
+  const chain = await session.chain(archives, { files, skims: quick });
   const digest = digestin === undefined
     ? undefined
     : await DigestReader.open(files.core, await files.source(digestin));

@@ -148,7 +148,7 @@ async function identify(
         fault: await faultIn(() => Promise.resolve(void assertIsIt())),
       });
       return undefined;
-    })
+    }, { skims: true })
   );
   const sealed = fault === undefined ? undefined : await session.sealOf(path);
   if (sealed === undefined) return fault;

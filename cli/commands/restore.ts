@@ -80,7 +80,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
   await using session = await Session.start(options, { inputs, expected: outputs });
   await using readings = new AsyncDisposableStack();
   let files = readings.use(session.reading());
-  let chain = await session.chain(archives, files);
+  let chain = await session.chain(archives, { files });
   const { header } = chain;
   if (options.blocksize !== undefined && options.blocksize !== String(header.blockBytes)) {
     throw new UsageError(
@@ -117,7 +117,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
     // The archives were proved; now they are opened a second time to be restored.
     await files[Symbol.asyncDispose]();
     files = readings.use(session.reading());
-    chain = await session.chain(archives, files);
+    chain = await session.chain(archives, { files });
   }
   const digestProves = options.digestin !== undefined &&
     await provesByDigest(session, chain, options.digestin);
@@ -236,7 +236,7 @@ async function verify(
 ): Promise<number> {
   await using files = session.reading();
   const disk = await target.readBack();
-  const chain = digestin === undefined ? await session.chain(archives, files) : undefined;
+  const chain = digestin === undefined ? await session.chain(archives, { files }) : undefined;
   const digest = digestin === undefined
     ? undefined
     : await DigestReader.open(files.core, await files.source(digestin));

@@ -166,7 +166,7 @@ async function readBackup(
 /** The root of the generation that a dump and rdiffs lead to. */
 async function rootOf(session: Session, paths: readonly string[]): Promise<string> {
   await using files = session.reading();
-  const chain = await session.chain(paths, files);
+  const chain = await session.chain(paths, { files });
   const root = session.root();
   await check(files.core, { chain, root }, session.run);
   return await root.hex();

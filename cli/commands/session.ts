@@ -22,7 +22,7 @@ import { onFile, reasonOf } from "../files/system_errors.ts";
 import { aroundCommit } from "../files/unfinished.ts";
 import { UnnamedFile } from "../files/unnamed_file.ts";
 import { Pace } from "../pace.ts";
-import { DumpReader, smallWindowBytes } from "../pipeline/archive_reader.ts";
+import { DumpReader, SKIMMING_WINDOW_BYTES, smallWindowBytes } from "../pipeline/archive_reader.ts";
 import { Chain, MANY_ARCHIVES, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
 import { surveyData, type SurveyRange } from "../pipeline/data_spread.ts";
 import type { RunOptions } from "../pipeline/run.ts";
@@ -411,11 +411,14 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Opens a list of archives, newest first, which are closed with `files`.
+   * Opens a list of archives, newest first, which are closed with `files`; `skims` if their blocks are passed over.
    *
    * @throws {MismatchError} if they are no chain, or not those that were sealed
    */
-  async chain(paths: readonly string[], files: Reading = this.files): Promise<Chain> {
+  async chain(
+    paths: readonly string[],
+    { files = this.files, skims = false }: { files?: Reading; skims?: boolean } = {},
+  ): Promise<Chain> {
     if (paths.length > MAX_CHAIN) {
       throw new UsageError(
         `Cannot read ${paths.length} archives at a time: at most ${MAX_CHAIN} are accepted; merge some of them first`,
@@ -424,10 +427,11 @@ export class Session implements AsyncDisposable {
     const readers = [];
     const links = [];
     const isLong = paths.length > LONG_CHAIN;
-    const windowBytes = isLong ? smallWindowBytes(paths.length) : undefined;
+    const windowBytes = skims ? SKIMMING_WINDOW_BYTES : isLong ? smallWindowBytes(paths.length) : undefined;
     const ahead = paths.length > 2 ? { partBytes: LIST_PART_BYTES } : {};
     for (const path of paths) {
-      const source = await files.source(path, isLong && readers.length > 0 ? { many: this.#many } : {});
+      const many = isLong && readers.length > 0 ? this.#many : undefined;
+      const source = await files.source(path, { many, skims });
       const reader = await DumpReader.open(files.core, source, {
         windowBytes,
         // Those of the last one count.

@@ -25,6 +25,9 @@ const WINDOWS_BYTES = 16 * 1024 * 1024;
 const MOST_WINDOW_BYTES = MAX_HEADER_BYTES;
 const LEAST_WINDOW_BYTES = 16 * 1024;
 
+/** The window of an archive most of which is passed over: enough for the longest header of a record, and little more. */
+export const SKIMMING_WINDOW_BYTES = 4 * 1024;
+
 /** The window of one of `count` archives that are read at the same time. */
 export function smallWindowBytes(count: number): number {
   const share = Math.floor(WINDOWS_BYTES / count / LEAST_WINDOW_BYTES) * LEAST_WINDOW_BYTES;
@@ -33,7 +36,9 @@ export function smallWindowBytes(count: number): number {
 
 /** How an archive is opened. */
 export interface ReaderOptions extends MetadataOptions {
-  /** One of many archives that are read at the same time has a window of {@linkcode smallWindowBytes} and is not read ahead. */
+  /**
+   * With a size given, here {@linkcode smallWindowBytes} or {@linkcode SKIMMING_WINDOW_BYTES}, the file is not read ahead.
+   */
   windowBytes?: number;
   /** Bytes that are read ahead at a time, without a small window. */
   partBytes?: number;
@@ -353,8 +358,12 @@ export class DigestReader {
 }
 
 /** Opens whatever kind of archive `source` holds. @throws {FormatError} if it holds none */
-export async function openArchive(core: Core, source: ByteSource): Promise<DumpReader | DigestReader> {
-  const window = await openWindow(core, source);
+export async function openArchive(
+  core: Core,
+  source: ByteSource,
+  options: Pick<ReaderOptions, "windowBytes"> = {},
+): Promise<DumpReader | DigestReader> {
+  const window = await openWindow(core, source, options);
   const reader = archiveKind(window.rest) === "digest" ? DigestReader : DumpReader;
   return await reader.fromWindow(core, window);
 }
