@@ -6,7 +6,7 @@ import type { DamagedFile } from "../archive/damaged_file.ts";
 import { ScratchError } from "../archive/scratch.ts";
 import { FormatError } from "../errors.ts";
 import { isHidden } from "../files/hidden_names.ts";
-import type { Diagnosis } from "../pipeline/diagnose.ts";
+import type { Diagnosis, OtherArchive } from "../pipeline/diagnose.ts";
 import type { DigestInFile } from "../pipeline/lost_blocks.ts";
 import { HOLDS_BLOCKS, isStream } from "./input_file.ts";
 import type { Reading } from "./reading.ts";
@@ -40,7 +40,13 @@ export async function explain(session: Session, suspects: Suspects): Promise<Exp
   await using reading = session.reading();
   const { diagnose } = await import("../pipeline/diagnose.ts");
   const files = await open(reading, archives);
-  const others = await open(reading, othersOf(archives, folders));
+  const others = othersOf(archives, folders).map((path): OtherArchive => ({
+    path,
+    whileOpen: async (use) => {
+      await using other = session.reading();
+      await use(await other.damagedFile(path));
+    },
+  }));
   const digest = await openDigest(reading, digestin);
   if (digest === undefined) return undefined;
   let diagnosis: Diagnosis;

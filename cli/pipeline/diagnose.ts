@@ -8,7 +8,7 @@
 import { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
-import { searchBlocks } from "./block_search.ts";
+import { type FoundBlock, searchBlocks } from "./block_search.ts";
 import type { Fault } from "./fault_log.ts";
 import { isUnknown, isZeroDigest } from "./digest_survey.ts";
 import { type DigestInFile, eachLost, judgeArchive, uncertainOf, wantLost } from "./lost_blocks.ts";
@@ -68,6 +68,13 @@ const BLOCKS_PER_LOOK = 1000;
 
 type Cause = Omit<DiagnosedRun, "intactIn">;
 
+/** An archive in which intact blocks are looked for. It is open only meanwhile: a folder may hold very many. */
+export interface OtherArchive {
+  path: string;
+  /** Opens the file, calls `use` with it and closes it. */
+  whileOpen(use: (file: DamagedFile) => Promise<void>): Promise<void>;
+}
+
 /**
  * Says what is wrong with the archives of a generation.
  *
@@ -79,7 +86,7 @@ export async function diagnose(
   { archives, digest, others = [] }: {
     archives: readonly DamagedFile[];
     digest: DigestInFile;
-    others?: readonly DamagedFile[];
+    others?: readonly OtherArchive[];
   },
   options: RunOptions = {},
 ): Promise<Diagnosis> {
@@ -150,21 +157,22 @@ export async function diagnose(
   result.wrongBlocks = blockCount - result.goodBlocks - result.absentBlocks;
   if (result.wrongBlocks === 0) return result;
 
-  const files = [...archives, ...others];
+  const files: OtherArchive[] = [...archives.map(openAlready), ...others];
   const wanted = await wantLost(core, digest, wrong, options);
   /** Numbers that strays of the generation's own archives have. */
   const claimed = new Bitmap(blockCount, pages);
   for (const [i, file] of files.entries()) {
     if (wanted.count === 0) break;
-    await searchBlocks(core, file, {
+    const search = {
       wanted,
       expected: { blockBytes, blockCount },
       run: options,
-      onFound: ({ digest, block, isStray }) => {
+      onFound: ({ digest, block, isStray }: FoundBlock) => {
         if (wanted.placeOf(digest, 0) === undefined) wanted.place(digest, 0, i);
         if (isStray && i < archives.length && block !== undefined && block < blockCount) claimed.set(block);
       },
-    });
+    };
+    await file.whileOpen(async (file) => void await searchBlocks(core, file, search));
   }
   const runs = new DiagnosedRuns(result);
   const fallback = archives[0]?.path ?? digest.file.path;
@@ -187,6 +195,10 @@ export async function diagnose(
     runs.add(block, { ...cause, state, intactIn });
   });
   return result;
+}
+
+function openAlready(file: DamagedFile): OtherArchive {
+  return { path: file.path, whileOpen: (use) => use(file) };
 }
 
 function causeOf(

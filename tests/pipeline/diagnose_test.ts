@@ -22,11 +22,12 @@ async function diagnosed(
   archives: DamagedFile[],
   { others = [] as DamagedFile[], digestFile = damagedFile("digest", concat(...digest(generation))) } = {},
 ): Promise<Diagnosis> {
-  const mark = core.mark();
   const findings = await surveyDigest(core, digestFile);
-  const result = await diagnose(core, { archives, digest: { file: digestFile, findings }, others });
-  core.release(mark);
-  return result;
+  return await diagnose(core, {
+    archives,
+    digest: { file: digestFile, findings },
+    others: others.map((file) => ({ path: file.path, whileOpen: (use) => use(file) })),
+  });
 }
 
 const file = (name: string, ...parts: Uint8Array[]) => damagedFile(name, concat(...parts));
