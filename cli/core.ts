@@ -70,8 +70,6 @@ export class Core implements Disposable, AsyncDisposable {
   #parent?: Core;
   /** Set when the core is disposed; settles when its memory has been given back. */
   #ended?: Promise<void>;
-  /** Whether the memory has been given back. */
-  #isFree = false;
 
   /**
    * Starts a core with a memory of its own.
@@ -200,22 +198,28 @@ export class Core implements Disposable, AsyncDisposable {
 
   #end(): Promise<void> {
     if (this.#ended !== undefined) return this.#ended;
-    const pending = [...this.#holds];
-    for (const scope of this.#scopes) {
-      scope[Symbol.dispose]();
-      if (!scope.#isFree) pending.push(scope.#ended!);
+    for (const scope of this.#scopes) scope[Symbol.dispose]();
+    if (this.#isInUse) return this.#ended = this.#freeAfterUse();
+    this.#free();
+    return this.#ended = Promise.resolve();
+  }
+
+  /** Whether an operation uses memory that was allocated from this core or from one of its scopes. */
+  get #isInUse(): boolean {
+    return this.#holds.size > 0 || this.#scopes.size > 0;
+  }
+
+  async #freeAfterUse(): Promise<void> {
+    // An operation may begin another one before it settles, as a reader does that orders its next part.
+    while (this.#isInUse) {
+      await Promise.all([...this.#holds, ...Array.from(this.#scopes, (scope) => scope.#ended)]);
     }
-    if (pending.length === 0) {
-      this.#free();
-      return this.#ended = Promise.resolve();
-    }
-    return this.#ended = Promise.all(pending).then(() => this.#free());
+    this.#free();
   }
 
   #free(): void {
     for (const ptr of this.#allocated.splice(0)) this.#regions.free(ptr);
     if (this.#parent !== undefined) this.#parent.#scopes.delete(this);
-    this.#isFree = true;
   }
 
   #assertAlive(): void {

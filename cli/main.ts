@@ -1,6 +1,6 @@
 /** The command line: picks the command, prints the error, exits. */
 
-import { refuseGarbled } from "./commands/garbled_names.ts";
+import { refuseGarbled } from "./files/garbled_names.ts";
 import { type Command, helpText, parse } from "./commands/options.ts";
 import { SERVER_COMMAND } from "./disks/vddk/protocol.ts";
 import {
@@ -90,7 +90,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     refuseGarbled(argv);
     return await dispatch(argv);
-  } catch (error) {
+  } catch (thrown) {
+    const error = firstOf(thrown);
     const exitCode = exitCodeOf(error);
     const message = error instanceof Error ? error.message : String(error);
     note(`vmdkbkp: ${printable(message.replaceAll("\n", " "))}\n`);
@@ -155,6 +156,12 @@ function writesToStdout(argv: readonly string[]): boolean {
     return /^--(?:\w+out|junit)(=|$)/.test(arg) ? [value ?? argv[i + 1]] : [];
   });
   return outputs.includes("-") || (argv[0] === "rdiff2bmp" && outputs.length === 0);
+}
+
+/** The error that came first, where others came when files were closed because of it. */
+function firstOf(error: unknown): unknown {
+  while (error instanceof SuppressedError) error = error.suppressed;
+  return error;
 }
 
 function exitCodeOf(error: unknown): number {

@@ -5,6 +5,7 @@ const ROOT = new URL("..", import.meta.url);
 
 /** Everybody's: they know of no room. */
 const EVERYBODYS = [
+  "cli/environment.ts",
   "cli/errors.ts",
   "cli/fnv1a.ts",
   "cli/pace.ts",
@@ -45,8 +46,8 @@ const ARROWS: Record<string, string[]> = {
     "cli/disks/vmdk/create/grain_pack.ts",
   ],
   "cli/pipeline": ["cli/pipeline", "cli/workers", "cli/archive", "cli/disks/disk.ts", "cli/core.ts"],
-  "cli/commands": [
-    "cli/commands",
+  "cli/jobs": [
+    "cli/jobs",
     "cli/pipeline",
     "cli/workers",
     "cli/archive",
@@ -56,6 +57,7 @@ const ARROWS: Record<string, string[]> = {
     "cli/version.ts",
     "ffi/large_pages.ts",
   ],
+  "cli/commands": ["cli/commands", "cli/jobs", "cli/pipeline", "cli/archive", "cli/disks", "cli/files"],
   "ffi": ["ffi"],
 };
 

@@ -3,9 +3,6 @@
 import { assertBlockBytes } from "../archive/header.ts";
 import { UsageError } from "../errors.ts";
 
-/** Bytes of a block where nothing else tells. */
-export const DEFAULT_BLOCK_BYTES = 1024 * 1024;
-
 /** The number of bytes that the option gives; undefined without it. @throws {UsageError} if no block has that size */
 export function blockBytesOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;

@@ -1,19 +1,25 @@
 /** `vmdkbkp check`: prove archives. */
 
-import { EXIT, FormatError, InterruptedError, MismatchError, ReportedError, UsageError } from "../errors.ts";
-import { dirname } from "@std/path/posix/dirname";
-import { isHidden } from "../files/hidden_names.ts";
-import { Moment } from "../files/moment.ts";
-import { checkFolders } from "./check_folders.ts";
-import { checkList } from "./check_list.ts";
-import { explain, type Explanation } from "./diagnosis.ts";
-import { isJunit, junitXml, type TestSuite } from "./junit.ts";
-import type { ValuesOf } from "./options.ts";
-import { SEAL_SUFFIX } from "../archive/seal.ts";
-import { HOLDS_BLOCKS, HOLDS_DIGESTS, STREAM } from "./input_file.ts";
+import {
+  EXIT,
+  FormatError,
+  InterruptedError,
+  type MismatchError,
+  ReportedError,
+  UsageError,
+} from "../errors.ts";
+import { check, checkFolders } from "../jobs/check.ts";
+import { STREAM } from "../jobs/input_file.ts";
+import type { JobOptions } from "../jobs/options.ts";
+import { writeReportFile } from "../jobs/report_file.ts";
 import { newCommand } from "./common.ts";
+import { diagnosisText } from "./diagnosis_text.ts";
+import { reportFolders, type Verdict } from "./folder_report.ts";
+import { isJunit, junitXml, type TestSuite } from "./junit.ts";
+import { reportList } from "./list_report.ts";
+import type { ValuesOf } from "./options.ts";
+import { Printer } from "./printer.ts";
 import { TRUSTED_KEY } from "./signing.ts";
-import { Session } from "./session.ts";
 import { secondsSince } from "./summary.ts";
 
 export const command = newCommand("check", {
@@ -48,20 +54,9 @@ vmdkbkp check --quick --junit check.xml backups/web backups/db`,
 
 type Options = ValuesOf<typeof command>;
 
-/** What came of a check. */
-export interface Verdict {
-  /** Everything is right, and something proves it. */
-  ok: boolean;
-  /** Nothing is known to be wrong. */
-  isRight: boolean;
-  text: string[];
-  json: Record<string, unknown>;
-  suites: TestSuite[];
-}
-
 export async function run(options: Options, paths: string[]): Promise<number> {
   const start = performance.now();
-  const { digestin, quick = false, junit } = options;
+  const { digestin, junit } = options;
   const folders = paths.filter(isFolder);
   if (folders.length > 0 && folders.length < paths.length) {
     const other = paths.find((path) => !folders.includes(path));
@@ -73,71 +68,53 @@ export async function run(options: Options, paths: string[]): Promise<number> {
     throw new UsageError("Cannot use --digestin with folders: digests are looked for there");
   }
   if (junit === STREAM && options.json) throw new UsageError('Cannot use --junit "-" with --json');
-  const inputs = folders.length > 0 ? [] : [...paths, ...digestin === undefined ? [] : [digestin]];
-  await using session = await Session.start(options, { inputs, outputs: [junit] });
-  const seconds = () => secondsSince(start);
-  // Files that are replaced meanwhile look damaged, or as if they did not belong together.
-  const moment = new Moment({
-    paths: inputs.filter((path) => path !== STREAM),
-    folders: placesOf(inputs, folders),
-    ofInterest: (name) =>
-      !isHidden(name) && (name.endsWith(SEAL_SUFFIX) ||
-        folders.length > 0 && (HOLDS_BLOCKS.test(name) || HOLDS_DIGESTS.test(name))),
-  });
-  const writeJunit = async (suites: TestSuite[]) => {
+  using printer = new Printer(options, { outputs: [junit] });
+  const jobOptions = await printer.jobOptions();
+  const about = digestin === undefined ? paths : [...paths, digestin];
+  const writeJunit = async (suites: TestSuite[], about: readonly string[]) => {
     if (junit === undefined) return;
-    const bytes = new TextEncoder().encode(junitXml(suites, { seconds: seconds() }));
-    await session.writeReport(junit, bytes, { isReport: isJunit });
+    const bytes = new TextEncoder().encode(junitXml(suites, { seconds: secondsSince(start) }));
+    await writeReportFile({ path: junit, bytes, about, isReport: isJunit }, jobOptions);
   };
+  const name = paths.join(" ");
   try {
     const verdict = folders.length > 0
-      ? await checkFolders(session, folders, { quick })
-      : await checkList(session, paths, { digestin, quick });
-    if (!verdict.isRight) await moment.assertUnchanged();
-    const told = !verdict.isRight && folders.length === 0 && await explainList(session, paths, options);
-    if (told) {
-      verdict.text.push(...told.text);
-      verdict.json.diagnosis = told.json;
-    }
-    await writeJunit(verdict.suites);
-    session.commit();
-    return session.report({
+      ? await verdictOfFolders(options, folders, jobOptions)
+      : await verdictOfList(options, paths, jobOptions);
+    const { ok, isRight } = verdict;
+    await writeJunit(verdict.suites, verdict.files ?? about);
+    const seconds = secondsSince(start);
+    return printer.report({
       text: [
         ...verdict.text,
-        `  ${seconds().toFixed(2)} s`,
-        `Check: ${verdict.ok ? "OK" : verdict.isRight ? "NOT PROVED" : "WRONG"}`,
+        `  ${seconds.toFixed(2)} s`,
+        `Check: ${ok ? "OK" : isRight ? "NOT PROVED" : "WRONG"}`,
       ],
-      json: { command: "check", ok: verdict.ok, quick, ...verdict.json, seconds: seconds() },
-      exitCode: verdict.ok ? EXIT.done : verdict.isRight ? EXIT.unproved : EXIT.corrupt,
+      json: { command: "check", ok, quick: options.quick ?? false, ...verdict.json, seconds },
+      exitCode: ok ? EXIT.done : isRight ? EXIT.unproved : EXIT.corrupt,
     });
   } catch (error) {
-    // Scripts look at the last line; an archive that cannot be read is wrong, a file that cannot be opened is another matter.
-    if (error instanceof FormatError || error instanceof MismatchError) {
-      await moment.assertUnchanged();
-      const told = error instanceof FormatError ? await explainList(session, paths, options) : undefined;
-      const failure = [error.message, ...told?.text ?? []].join("\n");
-      await writeJunit([{ name: "archives", cases: [{ name: paths.join(" "), failure }] }]);
-      session.commit();
-      if (!options.json) session.report({ text: [...told?.text ?? [], "Check: WRONG"], json: {} });
-      else if (told !== undefined) {
-        const { message } = error;
-        const fault = {
-          message,
-          exitCode: EXIT.corrupt,
-          ...(error instanceof FormatError ? error.fault : {}),
-        };
-        session.report({
-          text: [],
-          json: { command: "check", ok: false, error: fault, diagnosis: told.json },
-        });
-        throw new ReportedError(error);
+    if (error instanceof WrongArchive) {
+      const { cause, text, diagnosis } = error;
+      await writeJunit(
+        [{ name: "archives", cases: [{ name, failure: [cause.message, ...text].join("\n") }] }],
+        about,
+      );
+      // Scripts look at the last line.
+      if (!options.json) printer.report({ text: [...text, "Check: WRONG"], json: {} });
+      else if (diagnosis !== undefined) {
+        const details = cause instanceof FormatError ? cause.fault : {};
+        const fault = { message: cause.message, exitCode: EXIT.corrupt, ...details };
+        printer.report({ text: [], json: { command: "check", ok: false, error: fault, diagnosis } });
+        throw new ReportedError(cause);
       }
-    } else if (!(error instanceof InterruptedError)) {
+      throw cause;
+    }
+    if (!(error instanceof InterruptedError)) {
       // What an earlier check found must not be taken for the result of this one.
       const message = error instanceof Error ? error.message : String(error);
       try {
-        await writeJunit([{ name: "archives", cases: [{ name: paths.join(" "), error: message }] }]);
-        session.commit();
+        await writeJunit([{ name: "archives", cases: [{ name, error: message }] }], about);
       } catch {
         // The first error is the one to tell.
       }
@@ -146,20 +123,53 @@ export async function run(options: Options, paths: string[]): Promise<number> {
   }
 }
 
-/** What is wrong with the archives of a list, where the digest can tell. */
-async function explainList(
-  session: Session,
-  archives: readonly string[],
-  { digestin, quick }: Options,
-): Promise<Explanation | undefined> {
-  return digestin === undefined || quick ? undefined : await explain(session, { archives, digestin });
+/** A verdict, and the files that were found in folders. */
+interface Outcome extends Verdict {
+  files?: readonly string[];
 }
 
-/** The folders that are looked into: those that are named, or those in which seals are looked for. */
-function placesOf(inputs: readonly string[], folders: readonly string[]): string[] {
-  if (folders.length > 0) return [...folders];
-  const beside = inputs.filter((path) => path !== STREAM).map((path) => dirname(path));
-  return [...new Set(beside)].filter(isFolder);
+/** An archive of the list cannot be read to its end, or does not belong to the others. */
+class WrongArchive extends Error {
+  declare readonly cause: FormatError | MismatchError;
+  readonly text: string[];
+  readonly diagnosis?: unknown;
+
+  constructor(
+    cause: FormatError | MismatchError,
+    { text, diagnosis }: { text: string[]; diagnosis?: unknown },
+  ) {
+    super(cause.message, { cause });
+    this.text = text;
+    this.diagnosis = diagnosis;
+  }
+}
+
+async function verdictOfList(
+  { digestin, quick }: Options,
+  archives: readonly string[],
+  jobOptions: JobOptions,
+): Promise<Outcome> {
+  const { findings, failure, explanation } = await check({ archives, digestin, quick }, jobOptions);
+  const text = explanation === undefined ? [] : diagnosisText(explanation);
+  const diagnosis = explanation?.diagnosis;
+  if (findings === undefined) throw new WrongArchive(failure!, { text, diagnosis });
+  const verdict = reportList(findings, { archives, digestin });
+  verdict.text.push(...text);
+  if (diagnosis !== undefined) verdict.json.diagnosis = diagnosis;
+  return verdict;
+}
+
+async function verdictOfFolders(
+  { quick }: Options,
+  folders: readonly string[],
+  jobOptions: JobOptions,
+): Promise<Outcome> {
+  const findings = await checkFolders({ folders, quick }, jobOptions);
+  const { items, seals, unreadable } = findings.inventory;
+  return {
+    ...reportFolders(findings),
+    files: [...items, ...seals, ...unreadable].map(({ path }) => path),
+  };
 }
 
 function isFolder(path: string): boolean {

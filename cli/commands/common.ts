@@ -4,10 +4,11 @@
  */
 
 import { jsonText, printable } from "../printable.ts";
-import { EXIT } from "../errors.ts";
+import { EXIT, UsageError } from "../errors.ts";
 import { note, print, type StandardStream } from "../files/standard_streams.ts";
 import type { Command, Option, Options } from "./options.ts";
-import { DEFAULT_THREADS, MAX_THREADS } from "./threads.ts";
+import { DEFAULT_THREADS } from "../jobs/engine.ts";
+import { MAX_THREADS } from "./threads.ts";
 
 /** Options of every command. */
 export interface CommonOptions {
@@ -95,4 +96,11 @@ export function newCommand<const Own extends Options>(
   own: Omit<Command<Own>, "name">,
 ): Command<typeof COMMON & Own> {
   return { ...own, name, options: { ...COMMON, ...own.options } };
+}
+
+/** The number that `--level` gives. @throws {UsageError} if it is none */
+export function levelOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[0-9]{1,2}$/.test(text)) throw new UsageError(`Cannot use --level "${text}": it is not a number`);
+  return Number(text);
 }

@@ -1,11 +1,11 @@
 /** `vmdkbkp compare`: are two archives the same? */
 
-import { EXIT, MismatchError } from "../errors.ts";
-import { compareDigests, compareDumps, type CompareResult } from "../pipeline/compare.ts";
-import { DigestReader, DumpReader, openArchive } from "../pipeline/archive_reader.ts";
-import type { ValuesOf } from "./options.ts";
+import { EXIT } from "../errors.ts";
+import { compare } from "../jobs/compare.ts";
+import type { CompareResult } from "../pipeline/compare.ts";
 import { newCommand } from "./common.ts";
-import { Session } from "./session.ts";
+import { Printer } from "./printer.ts";
+import type { ValuesOf } from "./options.ts";
 import { secondsSince } from "./summary.ts";
 
 export const command = newCommand("compare", {
@@ -22,23 +22,13 @@ vmdkbkp compare 0.digest recomputed.digest`,
 
 type Options = ValuesOf<typeof command>;
 
-export async function run(options: Options, [pathA, pathB]: string[]): Promise<number> {
+export async function run(options: Options, [a, b]: string[]): Promise<number> {
   const start = performance.now();
-  await using session = await Session.start(options, { inputs: [pathA, pathB] });
-  const { core } = session;
-  const a = await openArchive(core, await session.source(pathA));
-  const b = await openArchive(core, await session.source(pathB));
-  let result: CompareResult;
-  if (a instanceof DumpReader && b instanceof DumpReader) {
-    result = await compareDumps(core, [a, b], session.run);
-  } else if (a instanceof DigestReader && b instanceof DigestReader) {
-    result = await compareDigests(core, [a, b], session.run);
-  } else {throw new MismatchError(
-      `Cannot compare "${pathA}" and "${pathB}": one is a digest, the other is not`,
-    );}
-  return session.report({
+  using printer = new Printer(options);
+  const result = await compare({ a, b }, await printer.jobOptions());
+  return printer.report({
     text: lines(result),
-    json: { command: "compare", files: [pathA, pathB], ...result, seconds: secondsSince(start) },
+    json: { command: "compare", files: [a, b], ...result, seconds: secondsSince(start) },
     exitCode: result.same ? EXIT.done : EXIT.different,
   });
 }

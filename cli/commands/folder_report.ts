@@ -1,31 +1,41 @@
 /** What is said of folders of archives that were checked. */
 
-import type { Seal } from "../archive/seal.ts";
+import type { CheckedGeneration, CheckedSeries, FolderFindings } from "../jobs/check_folders.ts";
+import type { Explanation } from "../jobs/diagnosis.ts";
+import type { FolderContent, Inventory, Item } from "../jobs/folder_inventory.ts";
 import { isSame, type KnownGeneration } from "../pipeline/generations.ts";
-import type { Verdict } from "./check.ts";
-import type { Explanation } from "./diagnosis.ts";
+import { diagnosisText } from "./diagnosis_text.ts";
 import { diskOf, labelOf, suiteNameOf } from "./disk_label.ts";
-import type { FolderContent, Inventory, Item } from "./folder_inventory.ts";
-import { unsealedText } from "./seals.ts";
+import type { TestSuite } from "./junit.ts";
+import { signedText, unsealedText } from "./seal_texts.ts";
 import { blocksText } from "./summary.ts";
 
-/** A generation, and what was seen of it. */
-export interface CheckedGeneration extends KnownGeneration {
-  /** Its blocks were not read, but something is there that can prove them. */
-  looksGood: boolean;
+/** What came of a check, for a report. */
+export interface Verdict {
+  /** Everything is right, and something proves it. */
+  ok: boolean;
+  /** Nothing is known to be wrong. */
+  isRight: boolean;
+  text: string[];
+  json: Record<string, unknown>;
+  suites: TestSuite[];
+}
+
+/** Makes the report of folders. */
+export function reportFolders({ inventory, series, signed }: FolderFindings): Verdict {
+  const verdict: Verdict = { ok: true, isRight: true, text: [], json: {}, suites: [] };
+  const reports = series.map((checked) => reportSeries(verdict, checked));
+  reportFiles(verdict, inventory);
+  verdict.text.push(...signedText(signed));
+  const { folders, unreadable } = inventory;
+  verdict.json = { folders, series: reports, signed, unreadable };
+  return verdict;
 }
 
 /** Adds a series to the verdict; returns it for programs. */
-export function reportSeries(
+function reportSeries(
   verdict: Verdict,
-  { name, items, seals, generations, explanations }: {
-    name: string;
-    items: readonly Item[];
-    seals: readonly Seal[];
-    generations: readonly CheckedGeneration[];
-    /** Of files with faults, by their paths. */
-    explanations: ReadonlyMap<string, Explanation>;
-  },
+  { name, items, seals, generations, explanations }: CheckedSeries,
 ): Record<string, unknown> {
   const size = items.find(({ header }) => header !== undefined)?.header ?? seals[0];
   const damaged = items.flatMap(({ path, fault }) => fault === undefined ? [] : [{ path, fault }]);
@@ -43,7 +53,7 @@ export function reportSeries(
     ...generations.map((generation) => `  ${nameOf(generation, generations)}  ${stateOf(generation)}`),
     ...damaged.flatMap(({ path, fault }) => [
       `  wrong: ${path}: ${fault}`,
-      ...(explanations.get(path)?.text ?? []).map((line) => `    ${line}`),
+      ...linesOf(explanations.get(path)).map((line) => `    ${line}`),
     ]),
     ...unsealedText(unsealed),
   );
@@ -69,9 +79,13 @@ export function reportSeries(
       restorable: chain !== undefined,
       ...(chain === undefined ? { reasons } : { archives: chain, proved }),
     })),
-    faults: damaged.map(({ path, fault }) => ({ path, fault, diagnosis: explanations.get(path)?.json })),
+    faults: damaged.map(({ path, fault }) => ({ path, fault, diagnosis: explanations.get(path)?.diagnosis })),
     unsealed,
   };
+}
+
+function linesOf(explanation: Explanation | undefined): string[] {
+  return explanation === undefined ? [] : diagnosisText(explanation);
 }
 
 /** The files that bring a generation back, or else those that tell of it, or else all of the series. */
@@ -82,7 +96,7 @@ function pathsOf(generation: KnownGeneration, items: readonly Item[]): string[] 
 }
 
 /** Adds the folders, and the files that are of no series. To be called when all series are reported. */
-export function reportFiles(verdict: Verdict, { folders, unreadable }: Inventory): void {
+function reportFiles(verdict: Verdict, { folders, unreadable }: Inventory): void {
   verdict.text.push(...unreadable.map(({ path, fault }) => `Not readable: ${path}: ${fault}`));
   noteFiles(verdict, unreadable);
   if (unreadable.length > 0) verdict.ok = verdict.isRight = false;

@@ -13,11 +13,11 @@ import { temporaryNameOf } from "../files/hidden_names.ts";
 import { print } from "../files/standard_streams.ts";
 import { fileError } from "../files/system_errors.ts";
 import { SECTOR_BYTES } from "../sector.ts";
-import { deniedFlags, type LibraryOptions } from "./library_options.ts";
+import { deniedFlags, type LibraryOptions, passwordStreams } from "./library_options.ts";
 import { flagOf } from "./options.ts";
 import { readPassword } from "./password.ts";
 import { parseServer } from "./server_address.ts";
-import type { Session } from "./session.ts";
+import type { DiskHost, DiskProvider, ProviderReport, Purpose } from "../jobs/disk_source.ts";
 
 type ServerTarget = NonNullable<SessionSetup["target"]>;
 
@@ -28,21 +28,12 @@ const SAN_MODES = "san:nbdssl:nbd";
 /** Four of them are shared with the library's process. */
 const MAX_CALL_BYTES = 16 * 1024 * 1024;
 
-/** What the disk is opened for. */
-export interface Purpose {
-  readOnly: boolean;
-  /** Whether allocated blocks are asked for. */
-  mapped: boolean;
-  /** Make the disk, of this machine. */
-  create?: { capacityBytes: number; adapterType: number };
-}
-
 /**
  * Opens disks behind the library, and collects what is to be said of it.
  *
  * The password is asked for once.
  */
-export class LibraryDisks implements AsyncDisposable {
+export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
   /** What did not go as it should and was not the end. */
   readonly events: LibraryEvent[] = [];
   readonly #options: LibraryOptions;
@@ -73,6 +64,11 @@ export class LibraryDisks implements AsyncDisposable {
     if (options.config !== undefined) assertReadable(text(options.config)!);
   }
 
+  /** Standard input, if the password comes from there: archives may want it as well. */
+  get inputs(): readonly string[] {
+    return passwordStreams(this.#options);
+  }
+
   /** Starts the library's process, so that it is there when a disk is opened: it takes a tenth of a second. */
   start(): this {
     const { bundleDir } = this.#library;
@@ -81,13 +77,13 @@ export class LibraryDisks implements AsyncDisposable {
   }
 
   /** Opens the disk that the options name. @throws {DiskLibraryError} if the library does not */
-  async open(session: Session, { readOnly, mapped, create }: Purpose): Promise<VddkDisk> {
+  async open(host: DiskHost, { readOnly, mapped, create }: Purpose): Promise<VddkDisk> {
     const options = this.#options;
-    const target = this.#target && await this.#logIn(session, this.#target);
+    const target = this.#target && await this.#logIn(host, this.#target);
     const path = target === undefined ? absolute(options.local!) : text(options.remote)!;
     const files = target === undefined && create === undefined ? await filesOf(path) : [];
-    session.addInputs(files);
-    const log = this.#logSink(session);
+    host.addInputs(files);
+    const log = this.#logSink(host);
     const opening = VddkDisk.open({
       library: this.#library,
       process: this.#process,
@@ -111,14 +107,14 @@ export class LibraryDisks implements AsyncDisposable {
       mapped,
       onEvent: (event) => {
         this.events.push(event);
-        if (event.kind === "retry" || event.kind === "warning") session.warn(event.text);
+        if (event.kind === "retry" || event.kind === "warning") host.warn(event.text);
       },
       log,
     });
     this.#process = undefined;
     // This thread has to ask the library for every part, and should not be hashing; the library takes a while to start.
-    session.expectWork();
-    const disk = session.using(await opening);
+    host.expectWork();
+    const disk = host.using(await opening);
     this.#opened.push(disk);
     return disk;
   }
@@ -129,7 +125,7 @@ export class LibraryDisks implements AsyncDisposable {
   }
 
   /** Lines and values for a report, when all disks are closed. */
-  report(): { text: string[]; json: Record<string, unknown> } {
+  report(): ProviderReport {
     const calls = {};
     for (const { stats } of this.#opened) addStats(calls, stats);
     return {
@@ -146,22 +142,22 @@ export class LibraryDisks implements AsyncDisposable {
   }
 
   /** Asks for the password, once. */
-  async #logIn(session: Session, target: ServerTarget): Promise<ServerTarget> {
+  async #logIn(host: DiskHost, target: ServerTarget): Promise<ServerTarget> {
     if (target.password !== "") return target;
     const { password, passwordFile } = this.#options;
     return this.#target = {
       ...target,
       password: await readPassword(
-        { password: text(password), passwordFile: text(passwordFile), signal: session.run.signal },
-        { user: target.userName, server: target.serverName, warn: (line) => session.warn(line) },
+        { password: text(password), passwordFile: text(passwordFile), signal: host.signal },
+        { user: target.userName, server: target.serverName, warn: (line) => host.warn(line) },
       ),
     };
   }
 
-  #logSink(session: Session): (line: string) => void {
+  #logSink(host: DiskHost): (line: string) => void {
     const path = text(this.#options.libraryLog);
     if (path === undefined) return () => {};
-    const stream = { name: `"${path}"`, file: session.using(session.openLog(path)) };
+    const stream = { name: `"${path}"`, file: host.using(host.openLog(path)) };
     let isWritable = true;
     return (line) => {
       if (!isWritable) return;
@@ -169,7 +165,7 @@ export class LibraryDisks implements AsyncDisposable {
         print(`${new Date().toISOString()} ${line}\n`, { stream });
       } catch (error) {
         isWritable = false;
-        session.warn(`the log of the library ends here: ${(error as Error).message}`);
+        host.warn(`the log of the library ends here: ${(error as Error).message}`);
       }
     };
   }

@@ -1,13 +1,12 @@
 /** `vmdkbkp map`: the extents of a disk, and where their bytes lie. */
 
-import { jsonText, printable } from "../printable.ts";
-import type { MappedExtent, ReadableDisk } from "../disks/disk.ts";
-import { openForReading } from "../disks/open.ts";
 import { EXIT } from "../errors.ts";
-import { formatSize } from "./progress.ts";
-import type { ValuesOf } from "./options.ts";
+import { map, type MappedDisk, type Stretch } from "../jobs/map.ts";
+import { jsonText, printable } from "../printable.ts";
 import { newCommand } from "./common.ts";
-import { Session } from "./session.ts";
+import type { ValuesOf } from "./options.ts";
+import { Printer } from "./printer.ts";
+import { formatSize } from "./progress.ts";
 
 export const command = newCommand("map", {
   description:
@@ -30,65 +29,41 @@ vmdkbkp map --output json snapshot.vmdk`,
 
 type Options = ValuesOf<typeof command>;
 
-/** A stretch with its beginning. */
-type Row = MappedExtent & { startBytes: number };
-
-/** Text that is printed at a time. */
-const CHUNK_CHARS = 1 << 16;
-
-export async function run(options: Options, [path]: string[]): Promise<number> {
-  await using session = await Session.start(options, { inputs: [path] });
-  const disk = session.using(
-    await openForReading(path, { ...options, ...session.diskHelp, allowEncrypted: true }),
-  );
-  session.lockDisk(disk);
+export async function run(options: Options, [disk]: string[]): Promise<number> {
+  const { format, allowOutside } = options;
   const asJson = options.json === true || options.output === "json";
-  let text = asJson ? "[" : `${line("start", "length", "kind", "depth", "offset")} file\n`;
-  let count = 0;
-  const totals = { data: 0, zero: 0, hole: 0 };
-  for (const row of rowsOf(disk)) {
-    totals[kindOf(row)] += row.endBytes - row.startBytes;
-    text += asJson ? `${count === 0 ? "" : ",\n"}${jsonText(jsonOf(row))}` : `${textOf(row)}\n`;
-    count++;
-    if (text.length < CHUNK_CHARS) continue;
-    await session.write(text);
-    text = "";
-    session.run.signal?.throwIfAborted();
-  }
-  const sums = Object.entries(totals).map(([kind, bytes]) => `${formatSize(bytes)} ${kind}`).join(", ");
-  await session.write(asJson ? `${text}]\n` : `${text}${printable(disk.path)} (${disk.format}): ${sums}\n`);
+  using printer = new Printer(options);
+  const show = (mapped: MappedDisk) => printer.writeLines(asJson ? jsonLines(mapped) : textLines(mapped));
+  await map({ disk, format, allowOutside }, show, await printer.jobOptions());
   return EXIT.done;
 }
 
-/** The stretches of a disk; neighbours of one kind that lie together are one. */
-function* rowsOf(disk: ReadableDisk): Generator<Row> {
-  let last: Row | undefined;
-  for (let at = 0; at < disk.capacityBytes;) {
-    const row = { startBytes: at, ...disk.mapAt!(at) };
-    at = row.endBytes;
-    if (last !== undefined && continues(last, row)) {
-      last.endBytes = row.endBytes;
-      continue;
-    }
-    if (last !== undefined) yield last;
-    last = row;
+function* jsonLines({ stretches }: MappedDisk): Generator<string, void> {
+  yield "[";
+  let separator = "";
+  for (const stretch of stretches) {
+    yield separator + jsonText(jsonOf(stretch));
+    separator = ",\n";
   }
-  if (last !== undefined) yield last;
+  yield "]\n";
 }
 
-function continues(last: Row, next: Row): boolean {
-  return last.depth === next.depth && last.present === next.present && last.zero === next.zero &&
-    last.path === next.path &&
-    (last.fileBytes === undefined
-      ? next.fileBytes === undefined
-      : next.fileBytes === last.fileBytes + next.startBytes - last.startBytes);
+function* textLines({ path, format, stretches }: MappedDisk): Generator<string, void> {
+  yield `${line("start", "length", "kind", "depth", "offset")} file\n`;
+  const totals = { data: 0, zero: 0, hole: 0 };
+  for (const stretch of stretches) {
+    totals[kindOf(stretch)] += stretch.endBytes - stretch.startBytes;
+    yield `${textOf(stretch)}\n`;
+  }
+  const sums = Object.entries(totals).map(([kind, bytes]) => `${formatSize(bytes)} ${kind}`).join(", ");
+  yield `${printable(path)} (${format}): ${sums}\n`;
 }
 
-function kindOf({ present, zero }: Row): "data" | "zero" | "hole" {
+function kindOf({ present, zero }: Stretch): "data" | "zero" | "hole" {
   return !zero ? "data" : present ? "zero" : "hole";
 }
 
-function jsonOf({ startBytes, endBytes, depth, present, zero, path, fileBytes }: Row): unknown {
+function jsonOf({ startBytes, endBytes, depth, present, zero, path, fileBytes }: Stretch): unknown {
   return {
     start: startBytes,
     length: endBytes - startBytes,
@@ -101,13 +76,13 @@ function jsonOf({ startBytes, endBytes, depth, present, zero, path, fileBytes }:
   };
 }
 
-function textOf(row: Row): string {
-  const { startBytes, endBytes, depth, zero, path, fileBytes } = row;
+function textOf(stretch: Stretch): string {
+  const { startBytes, endBytes, depth, zero, path, fileBytes } = stretch;
   const offset = zero ? "" : fileBytes === undefined ? "compressed" : String(fileBytes);
   const text = line(
     String(startBytes),
     String(endBytes - startBytes),
-    kindOf(row),
+    kindOf(stretch),
     String(depth),
     offset,
   );

@@ -1,16 +1,12 @@
 /** `vmdkbkp merge`: make one archive of several. */
 
-import { formatTimeStamp } from "../archive/time_stamp.ts";
-import { UsageError } from "../errors.ts";
-import { merge } from "../pipeline/merge.ts";
-import { formatSize } from "./progress.ts";
+import { merge } from "../jobs/merge.ts";
+import { LEVEL, levelOf, newCommand, WITHOUT_SEAL } from "./common.ts";
+import { Printer } from "./printer.ts";
 import type { ValuesOf } from "./options.ts";
-import { LEVEL, newCommand, WITHOUT_SEAL } from "./common.ts";
-import { proofOf, unprovedText } from "./proof.ts";
+import { formatSize } from "./progress.ts";
+import { unprovedText, unsealedText } from "./seal_texts.ts";
 import { SIGN, TRUSTED_KEY } from "./signing.ts";
-import { Session } from "./session.ts";
-import { Sealing } from "./sealing.ts";
-import { assertRoot, unsealedText } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
 export const command = newCommand("merge", {
@@ -37,72 +33,31 @@ type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, archives: string[]): Promise<number> {
   const { dumpout, rdiffout } = options;
-  const out = dumpout ?? rdiffout;
-  if (out === undefined || (dumpout !== undefined && rdiffout !== undefined)) {
-    throw new UsageError("Cannot merge: one of --dumpout and --rdiffout is needed");
-  }
-  if (archives.length < 2) {
-    throw new UsageError(`Cannot merge: two or more archives are needed, ${archives.length} is given`);
-  }
   const start = performance.now();
-  await using session = await Session.start(options, { inputs: archives, outputs: [out] });
-  const { core } = session;
-  const chain = await session.chain(archives);
-  const { header } = chain;
-  if (header.full !== (dumpout !== undefined)) {
-    throw new UsageError(
-      header.full
-        ? `Cannot merge into an rdiff: "${archives[0]}" is a dump, use --dumpout`
-        : `Cannot merge into a dump: "${archives[0]}" is an rdiff, use --rdiffout`,
-    );
-  }
-  const first = await session.sealed(chain.readers[0]);
-  const proof = await proofOf(session, chain);
-  // A root proves the blocks, whatever the files are, but not the header that the result has from the last one.
-  if (proof.by !== "root") await session.proveSealed();
-  const proveHeader = proof.by === "root" && proof.last !== undefined
-    ? session.proveWhileRead(chain.readers.at(-1)!, proof.last)
-    : () => Promise.resolve();
-  const sink = await session.sink(out, options);
-  const role = header.full ? "dump" : "rdiff";
-  const sealing = await Sealing.begin(session, header, [{ role, path: out }]);
-  const sha256 = session.root();
-  const { zeroRecords, ...result } = await merge(core, { chain, out: sink, root: sha256 }, session.run);
-  const root = header.full ? await sha256.hex() : null;
-  if (root !== null) assertRoot(proof.path, proof.roots, root);
-  await proveHeader();
-  const to = { time: formatTimeStamp(header.time), root: proof.last?.generation.root ?? null };
-  await sealing.complete({
-    root: root ?? to.root,
-    mode: { asked: "merge", done: "merge" },
-    written: {
-      [out]: {
-        dataRecords: result.records - zeroRecords,
-        zeroRecords,
-        isProved: proof.by !== "nothing",
-        ...(header.full ? {} : { from: first?.file.from ?? null, to }),
-      },
-    },
-  });
-  session.commit();
+  using printer = new Printer(options, { outputs: [dumpout, rdiffout] });
+  const request = { archives, dumpout, rdiffout, level: levelOf(options.level) };
+  const result = await merge(request, await printer.jobOptions());
+  const { header, proof, storedBytes, seals, unsealed, ...counts } = result;
   const seconds = secondsSince(start);
-  return session.report({
+  return printer.report({
     text: [
-      `Merged ${archives.length} archives to ${out}: ${blocksText(result.blocks, header.blockBytes)}, ` +
-      `${result.records} records, ${formatSize(sink.storedBytes)}`,
-      ...unprovedText(proof.by),
-      ...unsealedText(session.unsealed),
+      `Merged ${archives.length} archives to ${dumpout ?? rdiffout}: ` +
+      `${blocksText(counts.blocks, header.blockBytes)}, ${counts.records} records, ${
+        formatSize(storedBytes)
+      }`,
+      ...unprovedText(proof),
+      ...unsealedText(unsealed),
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
     json: {
       command: "merge",
       archives,
       ...headerJson(header),
-      ...result,
-      storedBytes: { [role]: sink.storedBytes },
-      seals: sealing.paths,
-      proof: proof.by,
-      unsealed: session.unsealed,
+      ...counts,
+      storedBytes: { [header.full ? "dump" : "rdiff"]: storedBytes },
+      seals,
+      proof,
+      unsealed,
       seconds,
     },
   });

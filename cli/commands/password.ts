@@ -2,7 +2,7 @@
 
 import { FileError, UsageError } from "../errors.ts";
 import { reasonOf } from "../files/system_errors.ts";
-import { variableOf } from "./environment.ts";
+import { variableOf } from "../environment.ts";
 import { askHidden, hasTerminal } from "./terminal.ts";
 
 /** As `--password`, but not in the process list. */

@@ -1,13 +1,11 @@
 /** `vmdkbkp print`: show what is in an archive. */
 
-import { jsonText, printable } from "../printable.ts";
 import { EXIT, fileFaultOf, InterruptedError, ReportedError, UsageError } from "../errors.ts";
-import { DumpReader, openArchive } from "../pipeline/archive_reader.ts";
-import { listDigest, listDump } from "../pipeline/list.ts";
-import type { ValuesOf } from "./options.ts";
+import { readArchives } from "../jobs/print.ts";
+import { jsonText, printable } from "../printable.ts";
 import { newCommand } from "./common.ts";
-import type { Reading } from "./reading.ts";
-import { Session } from "./session.ts";
+import type { ValuesOf } from "./options.ts";
+import { Printer } from "./printer.ts";
 import { headerJson } from "./summary.ts";
 
 export const command = newCommand("print", {
@@ -27,65 +25,58 @@ vmdkbkp print --json 0.rdiff.zst`,
 
 type Options = ValuesOf<typeof command>;
 
-export async function run(options: Options, archives: string[]): Promise<number> {
-  const paths = [options.dumpin, options.digestin, ...archives].filter((path) => path !== undefined);
-  if (paths.length === 0) throw new UsageError("Cannot print: no archive is named");
-  await using session = await Session.start(options, { inputs: paths });
-  await (options.json ? printJson : printText)(session, paths, options);
+export async function run(options: Options, paths: string[]): Promise<number> {
+  const archives = [options.dumpin, options.digestin, ...paths].filter((path) => path !== undefined);
+  if (archives.length === 0) throw new UsageError("Cannot print: no archive is named");
+  using printer = new Printer(options);
+  await (options.json ? printJson : printText)(printer, archives, options);
   return EXIT.done;
 }
 
-async function printText(session: Session, paths: string[], options: Options): Promise<void> {
-  for (const [i, path] of paths.entries()) {
-    await using files = session.reading();
-    const { header, batches } = await open(session, { files, path });
-    await session.write(`${i > 0 ? "\n" : ""}file: ${printable(path)}\n${headerLines(header)}`);
-    if (options.headers) continue;
-    for await (const records of batches) {
-      const lines = records.map(({ block, md5 }) => `${String(block).padStart(10)} ${md5 ?? "zero"}\n`);
-      await session.write(lines.join(""));
+async function printText(printer: Printer, archives: string[], options: Options): Promise<void> {
+  let separator = "";
+  await readArchives({ archives }, async ({ path, header, records }) => {
+    await printer.write(`${separator}file: ${printable(path)}\n${headerLines(headerJson(header))}`);
+    separator = "\n";
+    if (options.headers) return;
+    for await (const batch of records) {
+      const lines = batch.map(({ block, md5 }) => `${String(block).padStart(10)} ${md5 ?? "zero"}\n`);
+      await printer.write(lines.join(""));
     }
-  }
+  }, await printer.jobOptions());
 }
 
 /** One object, into which files and records stream; what goes wrong becomes its last member, so that it is whole always. */
-async function printJson(session: Session, paths: string[], options: Options): Promise<void> {
-  await session.write('{"command":"print","files":[');
+async function printJson(printer: Printer, archives: string[], options: Options): Promise<void> {
+  const jobOptions = await printer.jobOptions();
+  await printer.write('{"command":"print","files":[');
+  let comma = "";
   let close = "";
   try {
-    for (const [i, path] of paths.entries()) {
-      await using files = session.reading();
-      const { header, batches } = await open(session, { files, path });
-      await session.write(`${i > 0 ? "," : ""}\n${jsonText({ file: path, ...header }).slice(0, -1)}`);
+    await readArchives({ archives }, async ({ path, header, records }) => {
+      await printer.write(`${comma}\n${jsonText({ file: path, ...headerJson(header) }).slice(0, -1)}`);
+      comma = ",";
       close = "}";
       if (!options.headers) {
-        await session.write(',"records":[');
+        await printer.write(',"records":[');
         close = "\n]}";
         let separator = "\n";
-        for await (const records of batches) {
-          if (records.length === 0) continue;
-          await session.write(separator + records.map((record) => jsonText(record)).join(",\n"));
+        for await (const batch of records) {
+          if (batch.length === 0) continue;
+          await printer.write(separator + batch.map((record) => jsonText(record)).join(",\n"));
           separator = ",\n";
         }
       }
-      await session.write(close);
+      await printer.write(close);
       close = "";
-    }
+    }, jobOptions);
   } catch (error) {
     if (!(error instanceof Error) || error instanceof InterruptedError) throw error;
-    await session.write(
-      `${close}],"ok":false,"error":${jsonText({ message: error.message, ...fileFaultOf(error) })}}\n`,
-    );
+    const details = jsonText({ message: error.message, ...fileFaultOf(error) });
+    await printer.write(`${close}],"ok":false,"error":${details}}\n`);
     throw new ReportedError(error);
   }
-  await session.write('\n],"ok":true}\n');
-}
-
-/** Opens an archive or a digest, which ends with `files`. `batches` reads its records. */
-async function open(session: Session, { files, path }: { files: Reading; path: string }) {
-  const reader = await openArchive(files.core, await files.source(path));
-  const list = reader instanceof DumpReader ? listDump : listDigest;
-  return { header: headerJson(reader.header), batches: list(files.core, reader as never, session.run) };
+  await printer.write('\n],"ok":true}\n');
 }
 
 function headerLines(header: Record<string, unknown>): string {

@@ -2,10 +2,11 @@
 
 import type { Bitmap } from "../archive/bitmap.ts";
 import { EXIT } from "../errors.ts";
-import type { ValuesOf } from "./options.ts";
-import { STREAM } from "./input_file.ts";
+import { readBitmapFile } from "../jobs/bitmaps.ts";
+import { STREAM } from "../jobs/input_file.ts";
 import { newCommand } from "./common.ts";
-import { Session } from "./session.ts";
+import { Printer } from "./printer.ts";
+import type { ValuesOf } from "./options.ts";
 
 const BITS_PER_LINE = 64;
 
@@ -21,9 +22,9 @@ vmdkbkp rdiff2bmp 0.rdiff.zst | vmdkbkp print-bmp`,
 type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, [path = STREAM]: string[]): Promise<number> {
-  await using session = await Session.start(options, { inputs: [path] });
-  const bitmap = await session.files.bitmap(path);
-  await session.writeLines(options.json ? jsonOf(bitmap) : textOf(bitmap));
+  using printer = new Printer(options);
+  const show = (bitmap: Bitmap) => printer.writeLines(options.json ? jsonOf(bitmap) : textOf(bitmap));
+  await readBitmapFile(path, show, await printer.jobOptions());
   return EXIT.done;
 }
 

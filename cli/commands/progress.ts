@@ -1,7 +1,7 @@
 /** One line on the terminal that is written over: share, rate, time left. */
 
 import { note } from "../files/standard_streams.ts";
-import type { WorkDone } from "./work.ts";
+import type { WorkDone } from "../jobs/work.ts";
 
 const SHOW_INTERVAL_MS = 200;
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];

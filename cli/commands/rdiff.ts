@@ -1,17 +1,12 @@
 /** `vmdkbkp rdiff`: make the rdiff between two dumps. */
 
-import { formatTimeStamp } from "../archive/time_stamp.ts";
-import { DumpReader } from "../pipeline/archive_reader.ts";
-import { rdiffBetween } from "../pipeline/compare.ts";
-import { formatSize } from "./progress.ts";
+import { rdiff } from "../jobs/rdiff.ts";
+import { LEVEL, levelOf, newCommand, WITHOUT_SEAL } from "./common.ts";
+import { Printer } from "./printer.ts";
 import type { ValuesOf } from "./options.ts";
-import { LEVEL, newCommand, WITHOUT_SEAL } from "./common.ts";
+import { formatSize } from "./progress.ts";
+import { unprovedText } from "./seal_texts.ts";
 import { SIGN, TRUSTED_KEY } from "./signing.ts";
-import { Session } from "./session.ts";
-import { Sealing } from "./sealing.ts";
-import { Chain } from "../pipeline/chain.ts";
-import { proofOf, unprovedText } from "./proof.ts";
-import { assertHash } from "./seals.ts";
 import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
 export const command = newCommand("rdiff", {
@@ -32,54 +27,29 @@ With it the older dump need not be kept: merge makes it again from the newer dum
 
 type Options = ValuesOf<typeof command>;
 
-export async function run(options: Options, [olderPath, newerPath]: string[]): Promise<number> {
+export async function run(options: Options, [older, newer]: string[]): Promise<number> {
+  const { rdiffout } = options;
   const start = performance.now();
-  await using session = await Session.start(options, {
-    inputs: [olderPath, newerPath],
-    outputs: [options.rdiffout],
-  });
-  const { core } = session;
-  const older = await DumpReader.open(core, await session.source(olderPath));
-  const newer = await DumpReader.open(core, await session.source(newerPath));
-  const ends = [];
-  let isProved = true;
-  for (const dump of [newer, older]) {
-    const { by, last: sealed } = await proofOf(session, new Chain([dump]));
-    // Damage of a dump would become a difference. No root is computed of the blocks, so only the file can prove them.
-    if (sealed !== undefined) await assertHash(sealed, session.run);
-    isProved &&= by !== "nothing" && sealed !== undefined;
-    ends.push({ time: formatTimeStamp(dump.header.time), root: sealed?.generation.root ?? null });
-  }
-  const [from, to] = ends;
-  const sink = await session.sink(options.rdiffout, options);
-  const sealing = await Sealing.begin(session, older.header, [{ role: "rdiff", path: options.rdiffout }]);
-  const { zeroRecords, ...result } = await rdiffBetween(core, { older, newer, out: sink }, session.run);
-  await sealing.complete({
-    root: to.root,
-    mode: { asked: "rdiff", done: "rdiff" },
-    written: {
-      [options.rdiffout]: { dataRecords: result.records - zeroRecords, zeroRecords, isProved, from, to },
-    },
-  });
-  session.commit();
+  using printer = new Printer(options, { outputs: [rdiffout] });
+  const request = { older, newer, rdiffout, level: levelOf(options.level) };
+  const result = await rdiff(request, await printer.jobOptions());
+  const { header, isProved, storedBytes, seals, ...counts } = result;
+  const proof = isProved ? "files" : "nothing";
   const seconds = secondsSince(start);
-  const { header } = older;
-  return session.report({
+  return printer.report({
     text: [
-      `Wrote ${options.rdiffout}: ${result.records} of ${
-        blocksText(result.blocks, header.blockBytes)
-      } differ, ` +
-      formatSize(sink.storedBytes),
-      ...unprovedText(isProved ? "files" : "nothing"),
+      `Wrote ${rdiffout}: ${counts.records} of ${blocksText(counts.blocks, header.blockBytes)} differ, ` +
+      formatSize(storedBytes),
+      ...unprovedText(proof),
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
     json: {
       command: "rdiff",
       ...headerJson({ ...header, full: false }),
-      ...result,
-      proof: isProved ? "files" : "nothing",
-      storedBytes: { rdiff: sink.storedBytes },
-      seals: sealing.paths,
+      ...counts,
+      proof,
+      storedBytes: { rdiff: storedBytes },
+      seals,
       seconds,
     },
   });

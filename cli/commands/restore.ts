@@ -1,29 +1,18 @@
 /** `vmdkbkp restore`: write a generation back to a disk. */
 
-import type { WritableDisk } from "../disks/disk.ts";
-import { UsageError } from "../errors.ts";
-import { assertNoInput } from "../files/outputs.ts";
-import { DigestReader } from "../pipeline/archive_reader.ts";
-import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
-import {
-  assertRoom,
-  proveReadable,
-  restore,
-  type RestoreOptions,
-  type RestoreResult,
-} from "../pipeline/restore.ts";
-import { verifyDisk } from "../pipeline/verify.ts";
-import { LIBRARY_OPTIONS, passwordStreams } from "./library_options.ts";
-import type { ValuesOf } from "./options.ts";
-import { openTarget, refuseFormat, type RestoreTarget, TARGET_FORMATS } from "./restore_target.ts";
-import { isStream, STREAM } from "./input_file.ts";
-import { newCommand, WITHOUT_SEAL } from "./common.ts";
-import { assertProved, type Proof, proofOf, unprovedText } from "./proof.ts";
-import { TRUSTED_KEY } from "./signing.ts";
-import { Session } from "./session.ts";
-import { unsealedText } from "./seals.ts";
-import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
+import { UsageError } from "../errors.ts";
+import { restore } from "../jobs/restore.ts";
+import { refuseFormat, TARGET_FORMATS, type TargetSource } from "../jobs/restore_target.ts";
+import { blockBytesOf } from "./block_size.ts";
+import { newCommand, WITHOUT_SEAL } from "./common.ts";
+import type { LibraryDisks } from "./library.ts";
+import { LIBRARY_OPTIONS, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
+import type { ValuesOf } from "./options.ts";
+import { Printer } from "./printer.ts";
+import { unprovedText, unsealedText } from "./seal_texts.ts";
+import { TRUSTED_KEY } from "./signing.ts";
+import { blocksText, headerJson, secondsSince, speedText } from "./summary.ts";
 
 export const command = newCommand("restore", {
   description: `Restore a disk from archives, newest first: a dump, then rdiffs back to the wanted generation.
@@ -72,101 +61,42 @@ vmdkbkp restore --server vc1.example --username backup --thumbprint 12:34:... --
 type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, archives: string[]): Promise<number> {
-  refuse(options, archives);
+  if (options.local === undefined && options.remote === undefined) {
+    throw new UsageError("Cannot restore: no disk is named (--local, --remote)");
+  }
   const start = performance.now();
-  const digestPath = options.digestin === undefined ? [] : [options.digestin];
-  const inputs = [...archives, ...digestPath, ...passwordStreams(options)];
-  const outputs = options.create && options.local !== undefined ? filesOfNewDisk(options.local) : [];
-  await using session = await Session.start(options, { inputs, expected: outputs });
-  await using readings = new AsyncDisposableStack();
-  let files = readings.use(session.reading());
-  let chain = await session.chain(archives, { files });
-  const { header } = chain;
-  if (options.blocksize !== undefined && options.blocksize !== String(header.blockBytes)) {
-    throw new UsageError(
-      `Cannot use --blocksize ${options.blocksize}: the archives have ${header.blockBytes}`,
-    );
+  using printer = new Printer(options);
+  const { local, create, format, metadata, verify, digestin, omitzeroblock } = options;
+  refuseFormat({ format, create });
+  if (wantsLibrary(options) && format !== undefined && format !== "raw" && format !== "vmdk") {
+    throw new UsageError(`Cannot use --format ${format} with VMware's library, which makes its own disks`);
   }
-  if (options.create && !header.full) {
-    throw new UsageError(`Cannot create a disk from rdiffs alone: "${archives[0]}" is not a dump`);
-  }
-  const proof = await proofOf(session, chain);
-  const root = proof.roots.length > 0 ? session.root() : undefined;
-  // A root proves the blocks whatever the files are.
-  if (proof.by !== "root") await session.proveSealed();
-  const target = await openTarget(session, header, options);
-  const { disk } = target;
-  // The root does not cover the header, from which the disk gets its adapter and metadata.
-  const proveHeader = proof.by === "root" && proof.last !== undefined && disk.keepsMetadata
-    ? session.proveWhileRead(chain.readers.at(-1)!, proof.last)
-    : () => Promise.resolve();
-  if (options.metadata && !disk.keepsMetadata) {
-    throw new UsageError(
-      `Cannot use --metadata with disk "${disk.path}": a ${disk.format} disk has no place for them`,
-    );
-  }
-  if (!options.create) {
-    for (const file of disk.files) assertNoInput(file, archives);
-    assertRoom(chain, disk);
-    if (options.omitzeroblock) {
-      session.warn(`zero blocks are not written; where "${disk.path}" holds data in their place, it stays`);
-    }
-    await proveReadable(files.core, { chain, root }, session.run);
-    await assertProved(proof, root);
-    await proveHeader();
-    // The archives were proved; now they are opened a second time to be restored.
-    await files[Symbol.asyncDispose]();
-    files = readings.use(session.reading());
-    chain = await session.chain(archives, { files });
-  }
-  const digestProves = options.digestin !== undefined &&
-    await provesByDigest(session, chain, options.digestin);
-  // Before the data: what a descriptor cannot express is found while the disk is as it was.
-  if (options.metadata) await disk.writeMetadata(header.metadata);
-  const result = options.create
-    ? await restore(files.core, { chain, disk, root }, session.run)
-    : await overwrite(session, { chain, disk, proof }, {
-      ...session.run,
-      omitZeroBlocks: options.omitzeroblock,
-    });
-  if (options.create) {
-    await assertProved(proof, root);
-    await proveHeader();
-  }
-  await target.complete();
-  const isRead = options.verify || target.isDoubtful;
-  await files[Symbol.asyncDispose]();
-  const verifiedBlocks = isRead
-    ? await verify(session, target, {
-      archives,
-      digestin: options.digestin,
-      capacityBytes: header.capacityBytes,
-    })
-    : undefined;
-  // Rdiffs alone prove what they write; what the disk held before is proved by a look at all of it.
-  const provedBy = digestProves ? "digest" : header.full ? proof.by : "nothing";
-  const said = await target.report();
+  await using library = await libraryOf(options);
+  const { allowOutside, allowEncrypted } = options;
+  const result = await restore({
+    archives,
+    disk: library === undefined ? local! : await libraryDisk(library, options),
+    blocksize: blockBytesOf(options.blocksize),
+    ...{ create, format, metadata, verify, digestin, omitzeroblock, allowOutside, allowEncrypted },
+  }, await printer.jobOptions());
+  const { disk, header, verifiedBlocks, proof, unsealed, leftOutMetadata, ...counts } = result;
+  const { blocks, writtenBlocks, unchangedBlocks, zeroBlocks, absentBlocks } = counts;
+  const said = library?.report();
+  const restBytes = disk.capacityBytes - header.capacityBytes;
   const seconds = secondsSince(start);
-  const { blocks, writtenBlocks, unchangedBlocks, zeroBlocks, absentBlocks } = result;
-  return session.report({
+  return printer.report({
     text: [
       `Restored ${disk.path} (${disk.format}) to the generation of ${formatTimeStamp(header.time)}: ` +
       `${blocksText(blocks, header.blockBytes)}, ${writtenBlocks} written, ${zeroBlocks} zero` +
       (unchangedBlocks === undefined ? "" : `, ${unchangedBlocks} right already`) +
       (absentBlocks > 0 ? `, ${absentBlocks} left as they were` : ""),
-      ...(disk.capacityBytes > header.capacityBytes
-        ? [
-          `  the disk is larger: its last ${
-            disk.capacityBytes - header.capacityBytes
-          } bytes are as they were`,
-        ]
-        : []),
+      ...(restBytes > 0 ? [`  the disk is larger: its last ${restBytes} bytes are as they were`] : []),
       ...(verifiedBlocks === undefined ? [] : ["  read back: every block is as it should be"]),
-      ...said.text,
+      ...said?.text ?? [],
       ...(header.full
-        ? unprovedText(provedBy)
-        : unprovedText(provedBy, `nothing tells that "${disk.path}" was at the newer generation before`)),
-      ...unsealedText(session.unsealed),
+        ? unprovedText(proof)
+        : unprovedText(proof, `nothing tells that "${disk.path}" was at the newer generation before`)),
+      ...unsealedText(unsealed),
       `  ${speedText(header.capacityBytes, seconds)}`,
     ],
     json: {
@@ -174,91 +104,29 @@ export async function run(options: Options, archives: string[]): Promise<number>
       disk: disk.path,
       format: disk.format,
       ...headerJson(header),
-      ...result,
+      ...counts,
       ...(verifiedBlocks === undefined ? {} : { verifiedBlocks }),
-      ...said.json,
-      proof: provedBy,
-      unsealed: session.unsealed,
+      ...(leftOutMetadata.length > 0 ? { leftOutMetadata } : {}),
+      ...said?.json,
+      proof,
+      unsealed,
       seconds,
     },
   });
 }
 
-/** The files that a new disk may take. */
-function filesOfNewDisk(path: string): string[] {
-  return [path, path.replace(/\.vmdk$/i, "-flat.vmdk")];
+/** The disks behind the library that the options name, if they do. */
+async function libraryOf(options: Options): Promise<LibraryDisks | undefined> {
+  if (!wantsLibrary(options)) return void refuseLibraryOptions(options);
+  const { LibraryDisks } = await import("./library.ts");
+  return new LibraryDisks(options);
 }
 
-/** @throws {UsageError} if the command line cannot be meant */
-function refuse(options: Options, archives: string[]): void {
-  if (options.local === STREAM) throw new UsageError('Cannot restore to "-": name a disk');
-  if (options.local === undefined && options.remote === undefined) {
-    throw new UsageError("Cannot restore: no disk is named (--local, --remote)");
-  }
-  if (options.digestin !== undefined && !options.verify) {
-    throw new UsageError("Cannot use --digestin without --verify");
-  }
-  if (options.verify && archives.includes(STREAM) && options.digestin === undefined) {
-    throw new UsageError('Cannot use --verify with "-", which can be read only once: --digestin is needed');
-  }
-  refuseFormat(options);
-  const stream = options.create ? undefined : archives.find(isStream);
-  if (stream !== undefined) {
-    throw new UsageError(
-      `Cannot restore "${stream}" to an existing disk: the archive could not be proved before the disk is ` +
-        `overwritten; use --create, or save it to a file first`,
-    );
-  }
-}
-
-/**
- * Whether a digest is a proof: one that was made of a dump that nothing proved is none.
- *
- * @throws {MismatchError} if it is not of the generation that the chain leads to, or not the one that was sealed
- */
-async function provesByDigest(session: Session, chain: Chain, path: string): Promise<boolean> {
-  await using files = session.reading();
-  const reader = await DigestReader.open(files.core, await files.source(path));
-  assertSameGeneration(chain.readers.at(-1)!, reader);
-  const sealed = await session.sealed(reader);
-  return sealed?.file.unproved === undefined;
-}
-
-/** Reads the disk back. @throws {MismatchError} if it does not hold what was restored */
-async function verify(
-  session: Session,
-  target: RestoreTarget,
-  { archives, digestin, capacityBytes }: {
-    archives: string[];
-    digestin?: string;
-    capacityBytes: number;
-  },
-): Promise<number> {
-  await using files = session.reading();
-  const disk = await target.readBack();
-  const chain = digestin === undefined ? await session.chain(archives, { files }) : undefined;
-  const digest = digestin === undefined
-    ? undefined
-    : await DigestReader.open(files.core, await files.source(digestin));
-  return await verifyDisk(files.core, { disk, expected: (chain ?? digest)!, capacityBytes }, session.run);
-}
-
-/** Restores in place: from the first write to the last the disk is neither what it was nor what it is to be. */
-async function overwrite(
-  session: Session,
-  { proof, ...job }: { chain: Chain; disk: WritableDisk; proof: Proof },
-  options: RestoreOptions,
-): Promise<RestoreResult> {
-  const warning = `disk "${job.disk.path}" is partly written, it must be restored again`;
-  using _warning = session.warnUnlessDone(warning);
-  try {
-    const root = proof.roots.length > 0 ? session.root() : undefined;
-    const result = await restore(session.core, { ...job, root }, options);
-    // The archives were opened a second time.
-    await assertProved(proof, root);
-    return result;
-  } catch (error) {
-    if (!options.signal?.aborted) session.warn(warning);
-    throw error;
-  }
+/** The disk behind the library, to be opened or made when the archives are known. */
+async function libraryDisk(library: LibraryDisks, { local, remote, create }: Options): Promise<TargetSource> {
+  const { libraryTarget } = await import("./library_target.ts");
+  return {
+    inputs: library.inputs,
+    openTarget: (job, header) => libraryTarget(job, library, { header, options: { local, remote, create } }),
+  };
 }

@@ -1,24 +1,13 @@
 /** `vmdkbkp salvage`: bring back what is left of damaged archives. */
 
-import type { Bitmap } from "../archive/bitmap.ts";
-import type { DamagedFile } from "../archive/damaged_file.ts";
-import type { DumpHeader } from "../archive/header.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
-import { EXIT, FormatError, UsageError } from "../errors.ts";
+import { EXIT, UsageError } from "../errors.ts";
 import type { Fault } from "../pipeline/fault_log.ts";
-import { salvage, type Salvaged } from "../pipeline/salvage.ts";
-import { type SalvagedUnproved, salvageUnproved } from "../pipeline/salvage_unproved.ts";
+import { type ProvedSalvage, salvage, type SalvageResult } from "../jobs/salvage.ts";
+import { LEVEL, levelOf, newCommand, type Report } from "./common.ts";
 import type { ValuesOf } from "./options.ts";
-import { LEVEL, newCommand, type Report } from "./common.ts";
-import { type ProofKind, unprovedText } from "./proof.ts";
-import {
-  chooseHeader,
-  type ChosenHeader,
-  type NamedHeader,
-  readDigest,
-  readHeaders,
-} from "./salvage_seals.ts";
-import { Session } from "./session.ts";
+import { Printer } from "./printer.ts";
+import { unprovedText } from "./seal_texts.ts";
 import { headerJson, secondsSince } from "./summary.ts";
 
 export const command = newCommand("salvage", {
@@ -61,82 +50,35 @@ type Options = ValuesOf<typeof command>;
 
 /** Runs and faults that are told in the text; `--json` has more. */
 const SHOWN = 20;
-const JSON_RUNS = 1000;
 
 export async function run(options: Options, archives: string[]): Promise<number> {
-  const { digestin, unproved, dumpout, lostout, bmpout } = options;
-  if ((digestin === undefined) === (unproved === undefined)) {
+  const { digestin, dumpout, lostout, bmpout } = options;
+  if ((digestin === undefined) === (options.unproved === undefined)) {
     throw new UsageError(
       "Cannot salvage: one of --digestin and --unproved is needed; without a digest nothing can be proved",
     );
   }
   const start = performance.now();
-  await using session = await Session.start(options, {
-    inputs: digestin === undefined ? archives : [...archives, digestin],
-    outputs: [dumpout, lostout, bmpout],
-  });
-  const files: DamagedFile[] = [];
-  for (const path of archives) files.push(await session.files.damagedFile(path));
-  const headers = await readHeaders(files);
-
-  const sink = await session.sink(dumpout, options);
-  let header: DumpHeader;
-  let chosen: ChosenHeader | undefined;
-  let proof: ProofKind = "nothing";
-  let unsealed: string[] = [];
-  let outcome: Outcome;
-  if (digestin === undefined) {
-    header = unprovedHeader(files, headers);
-    const result = await salvageUnproved(
-      session.core,
-      { archives: files, header, dumpOut: sink },
-      session.run,
-    );
-    outcome = unprovedOutcome(result);
-  } else {
-    const digestFile = await session.files.damagedFile(digestin);
-    const { findings, named, sealed } = await readDigest(session, digestFile, { headers, archives });
-    session.warnOfSeals();
-    chosen = await chooseHeader(session, { findings, headers, sealed });
-    header = chosen.header;
-    proof = named?.isUnproved ? "nothing" : "digest";
-    unsealed = sealed?.root == null ? [digestin] : [];
-    if (!chosen.isOfGeneration) session.warn(headerWarning(chosen.from, sealed?.sealPath));
-    const result = await salvage(session.core, {
-      archives: files,
-      digest: { file: digestFile, findings },
-      header,
-      dumpOut: sink,
-      scratch: () => session.scratch(dumpout),
-      sealed,
-    }, session.run);
-    outcome = provedOutcome(result, {
-      digestin,
-      sealPath: named?.sealPath,
-      isChanged: named?.isIntact === false,
-    });
-  }
-
-  const { lost } = outcome;
-  if (lostout !== undefined) {
-    await session.writeLines(lostList(lost, header), { path: lostout });
-  }
-  if (bmpout !== undefined) await session.writeBitmap(bmpout, lost);
-  session.commit();
-  const lostRuns = [...lost.runs().take(JSON_RUNS)];
-  return session.report({
+  using printer = new Printer(options, { outputs: [dumpout, lostout, bmpout] });
+  const request = { archives, digestin, dumpout, lostout, bmpout, level: levelOf(options.level) };
+  const result = await salvage(request, await printer.jobOptions());
+  const { header, proof, unsealed, headerFrom, isHeaderProved, faults, faultCount, lostRuns } = result;
+  const outcome = result.proved === undefined
+    ? unprovedOutcome(result)
+    : provedOutcome(result, result.proved, digestin!);
+  return printer.report({
     text: [
       `Salvaged ${formatTimeStamp(header.time)} to ${dumpout}: ${outcome.summary}`,
       ...outcome.text,
       ...(digestin === undefined
         ? []
         : unprovedText(proof, `"${digestin}" was made of a dump that nothing proved`)),
-      ...(chosen === undefined || chosen.isProved ? [] : [unprovedHeaderText(chosen)]),
+      ...(isHeaderProved ?? true ? [] : [unprovedHeaderText(headerFrom)]),
       ...unsealed.map((path) =>
         `  no seal: ${path}: that it is that of another generation, or that its MD5s changed places, cannot be seen`
       ),
-      ...faultLines(outcome.faults, outcome.faultCount),
-      ...lostLines(lost, { runs: lostRuns, doubt: outcome.doubt }),
+      ...faultLines(faults, faultCount),
+      ...lostLines(result, outcome.doubt),
     ],
     json: {
       command: "salvage",
@@ -145,27 +87,24 @@ export async function run(options: Options, archives: string[]): Promise<number>
       generation: headerJson(header),
       proof,
       unsealed,
-      headerFrom: chosen?.from,
-      headerProved: chosen?.isProved ?? false,
+      headerFrom,
+      headerProved: isHeaderProved ?? false,
       ...outcome.json,
       lostRuns,
-      faults: outcome.faults,
-      faultCount: outcome.faultCount,
-      storedBytes: { dump: sink.storedBytes },
+      faults,
+      faultCount,
+      storedBytes: { dump: result.storedBytes },
       seconds: secondsSince(start),
     },
     exitCode: outcome.isWhole ? EXIT.done : EXIT.corrupt,
   });
 }
 
-/** What both kinds of salvage come to. */
+/** What is said of a salvage. */
 interface Outcome {
   summary: string;
   text: string[];
   json: Record<string, unknown>;
-  lost: Bitmap;
-  faults: readonly Fault[];
-  faultCount: number;
   /** Nothing is lost or in doubt. */
   isWhole: boolean;
   /** Why it may not be whole although nothing is lost. */
@@ -173,10 +112,10 @@ interface Outcome {
 }
 
 function provedOutcome(
-  result: Salvaged,
-  { digestin, sealPath, isChanged }: { digestin: string; sealPath?: string; isChanged: boolean },
+  { doubtfulRuns }: SalvageResult,
+  { foundIn, isPartial, hasRoot, sealPath, isDigestChanged: isChanged, ...counts }: ProvedSalvage,
+  digestin: string,
 ): Outcome {
-  const { lost, doubtful, faults, faultCount, foundIn, isPartial, hasRoot, ...counts } = result;
   const { blocks, zeroBlocks, intactBlocks, foundBlocks, lostBlocks, unprovableBlocks } = counts;
   const { doubtfulBlocks, decidedBlocks } = counts;
   const text = foundIn.map(({ path, blocks }) => `  ${blocks} missing contents found in ${path}`);
@@ -192,7 +131,7 @@ function provedOutcome(
       `  ${doubtfulBlocks} blocks were saved in doubt: an archive of the generation contradicts the digest, or the ` +
         "digest is damaged and no archive has them in their place",
     );
-    for (const { start, end } of doubtful.runs().take(SHOWN)) {
+    for (const { start, end } of doubtfulRuns.slice(0, SHOWN)) {
       text.push(`  in doubt: ${blocksName(start, end)}`);
     }
   }
@@ -214,91 +153,46 @@ function provedOutcome(
       ...counts,
       isPartial,
       foundIn,
-      doubtfulRuns: [...doubtful.runs().take(JSON_RUNS)],
+      doubtfulRuns,
       isDigestChanged: isChanged,
       ...hasRoot !== undefined && { hasRoot },
     },
-    lost,
-    faults,
-    faultCount,
     isWhole: lostBlocks === 0 && doubt === undefined,
     doubt,
   };
 }
 
 function unprovedOutcome(
-  { blocks, lostBlocks, lost, doubtful, faults, faultCount }: SalvagedUnproved,
+  { blocks, lostBlocks, doubtfulBlocks, doubtfulRuns, faultCount }: SalvageResult,
 ): Outcome {
-  const doubtfulBlocks = doubtful.count();
   const text = ["  Nothing of this is proved: there is no digest"];
   if (doubtfulBlocks > 0) {
     text.push(
       `  ${doubtfulBlocks} blocks may be of a newer generation: an rdiff is damaged where they might have been`,
     );
-    for (const { start, end } of doubtful.runs().take(SHOWN)) {
+    for (const { start, end } of doubtfulRuns.slice(0, SHOWN)) {
       text.push(`  in doubt: ${blocksName(start, end)}`);
     }
   }
   return {
     summary: `${blocks} blocks: ${blocks - lostBlocks} look intact, ${lostBlocks} lost`,
     text,
-    json: { blocks, lostBlocks, doubtfulBlocks, doubtfulRuns: [...doubtful.runs().take(JSON_RUNS)] },
-    lost,
-    faults,
-    faultCount,
+    json: { blocks, lostBlocks, doubtfulBlocks, doubtfulRuns },
     isWhole: faultCount === 0 && lostBlocks === 0,
   };
 }
 
-/** Of the last archive that has one, as for a restore. @throws {UsageError} if the list cannot become a dump */
-function unprovedHeader(files: readonly DamagedFile[], headers: readonly NamedHeader[]): DumpHeader {
-  const last = headers[headers.length - 1];
-  if (last === undefined) {
-    const names = files.map(({ path }) => `"${path}"`).join(", ");
-    throw new FormatError(`Cannot salvage: none of the headers of ${names} can be read`, {
-      path: files[0].path,
-    });
-  }
-  const newest = headers[0];
-  if (newest.path === files[0].path && !newest.header.full) {
-    throw new UsageError(
-      `Cannot salvage a dump from "${newest.path}": it is an rdiff, the first archive must be a dump`,
-    );
-  }
-  return { ...last.header, full: true };
-}
-
-function unprovedHeaderText({ from }: ChosenHeader): string {
+function unprovedHeaderText(from: string | undefined): string {
   const source = from === undefined ? "there are none" : `they are those of "${from}"`;
   return `  NOT PROVED: no seal proves time and metadata of the dump; ${source}`;
 }
 
-function headerWarning(from: string | undefined, sealPath: string | undefined): string {
-  const lacking = `no archive of the ${
-    from === undefined ? "series" : "generation"
-  } has a header that can be read`;
-  const capacityFrom = sealPath ?? from;
-  const metadata = from === undefined ? "the dump has no metadata" : `metadata are those of "${from}"`;
-  return `${lacking}: ${metadata}, and the capacity is ${
-    capacityFrom === undefined ? "a whole number of blocks" : `that of "${capacityFrom}"`
-  }`;
-}
-
-function* lostList(lost: Bitmap, { blockBytes, capacityBytes }: DumpHeader): Generator<string, void> {
-  yield "# first-block last-block offset-bytes length-bytes\n";
-  for (const { start, end } of lost.runs()) {
-    const offsetBytes = start * blockBytes;
-    yield `${start} ${end - 1} ${offsetBytes} ${Math.min(end * blockBytes, capacityBytes) - offsetBytes}\n`;
-  }
-}
-
 function lostLines(
-  lost: Bitmap,
-  { runs, doubt }: { runs: readonly { start: number; end: number }[]; doubt?: string },
+  { lostBlocks: blocks, lostRuns: runs }: SalvageResult,
+  doubt: string | undefined,
 ): Report["text"] {
   const lines = runs.slice(0, SHOWN).map(({ start, end }) => `  lost: ${blocksName(start, end)}`);
   if (runs.length > SHOWN) lines.push("  lost: more (--lostout writes the whole list)");
-  const blocks = lost.count();
   if (blocks > 0) lines.push(`Salvage: ${blocks} BLOCKS LOST, zeros are in their place`);
   if (doubt !== undefined) lines.push(`Salvage: ${doubt}`);
   else if (blocks === 0) lines.push("Salvage: COMPLETE");

@@ -6,7 +6,7 @@ import { MAX_MINISIGN_BYTES } from "../archive/minisign/text.ts";
 import { UsageError } from "../errors.ts";
 import { readSmallFile } from "../files/small_file.ts";
 import { fileError } from "../files/system_errors.ts";
-import { variableOf } from "./environment.ts";
+import { variableOf } from "../environment.ts";
 import type { Option } from "./options.ts";
 import { askHidden, hasTerminal } from "./terminal.ts";
 

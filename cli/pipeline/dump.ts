@@ -224,7 +224,9 @@ export async function dumpChanged(
     const changed = pair.changed.subarray(0, older.count);
     result.zeroBlocks += newer.countZeros();
     result.changedBlocks += pair.changedBlocks;
-    const told = older.tellDigests(job.previousRoot);
+    // The hash reads the memory of the batch, whatever becomes of the outputs meanwhile.
+    const told = core.hold(Promise.resolve(older.tellDigests(job.previousRoot)));
+    told.catch(() => {});
     await rdiff.store(older, { selectPtr: changedPtr });
     await dump.store(newer, {
       origin: { source: dumpIn.source, beginBytes, offsets: older.offsets, changed },

@@ -16,9 +16,8 @@ const BUILDS = [
 export function testBuilds(name: string, run: (core: Core) => void): void {
   for (const build of BUILDS) {
     Deno.test(`${name} (${build.name})`, () => {
-      const mark = build.core.mark();
-      run(build.core);
-      build.core.release(mark);
+      using core = build.core.scope();
+      run(core);
     });
   }
 }

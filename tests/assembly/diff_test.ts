@@ -4,10 +4,10 @@ import { fillRun, newRun, testBuilds } from "./builds.ts";
 
 testBuilds("diffBlocks() finds a single different bit at each position", (core) => {
   for (const blockBytes of [1, 15, 16, 17, 63, 64, 65, 79, 80, 81, 128, 200]) {
-    const mark = core.mark();
-    const a = newRun(core, { count: 1, blockBytes });
-    const b = newRun(core, { count: 1, blockBytes });
-    const changedPtr = core.alloc(1);
+    using scope = core.scope();
+    const a = newRun(scope, { count: 1, blockBytes });
+    const b = newRun(scope, { count: 1, blockBytes });
+    const changedPtr = scope.alloc(1);
     const changed = core.bytes(changedPtr, 1);
     a.table[0] = a.blockPtr(0);
     b.table[0] = b.blockPtr(0);
@@ -20,7 +20,6 @@ testBuilds("diffBlocks() finds a single different bit at each position", (core) 
       assertEquals([core.diffBlocks(a, b, changedPtr), changed[0]], [1, 1], where);
       b.block(0)[position] ^= 1 << position % 8;
     }
-    core.release(mark);
   }
 });
 
@@ -53,10 +52,10 @@ testBuilds("diffBlocks() does not use ZERO and ABSENT as addresses", (core) => {
 
 testBuilds("diffBlocks() marks and counts the blocks that differ", (core) => {
   for (let seed = 1; seed <= 20; seed++) {
-    const mark = core.mark();
+    using scope = core.scope();
     const random = new Random(seed);
     const shape = { count: random.below(50), blockBytes: 1 + random.below(200) };
-    const [a, b] = [newRun(core, shape), newRun(core, shape)];
+    const [a, b] = [newRun(scope, shape), newRun(scope, shape)];
     fillRun(core, a, random);
     const expected = Array.from(a.table, (entry, i) => {
       const data = entry !== core.ZERO && entry !== core.ABSENT;
@@ -67,11 +66,10 @@ testBuilds("diffBlocks() marks and counts the blocks that differ", (core) => {
       else b.table[i] = b.blockPtr(i);
       return 1;
     });
-    const changedPtr = core.alloc(shape.count);
+    const changedPtr = scope.alloc(shape.count);
     const differing = expected.filter((byte) => byte === 1).length;
     assertEquals(core.diffBlocks(a, b, changedPtr), differing, `seed ${seed}`);
     assertEquals(Array.from(core.bytes(changedPtr, shape.count)), expected, `seed ${seed}`);
-    core.release(mark);
   }
 });
 

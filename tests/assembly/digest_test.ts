@@ -41,13 +41,13 @@ testBuilds("packDigest() writes the records of the format", (core) => {
 
 testBuilds("takeDigest() takes the digests that packDigest() packed, in windows of any size", (core) => {
   for (const step of [1, 2, 3, 7, 15, 511, 513]) {
-    const mark = core.mark();
+    using scope = core.scope();
     const random = new Random(step);
     const count = 200;
-    const ptr = randomDigests(core, count, random);
-    const outPtr = core.alloc(count * core.DIGEST_RECORD_MAX);
+    const ptr = randomDigests(scope, count, random);
+    const outPtr = scope.alloc(count * core.DIGEST_RECORD_MAX);
     const lenBytes = core.packDigest(ptr, count, outPtr);
-    const takenPtr = core.alloc(count * 16);
+    const takenPtr = scope.alloc(count * 16);
     core.bytes(takenPtr, count * 16).fill(0xee);
     const cursor = core.digestCursor();
     let [start, end, taken, status] = [0, 0, 0, "more"];
@@ -60,7 +60,6 @@ testBuilds("takeDigest() takes the digests that packDigest() packed, in windows 
     }
     assertEquals([status, taken, start], ["reached", count, lenBytes], `seed ${step}`);
     assertEquals(core.bytes(takenPtr, count * 16), core.bytes(ptr, count * 16), `seed ${step}`);
-    core.release(mark);
   }
 });
 

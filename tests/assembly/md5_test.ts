@@ -60,15 +60,14 @@ testBuilds("md5Blocks() hashes blocks of every length", (core) => {
   const lengths = Array.from({ length: 261 }, (_, length) => length);
   for (const middle of [512, 4096]) for (let near = -9; near <= 9; near++) lengths.push(middle + near);
   for (const blockBytes of lengths) {
-    const mark = core.mark();
+    using scope = core.scope();
     const random = new Random(blockBytes);
-    const run = newRun(core, { count: 1 + blockBytes % 13, blockBytes });
+    const run = newRun(scope, { count: 1 + blockBytes % 13, blockBytes });
     for (let i = 0; i < run.count; i++) {
       random.fill(run.block(i));
       run.table[i] = run.blockPtr(i);
     }
-    assertEquals(digestsOf(core, run), expectedOf(core, run, nodeMd5), `${blockBytes} bytes`);
-    core.release(mark);
+    assertEquals(digestsOf(scope, run), expectedOf(core, run, nodeMd5), `${blockBytes} bytes`);
   }
 });
 
@@ -87,13 +86,12 @@ testBuilds("md5Blocks() leaves digests of zero and absent blocks zero, in tables
   for (let count = 0; count <= 40; count++) {
     for (const blockBytes of [64, 100, 512]) {
       const seed = count * 1000 + blockBytes;
-      const mark = core.mark();
-      const run = newRun(core, { count, blockBytes });
+      using scope = core.scope();
+      const run = newRun(scope, { count, blockBytes });
       fillRun(core, run, new Random(seed));
-      assertEquals(digestsOf(core, run), expectedOf(core, run, wasmMd5), `seed ${seed}`);
+      assertEquals(digestsOf(scope, run), expectedOf(core, run, wasmMd5), `seed ${seed}`);
       for (let i = 0; i < count; i++) run.table[i] = run.blockPtr(i);
-      assertEquals(digestsOf(core, run), expectedOf(core, run, nodeMd5), `seed ${seed}, data blocks only`);
-      core.release(mark);
+      assertEquals(digestsOf(scope, run), expectedOf(core, run, nodeMd5), `seed ${seed}, data blocks only`);
     }
   }
 });

@@ -38,9 +38,8 @@ testBuilds("packRecords() continues where it stopped, with outputs of every size
   fillRun(core, run, new Random(3));
   const expected = expectedOf(core, run);
   for (let length = core.RECORD_HEADER_MAX + 5; length <= expected.length + 40; length++) {
-    const mark = core.mark();
-    assertEquals(packAll(core, run, { length }), expected, `${length} bytes`);
-    core.release(mark);
+    using scope = core.scope();
+    assertEquals(packAll(scope, run, { length }), expected, `${length} bytes`);
   }
 });
 
@@ -55,19 +54,18 @@ testBuilds("packRecords() fills the output to its last byte", (core) => {
 
 testBuilds("packRecords() writes only the selected blocks", (core) => {
   for (let seed = 1; seed <= 20; seed++) {
-    const mark = core.mark();
+    using scope = core.scope();
     const random = new Random(seed);
-    const run = newRun(core, { count: random.below(40), blockBytes: 512, first: random.below(1e6) });
+    const run = newRun(scope, { count: random.below(40), blockBytes: 512, first: random.below(1e6) });
     fillRun(core, run, random);
-    const selectPtr = core.alloc(run.count);
+    const selectPtr = scope.alloc(run.count);
     const select = core.bytes(selectPtr, run.count);
     for (let i = 0; i < run.count; i++) select[i] = random.below(3);
     assertEquals(
-      packAll(core, run, { length: 2000, selectPtr }),
+      packAll(scope, run, { length: 2000, selectPtr }),
       expectedOf(core, run, select),
       `seed ${seed}`,
     );
-    core.release(mark);
   }
 });
 

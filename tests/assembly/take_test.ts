@@ -77,14 +77,13 @@ testBuilds("takeRecords() takes the records of a run, in windows of any size", (
   for (let seed = 1; seed <= 10; seed++) {
     const random = new Random(seed);
     for (const step of ODD_SIZES) {
-      const mark = core.mark();
-      const run = newRun(core, { count: 30, blockBytes: 1 + random.below(600), first: random.below(1000) });
+      using scope = core.scope();
+      const run = newRun(scope, { count: 30, blockBytes: 1 + random.below(600), first: random.below(1000) });
       fillRun(core, run, random);
       const records = recordsOf(core, run);
       const stream = writeRecords(records);
       core.bytes(run.slotsPtr, run.count * run.blockBytes).fill(0);
-      assertEquals(takeAll(core, run, { stream, step }), records, `seed ${seed}, ${step} bytes`);
-      core.release(mark);
+      assertEquals(takeAll(scope, run, { stream, step }), records, `seed ${seed}, ${step} bytes`);
     }
   }
 });

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Folder, noise } from "../disks/helpers.ts";
-import { refuseForeignSuffix } from "../../cli/commands/output_suffix.ts";
+import { refuseForeignSuffix } from "../../cli/jobs/output_suffix.ts";
 import { UsageError } from "../../cli/errors.ts";
 import { callMain } from "../support/run_cli.ts";
 

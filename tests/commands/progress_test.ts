@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { formatSize, ProgressLine } from "../../cli/commands/progress.ts";
-import { Work, type WorkDone } from "../../cli/commands/work.ts";
+import { Work, type WorkDone } from "../../cli/jobs/work.ts";
 import { surveyData } from "../../cli/pipeline/data_spread.ts";
 import { Folder } from "../disks/helpers.ts";
 import { dumpHeader } from "../refusals/material.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { isZoneApplied } from "../../cli/commands/time_zone.ts";
+import { isZoneApplied } from "../../cli/jobs/time_zone.ts";
 import { Archives } from "../refusals/refusal.ts";
 import { readDump } from "../fuzz/oracle/archives.ts";
 import { denoArgs, runCli } from "../support/run_cli.ts";

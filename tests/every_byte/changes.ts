@@ -49,11 +49,9 @@ export function changeOf(bytes: Uint8Array, number: number): Change {
 /** Checks archives in memory, one proof after the other, on one core. */
 export class Checker {
   readonly #core: Core;
-  readonly #memory: number;
 
   private constructor(core: Core) {
     this.#core = core;
-    this.#memory = core.mark();
   }
 
   /** Starts the core. */
@@ -67,16 +65,16 @@ export class Checker {
    * @throws {Error} if the check fails for another reason than damage
    */
   async isOk({ archives, digest }: Proof): Promise<boolean> {
-    this.#core.release(this.#memory);
+    await using core = this.#core.scope();
     using scope = new DisposableStack();
     try {
       const readers: DumpReader[] = [];
       for (const file of archives) {
-        readers.push(await DumpReader.open(this.#core, scope.use(await file.source())));
+        readers.push(await DumpReader.open(core, scope.use(await file.source())));
       }
       const chain = new Chain(readers);
-      const reader = await DigestReader.open(this.#core, scope.use(await digest.source()));
-      return (await check(this.#core, { chain, digest: reader })).badBlocks === 0;
+      const reader = await DigestReader.open(core, scope.use(await digest.source()));
+      return (await check(core, { chain, digest: reader })).badBlocks === 0;
     } catch (error) {
       if (error instanceof FormatError || error instanceof MismatchError) return false;
       throw error;

@@ -35,13 +35,10 @@ const READ_BYTES = [Infinity, Infinity, Infinity, 4096, 100, 7];
 export class ArchiveSubject implements Subject {
   readonly name: ArchiveKind;
   readonly #core: Core;
-  /** The core's memory before a case. */
-  readonly #memory: number;
 
   private constructor(name: ArchiveKind, core: Core) {
     this.name = name;
     this.#core = core;
-    this.#memory = core.mark();
   }
 
   static async create(name: ArchiveKind): Promise<ArchiveSubject> {
@@ -53,20 +50,20 @@ export class ArchiveSubject implements Subject {
     const series = random(4) === 0 ? GOLDEN_SERIES : generatedSeries(random);
     const bad = damagedArchive(this.name, series, random);
     const way = oneOf(random, this.name === "digest" ? ["list", "check"] : ["list", "check", "chain"]);
-    this.#core.release(this.#memory);
-    if (way === "list") return await this.#list(bad, random);
+    await using core = this.#core.scope();
+    if (way === "list") return await this.#list(core, bad, random);
     const whole = (path: keyof Series): CaseFile => ({ path, bytes: concat(...series[path]) });
     const isOlder = this.name === "rdiff" || way === "chain";
     const digest = this.name === "digest" ? bad : whole(isOlder ? "olderDigest" : "digest");
     const archives = this.name === "rdiff"
       ? way === "chain" ? [whole("dump"), bad] : [bad]
       : [this.name === "dump" ? bad : whole("dump"), ...isOlder ? [whole("rdiff")] : []];
-    return await this.#check(archives, digest, random);
+    return await this.#check(core, { archives, digest }, random);
   }
 
   [Symbol.dispose](): void {}
 
-  async #list(file: CaseFile, random: Random): Promise<Outcome> {
+  async #list(core: Core, file: CaseFile, random: Random): Promise<Outcome> {
     const truth = await acceptable(() => (this.name === "digest" ? readDigest : readDump)(file.bytes));
     const options = random(3) === 0
       ? { windowBytes: smallWindowBytes(oneOf(random, [1, 800])) }
@@ -74,21 +71,25 @@ export class ArchiveSubject implements Subject {
     return await judge([file], { content: truth && textOf(truth) }, async () => {
       using source = await sourceFor(file.path, openCase(file, oneOf(random, READ_BYTES)));
       if (this.name === "digest") {
-        const reader = await DigestReader.open(this.#core, source);
+        const reader = await DigestReader.open(core, source);
         return textOf({
           header: headerOf(reader.header),
-          records: await recordsOf(listDigest(this.#core, reader)),
+          records: await recordsOf(listDigest(core, reader)),
         });
       }
-      const reader = await DumpReader.open(this.#core, source, options);
+      const reader = await DumpReader.open(core, source, options);
       return textOf({
         header: headerOf(reader.header),
-        records: await recordsOf(listDump(this.#core, reader)),
+        records: await recordsOf(listDump(core, reader)),
       });
     });
   }
 
-  async #check(archives: CaseFile[], digest: CaseFile, random: Random): Promise<Outcome> {
+  async #check(
+    core: Core,
+    { archives, digest }: { archives: CaseFile[]; digest: CaseFile },
+    random: Random,
+  ): Promise<Outcome> {
     const windowBytes = random(2) === 0 ? smallWindowBytes(oneOf(random, [1, 800])) : undefined;
     return await judge([...archives, digest], await truthOfCheck(archives, digest), async () => {
       using scope = new DisposableStack();
@@ -96,11 +97,11 @@ export class ArchiveSubject implements Subject {
         scope.use(await sourceFor(file.path, openCase(file, oneOf(random, READ_BYTES))));
       const readers: DumpReader[] = [];
       for (const file of archives) {
-        readers.push(await DumpReader.open(this.#core, await open(file), { windowBytes }));
+        readers.push(await DumpReader.open(core, await open(file), { windowBytes }));
       }
       const chain = new Chain(readers);
-      const reader = await DigestReader.open(this.#core, await open(digest));
-      const { badRuns, zeroBlocks, absentBlocks } = await check(this.#core, { chain, digest: reader });
+      const reader = await DigestReader.open(core, await open(digest));
+      const { badRuns, zeroBlocks, absentBlocks } = await check(core, { chain, digest: reader });
       const badBlocks = badRuns.flatMap(({ start, end }) =>
         Array.from({ length: end - start }, (_, i) => start + i)
       );

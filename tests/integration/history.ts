@@ -81,7 +81,7 @@ export async function dumpAs(
     random: Random;
   },
 ): Promise<Generation> {
-  const memory = core.mark();
+  await using scope = core.scope();
   const [dump, digest, rdiff] = ["dump", "digest", "rdiff"].map((kind) => newFile(kind, random));
   const job = {
     disk: new MemoryDisk(disk, { extents: randomExtents(disk, random) }),
@@ -93,13 +93,12 @@ export async function dumpAs(
   else {
     await dumpChanged(core, {
       ...job,
-      dumpIn: await openDump(core, previous.dump),
-      digestIn: await openDigest(core, previous.digest),
+      dumpIn: await openDump(scope, previous.dump),
+      digestIn: await openDigest(scope, previous.digest),
       changedBlocks: mode === "incr" ? bitmapOf(previous.disk, disk, { header, random }) : undefined,
       rdiffOut: await rdiff.sink(),
     });
   }
-  core.release(memory);
   return { mode, disk, header, dump, digest, rdiff: mode === "full" ? undefined : rdiff };
 }
 

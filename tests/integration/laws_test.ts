@@ -33,14 +33,12 @@ function law(name: string, holds: (generations: Generation[], random: Random) =>
     const histories = [...Array(SEEDS).fill({}), ...LARGE] as HistoryOptions[];
     for (const [seed, options] of histories.entries()) {
       const random = new Random(seed);
-      const memory = core.mark();
       const generations = await makeHistory(core, random, options);
       try {
         await holds(generations, random);
       } catch (cause) {
         throw new Error(`seed ${seed}, ${describe(generations)}: ${(cause as Error).message}`, { cause });
       }
-      core.release(memory);
     }
   });
 }
@@ -81,17 +79,18 @@ law(
   async (all, random) => {
     for (const [n, { dump, digest }] of all.entries()) {
       const computed = newFile("computed", random);
-      const memory = core.mark();
-      await digestOf(core, { dumpIn: await openDump(core, dump), digestOut: await computed.sink() });
-      core.release(memory);
+      {
+        await using scope = core.scope();
+        await digestOf(scope, { dumpIn: await openDump(scope, dump), digestOut: await computed.sink() });
+      }
       await assertSameContent(computed, digest, `generation ${n}`);
       for (const list of listsTo(n, all)) {
-        const chain = await openChain(core, ...list);
-        const { badBlocks, absentBlocks } = await check(core, {
+        await using scope = core.scope();
+        const chain = await openChain(scope, ...list);
+        const { badBlocks, absentBlocks } = await check(scope, {
           chain,
-          digest: await openDigest(core, digest),
+          digest: await openDigest(scope, digest),
         });
-        core.release(memory);
         assertEquals({ badBlocks, absentBlocks }, { badBlocks: 0, absentBlocks: 0 }, `generation ${n}`);
       }
     }
@@ -138,10 +137,9 @@ async function partlyMerged(list: MemoryFile[], random: Random): Promise<MemoryF
 }
 
 async function merged(list: MemoryFile[], random: Random): Promise<MemoryFile> {
-  const memory = core.mark();
+  await using scope = core.scope();
   const out = newFile("merged", random);
-  await merge(core, { chain: await openChain(core, ...list), out: await out.sink() });
-  core.release(memory);
+  await merge(scope, { chain: await openChain(scope, ...list), out: await out.sink() });
   return out;
 }
 
@@ -149,18 +147,16 @@ async function rdiffOf(
   { dump }: Generation,
   { previous, random }: { previous: Generation; random: Random },
 ): Promise<MemoryFile> {
-  const memory = core.mark();
+  await using scope = core.scope();
   const rdiff = newFile("rdiff", random);
-  const [older, newer] = [await openDump(core, previous.dump), await openDump(core, dump)];
-  await rdiffBetween(core, { older, newer, out: await rdiff.sink() });
-  core.release(memory);
+  const [older, newer] = [await openDump(scope, previous.dump), await openDump(scope, dump)];
+  await rdiffBetween(scope, { older, newer, out: await rdiff.sink() });
   return rdiff;
 }
 
 async function restoreTo(disk: MemoryDisk, list: MemoryFile[]): Promise<void> {
-  const memory = core.mark();
-  await restore(core, { chain: await openChain(core, ...list), disk });
-  core.release(memory);
+  await using scope = core.scope();
+  await restore(scope, { chain: await openChain(scope, ...list), disk });
 }
 
 async function assertSameContent(a: MemoryFile, b: MemoryFile, message: string): Promise<void> {

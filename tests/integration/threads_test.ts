@@ -80,16 +80,15 @@ async function makeAll(
   using crew = new Crew(core, { threads });
   await crew.start();
   const options = { crew };
-  const start = core.mark();
   const path = (name: string) => join(folder, name);
   Deno.writeFileSync(path("older.raw"), older);
   Deno.writeFileSync(path("newer.raw"), newer);
 
-  /** Runs one job, then closes its files and frees the memory that it allocated. */
+  /** Runs one job, then closes its files and frees the memory of their readers. */
   const step = async (run: (files: Files) => Promise<unknown>): Promise<void> => {
-    using files = new Files(core, crew, path);
+    await using scope = core.scope();
+    using files = new Files(scope, crew, path);
     await run(files);
-    core.release(start);
   };
   const name = (kind: string) => `${kind}${suffix}`;
   await step(async (files) => {

@@ -23,7 +23,6 @@ const LEAST = smallWindowBytes(800);
 const DRAWN = "ab..c.dddd.e";
 
 const core = await Core.load();
-const heap = core.mark();
 
 Deno.test("DumpReader reads the same dump from a file that gives few bytes at once", async () => {
   const plain = drawDump(DRAWN);
@@ -71,8 +70,9 @@ Deno.test("DumpReader moves blocks that are larger than its window", async () =>
 });
 
 Deno.test("DumpReader reads a batch at a time", async () => {
-  const reader = await DumpReader.open(core, await drawRdiff("a__b.__cd_").source());
-  const batch = new Batch(core, 512);
+  await using scope = core.scope();
+  const reader = await DumpReader.open(scope, await drawRdiff("a__b.__cd_").source());
+  const batch = new Batch(scope, 512);
   const kinds: string[] = [];
   for (const [first, end] of [[0, 1], [1, 3], [3, 4], [4, 9], [9, 10]]) {
     batch.start(first, end);
@@ -84,8 +84,9 @@ Deno.test("DumpReader reads a batch at a time", async () => {
 });
 
 Deno.test("DumpReader passes over records of blocks that are there already", async () => {
-  const reader = await DumpReader.open(core, await drawDump("ab.c").source());
-  const batch = new Batch(core, 512);
+  await using scope = core.scope();
+  const reader = await DumpReader.open(scope, await drawDump("ab.c").source());
+  const batch = new Batch(scope, 512);
   batch.start(0, 4);
   batch.table[1] = core.ZERO;
   batch.table[2] = batch.slotPtr(2);
@@ -152,11 +153,12 @@ Deno.test("DigestReader refuses a digest that is cut anywhere, and one that goes
 });
 
 Deno.test("openArchive() tells dumps and rdiffs from digests", async () => {
-  assert(await openArchive(core, await drawDump("a").source()) instanceof DumpReader);
-  assert(await openArchive(core, await drawRdiff("_").source()) instanceof DumpReader);
-  assert(await openArchive(core, await drawDigest("a").source()) instanceof DigestReader);
+  await using scope = core.scope();
+  assert(await openArchive(scope, await drawDump("a").source()) instanceof DumpReader);
+  assert(await openArchive(scope, await drawRdiff("_").source()) instanceof DumpReader);
+  assert(await openArchive(scope, await drawDigest("a").source()) instanceof DigestReader);
   await assertRejects(
-    async () => openArchive(core, await new MemoryFile("other", [new Uint8Array(99)]).source()),
+    async () => openArchive(scope, await new MemoryFile("other", [new Uint8Array(99)]).source()),
     FormatError,
   );
 });
@@ -175,8 +177,9 @@ Deno.test("openArchive() reads a header as long as one may be", async () => {
   for (const windowBytes of [undefined, SMALL, LEAST]) {
     const { content } = await readDump(longest, { windowBytes });
     assertSameBytes(content, drawDisk("ab"), "the longest header");
+    await using scope = core.scope();
     await assertRejects(
-      async () => DumpReader.open(core, await longer.source(), { windowBytes }),
+      async () => DumpReader.open(scope, await longer.source(), { windowBytes }),
       FormatError,
     );
   }
@@ -200,10 +203,10 @@ async function readDump(
   file: MemoryFile,
   { mostBytes, windowBytes }: ReadOptions & ReaderOptions = {},
 ) {
-  core.release(heap);
-  const reader = await DumpReader.open(core, await file.source({ mostBytes }), { windowBytes });
+  await using scope = core.scope();
+  const reader = await DumpReader.open(scope, await file.source({ mostBytes }), { windowBytes });
   const { blockCount, blockBytes } = reader.header;
-  const batch = new Batch(core, blockBytes);
+  const batch = new Batch(scope, blockBytes);
   batch.start(0, blockCount);
   await reader.take(batch);
   await reader.finish();
@@ -219,10 +222,10 @@ async function digestsOf(
   file: MemoryFile,
   options: ReadOptions = {},
 ): Promise<Uint8Array> {
-  core.release(heap);
-  const reader = await DigestReader.open(core, await file.source(options));
+  await using scope = core.scope();
+  const reader = await DigestReader.open(scope, await file.source(options));
   const { blockCount } = reader.header;
-  const digestsPtr = core.alloc(16 * blockCount);
+  const digestsPtr = scope.alloc(16 * blockCount);
   await reader.take(digestsPtr, blockCount);
   await reader.finish();
   return core.bytes(digestsPtr, blockCount * 16).slice();

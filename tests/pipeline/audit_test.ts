@@ -67,14 +67,12 @@ Deno.test("a bitmap that hides 100 of 100 000 blocks is caught by a sample of 5 
   const header = headerOf("", { blockCount: BLOCKS });
   const disk = new MemoryDisk(numberedBlocks());
   const digest = new MemoryFile("digest");
-  const memory = core.mark();
   await dumpFull(core, {
     disk,
     header,
     dumpOut: await new MemoryFile("dump").sink(),
     digestOut: await digest.sink(),
   });
-  core.release(memory);
   let caught = 0;
   for (let run = 0; run < RUNS; run++) {
     const random = await SeededRandom.of(`run ${run}`);
@@ -88,9 +86,9 @@ Deno.test("a bitmap that hides 100 of 100 000 blocks is caught by a sample of 5 
     for (const block of hidden) disk.bytes[block * 512 + 511] ^= 1;
     const sampleBlocks = Math.ceil((BLOCKS - named.count()) * 0.05);
     const sample = await drawSample(named, { sampleBlocks, random });
-    const digestIn = await openDigest(core, digest);
+    await using scope = core.scope();
+    const digestIn = await openDigest(scope, digest);
     const result = await auditSample(core, { disk, digestIn, sample });
-    core.release(memory);
     const sampled = [...hidden].filter((block) => sample.get(block));
     assertEquals(result, {
       sampledBlocks: sampleBlocks,

@@ -9,8 +9,9 @@ import type { MemoryFile } from "./memory_file.ts";
 const core = await Core.load();
 
 Deno.test("Chain takes each block from the last archive that has it", async () => {
+  await using scope = core.scope();
   const chain = await openChain(
-    core,
+    scope,
     drawDump("abcdef", { generation: 3 }),
     drawRdiff("__x.__", { generation: 2 }),
     drawRdiff("y__z__", { generation: 1 }),
@@ -20,12 +21,13 @@ Deno.test("Chain takes each block from the last archive that has it", async () =
 });
 
 Deno.test("Chain of rdiffs alone leaves blocks without a record absent", async () => {
+  await using scope = core.scope();
   const chain = await openChain(
-    core,
+    scope,
     drawRdiff("a_._", { generation: 1 }),
     drawRdiff("_b__", { generation: 0 }),
   );
-  const batch = new Batch(core, 512);
+  const batch = new Batch(scope, 512);
   batch.start(0, 4);
   await chain.take(batch);
   const kinds = [...batch.table.subarray(0, 4)].map((entry) =>
@@ -35,9 +37,10 @@ Deno.test("Chain of rdiffs alone leaves blocks without a record absent", async (
 });
 
 Deno.test("Chain has the header of its last archive and the full flag of its first", async () => {
+  await using scope = core.scope();
   const metadata = new Map([["uuid", "60 00"]]);
   const chain = await openChain(
-    core,
+    scope,
     drawDump("ab", { generation: 9, adapterType: 1 }),
     drawRdiff("__", { generation: 4, adapterType: 2, metadata }),
   );
@@ -48,12 +51,14 @@ Deno.test("Chain has the header of its last archive and the full flag of its fir
 });
 
 Deno.test("Chain of one archive is that archive", async () => {
-  const chain = await openChain(core, drawRdiff("a_", { generation: 1 }));
+  await using scope = core.scope();
+  const chain = await openChain(scope, drawRdiff("a_", { generation: 1 }));
   assertEquals(chain.header, chain.readers[0].header);
 });
 
 Deno.test("Chain accepts a first rdiff of the dump's own second, which the original wrote", async () => {
-  await openChain(core, drawDump("a", { generation: 1 }), drawRdiff("b", { generation: 1 }));
+  await using scope = core.scope();
+  await openChain(scope, drawDump("a", { generation: 1 }), drawRdiff("b", { generation: 1 }));
 });
 
 const REFUSED: Record<string, { files: MemoryFile[]; because: string }> = {
@@ -112,7 +117,8 @@ const REFUSED: Record<string, { files: MemoryFile[]; because: string }> = {
 
 for (const [what, { files, because }] of Object.entries(REFUSED)) {
   Deno.test(`Chain refuses ${what}`, async () => {
-    const error = await assertRejects(() => openChain(core, ...files), MismatchError);
+    await using scope = core.scope();
+    const error = await assertRejects(() => openChain(scope, ...files), MismatchError);
     assertStringIncludes(error.message, because);
   });
 }
@@ -125,7 +131,8 @@ const NOT_WHOLE: Record<string, MemoryFile> = {
 
 for (const [what, file] of Object.entries(NOT_WHOLE)) {
   Deno.test(`Chain refuses ${what}, even where rdiffs have every block`, async () => {
-    const chain = await openChain(core, file, drawRdiff("xyz"));
+    await using scope = core.scope();
+    const chain = await openChain(scope, file, drawRdiff("xyz"));
     const error = await assertRejects(() => contentOf(chain), FormatError);
     assertEquals(error.fault.path, "cut");
   });
@@ -133,9 +140,8 @@ for (const [what, file] of Object.entries(NOT_WHOLE)) {
 
 async function contentOf(chain: Chain): Promise<Uint8Array> {
   const { blockCount, blockBytes } = chain.header;
-  const memory = core.mark();
-  const batch = new Batch(core, blockBytes);
-  core.release(memory);
+  using scope = core.scope();
+  const batch = new Batch(scope, blockBytes);
   const content = new Uint8Array(blockCount * blockBytes);
   batch.start(0, blockCount);
   await chain.take(batch);

@@ -62,14 +62,14 @@ export async function surveyed(
   file: DamagedFile,
   options: SurveyOptions = {},
 ): Promise<Surveyed> {
-  const mark = core.mark();
+  await using scope = core.scope();
   const strays: Surveyed["strays"] = [];
-  const survey = await Survey.open(core, file, {
+  const survey = await Survey.open(scope, file, {
     onStray: (content, block) => strays.push({ content: content.slice(), block }),
     ...options,
   });
   const blocks = new Map<number, Uint8Array>();
-  const batch = new Batch(core, survey.blockBytes, 4 * survey.blockBytes);
+  const batch = new Batch(scope, survey.blockBytes, 4 * survey.blockBytes);
   for (let first = 0; batch.start(first, survey.blockCount); first = Math.max(batch.end, survey.nextBlock)) {
     await survey.take(batch);
     for (let i = 0; i < batch.count; i++) {
@@ -80,6 +80,5 @@ export async function surveyed(
     }
   }
   await survey.finish();
-  core.release(mark);
   return { blocks, strays, faults: survey.faults, survey };
 }

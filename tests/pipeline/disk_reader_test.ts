@@ -9,7 +9,6 @@ import { MemoryDisk } from "./memory_disk.ts";
 
 const BLOCK = 512;
 const core = await Core.load();
-const heap = core.mark();
 
 Deno.test("readDisk() reads a run of data at once", async () => {
   const disk = new MemoryDisk(drawDisk("abcd"));
@@ -70,7 +69,8 @@ Deno.test("readDisk() passes over a last block that lies in a hole, though it is
 
 Deno.test("readDisk() reads what it is asked for and leaves the rest of the batch", async () => {
   const disk = new MemoryDisk(drawDisk("abcdef"));
-  const batch = newBatch();
+  using scope = core.scope();
+  const batch = new Batch(scope, BLOCK);
   batch.start(1, 6);
   assertEquals(await readDisk(disk, batch, { start: 2, end: 4 }), 2);
   assertEquals(disk.reads, [{ start: 2 * BLOCK, end: 4 * BLOCK }]);
@@ -135,13 +135,9 @@ function kindsByExtents(disk: MemoryDisk): string {
   return kinds;
 }
 
-function newBatch(): Batch {
-  core.release(heap);
-  return new Batch(core, BLOCK);
-}
-
 async function readAll(disk: MemoryDisk, { dirty = false } = {}) {
-  const batch = newBatch();
+  using scope = core.scope();
+  const batch = new Batch(scope, BLOCK);
   const blockCount = Math.ceil(disk.capacityBytes / BLOCK);
   batch.start(0, blockCount);
   if (dirty) batch.slots(0, blockCount).fill(0xee);

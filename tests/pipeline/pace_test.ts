@@ -22,7 +22,6 @@ import { MemoryDisk } from "./memory_disk.ts";
 import { MemoryFile } from "./memory_file.ts";
 
 const core = await Core.load();
-const heap = core.mark();
 
 /** Blocks of a disk that no batch holds. */
 const BLOCKS = 20_000;
@@ -59,7 +58,6 @@ Deno.test("auditSample() passes over a journal in a way that lets signals be hea
   using folder = new Folder();
   const { file, journal } = await journalIn(folder);
   using _file = file;
-  core.release(heap);
   const header = { blockCount: BLOCKS, blockBytes: BLOCK_BYTES };
   const sample = new Bitmap(BLOCKS);
   await assertGivesWay(({ options }) => {
@@ -72,7 +70,6 @@ Deno.test("dumpFull() takes over the digests of a journal in a way that lets sig
   using folder = new Folder();
   const { file, journal } = await journalIn(folder);
   using _file = file;
-  core.release(heap);
   // Nothing is left to be dumped.
   const header = headerOf("", { blockCount: BLOCKS, blockBytes: BLOCK_BYTES });
   const disk = new MemoryDisk(new Uint8Array(BLOCKS * BLOCK_BYTES));
@@ -103,13 +100,11 @@ for (
   ] as const
 ) {
   Deno.test(`surveyDigest() reads a digest ${what} in a way that lets signals be heard`, async () => {
-    core.release(heap);
     await assertGivesWay(({ pace }) => surveyDigest(core, damagedFile("digest", bytes, { pace })));
   });
 }
 
 Deno.test("eachLost() passes over blocks that are not lost in a way that lets signals be heard", async () => {
-  core.release(heap);
   const file = damagedFile("digest", zeroDigest(BLOCKS));
   const digest = { file, findings: await surveyDigest(core, file) };
   const lost = new Bitmap(BLOCKS);
@@ -117,14 +112,14 @@ Deno.test("eachLost() passes over blocks that are not lost in a way that lets si
 });
 
 Deno.test("DumpReader passes over records that are not wanted in a way that lets signals be heard", async () => {
-  core.release(heap);
   const header = { ...headerOf("", { blockCount: BLOCKS, blockBytes: BLOCK_BYTES }), full: false };
   const records = Array.from({ length: BLOCKS - 1 }, (_, block) => `${block}\x001\0`).join("");
   const file = new MemoryFile("a.rdiff", [dumpHeaderBytes(header), new TextEncoder().encode(records)]);
   await assertGivesWay(async ({ pace }) => {
     using source = await sourceFor(file.path, file.open({ mostBytes: 4096 }), { pace });
-    const reader = await DumpReader.open(core, source);
-    const batch = new Batch(core, BLOCK_BYTES);
+    await using scope = core.scope();
+    const reader = await DumpReader.open(scope, source);
+    const batch = new Batch(scope, BLOCK_BYTES);
     batch.start(BLOCKS - 1, BLOCKS);
     await reader.take(batch);
   });

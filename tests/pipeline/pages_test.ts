@@ -19,7 +19,6 @@ import { headerOf } from "./drawn_archives.ts";
 import { MemoryFile } from "./memory_file.ts";
 
 const core = await Core.load();
-const heap = core.mark();
 
 /** Some pages of a bitmap and a piece. */
 const BLOCKS = 3 * 2 ** 19 + 1001;
@@ -63,9 +62,7 @@ const archive = (() => {
 /** Runs the same with all pages in memory and with some of them. */
 async function both<Result>(work: (options: RunOptions) => Promise<Result>): Promise<[Result, Result]> {
   const scratch = new MemoryScratch();
-  core.release(heap);
   const inMemory = await work({});
-  core.release(heap);
   const pages = new BitmapPages({ scratch: () => scratch, pagesInMemory: 5 });
   const inFile = await work({ pages });
   assert(scratch.length > 4 * 64 * 1024, `only ${scratch.length} bytes were put away`);

@@ -22,11 +22,10 @@ Deno.test("restore() writes data and zeros over what a disk held", async () => {
 
 Deno.test("restore() writes zeros, whatever lay in its memory before", async () => {
   const core = await Core.load();
-  const memory = core.mark();
   for (const drawn of ["abcd", "a..d"]) {
     const disk = oldDisk(4);
-    core.release(memory);
-    await restore(core, { chain: await openChain(core, drawDump(drawn)), disk });
+    await using scope = core.scope();
+    await restore(scope, { chain: await openChain(scope, drawDump(drawn)), disk });
     assertEquals(disk.bytes, drawDisk(drawn));
   }
 });

@@ -19,9 +19,10 @@ export function headerOf({ blocks, ...archive }: Archive): DumpHeader {
 
 /** Every block of a dump; undefined for zeros. */
 export async function blocksOf(core: Core, file: MemoryFile): Promise<Block[]> {
-  const reader = await openDump(core, file);
+  await using scope = core.scope();
+  const reader = await openDump(scope, file);
   const { blockBytes, blockCount } = reader.header;
-  const batch = new Batch(core, blockBytes);
+  const batch = new Batch(scope, blockBytes);
   const blocks: Block[] = [];
   for (let first = 0; batch.start(first, blockCount); first = batch.end) {
     await reader.take(batch);
@@ -51,7 +52,6 @@ export async function salvaged(
   } = {},
 ): Promise<{ result: Salvaged; blocks: Block[]; file: MemoryFile }> {
   const core = await shared;
-  const mark = core.mark();
   const expected = headerOf(generation);
   const findings = await surveyDigest(core, digestFile, { expected });
   // As the command does where the seal says of which generation the digest is.
@@ -67,8 +67,6 @@ export async function salvaged(
     scratch: () => new MemoryScratch(),
     sealed,
   });
-  core.release(mark);
   const blocks = await blocksOf(core, file);
-  core.release(mark);
   return { result, blocks, file };
 }

@@ -333,17 +333,17 @@ async function measured(
   file: DamagedFile,
   blockBytes: number,
 ): Promise<{ seconds: number; coreBytes: number }> {
-  const mark = core.mark();
+  const usedBytes = core.usedBytes;
+  await using scope = core.scope();
   const start = performance.now();
   const expected = { blockBytes, blockCount: 1_000_000_000 };
-  const survey = await Survey.open(core, file, { expected, onStray() {} });
-  const coreBytes = core.mark() - mark;
-  const batch = new Batch(core, blockBytes, blockBytes);
+  const survey = await Survey.open(scope, file, { expected, onStray() {} });
+  const coreBytes = core.usedBytes - usedBytes;
+  const batch = new Batch(scope, blockBytes, blockBytes);
   for (let first = 0; batch.start(first, survey.blockCount); first = Math.max(batch.end, survey.nextBlock)) {
     await survey.take(batch);
   }
   await survey.finish();
-  core.release(mark);
   return { seconds: (performance.now() - start) / 1000, coreBytes };
 }
 

@@ -108,10 +108,9 @@ Deno.test("Crew starts a worker only after the calling thread has worked for a w
     await digestsBy(crew, core, [run]);
     for (let i = 0; i < 100; i++) await digestsBy(alone, core, [run]);
     assertEquals(started, 0);
-    const mark = core.mark();
     for (let i = 0; i < 2000 && started === 0; i++) {
-      await digestsBy(crew, core, [run]);
-      core.release(mark);
+      using scope = core.scope();
+      await digestsBy(crew, scope, [run]);
     }
     assertEquals(started, 1);
   } finally {

@@ -85,6 +85,7 @@ class FreshGrainVmdk implements WritableDisk, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file.settle?.();
+    this[Symbol.dispose]();
   }
 }
 

@@ -50,7 +50,7 @@ export interface Outcome {
   written: Record<string, WrittenFile>;
 }
 
-/** What is needed of the session. */
+/** What is needed of the job. */
 interface Files {
   readonly isForced: boolean;
   isFile(path: string): boolean;

@@ -13,7 +13,7 @@ import { check } from "../pipeline/check.ts";
 import { type RecordCounts, walkDigest, walkRecords } from "../pipeline/walk.ts";
 import type { Sealed } from "./seals.ts";
 import { isCompressed, openInput } from "./input_file.ts";
-import type { Session } from "./session.ts";
+import type { Job } from "./job.ts";
 
 /** What is wrong with a file, in words; undefined if nothing is. */
 export type Fault = string | undefined;
@@ -28,36 +28,34 @@ export interface Finding {
 }
 
 /** Whether a container is whole, as far as that can be seen without decompressing it. */
-export async function containerFault(session: Session, path: string): Promise<Fault> {
-  return await faultIn(async () =>
-    void await walkContainer(path, await openInput(path), { pace: session.pace })
-  );
+export async function containerFault(job: Job, path: string): Promise<Fault> {
+  return await faultIn(async () => void await walkContainer(path, await openInput(path), { pace: job.pace }));
 }
 
 /**
  * Whether the records of a plain dump or rdiff stand where they must. The blocks are passed over, if `reader` was opened as
  * one that skims.
  */
-export async function recordsFault(session: Session, reader: DumpReader, sealed?: Sealed): Promise<Fault> {
+export async function recordsFault(job: Job, reader: DumpReader, sealed?: Sealed): Promise<Fault> {
   return await faultIn(async () => {
-    return countFault(await walkRecords(session.core, reader, session.run), sealed);
+    return countFault(await walkRecords(job.core, reader, job.run), sealed);
   });
 }
 
 /** Whether a digest is whole, and is that of the generation that was sealed. */
-export async function digestFault(session: Session, digest: DigestReader, sealed?: Sealed): Promise<Fault> {
-  return (await examineDigest(session, digest, { sealed })).fault;
+export async function digestFault(job: Job, digest: DigestReader, sealed?: Sealed): Promise<Fault> {
+  return (await examineDigest(job, digest, { sealed })).fault;
 }
 
 /** The same, and for one without an own root in its seal whether it is that of one of the generations with `roots`. */
 export async function examineDigest(
-  session: Session,
+  job: Job,
   digest: DigestReader,
   { sealed, roots = [] }: { sealed?: Sealed; roots?: readonly string[] },
 ): Promise<Finding> {
   return await findingFrom(async () => {
-    const hash = session.root();
-    const counts = await walkDigest(session.core, { digest, root: hash }, session.run);
+    const hash = job.root();
+    const counts = await walkDigest(job.core, { digest, root: hash }, job.run);
     const root = await hash.hex();
     const fault = rootFault(root, { sealed, roots });
     const other = fault && `"${digest.path}" is the digest of other blocks: ${fault}`;
@@ -71,7 +69,7 @@ export async function examineDigest(
 
 /** Whether the blocks of one dump or rdiff are those of the digest, and those of a dump the ones that were sealed. */
 export async function examineBlocks(
-  session: Session,
+  job: Job,
   reader: DumpReader,
   { digest, isOfDumpAlone = false, sealed, roots }: {
     digest?: DigestReader;
@@ -84,9 +82,9 @@ export async function examineBlocks(
   const { full } = reader.header;
   const isDigestProof = digest !== undefined && !isOfDumpAlone;
   return await findingFrom(async () => {
-    const hash = full ? session.root() : undefined;
+    const hash = full ? job.root() : undefined;
     const chain = new Chain([reader]);
-    const { badBlocks, badRuns } = await check(session.core, { chain, digest, root: hash }, session.run);
+    const { badBlocks, badRuns } = await check(job.core, { chain, digest, root: hash }, job.run);
     if (badBlocks > 0) {
       const fault = badBlocks === 1
         ? `block ${badRuns[0].start} of "${reader.path}" does not have the MD5 recorded in "${digest!.path}"`
@@ -110,12 +108,12 @@ const FILES_TOGETHER = 2;
 
 /** Opens one archive and closes it after `use`; `skims` if most of it is passed over. */
 export async function usingArchive<T>(
-  session: Session,
+  job: Job,
   path: string,
   use: (reader: DumpReader | DigestReader) => Promise<T>,
   { skims = false }: { skims?: boolean } = {},
 ): Promise<T> {
-  await using files = session.reading({ files: FILES_TOGETHER });
+  await using files = job.reading({ files: FILES_TOGETHER });
   const windowBytes = skims ? SKIMMING_WINDOW_BYTES : undefined;
   return await use(await openArchive(files.core, await files.source(path, { skims }), { windowBytes }));
 }

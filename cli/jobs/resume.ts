@@ -15,11 +15,11 @@ import { JournalDigests, type Proved, provePartial } from "../pipeline/partial.t
 import { defaultSampleBlocks, drawSample, SeededRandom } from "../pipeline/sample.ts";
 import type { DiskWatch } from "./disk_watch.ts";
 import type { Reading } from "./reading.ts";
-import type { Session } from "./session.ts";
+import type { Job } from "./job.ts";
 
 /** The unfinished dump and what it is to become. */
 export interface Unfinished {
-  session: Session;
+  job: Job;
   disk: ReadableDisk;
   /** The state of the disk before it is read. */
   watch: DiskWatch;
@@ -88,15 +88,15 @@ interface Left extends Proved {
 
 /** Proves what is left of a dump. Undefined if not even the header is whole. */
 async function proveLeft(unfinished: Unfinished, journal: Journal): Promise<Left | undefined> {
-  const { session, path } = unfinished;
-  await using files = session.reading();
+  const { job, path } = unfinished;
+  await using files = job.reading();
   const dumpIn = await openLeft(unfinished, files);
   if (dumpIn === undefined) return undefined;
   const { header } = dumpIn;
   refuseOther(unfinished, header);
   await refuseChanged(unfinished, { header, journal });
-  const scratch = () => session.scratch(path);
-  return { header, ...await provePartial(files.core, { dumpIn, journal, scratch }, session.run) };
+  const scratch = () => job.scratch(path);
+  return { header, ...await provePartial(files.core, { dumpIn, journal, scratch }, job.run) };
 }
 
 /** Opens what is left of a dump. Undefined if not even the header is whole. */
@@ -152,18 +152,18 @@ async function refuseChanged(
 
 /** What was dumped must still be what the disk holds: the rest is read now. */
 async function refuseOtherContent(
-  { session, disk, path }: Unfinished,
+  { job, disk, path }: Unfinished,
   { header, journal, blocks }: { header: DumpHeader; journal: Journal; blocks: number },
 ): Promise<void> {
   const { blockBytes } = header;
-  const { run } = session;
+  const { run } = job;
   const sample = await drawSample(new Bitmap(blocks, run.pages), {
     ...run,
     sampleBlocks: defaultSampleBlocks(blocks, blockBytes),
     random: await SeededRandom.of(crypto.randomUUID()),
   });
-  const digestIn = new JournalDigests(session.core, journal, { blockCount: blocks, blockBytes });
-  const found = await auditSample(session.core, { disk, digestIn, sample }, run);
+  const digestIn = new JournalDigests(job.core, journal, { blockCount: blocks, blockBytes });
+  const found = await auditSample(job.core, { disk, digestIn, sample }, run);
   const { firstDifferingBlock: block, differingBlocks, sampledBlocks } = found;
   if (block === undefined) return;
   throw cannotGoOn(

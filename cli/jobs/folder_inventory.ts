@@ -9,10 +9,10 @@ import { readablePath } from "../files/unfinished.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import type { Told } from "../pipeline/generations.ts";
 import { type Fault, faultIn, faultInFile, usingArchive } from "./check_file.ts";
-import { faultOfName } from "./garbled_names.ts";
+import { faultOfName } from "../files/garbled_names.ts";
 import { HOLDS_BLOCKS, HOLDS_DIGESTS } from "./input_file.ts";
 import { isOf, type Sealed } from "./seals.ts";
-import type { Session } from "./session.ts";
+import type { Job } from "./job.ts";
 
 /** An archive of a folder, and the generation that it leads to. */
 export interface Item extends Told {
@@ -56,15 +56,15 @@ export interface Inventory {
 }
 
 /** Reads the headers of all files, and the seals. One bad file does not keep the others from being seen. */
-export async function takeInventory(session: Session, folders: readonly string[]): Promise<Inventory> {
+export async function takeInventory(job: Job, folders: readonly string[]): Promise<Inventory> {
   const inventory: Inventory = { folders: [], items: [], seals: [], unreadable: [] };
   const seen = new Set<string>();
   for (const folder of folders) {
     const place = Deno.realPathSync(folder);
-    if (!seen.has(place)) inventory.folders.push(await takeFolder(session, { folder, inventory }));
+    if (!seen.has(place)) inventory.folders.push(await takeFolder(job, { folder, inventory }));
     seen.add(place);
   }
-  session.addInputs(
+  job.addInputs(
     [...inventory.items, ...inventory.seals, ...inventory.unreadable].map(({ path }) => path),
   );
   return inventory;
@@ -72,13 +72,13 @@ export async function takeInventory(session: Session, folders: readonly string[]
 
 /** Adds what lies in a folder to the inventory. */
 async function takeFolder(
-  session: Session,
+  job: Job,
   { folder, inventory }: { folder: string; inventory: Inventory },
 ): Promise<FolderContent> {
   const { items, seals, unreadable } = inventory;
   const before = { archives: items.length, seals: seals.length, unreadable: unreadable.length };
   let skipped = 0;
-  for (const path of await pathsIn(session, folder)) {
+  for (const path of await pathsIn(job, folder)) {
     const fault = await faultInFile(async () => {
       const readable = await readablePath(path);
       const faultyName = faultOfName(readable);
@@ -88,8 +88,8 @@ async function takeFolder(
       if (info.isDirectory) return undefined;
       // Nobody may be at the other end of a pipe.
       if (!info.isFile) skipped++;
-      else if (path.endsWith(SEAL_SUFFIX)) seals.push({ path, seal: await session.readSeal(path) });
-      else return await identify(session, { path, inventory });
+      else if (path.endsWith(SEAL_SUFFIX)) seals.push({ path, seal: await job.readSeal(path) });
+      else return await identify(job, { path, inventory });
     });
     if (fault === undefined) continue;
     if (HOLDS_BLOCKS.test(path) || HOLDS_DIGESTS.test(path) || path.endsWith(SEAL_SUFFIX)) {
@@ -109,7 +109,7 @@ async function takeFolder(
  * The files of a folder that are to be read. Of a commit that a killed run has not finished, they are the files that were
  * there before: a file that is being replaced may have its hidden name only, and a new one counts as not there.
  */
-async function pathsIn(session: Session, folder: string): Promise<string[]> {
+async function pathsIn(job: Job, folder: string): Promise<string[]> {
   const entries = [...Deno.readDirSync(folder)].filter(({ isDirectory }) => !isDirectory);
   const locked = entries.flatMap(({ name }) => outputOfLock(name) ?? []).filter((name) => !isHidden(name));
   const visible = entries.map(({ name }) => name).filter((name) => !isHidden(name));
@@ -117,7 +117,7 @@ async function pathsIn(session: Session, folder: string): Promise<string[]> {
   for (const name of new Set([...visible, ...locked])) {
     const path = join(folder, name);
     if (!locked.includes(name)) paths.push(path);
-    else if (await session.warnOfCommit(path) && (visible.includes(name) || await isKeptAside(path))) {
+    else if (await job.warnOfCommit(path) && (visible.includes(name) || await isKeptAside(path))) {
       paths.push(path);
     }
   }
@@ -130,13 +130,13 @@ async function isKeptAside(path: string): Promise<boolean> {
 
 /** Takes an archive up; returns why it cannot be told what it is. */
 async function identify(
-  session: Session,
+  job: Job,
   { path, inventory: { items } }: { path: string; inventory: Inventory },
 ): Promise<Fault> {
   const fault = await faultInFile(() =>
-    usingArchive(session, path, async (reader) => {
+    usingArchive(job, path, async (reader) => {
       const { header } = reader;
-      const { sealed, assertIsIt } = await session.entryOf(reader);
+      const { sealed, assertIsIt } = await job.entryOf(reader);
       const role = reader instanceof DigestReader ? "digest" : reader.header.full ? "dump" : "rdiff";
       const [series, time] = [formatSeriesId(header.seriesId), formatTimeStamp(header.time)];
       items.push({
@@ -150,7 +150,7 @@ async function identify(
       return undefined;
     }, { skims: true })
   );
-  const sealed = fault === undefined ? undefined : await session.sealOf(path);
+  const sealed = fault === undefined ? undefined : await job.sealOf(path);
   if (sealed === undefined) return fault;
   const { seal, file, generation } = sealed;
   items.push({ path, role: file.role, series: seal.series, ...toldBy(generation), sealed, fault });

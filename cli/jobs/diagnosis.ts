@@ -1,4 +1,4 @@
-/** What `check` tells of archives that are wrong: which blocks, where in which file, and where else they are intact. */
+/** Finds out what is wrong with archives: which blocks, where in which file, and where else they are intact. */
 
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
@@ -10,10 +10,7 @@ import type { Diagnosis, OtherArchive } from "../pipeline/diagnose.ts";
 import type { DigestInFile } from "../pipeline/lost_blocks.ts";
 import { HOLDS_BLOCKS, isStream } from "./input_file.ts";
 import type { Reading } from "./reading.ts";
-import type { Session } from "./session.ts";
-
-/** Runs and faults that are told in the text; `--json` has more. */
-const SHOWN = 20;
+import type { Job } from "./job.ts";
 
 /** The wrong archives, as they were given. */
 export interface Suspects {
@@ -24,26 +21,28 @@ export interface Suspects {
   folders?: readonly string[];
 }
 
-/** What came of it. */
+/** What is wrong with archives. */
 export interface Explanation {
-  text: string[];
-  json: Record<string, unknown>;
+  /** The digest with which they were compared. */
+  digestin: string;
+  /** What is wrong, or why that is not known. */
+  diagnosis: Diagnosis | { reason: string };
 }
 
 /**
  * Looks a second time at archives that are wrong; blocks that are lost in them are looked for in the other archives of their
  * folders and of `folders`. Undefined where that cannot be done: for streams, and where the digest does not tell of what it is.
  */
-export async function explain(session: Session, suspects: Suspects): Promise<Explanation | undefined> {
+export async function explain(job: Job, suspects: Suspects): Promise<Explanation | undefined> {
   const { archives, digestin, folders = [] } = suspects;
   if ([...archives, digestin].some(isStream)) return undefined;
-  await using reading = session.reading();
+  await using reading = job.reading();
   const { diagnose } = await import("../pipeline/diagnose.ts");
   const files = await open(reading, archives);
   const others = othersOf(archives, folders).map((path): OtherArchive => ({
     path,
     whileOpen: async (use) => {
-      await using other = session.reading();
+      await using other = job.reading();
       await use(await other.damagedFile(path));
     },
   }));
@@ -51,38 +50,13 @@ export async function explain(session: Session, suspects: Suspects): Promise<Exp
   if (digest === undefined) return undefined;
   let diagnosis: Diagnosis;
   try {
-    diagnosis = await diagnose(reading.core, { archives: files, digest, others }, session.run);
+    diagnosis = await diagnose(reading.core, { archives: files, digest, others }, job.run);
   } catch (error) {
     // That they are wrong is known already, and a command that only reads may not be allowed to write.
     if (!(error instanceof ScratchError)) throw error;
-    return {
-      text: [`which blocks are wrong is not known: ${error.message}`],
-      json: { reason: error.message },
-    };
+    return { digestin, diagnosis: { reason: error.message } };
   }
-  const { goodBlocks, wrongBlocks, intactElsewhere, runs, runCount, faults, faultCount } = diagnosis;
-  const text = wrongBlocks === 0
-    ? [`the digest has nothing against the ${blocksName(goodBlocks)} that are there`]
-    : [`${blocksName(goodBlocks)} good, ${wrongBlocks} not; ${intactElsewhere} of these intact elsewhere`];
-  for (const { start, end, state, path, offsetBytes, intactIn } of runs.slice(0, SHOWN)) {
-    const blocks = end - start === 1 ? `block ${start}` : `blocks ${start} to ${end - 1}`;
-    const place = offsetBytes === undefined ? "" : ` at byte ${offsetBytes}`;
-    const copy = intactIn === undefined
-      ? ""
-      : intactIn === digestin
-      ? "; zeros"
-      : `; intact in "${intactIn}"`;
-    text.push(`  ${state}: ${blocks}: "${path}"${place}${copy}`);
-  }
-  if (runCount > SHOWN) text.push(`  ${runCount - SHOWN} more runs of blocks (--json has more of them)`);
-  for (const { path, offsetBytes, expected, found } of faults.slice(0, SHOWN)) {
-    text.push(
-      `  damage: "${path}" at byte ${offsetBytes}: ${expected} is expected, ${found} is found`,
-    );
-  }
-  if (faultCount > SHOWN) text.push(`  damage: ${faultCount - SHOWN} more places`);
-  if (wrongBlocks > 0) text.push("  salvage brings back what is intact anywhere");
-  return { text, json: { ...diagnosis } };
+  return { digestin, diagnosis };
 }
 
 async function open(reading: Reading, paths: readonly string[]): Promise<DamagedFile[]> {
@@ -125,8 +99,4 @@ function readFolder(folder: string): Deno.DirEntry[] {
   } catch {
     return [];
   }
-}
-
-function blocksName(count: number): string {
-  return count === 1 ? "1 block" : `${count} blocks`;
 }

@@ -1,6 +1,6 @@
 /** The time zone that `TZ` names, where JavaScript takes another one. */
 
-import { variableOf } from "./environment.ts";
+import { variableOf } from "../environment.ts";
 
 /** Names of UTC, and those of POSIX for it (`UTC0`). */
 const UTC_NAMES = /^(posix\/|right\/)?(Etc\/)?(UTC|UCT|GMT|Zulu|Universal|Greenwich)([+-]?0{1,2})?$/i;

@@ -68,3 +68,27 @@ export function beginningOf(path: string): string {
     return "";
   }
 }
+
+/** A file of this size takes as long to compress as a worker takes to start. */
+const MUCH_BYTES = 32 * 1024 * 1024;
+
+/** Whether the names and sizes of files promise work for more than a thread, long enough to start another one. */
+export function hasMuchToCompress(
+  { inputs, outputs = [] }: { inputs: readonly string[]; outputs?: readonly (string | undefined)[] },
+): boolean {
+  if (![...inputs, ...outputs].some(isCompressed)) return false;
+  return sizeOf(inputs) >= MUCH_BYTES;
+}
+
+/** Bytes of files, as far as that is known. */
+export function sizeOf(paths: readonly string[]): number {
+  let bytes = 0;
+  for (const path of paths) {
+    try {
+      if (path !== STREAM) bytes += Deno.statSync(path).size;
+    } catch {
+      // Whoever opens the file tells what is wrong with it.
+    }
+  }
+  return bytes;
+}

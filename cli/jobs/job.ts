@@ -1,24 +1,24 @@
-/** One run of a command: the files that it reads and writes, its threads, the signal that stops it, its progress line. */
+/** One run of a job: the files that it reads and writes, its threads, the signal that stops it, whom it tells what happens. */
 
-import { printable } from "../printable.ts";
 import type { Bitmap } from "../archive/bitmap.ts";
 import { BitmapPages } from "../archive/bitmap_pages.ts";
 import type { ByteSink, ByteSource } from "../archive/bytes.ts";
-import { formatSeriesId } from "../archive/header.ts";
-import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { sinkFor } from "../archive/container.ts";
+import { formatSeriesId } from "../archive/header.ts";
 import { ManySources } from "../archive/many_sources.ts";
+import type { SecretKey } from "../archive/minisign/secret_key.ts";
 import type { Begun } from "../archive/piece_sink.ts";
 import { type OutputFile as ArchiveFile, PlainSink } from "../archive/plain.ts";
-import { askForLargePages } from "../../ffi/large_pages.ts";
-import { Core } from "../core.ts";
+import { isSealOf, type Seal } from "../archive/seal.ts";
+import { formatTimeStamp } from "../archive/time_stamp.ts";
+import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import type { GrainPacking } from "../disks/vmdk/create/stream.ts";
 import { UsageError } from "../errors.ts";
 import { DiskLock } from "../files/disk_lock.ts";
 import { type OpenOptions, type OutputFile, Outputs } from "../files/outputs.ts";
-import { note, STDERR, STDOUT } from "../files/standard_streams.ts";
-import { onFile, reasonOf } from "../files/system_errors.ts";
+import { STDOUT } from "../files/standard_streams.ts";
+import { onFile } from "../files/system_errors.ts";
 import { aroundCommit } from "../files/unfinished.ts";
 import { UnnamedFile } from "../files/unnamed_file.ts";
 import { Pace } from "../pace.ts";
@@ -26,19 +26,23 @@ import { DumpReader, SKIMMING_WINDOW_BYTES, smallWindowBytes } from "../pipeline
 import { Chain, MANY_ARCHIVES, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
 import { surveyData, type SurveyRange } from "../pipeline/data_spread.ts";
 import type { RunOptions } from "../pipeline/run.ts";
-import { Crew } from "../workers/crew.ts";
+import type { Crew } from "../workers/crew.ts";
 import { BufferedSha256, type PassingSha256 } from "../workers/hashes.ts";
-import { type CommonOptions, printReport, type Report } from "./common.ts";
-import { variableOf } from "./environment.ts";
+import { defaultThreads, Engine } from "./engine.ts";
 import { hashStart } from "./file_hash.ts";
-import { assertUnchanged, beginningOf, type Input, isCompressed, isStream, STREAM } from "./input_file.ts";
+import {
+  assertUnchanged,
+  beginningOf,
+  hasMuchToCompress,
+  type Input,
+  isCompressed,
+  isStream,
+  sizeOf,
+  STREAM,
+} from "./input_file.ts";
+import type { JobObserver, JobOptions } from "./options.ts";
 import { refuseForeignSuffix } from "./output_suffix.ts";
-import { ProgressLine } from "./progress.ts";
-import { hasMuchToCompress, sizeOf, THREADS_VARIABLE, threadsOf } from "./threads.ts";
-import type { PublicKey } from "../archive/minisign/public_key.ts";
-import type { SecretKey } from "../archive/minisign/secret_key.ts";
-import { isSealOf, type Seal } from "../archive/seal.ts";
-import { readSigningKey, readTrustedKey } from "./signing.ts";
+import { Reading } from "./reading.ts";
 import {
   assertHash,
   assertIs,
@@ -51,7 +55,6 @@ import {
   Seals,
   type SignedBy,
 } from "./seals.ts";
-import { Reading } from "./reading.ts";
 import { Work } from "./work.ts";
 
 /** Archives of a list above which each gets a small window and is decoded in a stream: memory goes with their number. */
@@ -72,37 +75,41 @@ const LONG_BYTES = 128 * 1024 * 1024;
 /** How long a disk is asked where its data lies before it is read, for the progress line. */
 const SURVEY_MS = 250;
 
-/** What a command reads and writes; `-` at most once on each side. */
-export interface SessionPaths {
-  inputs: string[];
-  outputs?: (string | undefined)[];
+/** What a job reads and writes; `-` (standard input or output) at most once on each side. */
+export interface JobPaths {
+  inputs: readonly string[];
+  outputs?: readonly (string | undefined)[];
   /** Files that are written besides: those of a new disk. */
-  expected?: string[];
+  expected?: readonly string[];
+  /** Keep outputs that are not complete, so that another run can go on with them. */
+  keepsPartial?: boolean;
 }
 
-/** The keys by which the seals of a run are signed and trusted. */
-interface SessionKeys {
-  signingKey?: SecretKey;
-  trustedKey?: PublicKey;
+/** An output that is a regular file. */
+interface WrittenOutput {
+  sink: ByteSink;
+  hash: PassingSha256;
+  /** The hash, once it was asked for. */
+  sha256?: string;
 }
 
-/** One run of a command: opens its files, cleans up on every way out. */
-export class Session implements AsyncDisposable {
+/** One run of a job: opens its files, and cleans up on every way out. */
+export class Job implements AsyncDisposable {
   readonly #core: Core;
   readonly #crew: Crew;
-  /** Files that are open, and memory that is allocated, until the command ends. */
+  /** Files that are open, and memory that is allocated, until the job ends. */
   readonly files: Reading;
   readonly #signal?: AbortSignal;
+  readonly #observer: JobObserver;
   readonly #outputs: Outputs;
-  readonly #progress: ProgressLine;
   readonly #work = new Work();
-  /** What ends with the command, the last one first. */
+  /** What ends with the job, the last one first. */
   readonly #resources = new AsyncDisposableStack();
-  /** Compressed files that the command line names; at least 1. */
+  /** Compressed files that the request names; at least 1. */
   readonly #compressedFiles: number;
-  /** Of all loops over the files of the command. */
+  /** Of all loops over the files of the job. */
   readonly pace: Pace;
-  /** Of the bitmaps of the command. */
+  /** Of the bitmaps of the job. */
   readonly #pages: BitmapPages;
   /** What the archives of long lists share. */
   readonly #many = new ManySources();
@@ -111,15 +118,15 @@ export class Session implements AsyncDisposable {
   /** The paths of all regular files that were opened for reading, in order. */
   readonly #read = new Set<string>();
   /** Outputs that are regular files, by their paths. */
-  readonly #written = new Map<string, { sink: ByteSink; hash: PassingSha256 }>();
+  readonly #written = new Map<string, WrittenOutput>();
   /** Outputs may replace what is there. */
   readonly isForced: boolean;
   readonly #seals: Seals;
   /** Signs the seals that are written. */
   readonly signingKey?: SecretKey;
-  /** Unreadable seals of which the user knows. */
+  /** Unreadable seals of which the observer knows. */
   #toldSeals = 0;
-  /** The generations for which {@linkcode Session.#warnOfChanges} has warned. */
+  /** The generations for which {@linkcode Job.#warnOfChanges} has warned. */
   readonly #toldChanges = new Set<string>();
   /** False if the user wants seals not to be looked at. */
   readonly #goesBySeals: boolean;
@@ -131,78 +138,68 @@ export class Session implements AsyncDisposable {
   #sealed: readonly Sealed[] = [];
   /** The paths of disks that are changed in place. */
   readonly #changed: string[] = [];
-  readonly #usesStdout: boolean;
-  readonly #json: boolean;
 
-  private constructor(
-    core: Core,
-    options: CommonOptions,
-    { inputs, outputs, expected = [], signingKey, trustedKey }: SessionPaths & SessionKeys,
-  ) {
+  private constructor(engine: Engine, options: JobOptions, paths: JobPaths) {
+    const { inputs, outputs = [], expected = [] } = paths;
+    const { observer = {}, signal, trustedKey, signingKey } = options;
+    if (options.engine === undefined) this.#resources.use(engine);
+    this.#core = engine.core;
+    this.#crew = engine.crew;
     this.signingKey = signingKey;
     this.#seals = new Seals({ trustedKey });
-    this.#core = core;
-    const largePages = askForLargePages(core.bytes(0, core.memoryBytes));
-    if (largePages !== undefined) this.#resources.use(largePages);
-    const wantedThreads = threadsOf(options.threads);
-    const threads = inputs.length > MANY_ARCHIVES ? Math.min(wantedThreads, THREADS_FOR_MANY) : wantedThreads;
-    this.#crew = this.#resources.use(new Crew(core, { threads }));
-    const compressed = [...inputs, ...outputs ?? []].filter(isCompressed).length;
+    const compressed = [...inputs, ...outputs].filter(isCompressed).length;
     this.#compressedFiles = Math.max(1, compressed);
     // Those who compress keep all cores busy, and what they make is soon hashed.
     this.#hashesApart = compressed === 0;
-    this.#usesStdout = (outputs ?? []).includes(STREAM);
-    this.#json = options.json === true;
     this.isForced = options.force === true;
     this.#goesBySeals = options.withoutSeal !== true;
     this.#goesByKey = trustedKey !== undefined;
-    if (this.#goesByKey && !this.#goesBySeals) {
-      throw new UsageError(
-        "Cannot use --trusted-key and --without-seal together: one goes by seals, one by none",
-      );
-    }
+    this.#observer = observer;
+    this.#signal = signal;
+    this.pace = new Pace(options);
     this.#outputs = new Outputs({
       force: this.isForced,
-      inputs,
-      expected: [...outputs ?? [], ...expected].filter((path) =>
-        path !== undefined && path !== STREAM
-      ) as string[],
+      inputs: [...inputs],
+      expected: [...outputs, ...expected].filter((path) => path !== undefined).filter((path) =>
+        path !== STREAM
+      ),
       isCompanion: isSealOf,
-      keepPartial: options.resume,
+      keepPartial: paths.keepsPartial ? true : undefined,
       warn: (line) => this.warn(line),
     });
-    this.#progress = new ProgressLine({ shown: options.quiet !== true && Deno.stderr.isTerminal() });
-    this.#signal = options.signal;
-    this.pace = new Pace(options);
-    // A command that only reads has no other folder for it.
-    const output = outputs?.find((path) => path !== undefined && path !== STREAM) ?? STREAM;
+    // A job that only reads has no other folder for it.
+    const output = outputs.find((path) => path !== undefined && path !== STREAM) ?? STREAM;
     this.#pages = new BitmapPages({ scratch: () => this.scratch(output) });
     this.files = this.#resources.use(this.reading());
-    // The command may be waiting for a pipe and never come to its own clean-up.
-    this.#signal?.addEventListener("abort", () => this.#outputs[Symbol.dispose]());
+    // The job may be waiting for a pipe and never come to its own clean-up.
+    const onAbort = () => this.#outputs[Symbol.dispose]();
+    signal?.addEventListener("abort", onAbort);
+    this.#resources.defer(() => signal?.removeEventListener("abort", onAbort));
   }
 
-  /** Starts a command that reads and writes `paths`. @throws {UsageError} if the common options or the paths cannot be meant */
-  static async start(options: CommonOptions, paths: SessionPaths): Promise<Session> {
-    for (const list of [paths.inputs, paths.outputs ?? []]) {
+  /** Starts a job that reads and writes `paths`. @throws {UsageError} if the options or the paths cannot be meant */
+  static async start(options: JobOptions, paths: JobPaths): Promise<Job> {
+    const { inputs, outputs = [] } = paths;
+    for (const list of [inputs, outputs]) {
       if (list.filter((path) => path === STREAM).length > 1) {
         throw new UsageError('"-" can be used only once');
       }
     }
-    for (const path of paths.outputs ?? []) if (path !== undefined) refuseForeignSuffix(path);
-    const keys = {
-      signingKey: options.sign === undefined ? undefined : await readSigningKey(options.sign, options),
-      trustedKey: options.trustedKey === undefined ? undefined : await readTrustedKey(options.trustedKey),
-    };
-    const session = new Session(await Core.load(), options, { ...paths, ...keys });
-    for (const path of paths.inputs) await session.warnOfCommit(path);
-    if (variableOf(THREADS_VARIABLE) !== undefined) await session.#crew.start();
-    else if (hasMuchToCompress(paths)) session.#crew.expectWork();
-    session.expectBytes(sizeOf(paths.inputs));
-    return session;
+    for (const path of outputs) if (path !== undefined) refuseForeignSuffix(path);
+    if (options.trustedKey !== undefined && options.withoutSeal) {
+      throw new UsageError(
+        "Cannot use --trusted-key and --without-seal together: one goes by seals, one by none",
+      );
+    }
+    const job = new Job(options.engine ?? await startEngine(options, paths), options, paths);
+    for (const path of inputs) await job.warnOfCommit(path);
+    if (options.startsThreads) await job.#crew.start();
+    else if (hasMuchToCompress(paths)) job.#crew.expectWork();
+    job.expectBytes(sizeOf(inputs));
+    return job;
   }
 
-  /** Tells the user if a killed run was about to write `path`, which is read. Returns whether there is a file to be read. */
+  /** Warns if a killed run was about to write `path`, which is read. Returns whether there is a file to be read. */
   async warnOfCommit(path: string): Promise<boolean> {
     const around = path === STREAM ? undefined : await aroundCommit(path);
     if (around !== undefined) this.warn(around.text);
@@ -210,18 +207,29 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Begins to read files that are closed before the command ends. `files`: how many compressed ones are open together, if the
-   * command line does not name all of them; they share the memory for pieces.
+   * Begins to read files that are closed before the job ends. `files`: how many compressed ones are open together, if the
+   * request does not name all of them; they share the memory for pieces.
    */
   reading({ files = 1 } = {}): Reading {
     const codecs = this.#crew.codecs(Math.max(this.#compressedFiles, files));
     const options = { codecs, pace: this.pace };
-    return new Reading(this.#core, { options, work: this.#work, pages: this.#pages, inputs: this.#inputs, read: this.#read });
+    return new Reading(this.#core, {
+      options,
+      work: this.#work,
+      pages: this.#pages,
+      inputs: this.#inputs,
+      read: this.#read,
+    });
   }
 
   /** The core, with memory that is given back when the command ends. */
   get core(): Core {
     return this.files.core;
+  }
+
+  /** Stops the job. */
+  get signal(): AbortSignal | undefined {
+    return this.#signal;
   }
 
   /** Signal and progress for the pipeline. */
@@ -230,13 +238,13 @@ export class Session implements AsyncDisposable {
       crew: this.#crew,
       pages: this.#pages,
       signal: this.#signal,
-      onProgress: (progress) => this.#progress.show(this.#work.at(progress)),
+      onProgress: (progress) => this.#observer.progress?.(this.#work.at(progress)),
     };
   }
 
-  /** Has the progress line count the data of a disk that will be read. */
+  /** Has the progress count the data of a disk that will be read. */
   async expectDisk(disk: ReadableDisk, range: Omit<SurveyRange, "goesOn"> = {}): Promise<void> {
-    if (!this.#progress.isShown) return;
+    if (this.#observer.progress === undefined) return;
     const end = performance.now() + SURVEY_MS;
     this.#work.disk = await surveyData(disk, { ...range, goesOn: () => performance.now() < end });
   }
@@ -449,7 +457,7 @@ export class Session implements AsyncDisposable {
   }
 
   /** Opens an archive or a digest for writing; complete with {@linkcode commit}. */
-  async sink(path: string, options: { level?: string } = {}): Promise<ByteSink> {
+  async sink(path: string, options: { level?: number } = {}): Promise<ByteSink> {
     const file = path === STREAM ? Deno.stdout : await this.output(path);
     return await this.sinkTo(path, file, options);
   }
@@ -463,7 +471,7 @@ export class Session implements AsyncDisposable {
   async sinkTo(
     path: string,
     file: ArchiveFile,
-    options: { level?: string; begun?: Begun },
+    options: { level?: number; begun?: Begun },
   ): Promise<ByteSink> {
     const { begun } = options;
     const hash = file !== Deno.stdout && (file as Deno.FsFile).statSync().isFile
@@ -473,10 +481,9 @@ export class Session implements AsyncDisposable {
       await hashStart(file as Deno.FsFile, { lenBytes: begun.storedBytes, hash, signal: this.#signal });
     }
     try {
-      const level = levelOf(options.level);
       const sink = this.using(
         await sinkFor(path, file, {
-          level,
+          level: options.level,
           codecs: this.#crew.codecs(this.#compressedFiles),
           hash,
           begun,
@@ -505,10 +512,12 @@ export class Session implements AsyncDisposable {
     return this.#outputs.finalPathOf(path);
   }
 
-  /** Length and SHA-256 of an output that is a regular file and was written to its end. To be asked once. */
+  /** Length and SHA-256 of an output that is a regular file and was written to its end. */
   async stored(path: string): Promise<{ bytes: number; sha256: string } | undefined> {
     const written = this.#written.get(path);
-    return written && { bytes: written.sink.storedBytes, sha256: await written.hash.hex() };
+    if (written === undefined) return undefined;
+    written.sha256 ??= await written.hash.hex();
+    return { bytes: written.sink.storedBytes, sha256: written.sha256 };
   }
 
   /** Opens a seal, which may `replace` another one; returns what writes it. */
@@ -597,38 +606,25 @@ export class Session implements AsyncDisposable {
     return this.#outputs.open(path, { mode: 0o666 });
   }
 
-  /** Gives the outputs their names. */
+  /** Gives the outputs their names, and tells the observer. */
   commit(): void {
     this.#signal?.throwIfAborted();
     for (const input of this.#inputs) assertUnchanged(input);
     this.#outputs.commit();
+    for (const path of [...this.#outputs.paths, ...this.#changed]) {
+      const written = this.#written.get(path);
+      const bytes = written?.sink.storedBytes ?? sizeOf([path]);
+      this.#observer.file?.({ path, bytes, sha256: written?.sha256 });
+    }
   }
 
-  /** Prints a report, to standard error where standard output carries data, and returns the exit code. */
-  report(report: Report): number {
-    this.#progress.clear();
-    return printReport({
-      json: this.#json,
-      stream: this.#usesStdout ? STDERR : STDOUT,
-      written: [...this.#outputs.paths, ...this.#changed],
-    }, report);
-  }
-
-  /** Writes a part of a result that is too long to be held. */
-  async write(text: string): Promise<void> {
-    const bytes = new TextEncoder().encode(text);
-    for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at)).catch(failOutput);
-  }
-
-  /** Prints a warning on standard error. A warning that cannot be printed does not fail the command. */
+  /** Tells the observer what the user should know, whatever the result. */
   warn(line: string): void {
-    this.#progress.clear();
-    note(`Warning: ${printable(line)}\n`);
+    this.#observer.warning?.(line);
   }
 
-  /** Ends the command: waits for the reads under way, closes all files, and removes outputs that are not complete. */
+  /** Ends the job: waits for the reads under way, closes all files, and removes outputs that are not complete. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#progress.clear();
     try {
       await this.#resources.disposeAsync();
     } finally {
@@ -637,12 +633,11 @@ export class Session implements AsyncDisposable {
   }
 }
 
-function failOutput(cause: unknown): never {
-  throw new Error(`Cannot write standard output: ${reasonOf(cause)}`, { cause });
-}
-
-function levelOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^[0-9]{1,2}$/.test(text)) throw new UsageError(`Cannot use --level "${text}": it is not a number`);
-  return Number(text);
+/** The engine of a job that is given none. */
+async function startEngine(
+  { threads = defaultThreads() }: JobOptions,
+  { inputs }: JobPaths,
+): Promise<Engine> {
+  const isMany = inputs.length > MANY_ARCHIVES;
+  return await Engine.start({ threads: isMany ? Math.min(threads, THREADS_FOR_MANY) : threads });
 }

@@ -1,26 +1,21 @@
 /** Checks a list of archives, as `restore` would take it. */
 
-import { formatSeriesId } from "../archive/header.ts";
+import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
+import type { Seal } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
-import { check, type CheckResult } from "../pipeline/check.ts";
-import type { Verdict } from "./check.ts";
+import { check, type CheckResult as CheckCounts } from "../pipeline/check.ts";
 import { containerFault, digestFault, type Fault, faultIn, isPlain, recordsFault } from "./check_file.ts";
-import { labelOf, suiteNameOf } from "./disk_label.ts";
 import { areProvedByFiles, refuseUnreadable } from "./proof.ts";
 import type { Reading } from "./reading.ts";
-import { type KnownRoot, type Sealed, signedText, unsealedText } from "./seals.ts";
-import type { Session } from "./session.ts";
-import { headerJson } from "./summary.ts";
-
-const UNPROVED =
-  "  not proved: no seal or digest tells what the blocks must be, or the seal was made of archives that nothing proved";
+import type { KnownRoot, Sealed, SignedBy } from "./seals.ts";
+import type { Job } from "./job.ts";
 
 /** A list that is open. */
 interface List {
-  session: Session;
+  job: Job;
   chain: Chain;
   digest?: DigestReader;
   /** Of the archives, and of the digest. */
@@ -32,19 +27,39 @@ interface List {
   roots: readonly KnownRoot[];
 }
 
+/** What came of the check of a list. */
+export interface ListFindings {
+  /** Nothing is known to be wrong. */
+  isRight: boolean;
+  /** Something tells what the blocks must be. */
+  isProved: boolean;
+  /** The header of the last archive. */
+  header: DumpHeader;
+  /** What the blocks are; absent if they were not read. */
+  counts?: CheckCounts;
+  /** What is wrong, one line for each. */
+  faults: readonly string[];
+  /** The seals that tell of the files. */
+  seals: readonly Seal[];
+  /** Seals that are signed with the trusted key. */
+  signed: readonly SignedBy[];
+  /** Files that no seal tells of. */
+  unsealed: readonly string[];
+}
+
 /**
  * @throws {UsageError} if there is neither a digest nor a seal to check with
  * @throws {FormatError | MismatchError} at the first archive that is damaged or does not belong to the others
  */
 export async function checkList(
-  session: Session,
+  job: Job,
   archives: readonly string[],
   { digestin, quick }: { digestin?: string; quick: boolean },
-): Promise<Verdict> {
-  await using files = session.reading();
-  const list = await open(session, archives, { files, digestin, quick });
+): Promise<ListFindings> {
+  await using files = job.reading();
+  const list = await open(job, archives, { files, digestin, quick });
   const { chain, digest, roots, sealed, unsealed } = list;
-  if (unsealed.length > 0 && digestin === undefined && roots.length === 0) refuseUnreadable(session);
+  if (unsealed.length > 0 && digestin === undefined && roots.length === 0) refuseUnreadable(job);
   const isProvable = digestin !== undefined || roots.length > 0;
   // Files that are what was sealed are good without a look at what their blocks must be.
   if (!quick && !isProvable && unsealed.length > 0) {
@@ -56,8 +71,8 @@ export async function checkList(
   }
   const faults: string[] = [];
   // Any of them may be the one that is missing.
-  if (unsealed.length === 0) session.warnOfSeals();
-  else faults.push(...session.unreadableSeals.map(({ message }) => message));
+  if (unsealed.length === 0) job.warnOfSeals();
+  else faults.push(...job.unreadableSeals.map(({ message }) => message));
   const { result, root: found } = quick ? {} : await checkBlocks(list, faults);
   if (quick) await checkStructure(list, faults);
   else for (const prove of list.proofs) note(faults, await faultIn(async () => void await prove()));
@@ -68,44 +83,26 @@ export async function checkList(
   // Without a look at the blocks nothing is said of them, but for what the seals themselves say.
   const isProved = (quick && !sealed.some(isDoubtful)) ||
     // Where only signed seals count, a digest that none tells of may be a stranger's.
-    (digest !== undefined && !(digestSeal ? isDoubtful(digestSeal) : session.goesByKey)) ||
+    (digest !== undefined && !(digestSeal ? isDoubtful(digestSeal) : job.goesByKey)) ||
     (found?.isProved ?? false) || (unsealed.length === 0 && areProvedByFiles(ofArchives));
-  const ok = isRight && isProved;
-  const text = [
-    result === undefined ? `${archives.length} archives: the blocks were not read` : findings(result),
-    ...faults.map((fault) => `  wrong: ${fault}`),
-    ...(isRight && !isProved ? [UNPROVED] : []),
-    ...signedText(session.signedSeals),
-    ...unsealedText(unsealed),
-  ];
-  const series = formatSeriesId(chain.header.seriesId);
-  const labelled = { series, seals: sealed.map(({ seal }) => seal), paths: archives };
-  const name = `${labelOf(labelled)}, ${formatTimeStamp(chain.header.time)}`;
-  const outcome = ok ? {} : isRight ? { skipped: UNPROVED.trim() } : { failure: text.join("\n") };
   return {
-    ok,
     isRight,
-    text,
-    json: {
-      archives,
-      ...(digestin === undefined ? {} : { digest: digestin }),
-      generation: headerJson(chain.header),
-      ...result,
-      proved: isProved,
-      signed: session.signedSeals,
-      faults,
-      unsealed,
-    },
-    suites: [{ name: suiteNameOf(labelled), cases: [{ name, ...outcome }] }],
+    isProved,
+    header: chain.header,
+    counts: result,
+    faults,
+    seals: sealed.map(({ seal }) => seal),
+    signed: job.signedSeals,
+    unsealed,
   };
 }
 
 async function open(
-  session: Session,
+  job: Job,
   archives: readonly string[],
   { files, digestin, quick }: { files: Reading; digestin?: string; quick: boolean },
 ): Promise<List> {
-  const chain = await session.chain(archives, { files, skims: quick });
+  const chain = await job.chain(archives, { files, skims: quick });
   const digest = digestin === undefined
     ? undefined
     : await DigestReader.open(files.core, await files.source(digestin));
@@ -115,10 +112,10 @@ async function open(
   const proofs: List["proofs"] = [];
   let own: string | null = null;
   for (const reader of [...chain.readers, ...digest === undefined ? [] : [digest]]) {
-    const entry = await session.sealed(reader);
+    const entry = await job.sealed(reader);
     if (entry === undefined) unsealed.push(reader.path);
     else sealed.push(entry);
-    if (entry !== undefined && !quick) proofs.push(session.proveWhileRead(reader, entry));
+    if (entry !== undefined && !quick) proofs.push(job.proveWhileRead(reader, entry));
     if (reader === chain.readers.at(-1) || reader === digest) {
       own = entry?.generation.root || own;
     }
@@ -126,20 +123,20 @@ async function open(
   const { seriesId, time, full } = chain.header;
   const generation = { series: formatSeriesId(seriesId), time: formatTimeStamp(time) };
   const told = full
-    ? await session.rootsOf([...archives, ...digestin === undefined ? [] : [digestin]], generation)
+    ? await job.rootsOf([...archives, ...digestin === undefined ? [] : [digestin]], generation)
     : [];
-  await session.changesOf(chain.readers.at(-1)!.path, generation);
+  await job.changesOf(chain.readers.at(-1)!.path, generation);
   const roots = own === null ? told : told.filter(({ root }) => root === own);
-  return { session, chain, digest, sealed, unsealed, proofs, roots };
+  return { job, chain, digest, sealed, unsealed, proofs, roots };
 }
 
 /** Reads all blocks. Returns also which of the roots they have. */
 async function checkBlocks(
-  { session, chain, digest, roots }: List,
+  { job, chain, digest, roots }: List,
   faults: string[],
-): Promise<{ result: CheckResult; root?: KnownRoot }> {
-  const sha256 = roots.length > 0 ? session.root() : undefined;
-  const result = await check(session.core, { chain, digest, root: sha256 }, session.run);
+): Promise<{ result: CheckCounts; root?: KnownRoot }> {
+  const sha256 = roots.length > 0 ? job.root() : undefined;
+  const result = await check(job.core, { chain, digest, root: sha256 }, job.run);
   const hex = await sha256?.hex();
   const root = roots.find((known) => known.root === hex);
   if (hex !== undefined && root === undefined && result.badBlocks === 0) {
@@ -149,23 +146,16 @@ async function checkBlocks(
 }
 
 /** Reads everything but blocks. */
-async function checkStructure({ session, chain, digest, sealed }: List, faults: string[]): Promise<void> {
+async function checkStructure({ job, chain, digest, sealed }: List, faults: string[]): Promise<void> {
   const sealedAs = (path: string) => sealed.find((entry) => entry.path === path);
   for (const reader of chain.readers) {
     const { path } = reader;
-    if (isPlain(path)) note(faults, await recordsFault(session, reader, sealedAs(path)));
-    else note(faults, await containerFault(session, path));
+    if (isPlain(path)) note(faults, await recordsFault(job, reader, sealedAs(path)));
+    else note(faults, await containerFault(job, path));
   }
-  if (digest !== undefined) note(faults, await digestFault(session, digest, sealedAs(digest.path)));
+  if (digest !== undefined) note(faults, await digestFault(job, digest, sealedAs(digest.path)));
 }
 
 function note(faults: string[], fault: Fault): void {
   if (fault !== undefined) faults.push(fault);
-}
-
-function findings(
-  { blocks, goodBlocks, zeroBlocks, absentBlocks, badBlocks }: CheckResult,
-): string {
-  const absent = absentBlocks > 0 ? `, ${absentBlocks} not in these archives` : "";
-  return `${blocks} blocks: ${goodBlocks} good (${zeroBlocks} zero), ${badBlocks} bad${absent}`;
 }

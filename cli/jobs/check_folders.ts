@@ -10,7 +10,6 @@ import {
   type Prove,
   type Told,
 } from "../pipeline/generations.ts";
-import type { Verdict } from "./check.ts";
 import {
   containerFault,
   examineBlocks,
@@ -25,9 +24,8 @@ import {
 } from "./check_file.ts";
 import { explain, type Explanation } from "./diagnosis.ts";
 import { type Inventory, type Item, takeInventory, toldBy } from "./folder_inventory.ts";
-import { type CheckedGeneration, reportFiles, reportSeries } from "./folder_report.ts";
-import { generationsIn, signedText } from "./seals.ts";
-import type { Session } from "./session.ts";
+import { generationsIn, type SignedBy } from "./seals.ts";
+import type { Job } from "./job.ts";
 
 /** All that the folders hold of one series. */
 interface Series {
@@ -40,29 +38,52 @@ interface Series {
   goesByKey: boolean;
 }
 
-/** Checks every archive and reports every generation. */
+/** A generation, and what was seen of it. */
+export interface CheckedGeneration extends KnownGeneration {
+  /** Its blocks were not read, but something is there that can prove them. */
+  looksGood: boolean;
+}
+
+/** All that was seen of a series. */
+export interface CheckedSeries {
+  /** 32 hexadecimal digits. */
+  name: string;
+  items: readonly Item[];
+  seals: readonly Seal[];
+  generations: readonly CheckedGeneration[];
+  /** Of files with faults, by their paths. */
+  explanations: ReadonlyMap<string, Explanation>;
+}
+
+/** What came of the check of folders. */
+export interface FolderFindings {
+  /** The folders, and files that are of no series. */
+  inventory: Inventory;
+  series: readonly CheckedSeries[];
+  /** Seals that are signed with the trusted key. */
+  signed: readonly SignedBy[];
+}
+
+/** Checks every archive of folders and every generation. */
 export async function checkFolders(
-  session: Session,
+  job: Job,
   folders: readonly string[],
   { quick }: { quick: boolean },
-): Promise<Verdict> {
-  const inventory = await takeInventory(session, folders);
+): Promise<FolderFindings> {
+  const inventory = await takeInventory(job, folders);
   const places = inventory.folders.map(({ path }) => path);
-  const verdict: Verdict = { ok: true, isRight: true, text: [], json: {}, suites: [] };
-  const reports = [];
-  for (const [name, series] of seriesOf(inventory, { quick, goesByKey: session.goesByKey })) {
+  const checked: CheckedSeries[] = [];
+  for (const [name, series] of seriesOf(inventory, { quick, goesByKey: job.goesByKey })) {
     const { items, seals } = series;
-    for (const item of byRole(items, "digest")) await examine(session, item, series);
-    for (const item of items) if (item.role !== "digest") await examine(session, item, series);
-    const generations = await checkGenerations(session, series);
-    const explanations = quick ? new Map() : await explainFaults(session, { items, folders: places });
-    reports.push(reportSeries(verdict, { name, items, seals, generations, explanations }));
+    for (const item of byRole(items, "digest")) await examine(job, item, series);
+    for (const item of items) if (item.role !== "digest") await examine(job, item, series);
+    const generations = await checkGenerations(job, series);
+    const explanations = quick
+      ? new Map<string, Explanation>()
+      : await explainFaults(job, { items, folders: places });
+    checked.push({ name, items, seals, generations, explanations });
   }
-  reportFiles(verdict, inventory);
-  verdict.text.push(...signedText(session.signedSeals));
-  const { unreadable } = inventory;
-  verdict.json = { folders: inventory.folders, series: reports, signed: session.signedSeals, unreadable };
-  return verdict;
+  return { inventory, series: checked, signed: job.signedSeals };
 }
 
 function seriesOf(
@@ -94,10 +115,10 @@ function rootsBySecond(seals: readonly Seal[]): Map<number, string[]> {
 }
 
 /** Looks at one file, and notes what is wrong with it. */
-async function examine(session: Session, item: Item, series: Series): Promise<void> {
+async function examine(job: Job, item: Item, series: Series): Promise<void> {
   if (item.fault !== undefined) return;
   item.fault = await faultInFile(async () => {
-    const { fault, root, isCompared } = await findingOf(session, item, series);
+    const { fault, root, isCompared } = await findingOf(job, item, series);
     item.root ??= root;
     item.isCompared = isCompared;
     return fault;
@@ -105,7 +126,7 @@ async function examine(session: Session, item: Item, series: Series): Promise<vo
 }
 
 async function findingOf(
-  session: Session,
+  job: Job,
   item: Item,
   series: Series,
 ): Promise<Finding> {
@@ -113,28 +134,26 @@ async function findingOf(
   const { path, sealed } = item;
   const roots = series.roots.get(item.seconds) ?? [];
   const open = (digest?: Item): Promise<Finding> =>
-    usingArchive(session, path, async (reader) => {
+    usingArchive(job, path, async (reader) => {
       const isRead = !quick || item.role === "digest";
-      const prove = sealed && isRead ? session.proveWhileRead(reader, sealed) : undefined;
+      const prove = sealed && isRead ? job.proveWhileRead(reader, sealed) : undefined;
       const finding = await look(reader, digest);
       if (prove === undefined || finding.fault !== undefined) return finding;
       return { ...finding, fault: await faultIn(async () => void await prove()) };
     }, { skims: quick && item.role !== "digest" });
   const look = async (reader: DumpReader | DigestReader, digest?: Item): Promise<Finding> => {
-    if (reader instanceof DigestReader) return await examineDigest(session, reader, { sealed, roots });
+    if (reader instanceof DigestReader) return await examineDigest(job, reader, { sealed, roots });
     if (quick) {
-      const fault = isPlain(path)
-        ? await recordsFault(session, reader, sealed)
-        : await containerFault(session, path);
+      const fault = isPlain(path) ? await recordsFault(job, reader, sealed) : await containerFault(job, path);
       return { fault, root: null, isCompared: false };
     }
-    if (digest === undefined) return await examineBlocks(session, reader, { sealed, roots });
+    if (digest === undefined) return await examineBlocks(job, reader, { sealed, roots });
     const isOfDumpAlone = !isProof(digest, series);
     return await usingArchive(
-      session,
+      job,
       digest.path,
       async (other) =>
-        await examineBlocks(session, reader, { digest: other as DigestReader, isOfDumpAlone, sealed, roots }),
+        await examineBlocks(job, reader, { digest: other as DigestReader, isOfDumpAlone, sealed, roots }),
     );
   };
   const [first, ...others] = quick || item.role === "digest" ? [] : digestsOf(item, items);
@@ -161,7 +180,7 @@ function digestsOf(generation: Pick<Told, "seconds" | "root">, items: readonly I
 }
 
 /** What can be restored of one series, and whether it is proved. */
-async function checkGenerations(session: Session, series: Series): Promise<CheckedGeneration[]> {
+async function checkGenerations(job: Job, series: Series): Promise<CheckedGeneration[]> {
   const { items, seals, quick } = series;
   const archives = items.filter(({ role }) => role !== "digest").map((item) => {
     const from = item.sealed?.file.from;
@@ -181,7 +200,7 @@ async function checkGenerations(session: Session, series: Series): Promise<Check
     const target = targetOf(generation, series);
     if (target === undefined) return { proved: false };
     if (isWhole && chain.length === 1 && filesOf(chain)[0].isCompared) return { proved: true };
-    const fault = await chainFault(session, chain, target);
+    const fault = await chainFault(job, chain, target);
     return { proved: fault === undefined, fault };
   };
   const looksGood = ({ chain, isAssumed, ...generation }: KnownGeneration) =>
@@ -212,19 +231,19 @@ function targetOf(generation: Told, series: Series): Target | undefined {
 
 /** Whether the blocks that a list of archives leads to are those of a generation. */
 async function chainFault(
-  session: Session,
+  job: Job,
   paths: readonly string[],
   { digest, root }: Target,
 ): Promise<Fault> {
   return await faultInFile(async () => {
-    await using files = session.reading({ files: paths.length + 1 });
+    await using files = job.reading({ files: paths.length + 1 });
     const { core } = files;
     const reader = digest === undefined
       ? undefined
       : await DigestReader.open(core, await files.source(digest));
-    const chain = await session.chain(paths, { files });
-    const sha256 = session.root();
-    const { badBlocks, badRuns } = await check(core, { chain, digest: reader, root: sha256 }, session.run);
+    const chain = await job.chain(paths, { files });
+    const sha256 = job.root();
+    const { badBlocks, badRuns } = await check(core, { chain, digest: reader, root: sha256 }, job.run);
     if (badBlocks === 1) return `block ${badRuns[0].start} is not that of "${digest}"`;
     if (badBlocks > 1) {
       return `${badBlocks} blocks are not those of "${digest}", block ${badRuns[0].start} is the first`;
@@ -237,7 +256,7 @@ async function chainFault(
 
 /** Looks a second time at archives that are wrong; their blocks may be intact in any of the folders. */
 async function explainFaults(
-  session: Session,
+  job: Job,
   { items, folders }: { items: readonly Item[]; folders: readonly string[] },
 ): Promise<Map<string, Explanation>> {
   const explanations = new Map<string, Explanation>();
@@ -247,7 +266,7 @@ async function explainFaults(
     if (digest === undefined) continue;
     // Who cannot be read at all has no more to tell.
     await faultInFile(async () => {
-      const explanation = await explain(session, { archives: [item.path], digestin: digest.path, folders });
+      const explanation = await explain(job, { archives: [item.path], digestin: digest.path, folders });
       if (explanation !== undefined) explanations.set(item.path, explanation);
       return undefined;
     });

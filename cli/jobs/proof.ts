@@ -5,7 +5,7 @@ import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { MismatchError } from "../errors.ts";
 import type { Chain } from "../pipeline/chain.ts";
 import { assertRoot, type KnownRoot, type Sealed } from "./seals.ts";
-import type { Session } from "./session.ts";
+import type { Job } from "./job.ts";
 
 /**
  * `root`: the MD5s of all blocks; `files`: the SHA-256 of every file, and that the files belong together; `digest`: the MD5s
@@ -29,24 +29,24 @@ export interface Proof {
  *
  * @throws {FormatError | Error} if nothing does and a seal cannot be read that may do it
  */
-export async function proofOf(session: Session, chain: Chain): Promise<Proof> {
+export async function proofOf(job: Job, chain: Chain): Promise<Proof> {
   const { readers, header } = chain;
-  const sealed = await Promise.all(readers.map((reader) => session.sealed(reader)));
+  const sealed = await Promise.all(readers.map((reader) => job.sealed(reader)));
   const last = sealed.at(-1);
   const { path } = readers.at(-1)!;
   const own = last?.generation.root;
   const generation = { series: formatSeriesId(header.seriesId), time: formatTimeStamp(header.time) };
-  const told = await session.rootsOf(readers.map((reader) => reader.path), generation);
-  await session.changesOf(path, generation);
+  const told = await job.rootsOf(readers.map((reader) => reader.path), generation);
+  await job.changesOf(path, generation);
   // Two generations of one second are told apart by the entry of the file.
   const roots = !header.full ? [] : own ? told.filter(({ root }) => root === own) : told;
   const isProvedByRoot = roots.length > 0 && roots.every(({ isProved }) => isProved);
   const by = isProvedByRoot ? "root" : areProvedByFiles(sealed) ? "files" : "nothing";
   if (by === "nothing") {
-    refuseUnreadable(session);
-    refuseUnsigned(session, path);
+    refuseUnreadable(job);
+    refuseUnsigned(job, path);
   }
-  session.warnOfSeals();
+  job.warnOfSeals();
   return { path, by, roots, last };
 }
 
@@ -63,8 +63,8 @@ function isLinked({ generation }: Sealed, { file: { from } }: Sealed): boolean {
 }
 
 /** @throws {MismatchError} if only what the trusted key has signed counts */
-export function refuseUnsigned(session: Session, path: string): void {
-  if (!session.goesByKey) return;
+export function refuseUnsigned(job: Job, path: string): void {
+  if (!job.goesByKey) return;
   throw new MismatchError(
     `Cannot trust "${path}": no seal that the trusted key has signed tells what it must be (without --trusted-key ` +
       "it is used as it is)",
@@ -72,8 +72,8 @@ export function refuseUnsigned(session: Session, path: string): void {
 }
 
 /** @throws {FormatError | Error} if a seal cannot be read that may tell of the files that no other seal tells of */
-export function refuseUnreadable(session: Session): void {
-  const [unreadable] = session.unreadableSeals;
+export function refuseUnreadable(job: Job): void {
+  const [unreadable] = job.unreadableSeals;
   if (unreadable === undefined) return;
   throw withAdvice(unreadable, "what is read may be in it; --without-seal goes by no seal");
 }
@@ -84,14 +84,6 @@ export async function assertProved(
   root: { hex(): Promise<string> } | undefined,
 ): Promise<void> {
   if (root !== undefined) assertRoot(path, roots, await root.hex());
-}
-
-/** The line of a report where nothing proves the blocks. */
-export function unprovedText(
-  by: ProofKind,
-  why = "neither a seal nor a digest tells what the blocks must be",
-): string[] {
-  return by === "nothing" ? [`  NOT PROVED: ${why}`] : [];
 }
 
 /** The same error, of the same kind, with what can be done. */

@@ -9,7 +9,7 @@ import { type DigestFindings, surveyDigest } from "../pipeline/digest_survey.ts"
 import { headerFor, type SealedDigest } from "../pipeline/salvage.ts";
 import { faultInFile } from "./check_file.ts";
 import { assertHash, isOf, type Known, type Sealed } from "./seals.ts";
-import type { Session } from "./session.ts";
+import type { Job } from "./job.ts";
 
 /** An archive whose header can be read. */
 export interface NamedHeader {
@@ -50,18 +50,18 @@ export async function readHeaders(files: readonly DamagedFile[]): Promise<NamedH
 
 /** Reads what is left of a digest, and looks for what seals tell of its generation. */
 export async function readDigest(
-  session: Session,
+  job: Job,
   file: DamagedFile,
   { headers, archives }: { headers: readonly NamedHeader[]; archives: readonly string[] },
 ): Promise<{ findings: DigestFindings; named?: SealOfGeneration; sealed?: SealOfGeneration }> {
-  const byName = await sealOfDigest(session, file);
-  const findings = await findingsOf(session, file, { sealed: byName, headers });
+  const byName = await sealOfDigest(job, file);
+  const findings = await findingsOf(job, file, { sealed: byName, headers });
   // The header tells more than the name, where it can be believed.
   const byHeader = findings.isHeaderLost
     ? undefined
-    : await sealOfDigest(session, file, knownOf(findings.header));
+    : await sealOfDigest(job, file, knownOf(findings.header));
   const named = byHeader?.isIntact ? byHeader : byName ?? byHeader;
-  return { findings, named, sealed: named ?? await sealOfOthers(session, archives, findings.header) };
+  return { findings, named, sealed: named ?? await sealOfOthers(job, archives, findings.header) };
 }
 
 /**
@@ -69,7 +69,7 @@ export async function readDigest(
  * best.
  */
 export async function chooseHeader(
-  session: Session,
+  job: Job,
   { findings, headers, sealed }: {
     findings: DigestFindings;
     headers: readonly NamedHeader[];
@@ -80,7 +80,7 @@ export async function chooseHeader(
   const options = { capacityBytes: sealed?.disk.capacityBytes };
   for (const candidate of headers) {
     const chosen = headerFor(generation, [candidate], options);
-    if (!chosen.isOfGeneration || !await isProved(session, candidate, sealed)) continue;
+    if (!chosen.isOfGeneration || !await isProved(job, candidate, sealed)) continue;
     return { ...chosen, isProved: true };
   }
   return { ...headerFor(generation, headers, options), isProved: false };
@@ -88,45 +88,45 @@ export async function chooseHeader(
 
 /** Whether the file is what was sealed for the generation; of two generations of one second the root tells which. */
 async function isProved(
-  session: Session,
+  job: Job,
   { path, header }: NamedHeader,
   sealed: SealOfGeneration | undefined,
 ): Promise<boolean> {
   const known = { ...knownOf(header), role: header.full ? "dump" : "rdiff" } as const;
-  const entry = await entryOf(session, path, known);
+  const entry = await entryOf(job, path, known);
   if (entry === undefined || !isOf(entry, known) || entry.file.unproved) return false;
   const isOfRoot = sealed?.root != null && entry.generation.root === sealed.root;
-  return isOfRoot && await isSealedFile(session, entry);
+  return isOfRoot && await isSealedFile(job, entry);
 }
 
 /** From the seal that tells of the digest: by its name, or by what is `known` of it. */
 async function sealOfDigest(
-  session: Session,
+  job: Job,
   { path }: DamagedFile,
   known?: Omit<Known, "role">,
 ): Promise<SealOfGeneration | undefined> {
-  const entry = await entryOf(session, path, known && { ...known, role: "digest" });
+  const entry = await entryOf(job, path, known && { ...known, role: "digest" });
   if (entry === undefined) return undefined;
   const { sealPath, seal, generation, file } = entry;
-  const isIntact = await isSealedFile(session, entry);
+  const isIntact = await isSealedFile(job, entry);
   const isUnproved = file.unproved === true;
   return { sealPath, disk: seal, generation, root: generation.root, isIntact, isUnproved };
 }
 
 /** From the seal of an archive, or of whatever lies beside them, for a digest that no seal names. */
 async function sealOfOthers(
-  session: Session,
+  job: Job,
   archives: readonly string[],
   header: Generation,
 ): Promise<SealOfGeneration | undefined> {
   for (const path of archives) {
-    const entry = await session.sealOf(path);
+    const entry = await job.sealOf(path);
     if (entry === undefined || !isSealedGeneration({ disk: entry.seal, ...entry }, header)) continue;
     const { sealPath, seal, generation } = entry;
     return { sealPath, disk: seal, generation, root: generation.root, isIntact: false, isUnproved: false };
   }
   const { series, time } = knownOf(header);
-  const roots = await session.rootsOf(archives, { series, time });
+  const roots = await job.rootsOf(archives, { series, time });
   // Of two generations of one second it is not known which one the digest is of.
   if (roots.length !== 1) return undefined;
   const [{ root, sealPath, disk }] = roots;
@@ -143,7 +143,7 @@ function isSealedGeneration(
 
 /** Reads what is left of the digest; where its header contradicts the seal, one of an archive counts. */
 async function findingsOf(
-  session: Session,
+  job: Job,
   file: DamagedFile,
   { sealed, headers }: { sealed?: SealOfGeneration; headers: readonly NamedHeader[] },
 ): Promise<DigestFindings> {
@@ -151,12 +151,12 @@ async function findingsOf(
   const best = own ?? headers[0];
   const { blockBytes, blockCount } = sealed?.disk ?? best?.header ?? {};
   const expected = best && { ...best.header, blockBytes: blockBytes!, blockCount: blockCount! };
-  const findings = await surveyDigest(session.core, file, { expected });
+  const findings = await surveyDigest(job.core, file, { expected });
   if (findings.isHeaderLost) {
-    session.warn(`the header of "${file.path}" cannot be read: series and time are those of "${best.path}"`);
+    job.warn(`the header of "${file.path}" cannot be read: series and time are those of "${best.path}"`);
   }
   if (own === undefined || isSealedGeneration(sealed!, findings.header)) return findings;
-  session.warn(
+  job.warn(
     `the header of "${file.path}" is not the sealed one: series and time are those of "${own.path}"`,
   );
   const { seriesId, time } = own.header;
@@ -167,12 +167,12 @@ function knownOf({ seriesId, time }: Generation): Omit<Known, "role"> {
   return { series: formatSeriesId(seriesId), time: formatTimeStamp(time) };
 }
 
-async function entryOf(session: Session, path: string, known?: Known): Promise<Sealed | undefined> {
-  return await session.sealOf(path, known && { ...known, bytes: (await Deno.stat(path)).size });
+async function entryOf(job: Job, path: string, known?: Known): Promise<Sealed | undefined> {
+  return await job.sealOf(path, known && { ...known, bytes: (await Deno.stat(path)).size });
 }
 
 /** Whether a file is, byte for byte, what was sealed; one that cannot be read to its end is not. */
-async function isSealedFile(session: Session, entry: Sealed): Promise<boolean> {
+async function isSealedFile(job: Job, entry: Sealed): Promise<boolean> {
   if ((await Deno.stat(entry.path)).size !== entry.file.bytes) return false;
-  return await faultInFile(async () => void await assertHash(entry, session.run)) === undefined;
+  return await faultInFile(async () => void await assertHash(entry, job.run)) === undefined;
 }
