@@ -1,0 +1,89 @@
+/** Judges how a disturbed run ended, and the folder that it has left. */
+
+import { basename } from "@std/path/posix/basename";
+import { EXIT } from "../refusals/refusal.ts";
+import { type CountedCall, HARMLESS } from "./calls.ts";
+import type { DisturbedRun } from "./disturbed.ts";
+import { isHidden } from "./files.ts";
+import { FolderJudge } from "./folder_judge.ts";
+import { brokenBy, type BrokenPledge, hold } from "./pledges.ts";
+import type { CaseFolder } from "./case_folder.ts";
+import type { World } from "./world.ts";
+
+/** The calls that had a fault. */
+export function struckIn({ calls }: DisturbedRun): CountedCall[] {
+  return calls.filter(({ fault }) => fault !== undefined);
+}
+
+/** Whether the command came to its end. */
+export function isDone({ isKilled, code }: DisturbedRun): boolean {
+  return !isKilled && code === EXIT.done;
+}
+
+/** Returns what is broken. `isFirst`: nothing was left by another run that was disturbed. */
+export async function judgeRun(
+  run: DisturbedRun,
+  { world, folder, isFirst }: { world: World; folder: CaseFolder; isFirst: boolean },
+): Promise<BrokenPledge[]> {
+  const { isHung, isKilled, stderr } = run;
+  const files = new FolderJudge(world, folder);
+  const looks = [() => hold("end", !isHung, "the command does not end"), () => files.inputs()];
+  if (isDone(run)) {
+    looks.push(() => files.complete("right result"), () => judgeSyncs(run), () => judgeLocks(run));
+    if (isHarmless(run)) looks.push(() => files.leftovers());
+    return await brokenBy(looks);
+  }
+  // Behind such an end, and behind another run, some outputs may have their names and others not.
+  const isMixed = isKilled || !isFirst || stderr.includes("not everything could be undone");
+  looks.push(() => isMixed ? files.mixed() : files.failed());
+  const isComplete = !isFirst && files.isNew && stderr.includes("exists already");
+  if (!isKilled && !isComplete) {
+    looks.push(() => judgeCode(run), () => judgeMessage(run, { world, folder }));
+  }
+  return await brokenBy(looks);
+}
+
+function isHarmless(run: DisturbedRun): boolean {
+  return struckIn(run).every(({ fault }) => HARMLESS.some((harmless) => harmless === fault));
+}
+
+function judgeSyncs(run: DisturbedRun): void {
+  const [failed] = struckIn(run).filter(({ kind, fault }) => /sync$/.test(kind) && fault !== "EINTR");
+  hold("synced", failed === undefined, `${failed?.kind} of "${failed?.path}" failed, and the exit code is 0`);
+}
+
+function judgeLocks(run: DisturbedRun): void {
+  for (const { path, number } of struckIn(run).filter(({ kind }) => kind === "flock")) {
+    const isLocked = run.calls.some((call) =>
+      call.kind === "flock" && call.path === path && call.number > number && call.fault === undefined
+    );
+    hold("locked", isLocked, `flock of "${path}" failed, and the command went on without the lock`);
+  }
+}
+
+function judgeCode(run: DisturbedRun): void {
+  hold("interruptions", !isHarmless(run), `exit code ${run.code}`);
+  hold("exit code", run.code === EXIT.environment, `it is ${run.code}`);
+}
+
+function judgeMessage(run: DisturbedRun, { world, folder }: { world: World; folder: CaseFolder }): void {
+  const { stderr, stdout } = run;
+  const isReport = world.scenario.replaces === "report";
+  const line = stderr.trimEnd().split("\n").at(-1)!;
+  const isClear = isReport || /^vmdkbkp: \S/.test(line);
+  hold("message", isClear && !/^ +at /m.test(stderr), "there is no clear last line");
+  const known = [...world.before.keys(), ...world.outputs].filter((path) => !isHidden(path)).map((path) =>
+    basename(path)
+  );
+  const paths = [...new Set(struckIn(run).map(({ path }) => path))];
+  const names = paths.flatMap((path) => path === "." ? [folder.path] : namesOf(path, known));
+  const text = isReport ? stderr + stdout : line;
+  hold("message", names.some((name) => text.includes(name)), `none of ${names.join(", ")} is named`);
+}
+
+/** What a message can call the file at `path`: a hidden one by the output that it is for. */
+function namesOf(path: string, known: readonly string[]): string[] {
+  const found = known.filter((name) => basename(path).includes(name));
+  const longest = Math.max(...found.map((name) => name.length));
+  return found.length === 0 ? [path] : found.filter((name) => name.length === longest);
+}
