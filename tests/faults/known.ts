@@ -12,8 +12,16 @@ export interface KnownDefect {
   pledges: readonly Pledge[];
   /** What a broken pledge and the context of its case say together. */
   says: RegExp;
-  /** A case that shows it: the world, the fault, and the first or the last call of this kind on this file. */
-  shownBy: { world: string; fault: Fault; kind: string; path: RegExp; which?: "last" };
+  /** A case that shows it. */
+  shownBy: { world: string } & ({ rules: string } | FaultOnFile);
+}
+
+/** A fault at the first or the last call of a kind on a file. */
+export interface FaultOnFile {
+  fault: Fault;
+  kind: string;
+  path: RegExp;
+  which?: "last";
 }
 
 /** All of them. */
@@ -66,6 +74,13 @@ export const KNOWN: readonly KnownDefect[] = [
     says:
       /vmdkbkp: [A-Z][a-z/ ]+ \(os error \d+\)(; not everything could be undone, the next run does it)?$/m,
     shownBy: { world: "digest", fault: "ENOSPC", kind: "fsync", path: /n\.digest/ },
+  },
+  {
+    what:
+      "a run that is killed while it looks whom a lock file belongs to leaves a file that nothing removes",
+    pledges: ["no leftovers"],
+    says: /^no leftovers: (\w+\/)?\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.vmdkbkp$/m,
+    shownBy: { world: "digest over files that exist", rules: "kill-after@link:1;kill@unlink:1" },
   },
 ];
 
