@@ -38,7 +38,7 @@ export async function judgeRun(
   looks.push(() => isMixed ? files.mixed() : files.failed());
   const isComplete = !isFirst && files.isNew && stderr.includes("exists already");
   if (!isKilled && !isComplete) {
-    looks.push(() => judgeCode(run), () => judgeMessage(run, { world, folder }));
+    looks.push(() => judgeCode(run), () => judgeMessage(run, { world, folder, isFirst }));
   }
   return await brokenBy(looks);
 }
@@ -66,7 +66,10 @@ function judgeCode(run: DisturbedRun): void {
   hold("exit code", run.code === EXIT.environment, `it is ${run.code}`);
 }
 
-function judgeMessage(run: DisturbedRun, { world, folder }: { world: World; folder: CaseFolder }): void {
+function judgeMessage(
+  run: DisturbedRun,
+  { world, folder, isFirst }: { world: World; folder: CaseFolder; isFirst: boolean },
+): void {
   const { stderr, stdout } = run;
   const isReport = world.scenario.replaces === "report";
   const line = stderr.trimEnd().split("\n").at(-1)!;
@@ -77,6 +80,8 @@ function judgeMessage(run: DisturbedRun, { world, folder }: { world: World; fold
   );
   const paths = [...new Set(struckIn(run).map(({ path }) => path))];
   const names = paths.flatMap((path) => path === "." ? [folder.path] : namesOf(path, known));
+  // Files of another run are in the way of the one that is to be written.
+  if (!isFirst) names.push(...world.outputs.map((path) => basename(path)));
   const text = isReport ? stderr + stdout : line;
   hold("message", names.some((name) => text.includes(name)), `none of ${names.join(", ")} is named`);
 }
