@@ -86,9 +86,16 @@ function drawFault(random: Random): Fault {
   return entries.find(([, weight]) => (at -= weight) < 0)![0];
 }
 
+/** What makes the outputs lasting and gives them their names: every other fault is in one of these. */
+const COMMITTING = ["create", "fsync", "fdatasync", "ftruncate", "link", "rename", "unlink"];
+
 function drawCall(calls: readonly CountedCall[], random: Random): CountedCall | undefined {
+  const committing = random(2) === 0 ? calls.filter(({ kind }) => COMMITTING.includes(kind)) : [];
   const groups = [
-    ...Map.groupBy(calls, ({ kind, path }) => `${kind} ${basename(path).replace(/[0-9a-f]{8}/, "X")}`),
+    ...Map.groupBy(
+      committing.length > 0 ? committing : calls,
+      ({ kind, path }) => `${kind} ${basename(path).replace(/[0-9a-f]{8}/, "X")}`,
+    ),
   ];
   if (groups.length === 0) return undefined;
   const [, group] = groups[random(groups.length)];
