@@ -112,6 +112,11 @@ testWith({ missing: MISSING }, "judgeRun() sees each pledge that a run breaks", 
   await sees("a lock fails, and the exit code is 0", ["locked"], ended({}, { kind: "flock" }), {
     change: right,
   });
+  const seal = { kind: "open", path: "one/n.seal.json" };
+  await sees("a seal cannot be read, and the exit code is 0", ["proved"], ended({}, seal), { change: right });
+  await sees("a seal is read the second time", [], ended({}, seal, { ...seal, fault: undefined }), {
+    change: right,
+  });
   await sees("an interrupted call ends it", ["interruptions"], ended(FAILED, { fault: "EINTR" }), {});
   await sees(
     "a hidden file is left behind an interrupted call",

@@ -57,9 +57,9 @@ export const KNOWN: readonly KnownDefect[] = [
   },
   {
     what: "a seal that the system does not let be read counts as one that is not there",
-    pledges: ["right result", "nothing partial", "no leftovers"],
+    pledges: ["proved", "right result", "nothing partial", "no leftovers"],
     says: /(EIO|EINTR) at ([^\n]*, )?(open|p?read|stat) \d+ of "[^"]*\.seal\.json"/,
-    shownBy: { world: "rdiff", fault: "EIO", kind: "open", path: /^p1\.seal\.json$/ },
+    shownBy: { world: "restore raw", fault: "EIO", kind: "open", path: /^p1\.seal\.json$/ },
   },
   {
     what:

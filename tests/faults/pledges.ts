@@ -14,6 +14,8 @@ export type Pledge =
   | "right result"
   /** With exit code 0 everything is on stable storage. */
   | "synced"
+  /** With exit code 0 every seal that it looked at was read. */
+  | "proved"
   /** With exit code 0 everything that it wrote was locked. */
   | "locked"
   /** It does not fail because a call is interrupted, or moves fewer bytes. */

@@ -30,6 +30,7 @@ export async function judgeRun(
   const looks = [() => hold("end", !isHung, "the command does not end"), () => files.inputs()];
   if (isDone(run)) {
     looks.push(() => files.complete("right result"), () => judgeSyncs(run), () => judgeLocks(run));
+    looks.push(() => judgeProofs(run, world));
     if (isHarmless(run)) looks.push(() => files.leftovers());
     return await brokenBy(looks);
   }
@@ -59,6 +60,15 @@ function judgeLocks(run: DisturbedRun): void {
     );
     hold("locked", isLocked, `flock of "${path}" failed, and the command went on without the lock`);
   }
+}
+
+/** A seal that cannot be read is not passed over: what it proves is not proved then. */
+function judgeProofs(run: DisturbedRun, { before }: World): void {
+  const unread = struckIn(run).find(({ path, kind, fault, number }) =>
+    fault === "EIO" && path.endsWith(".seal.json") && before.has(path) && /^(open|p?read)$/.test(kind) &&
+    !run.calls.some((call) => call.path === path && call.kind === kind && call.number > number && !call.fault)
+  );
+  hold("proved", unread === undefined, `"${unread?.path}" could not be read, and the exit code is 0`);
 }
 
 function judgeCode(run: DisturbedRun): void {
