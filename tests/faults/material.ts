@@ -4,8 +4,8 @@ import { assertEquals } from "@std/assert";
 import { join } from "@std/path/posix/join";
 import { Frozen } from "../crash/frozen.ts";
 import { Folder, noise, seeded } from "../disks/helpers.ts";
-import { descriptorText } from "../disks/vmdk_builder.ts";
-import { buildCowd } from "../disks/vmdk_esx_builder.ts";
+import { descriptorText } from "../disks/vmdk/builder.ts";
+import { buildCowd } from "../disks/vmdk/esx_builder.ts";
 import { callMain } from "../support/run_cli.ts";
 import { type Files, readFiles } from "./files.ts";
 
