@@ -1,6 +1,7 @@
 /** The wording of the errors of disks: the action, the path, then the reason. */
 
-import { FormatError, type FormatFault } from "../errors.ts";
+import { FileError, FormatError, type FormatFault } from "../errors.ts";
+import { isMissing, reasonOf } from "../files/system_errors.ts";
 
 /** Where the fault lies, for programs; the message is for people. */
 export type RefusalFault = Omit<FormatFault, "path"> & { cause?: unknown };
@@ -25,6 +26,27 @@ export function cannotRead(
   return new FormatError(`Cannot read disk "${path}": ${reason}`, { path, ...fault }, { cause });
 }
 
+/** A file that a disk consists of and that could not be opened. */
+export interface UnopenedPart {
+  /** The file as the disk names it: `the extent "a-flat.vmdk"`. */
+  name: string;
+  path: string;
+  cause: unknown;
+}
+
+/**
+ * Makes the error of a part of the disk `path` that could not be opened. A part that is missing is a fault of the disk. All
+ * else that the system reports, such as EIO or EACCES, is an error of the system.
+ */
+export function partNotOpened(path: string, part: UnopenedPart): FormatError | FileError {
+  const { name, cause } = part;
+  const reason = systemReason(cause);
+  const text = `${name} cannot be opened: ${reason}`;
+  if (isMissing(cause)) return cannotOpen(path, text, { cause });
+  const message = `Cannot open disk "${path}": ${text}`;
+  return new FileError({ action: "open", path: part.path, reason }, { message, cause });
+}
+
 /** Returns the reason for which the operating system, or Deno, refused an action: `no such file`. */
 export function systemReason(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no such file";
@@ -33,7 +55,7 @@ export function systemReason(error: unknown): string {
   if (error instanceof Deno.errors.NotADirectory) return "a part of its path is not a directory";
   if (error instanceof Deno.errors.FilesystemLoop) return "its symbolic links form a loop";
   if (error instanceof Deno.errors.Busy) return "it is in use";
-  return error instanceof Error ? error.message : String(error);
+  return reasonOf(error);
 }
 
 const QUOTED_LENGTH = 120;

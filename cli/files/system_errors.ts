@@ -80,3 +80,14 @@ const NO_FOLDER_SYNC = ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EBADF"];
 export function isWithoutFolderSync(error: unknown): boolean {
   return NO_FOLDER_SYNC.includes((error as { code?: string } | null)?.code ?? "");
 }
+
+/** Returns whether an error, or one of its causes, means that the path of a file leads nowhere. */
+export function isMissing(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (
+      at instanceof Deno.errors.NotFound || at instanceof Deno.errors.NotADirectory ||
+      at instanceof Deno.errors.FilesystemLoop
+    ) return true;
+  }
+  return false;
+}

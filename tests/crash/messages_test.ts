@@ -69,8 +69,6 @@ function assertTold({ code, stdout, stderr }: CliResult, victim: Operation, cont
     return;
   }
   assertNamed(stderr.trimEnd().split("\n").at(-1)!, victim, said);
-  // An extent that does not open counts as a fault of its disk.
-  if (code === EXIT.corrupt && victim.kind === "reopen") return;
   assertEquals(code, EXIT.environment, said);
   const { error } = JSON.parse(stdout.trimEnd().split("\n").at(-1)!);
   assertEquals(error.reason, REASON, said);

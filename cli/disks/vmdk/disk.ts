@@ -14,7 +14,7 @@
 import type { Extent, MappedExtent, ReadableDisk } from "../disk.ts";
 import { fileIdentity, ImageFile } from "../image_file.ts";
 import { OpenImages } from "./extents/open_images.ts";
-import { cannotOpen, checkRange, quoted, systemReason } from "../refusal.ts";
+import { cannotOpen, checkRange, partNotOpened, quoted } from "../refusal.ts";
 import { adapterTypeOf, contradictsContentId, inherit, withContentId } from "./descriptor/ddb.ts";
 import { encryptionMetadata } from "./descriptor/encryption.ts";
 import { ExtentPool } from "./extents/pool.ts";
@@ -265,9 +265,7 @@ function openParentImage(path: string, child: Link): ImageFile {
   try {
     return new ImageFile(Deno.openSync(path), path);
   } catch (cause) {
-    throw cannotOpen(child.path, `the parent ${quoted(path)} cannot be opened: ${systemReason(cause)}`, {
-      cause,
-    });
+    throw partNotOpened(child.path, { name: `the parent ${quoted(path)}`, path, cause });
   }
 }
 

@@ -5,7 +5,7 @@ import { dirname } from "@std/path/posix/dirname";
 import { isAbsolute } from "@std/path/posix/is-absolute";
 import { join } from "@std/path/posix/join";
 import { leadsOut, liesInside, namesDevice, OBJECT_ADVICE, objectOf } from "./inside_folder.ts";
-import { cannotOpen, quoted, systemReason } from "../refusal.ts";
+import { cannotOpen, partNotOpened, quoted } from "../refusal.ts";
 
 /**
  * Returns the path of the parent `name` of the disk `path`. The name is first taken as a path relative to the
@@ -18,8 +18,8 @@ export function findParent(
   name: string,
   { path, allowOutside = false }: { path: string; allowOutside?: boolean },
 ): string {
-  const refuse = (reason: string, cause?: unknown) =>
-    cannotOpen(path, `the parent ${quoted(name)} ${reason}`, { cause });
+  const what = `the parent ${quoted(name)}`;
+  const refuse = (reason: string) => cannotOpen(path, `${what} ${reason}`);
   if (namesDevice(name)) throw refuse("names a device");
   const object = objectOf(name);
   if (object !== undefined) throw refuse(`is ${object}; ${OBJECT_ADVICE}`);
@@ -36,7 +36,7 @@ export function findParent(
       realPath = Deno.realPathSync(found);
     } catch (cause) {
       if (cause instanceof Deno.errors.NotFound) continue;
-      throw refuse(`cannot be opened: ${systemReason(cause)}`, cause);
+      throw partNotOpened(path, { name: what, path: found, cause });
     }
     if (!allowOutside && !liesInside(realPath, folder)) {
       leads = true;

@@ -17,7 +17,7 @@ import {
   objectOf,
 } from "../inside_folder.ts";
 import { OpenImages } from "./open_images.ts";
-import { cannotOpen, quoted, systemReason } from "../../refusal.ts";
+import { cannotOpen, partNotOpened, quoted } from "../../refusal.ts";
 import type { ExtentFile } from "./extent.ts";
 
 /** How extents are found and opened. */
@@ -179,7 +179,7 @@ export class ExtentFiles implements Disposable {
     try {
       return Deno.realPathSync(join(this.#folder, name));
     } catch (cause) {
-      throw this.#refuse(name, `cannot be opened: ${systemReason(cause)}`, cause);
+      throw this.#notOpened(name, cause);
     }
   }
 
@@ -204,7 +204,7 @@ export class ExtentFiles implements Disposable {
       return beside;
     }
     if (!allowOutside) throw this.#outside(name);
-    throw this.#refuse(name, `cannot be opened: ${systemReason(here)}`, here);
+    throw this.#notOpened(name, here);
   }
 
   #openFile(name: string, realPath: string): ImageFile {
@@ -212,7 +212,7 @@ export class ExtentFiles implements Disposable {
       const { write } = this.#options;
       return new ImageFile(Deno.openSync(realPath, { read: true, write }), realPath, { write });
     } catch (cause) {
-      throw this.#refuse(name, `cannot be opened: ${systemReason(cause)}`, cause);
+      throw this.#notOpened(name, cause);
     }
   }
 
@@ -220,8 +220,13 @@ export class ExtentFiles implements Disposable {
     return this.#refuse(name, "lies outside the folder of the descriptor (--allow-outside accepts that)");
   }
 
-  #refuse(name: string, reason: string, cause?: unknown) {
-    return cannotOpen(this.#options.path, `the extent ${quoted(name)} ${reason}`, { cause });
+  #refuse(name: string, reason: string) {
+    return cannotOpen(this.#options.path, `the extent ${quoted(name)} ${reason}`);
+  }
+
+  #notOpened(name: string, cause: unknown) {
+    const path = isAbsolute(name) ? name : join(this.#folder, name);
+    return partNotOpened(this.#options.path, { name: `the extent ${quoted(name)}`, path, cause });
   }
 }
 
