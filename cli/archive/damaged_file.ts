@@ -1,5 +1,6 @@
 /** A regular file that may be damaged: any part can be read, again and again, and sectors that cannot are zeros. */
 
+import { statOf } from "../files/positioned.ts";
 import { Pace } from "../pace.ts";
 import { PlainSource, SHORT_READ_AHEAD_BYTES } from "./plain.ts";
 
@@ -43,7 +44,7 @@ export class DamagedFile implements Disposable {
     this.path = path;
     this.pace = pace;
     this.#file = file;
-    this.sizeBytes = file.statSync().size;
+    this.sizeBytes = statOf(file, path).size;
   }
 
   /**

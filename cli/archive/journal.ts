@@ -13,7 +13,7 @@
  */
 
 import { FileError } from "../errors.ts";
-import { PositionedFile } from "../files/positioned.ts";
+import { PositionedFile, statOf } from "../files/positioned.ts";
 
 const MAGIC = new TextEncoder().encode("vmdkbkp journal\n");
 const KEY_BYTES = 32;
@@ -48,7 +48,7 @@ export class Journal {
     this.#file = file;
     // What goes through at a time is small.
     this.#positioned = new PositionedFile(file, { path, write: true, bulk: false });
-    this.#blocks = Math.max(0, Math.floor((file.statSync().size - HEADER_BYTES) / MD5_BYTES));
+    this.#blocks = Math.max(0, Math.floor((statOf(file, path).size - HEADER_BYTES) / MD5_BYTES));
   }
 
   /** Blocks that are recorded. */

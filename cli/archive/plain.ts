@@ -1,7 +1,7 @@
 /** Bytes as they lie in a file: regular files, pipes, devices, standard input and output. */
 
 import { FileError } from "../errors.ts";
-import { behind, PositionedFile } from "../files/positioned.ts";
+import { behind, PositionedFile, statOf } from "../files/positioned.ts";
 import { Pace } from "../pace.ts";
 import { settleAll } from "../settle_all.ts";
 import type { ByteSink, ByteSource, Origin, PassingHash, Written } from "./bytes.ts";
@@ -92,7 +92,7 @@ export class PlainSource implements ByteSource {
     this.#mostAheadBytes = mostAheadBytes;
     this.#pace = pace;
     const { statSync, seekSync } = file;
-    if (statSync === undefined || seekSync === undefined || !file.statSync!().isFile) return;
+    if (statSync === undefined || seekSync === undefined || !statOf(file as Deno.FsFile, path).isFile) return;
     this.#positioned = new PositionedFile(
       {
         readSync: (into) => file.readSync(into),
@@ -406,7 +406,7 @@ export class PlainSink implements ByteSink {
     this.#hash = hash;
     this.#offsetBytes = doneBytes;
     const { statSync, seekSync } = file;
-    if (statSync === undefined || seekSync === undefined || !file.statSync!().isFile) return;
+    if (statSync === undefined || seekSync === undefined || !statOf(file as Deno.FsFile, path).isFile) return;
     this.#positioned = new PositionedFile(file as Deno.FsFile, { path, write: true });
     this.#beginBytes = file.seekSync!(0, Deno.SeekMode.Current) - doneBytes;
   }

@@ -6,8 +6,8 @@
 import { type HoleMap, openHoleMap } from "../../ffi/hole_map.ts";
 import { type HolePuncher, openHolePuncher } from "../../ffi/punch_hole.ts";
 import { FileError, formatError } from "../errors.ts";
-import { type OpenFile, PositionedFile } from "../files/positioned.ts";
-import { retryInterrupted } from "../files/system_errors.ts";
+import { type OpenFile, PositionedFile, statOf } from "../files/positioned.ts";
+import { onFile, retryInterrupted } from "../files/system_errors.ts";
 import type { Extent } from "./disk.ts";
 import { systemReason } from "./refusal.ts";
 
@@ -54,7 +54,7 @@ export class ImageFile implements Disposable {
 
   /** Returns a text that is the same for all names of this file. */
   identity(): string {
-    return fileIdentity(this.#file.statSync(), this.path);
+    return fileIdentity(statOf(this.#file, this.path), this.path);
   }
 
   /**
@@ -89,7 +89,7 @@ export class ImageFile implements Disposable {
   /** Makes `lenBytes` bytes from `offsetBytes` on zero: a hole if the file system can have one. */
   async writeZeros(offsetBytes: number, lenBytes: number): Promise<void> {
     this.#known = NOTHING;
-    this.#puncher ??= openHolePuncher(this.path, this.#file) ?? null;
+    this.#puncher ??= onFile("look at", this.path, () => openHolePuncher(this.path, this.#file)) ?? null;
     const isHole = await this.#puncher?.punch(offsetBytes, lenBytes) ?? false;
     this.#known = NOTHING;
     if (isHole) return;
@@ -119,8 +119,8 @@ export class ImageFile implements Disposable {
 
   #openHoles(): HoleMap | undefined {
     // Only regular files have holes; a block device answers EINVAL.
-    if (!this.#file.statSync().isFile) return undefined;
-    const map = openHoleMap(this.path, this.#file);
+    if (!statOf(this.#file, this.path).isFile) return undefined;
+    const map = onFile("look at", this.path, () => openHoleMap(this.path, this.#file));
     if (map === undefined || map.sizeBytes === this.sizeBytes) return map;
     map[Symbol.dispose]();
     return undefined;

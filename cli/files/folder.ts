@@ -9,6 +9,7 @@
 
 import { join } from "@std/path/posix/join";
 import { lstatIfThere, removeIfThere } from "./paths.ts";
+import { statOf } from "./positioned.ts";
 import { fileError, isWithoutFolderSync, onFile, reasonOf, retryInterrupted } from "./system_errors.ts";
 
 /** A folder that was opened; all names are base names in it. Errors name the file and the action. */
@@ -105,7 +106,7 @@ export class Folder implements Disposable {
       if (cause instanceof Deno.errors.NotFound) return undefined;
       throw fileError("open", this.shown(name), cause);
     }
-    const opened = file.statSync();
+    const opened = statOf(file, this.shown(name));
     if (opened.isFile && opened.dev === named.dev && opened.ino === named.ino) return file;
     file.close();
     throw new Error(`"${this.shown(name)}" was exchanged while it was opened`);

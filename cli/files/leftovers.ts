@@ -3,6 +3,7 @@
 import type { Folder } from "./folder.ts";
 import { journalNameOf, kindOf } from "./hidden_names.ts";
 import { type OutputLock, ownerOf } from "./output_lock.ts";
+import { statOf } from "./positioned.ts";
 import { reasonOf } from "./system_errors.ts";
 
 /** What lies beside the output of `lock`: temporary files, the newest first, files aside, and journals. Links are none. */
@@ -51,7 +52,7 @@ export function sweep(
 export function openLeftover(folder: Folder, name: string): Deno.FsFile {
   const file = folder.openExisting(name);
   if (file === undefined) throw new Error(`"${folder.shown(name)}" is gone`);
-  const { uid, nlink, mode } = file.statSync();
+  const { uid, nlink, mode } = statOf(file, folder.shown(name));
   const fault = uid !== ownerOf(folder)
     ? "belongs to another user"
     : (nlink ?? 1) > 1

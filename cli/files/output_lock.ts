@@ -18,6 +18,7 @@ import {
   statePlace,
 } from "./lock_note.ts";
 import { isSameFile } from "./paths.ts";
+import { statOf } from "./positioned.ts";
 import { cleanUpAfter, fileError, isWithoutLocks, onFile, retryInterrupted } from "./system_errors.ts";
 
 /** Deno before 2.5 can only wait for a lock. A lock that nobody holds comes at once. */
@@ -167,7 +168,7 @@ async function takeOnce(folder: Folder, name: string): Promise<
       const holder = pid === undefined ? "" : ` (${pid})`;
       throw new HeldError(`another process${holder} writes it and holds "${folder.shown(lockName)}"`);
     }
-    const info = file.statSync();
+    const info = statOf(file, folder.shown(lockName));
     if (!isSameFile(info, folder.lstat(lockName))) return void file.close();
     const taken = { file, isExclusive: locked === true, pid, unfinished: commit };
     return (info.nlink ?? 1) > 1 ? await withFileOfItsOwn(folder, { name, ...taken }) : taken;
@@ -244,7 +245,7 @@ async function lockSoon(file: Deno.FsFile): Promise<boolean> {
  * system which user it is, but sees to whom a file belongs that it makes.
  */
 function assertOwn(folder: Folder, { lockName, file }: { lockName: string; file: Deno.FsFile }): void {
-  if (ownerOf(folder) === file.statSync().uid) return;
+  if (ownerOf(folder) === statOf(file, folder.shown(lockName)).uid) return;
   throw new Error(
     `its lock "${
       folder.shown(lockName)
@@ -257,7 +258,7 @@ export function ownerOf(folder: Folder): number | null {
   const name = temporaryNameOf("owner");
   using file = folder.create(name, { mode: 0o600 });
   folder.remove(name);
-  return file.statSync().uid;
+  return statOf(file, folder.shown(name)).uid;
 }
 
 /** What the lock file of the output `name` says, whoever holds it; undefined if there is none, or no note in it. */

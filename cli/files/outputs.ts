@@ -13,6 +13,7 @@ import { journalNameOf, temporaryNameOf } from "./hidden_names.ts";
 import { leftoversOf, openLeftover, sweep } from "./leftovers.ts";
 import { HeldError, OutputLock } from "./output_lock.ts";
 import { ignoreErrors, isSameFile, statIfThere } from "./paths.ts";
+import { statOf } from "./positioned.ts";
 import { finishCommit, type RunOutputs } from "./recovery.ts";
 import { fileError, onFile, reasonOf } from "./system_errors.ts";
 
@@ -227,7 +228,7 @@ export class Outputs implements Disposable {
 
   #complete({ path, lock, temporary, file, journal, replace }: HiddenOutput): CompleteFile {
     onFile("sync", path, () => file.syncSync());
-    const written = file.statSync();
+    const written = statOf(file, path);
     file.close();
     journal?.close();
     this.#keepMode({ path, lock, temporary, written });

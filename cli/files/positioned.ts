@@ -1,13 +1,23 @@
 /** Reads and writes at offsets of a regular file or block device, large ones without stopping this thread. */
 
 import { type BulkFile, openBulkFile } from "../../ffi/bulk_file.ts";
-import { retryInterrupted } from "./system_errors.ts";
+import { onFile, retryInterrupted } from "./system_errors.ts";
 
 /** What is asked of the file; `systemPath` is a path that names it now, where it is not the one it was opened by. */
 export type OpenFile =
   & Partial<Pick<Deno.FsFile, "readSync" | "writeSync">>
   & Pick<Deno.FsFile, "statSync" | "seekSync">
   & { readonly systemPath?: string };
+
+/**
+ * Returns the state of an open file.
+ *
+ * @param path the name of the file for messages
+ * @throws {FileError} if the system refuses
+ */
+export function statOf(file: Pick<Deno.FsFile, "statSync">, path: string): Deno.FileInfo {
+  return onFile("look at", path, () => file.statSync());
+}
 
 /** Below, the way to another thread and back takes longer than the work: some 25 µs, in which 256 KiB are read. */
 const BULK_BYTES = 128 * 1024;

@@ -1,6 +1,7 @@
 /** Files that a command reads, as it was given them. */
 
 import { containerOfName } from "../archive/container.ts";
+import { statOf } from "../files/positioned.ts";
 import { fileError } from "../files/system_errors.ts";
 import { readablePath } from "../files/unfinished.ts";
 
@@ -48,7 +49,7 @@ export async function openInput(path: string): Promise<Deno.FsFile> {
 
 /** What is copied out of an archive must be what was verified of it a moment before. */
 export function assertUnchanged({ source, file, before }: Input): void {
-  const after = file.statSync();
+  const after = statOf(file, source.path);
   const show = ({ size, mtime }: Deno.FileInfo) =>
     `${size} bytes of ${mtime?.toISOString() ?? "unknown time"}`;
   if (show(before) === show(after)) return;

@@ -17,6 +17,7 @@ import type { GrainPacking } from "../disks/vmdk/create/stream.ts";
 import { UsageError } from "../errors.ts";
 import { DiskLock } from "../files/disk_lock.ts";
 import { type OpenOptions, type OutputFile, Outputs } from "../files/outputs.ts";
+import { statOf } from "../files/positioned.ts";
 import { STDOUT } from "../files/standard_streams.ts";
 import { onFile } from "../files/system_errors.ts";
 import { aroundCommit } from "../files/unfinished.ts";
@@ -474,7 +475,7 @@ export class Job implements AsyncDisposable {
     options: { level?: number; begun?: Begun },
   ): Promise<ByteSink> {
     const { begun } = options;
-    const hash = file !== Deno.stdout && (file as Deno.FsFile).statSync().isFile
+    const hash = file !== Deno.stdout && statOf(file as Deno.FsFile, path).isFile
       ? this.#crew.sha256()
       : undefined;
     if (hash !== undefined && begun !== undefined) {

@@ -8,6 +8,7 @@ import { DamagedFile } from "../archive/damaged_file.ts";
 import { PlainSource } from "../archive/plain.ts";
 import type { Core } from "../core.ts";
 import { UsageError } from "../errors.ts";
+import { statOf } from "../files/positioned.ts";
 import { type Input, isStream, openInput, STREAM } from "./input_file.ts";
 import type { Work } from "./work.ts";
 
@@ -49,7 +50,7 @@ export class Reading implements AsyncDisposable {
     if (path === STREAM) return this.#add(this.using(await sourceFor(path, Deno.stdin, reading)), undefined);
     const file = await openInput(path);
     const source = this.using(await sourceFor(path, file, reading));
-    return this.#add(source, { source, file, before: file.statSync() });
+    return this.#add(source, { source, file, before: statOf(file, path) });
   }
 
   /** Opens what an output holds so far, while it is still written under `systemPath`. */
@@ -60,7 +61,7 @@ export class Reading implements AsyncDisposable {
   /** Opens a regular file that may be damaged. @throws {UsageError} if it can be read only once */
   async damagedFile(path: string): Promise<DamagedFile> {
     const file = path === STREAM ? undefined : await openInput(path);
-    const before = file?.statSync();
+    const before = file && statOf(file, path);
     if (file === undefined || before?.isFile !== true) {
       file?.close();
       throw new UsageError(`Cannot read "${path}" more than once: a regular file is needed`);
