@@ -36,8 +36,9 @@ which files. A folder without archives is wrong. Folders in them are not looked 
 With --quick no block is read: lengths, seals, headers, the links of a chain, the structure of plain archives
 and of containers.
 
-The last line on standard output is "Check: OK", "Check: WRONG", or "Check: NOT PROVED" (exit code 6) where
-nothing is wrong and nothing tells what the blocks must be. Of wrong archives it is told which blocks
+The last line on standard output is "Check: OK", "Check: WRONG", "Check: NOT PROVED" (exit code 6) where
+nothing is wrong and nothing tells what the blocks must be, or "Check: NOT READ" (exit code 1) where nothing
+is wrong but that the system could not read a file. Of wrong archives it is told which blocks
 are bad or missing, where in which file, and in which other file of the folders they are intact.`,
   examples: `
 vmdkbkp check --digestin 2.digest 2.dump.zst
@@ -53,6 +54,13 @@ vmdkbkp check --quick --junit check.xml backups/web backups/db`,
 });
 
 type Options = ValuesOf<typeof command>;
+
+/** The last word of the report and the exit code. */
+function endOf({ ok, isRight, isRead }: Verdict): [string, number] {
+  if (ok) return ["OK", EXIT.done];
+  if (isRight) return ["NOT PROVED", EXIT.unproved];
+  return isRead ? ["WRONG", EXIT.corrupt] : ["NOT READ", EXIT.environment];
+}
 
 export async function run(options: Options, paths: string[]): Promise<number> {
   const start = performance.now();
@@ -81,17 +89,17 @@ export async function run(options: Options, paths: string[]): Promise<number> {
     const verdict = folders.length > 0
       ? await verdictOfFolders(options, folders, jobOptions)
       : await verdictOfList(options, paths, jobOptions);
-    const { ok, isRight } = verdict;
+    const [word, exitCode] = endOf(verdict);
     await writeJunit(verdict.suites, verdict.files ?? about);
     const seconds = secondsSince(start);
     return printer.report({
       text: [
         ...verdict.text,
         `  ${seconds.toFixed(2)} s`,
-        `Check: ${ok ? "OK" : isRight ? "NOT PROVED" : "WRONG"}`,
+        `Check: ${word}`,
       ],
-      json: { command: "check", ok, quick: options.quick ?? false, ...verdict.json, seconds },
-      exitCode: ok ? EXIT.done : isRight ? EXIT.unproved : EXIT.corrupt,
+      json: { command: "check", ok: verdict.ok, quick: options.quick ?? false, ...verdict.json, seconds },
+      exitCode,
     });
   } catch (error) {
     if (error instanceof WrongArchive) {

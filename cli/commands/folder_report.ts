@@ -16,6 +16,8 @@ export interface Verdict {
   ok: boolean;
   /** Nothing is known to be wrong. */
   isRight: boolean;
+  /** False if all that is known to be wrong is that the system could not read files. */
+  isRead: boolean;
   text: string[];
   json: Record<string, unknown>;
   suites: TestSuite[];
@@ -23,9 +25,10 @@ export interface Verdict {
 
 /** Makes the report of folders. */
 export function reportFolders({ inventory, series, signed }: FolderFindings): Verdict {
-  const verdict: Verdict = { ok: true, isRight: true, text: [], json: {}, suites: [] };
+  const verdict: Verdict = { ok: true, isRight: true, isRead: true, text: [], json: {}, suites: [] };
   const reports = series.map((checked) => reportSeries(verdict, checked));
   reportFiles(verdict, inventory);
+  reportRefusals(verdict, inventory);
   verdict.text.push(...signedText(signed));
   const { folders, unreadable } = inventory;
   verdict.json = { folders, series: reports, signed, unreadable };
@@ -93,6 +96,13 @@ function pathsOf(generation: KnownGeneration, items: readonly Item[]): string[] 
   if (generation.chain !== undefined) return generation.chain;
   const own = items.filter((item) => isSame(item, generation));
   return (own.length > 0 ? own : items).map(({ path }) => path);
+}
+
+/** Notes whether nothing is wrong but that the system could not read files. To be called when everything is reported. */
+function reportRefusals(verdict: Verdict, { folders, items, unreadable, refused }: Inventory): void {
+  const faults = [...items, ...unreadable].flatMap(({ fault }) => fault ?? []);
+  verdict.isRead = refused.size === 0 || folders.some(isEmpty) ||
+    !faults.every((fault) => refused.has(fault));
 }
 
 /** Adds the folders, and the files that are of no series. To be called when all series are reported. */

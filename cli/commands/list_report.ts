@@ -17,7 +17,7 @@ export function reportList(
   findings: ListFindings,
   { archives, digestin }: { archives: readonly string[]; digestin?: string },
 ): Verdict {
-  const { isRight, isProved, header, counts, faults, seals, signed, unsealed } = findings;
+  const { isRight, isProved, isRead, header, counts, faults, seals, signed, unsealed } = findings;
   const ok = isRight && isProved;
   const text = [
     counts === undefined ? `${archives.length} archives: the blocks were not read` : countsText(counts),
@@ -32,6 +32,7 @@ export function reportList(
   return {
     ok,
     isRight,
+    isRead,
     text,
     json: {
       archives,

@@ -2,6 +2,7 @@
 
 import { walkContainer } from "../archive/container.ts";
 import { FormatError, MismatchError } from "../errors.ts";
+import { isMissing } from "../files/system_errors.ts";
 import {
   type DigestReader,
   type DumpReader,
@@ -172,18 +173,23 @@ export async function faultIn(examine: () => Promise<Fault>): Promise<Fault> {
   }
 }
 
-/** The same where one bad file must not keep the others from being checked: what the system refuses is a fault, too. */
-export async function faultInFile(examine: () => Promise<Fault>): Promise<Fault> {
+/**
+ * The same where one bad file must not keep the others from being checked: what the system refuses is a fault, too.
+ *
+ * @param refused receives such faults, unless the file is missing
+ */
+export async function faultInFile(examine: () => Promise<Fault>, refused?: Set<string>): Promise<Fault> {
   try {
     return await faultIn(examine);
   } catch (error) {
-    if (isRefusal(error)) return error.message;
-    throw error;
+    if (!isRefusal(error)) throw error;
+    if (!isMissing(error)) refused?.add(error.message);
+    return error.message;
   }
 }
 
 /** Whether the system refused a file or could not read it; what it is short of is no matter of the file. */
-function isRefusal(error: unknown): error is Error {
+export function isRefusal(error: unknown): error is Error {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
   if (typeof code !== "string") return cause !== undefined && isRefusal(cause) && error instanceof Error;
   return /^E[A-Z0-9]+$/.test(code) && !["EMFILE", "ENFILE", "ENOMEM", "EINTR", "ENOSPC"].includes(code);

@@ -36,6 +36,8 @@ interface Series {
   quick: boolean;
   /** Only signed seals count. */
   goesByKey: boolean;
+  /** As in {@linkcode Inventory}. */
+  refused: Set<string>;
 }
 
 /** A generation, and what was seen of it. */
@@ -87,7 +89,7 @@ export async function checkFolders(
 }
 
 function seriesOf(
-  { items, seals }: Inventory,
+  { items, seals, refused }: Inventory,
   options: { quick: boolean; goesByKey: boolean },
 ): [string, Series][] {
   const names = [...items.map(({ series }) => series), ...seals.map(({ seal }) => seal.series)];
@@ -97,6 +99,7 @@ function seriesOf(
       items: items.filter(({ series }) => series === name),
       seals: own,
       roots: rootsBySecond(own),
+      refused,
       ...options,
     }];
   });
@@ -122,7 +125,7 @@ async function examine(job: Job, item: Item, series: Series): Promise<void> {
     item.root ??= root;
     item.isCompared = isCompared;
     return fault;
-  });
+  }, series.refused);
 }
 
 async function findingOf(
@@ -200,7 +203,7 @@ async function checkGenerations(job: Job, series: Series): Promise<CheckedGenera
     const target = targetOf(generation, series);
     if (target === undefined) return { proved: false };
     if (isWhole && chain.length === 1 && filesOf(chain)[0].isCompared) return { proved: true };
-    const fault = await chainFault(job, chain, target);
+    const fault = await chainFault(job, chain, { ...target, refused: series.refused });
     return { proved: fault === undefined, fault };
   };
   const looksGood = ({ chain, isAssumed, ...generation }: KnownGeneration) =>
@@ -233,7 +236,7 @@ function targetOf(generation: Told, series: Series): Target | undefined {
 async function chainFault(
   job: Job,
   paths: readonly string[],
-  { digest, root }: Target,
+  { digest, root, refused }: Target & Pick<Series, "refused">,
 ): Promise<Fault> {
   return await faultInFile(async () => {
     await using files = job.reading({ files: paths.length + 1 });
@@ -251,7 +254,7 @@ async function chainFault(
     if (root !== undefined && await sha256.hex() !== root) {
       return "the blocks are not those that were sealed (another root)";
     }
-  });
+  }, refused);
 }
 
 /** Looks a second time at archives that are wrong; their blocks may be intact in any of the folders. */

@@ -7,7 +7,15 @@ import { UsageError } from "../errors.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
 import { check, type CheckResult as CheckCounts } from "../pipeline/check.ts";
-import { containerFault, digestFault, type Fault, faultIn, isPlain, recordsFault } from "./check_file.ts";
+import {
+  containerFault,
+  digestFault,
+  type Fault,
+  faultIn,
+  isPlain,
+  isRefusal,
+  recordsFault,
+} from "./check_file.ts";
 import { areProvedByFiles, refuseUnreadable } from "./proof.ts";
 import type { Reading } from "./reading.ts";
 import type { KnownRoot, Sealed, SignedBy } from "./seals.ts";
@@ -37,6 +45,8 @@ export interface ListFindings {
   header: DumpHeader;
   /** What the blocks are; absent if they were not read. */
   counts?: CheckCounts;
+  /** False if all that is known to be wrong is that the system could not read files. */
+  isRead: boolean;
   /** What is wrong, one line for each. */
   faults: readonly string[];
   /** The seals that tell of the files. */
@@ -85,9 +95,12 @@ export async function checkList(
     // Where only signed seals count, a digest that none tells of may be a stranger's.
     (digest !== undefined && !(digestSeal ? isDoubtful(digestSeal) : job.goesByKey)) ||
     (found?.isProved ?? false) || (unsealed.length === 0 && areProvedByFiles(ofArchives));
+  const refused = unsealed.length === 0 ? [] : job.unreadableSeals.filter(isRefusal);
+  const isRead = refused.length === 0 || refused.length < faults.length || (result?.badBlocks ?? 0) > 0;
   return {
     isRight,
     isProved,
+    isRead,
     header: chain.header,
     counts: result,
     faults,

@@ -53,11 +53,13 @@ export interface Inventory {
   seals: { path: string; seal: Seal }[];
   /** Files that should be archives or seals, and cannot be told to be of any series. */
   unreadable: BadFile[];
+  /** Those faults of files that are errors of the system. They say nothing about the contents of the files. */
+  refused: Set<string>;
 }
 
 /** Reads the headers of all files, and the seals. One bad file does not keep the others from being seen. */
 export async function takeInventory(job: Job, folders: readonly string[]): Promise<Inventory> {
-  const inventory: Inventory = { folders: [], items: [], seals: [], unreadable: [] };
+  const inventory: Inventory = { folders: [], items: [], seals: [], unreadable: [], refused: new Set() };
   const seen = new Set<string>();
   for (const folder of folders) {
     const place = Deno.realPathSync(folder);
@@ -90,11 +92,14 @@ async function takeFolder(
       if (!info.isFile) skipped++;
       else if (path.endsWith(SEAL_SUFFIX)) seals.push({ path, seal: await job.readSeal(path) });
       else return await identify(job, { path, inventory });
-    });
+    }, inventory.refused);
     if (fault === undefined) continue;
     if (HOLDS_BLOCKS.test(path) || HOLDS_DIGESTS.test(path) || path.endsWith(SEAL_SUFFIX)) {
       unreadable.push({ path, fault });
-    } else skipped++;
+    } else {
+      skipped++;
+      inventory.refused.delete(fault);
+    }
   }
   return {
     path: folder,
@@ -131,7 +136,7 @@ async function isKeptAside(path: string): Promise<boolean> {
 /** Takes an archive up; returns why it cannot be told what it is. */
 async function identify(
   job: Job,
-  { path, inventory: { items } }: { path: string; inventory: Inventory },
+  { path, inventory: { items, refused } }: { path: string; inventory: Inventory },
 ): Promise<Fault> {
   const fault = await faultInFile(() =>
     usingArchive(job, path, async (reader) => {
@@ -148,8 +153,7 @@ async function identify(
         fault: await faultIn(() => Promise.resolve(void assertIsIt())),
       });
       return undefined;
-    }, { skims: true })
-  );
+    }, { skims: true }), refused);
   const sealed = fault === undefined ? undefined : await job.sealOf(path);
   if (sealed === undefined) return fault;
   const { seal, file, generation } = sealed;
