@@ -115,7 +115,7 @@ export function parseLog(text: string): CountedCall[] {
       ordinal: Number(ordinal),
       countBytes: Number(countBytes),
       ...fault === "-" ? {} : { fault },
-      path,
+      path: path.replace(/\/\.$/, ""),
       ...from === "" ? {} : { from },
     };
   });

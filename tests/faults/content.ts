@@ -57,7 +57,7 @@ export function contentOf(
     try {
       if (path.endsWith(".seal.json")) content[path] = sealContent(path, { files, folder, name });
       else if (/\.(dump|rdiff|digest)(\.|$)/.test(path)) content[path] = archiveContent(path, bytes, name);
-      else content[path] = otherContent(path, bytes);
+      else content[path] = otherContent(path, bytes, folder);
     } catch (cause) {
       throw new Error(`"${path}" is not whole: ${cause}`, { cause });
     }
@@ -107,10 +107,12 @@ function sealContent(
   };
 }
 
-function otherContent(path: string, bytes: Uint8Array): unknown {
+function otherContent(path: string, bytes: Uint8Array, folder: string): unknown {
   if (path.endsWith(".bmp")) return readBits(bytes);
   const latin1 = Buffer.from(bytes).toString("latin1");
-  if (path.endsWith(".xml")) return latin1.replaceAll(/ time="[0-9.]+"/g, "").replace(/[0-9.]+ s$/m, "");
+  if (path.endsWith(".xml")) {
+    return latin1.replaceAll(folder, "").replaceAll(/ time="[0-9.]+"/g, "").replace(/[0-9.]+ s$/m, "");
+  }
   const masked = path.endsWith(".vmdk") ? latin1.replace(/^CID=[0-9a-f]{8}$/m, "CID=") : latin1;
   return [bytes.length, createHash("sha256").update(masked, "latin1").digest("hex")];
 }

@@ -6,6 +6,7 @@ import { type CountedCall, HARMLESS } from "./calls.ts";
 import type { DisturbedRun } from "./disturbed.ts";
 import { isHidden } from "./files.ts";
 import { FolderJudge } from "./folder_judge.ts";
+import { disorderOf } from "./order.ts";
 import { brokenBy, type BrokenPledge, hold } from "./pledges.ts";
 import type { CaseFolder } from "./case_folder.ts";
 import type { World } from "./world.ts";
@@ -29,7 +30,7 @@ export async function judgeRun(
   const files = new FolderJudge(world, folder);
   const looks = [() => hold("end", !isHung, "the command does not end"), () => files.inputs()];
   if (isDone(run)) {
-    looks.push(() => files.complete("right result"), () => judgeSyncs(run), () => judgeLocks(run));
+    looks.push(() => files.complete("right result"), () => judgeSyncs(run, world), () => judgeLocks(run));
     looks.push(() => judgeProofs(run, world));
     if (isHarmless(run)) looks.push(() => files.leftovers());
     return await brokenBy(looks);
@@ -48,12 +49,25 @@ function isHarmless(run: DisturbedRun): boolean {
   return struckIn(run).every(({ fault }) => HARMLESS.some((harmless) => harmless === fault));
 }
 
-function judgeSyncs(run: DisturbedRun): void {
-  const [failed] = struckIn(run).filter(({ kind, fault }) => /sync$/.test(kind) && fault !== "EINTR");
-  hold("synced", failed === undefined, `${failed?.kind} of "${failed?.path}" failed, and the exit code is 0`);
+/** A sync that fails may only be one that the outputs do not need: all of them are on stable storage without it. */
+function judgeSyncs({ calls }: DisturbedRun, { outputs }: World): void {
+  const isFailed = ({ kind, fault }: CountedCall) =>
+    /sync$/.test(kind) && fault !== undefined && fault !== "EINTR";
+  const failed = calls.find(isFailed);
+  if (failed === undefined) return;
+  // The system reports a loss once, so that a later sync of the same file says nothing.
+  const believed = calls.filter((call, i) =>
+    !/sync$/.test(call.kind) ||
+    !calls.slice(0, i + 1).some((other) => isFailed(other) && other.path === call.path)
+  );
+  const disorder = disorderOf({ calls: believed, outputs });
+  const found = `${failed.kind} of "${failed.path}" failed, and the exit code is 0: ${disorder.join(", ")}`;
+  hold("synced", disorder.length === 0, found);
 }
 
+/** A disk that is written in place is also locked by itself; that its name is not is a warning. */
 function judgeLocks(run: DisturbedRun): void {
+  if (run.stderr.includes("nothing keeps other processes from replacing")) return;
   for (const { path, number } of struckIn(run).filter(({ kind }) => kind === "flock")) {
     const isLocked = run.calls.some((call) =>
       call.kind === "flock" && call.path === path && call.number > number && call.fault === undefined
@@ -62,10 +76,11 @@ function judgeLocks(run: DisturbedRun): void {
   }
 }
 
-/** A seal that cannot be read is not passed over: what it proves is not proved then. */
+/** A seal that cannot be read is not passed over in silence. Other seals may prove the result as well. */
 function judgeProofs(run: DisturbedRun, { before }: World): void {
   const unread = struckIn(run).find(({ path, kind, fault, number }) =>
     fault === "EIO" && path.endsWith(".seal.json") && before.has(path) && /^(open|p?read)$/.test(kind) &&
+    !run.stderr.includes(basename(path)) &&
     !run.calls.some((call) => call.path === path && call.kind === kind && call.number > number && !call.fault)
   );
   hold("proved", unread === undefined, `"${unread?.path}" could not be read, and the exit code is 0`);
