@@ -49,11 +49,11 @@ export function sweep(
  *
  * @throws {Error} if it belongs to another user, can be written by others, or has a second name
  */
-export function openLeftover(folder: Folder, name: string): Deno.FsFile {
+export function openLeftover(folder: Folder, name: string, output: string): Deno.FsFile {
   const file = folder.openExisting(name);
   if (file === undefined) throw new Error(`"${folder.shown(name)}" is gone`);
   const { uid, nlink, mode } = statOf(file, folder.shown(name));
-  const fault = uid !== ownerOf(folder)
+  const fault = uid !== ownerOf(folder, output)
     ? "belongs to another user"
     : (nlink ?? 1) > 1
     ? `has ${nlink} names`

@@ -7,7 +7,7 @@
  */
 
 import type { Folder } from "./folder.ts";
-import { lockNameOf, temporaryNameOf } from "./hidden_names.ts";
+import { journalNameOf, lockNameOf, temporaryNameOf } from "./hidden_names.ts";
 import {
   type CommitNote,
   type CommitState,
@@ -161,7 +161,7 @@ async function takeOnce(folder: Folder, name: string): Promise<
   const file = made ?? folder.openExisting(lockName);
   if (file === undefined) return undefined;
   try {
-    if (made === undefined) assertOwn(folder, { lockName, file });
+    if (made === undefined) assertOwn(folder, { name, lockName, file });
     const locked = await lockFile(file, folder.shown(lockName));
     const { pid, commit } = parseNote(textOf(file), name);
     if (locked === false) {
@@ -244,8 +244,11 @@ async function lockSoon(file: Deno.FsFile): Promise<boolean> {
  * Another user's lock file could be written by that user while this process goes by its note. The program may not ask the
  * system which user it is, but sees to whom a file belongs that it makes.
  */
-function assertOwn(folder: Folder, { lockName, file }: { lockName: string; file: Deno.FsFile }): void {
-  if (ownerOf(folder) === statOf(file, folder.shown(lockName)).uid) return;
+function assertOwn(
+  folder: Folder,
+  { name, lockName, file }: { name: string; lockName: string; file: Deno.FsFile },
+): void {
+  if (ownerOf(folder, name) === statOf(file, folder.shown(lockName)).uid) return;
   throw new Error(
     `its lock "${
       folder.shown(lockName)
@@ -253,9 +256,10 @@ function assertOwn(folder: Folder, { lockName, file }: { lockName: string; file:
   );
 }
 
-/** The user to whom new files in `folder` belong: this one, but for file systems that know no users. */
-export function ownerOf(folder: Folder): number | null {
-  const name = temporaryNameOf("owner");
+/** The user to whom new files in `folder` belong: this one, but for file systems that know no users. `output`: its name */
+export function ownerOf(folder: Folder, output: string): number | null {
+  // If it cannot be removed, it is a journal without a temporary file, which the next run for the output removes.
+  const name = journalNameOf(temporaryNameOf(output));
   using file = folder.create(name, { mode: 0o600 });
   folder.remove(name);
   return statOf(file, folder.shown(name)).uid;

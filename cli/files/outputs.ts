@@ -310,11 +310,11 @@ export class Outputs implements Disposable {
     const temporary = adopted ?? temporaryNameOf(name);
     const file = adopted === undefined
       ? folder.create(temporary, { mode: replaced === undefined ? mode : PRIVATE })
-      : openLeftover(folder, temporary);
+      : openLeftover(folder, temporary, name);
     const output: HiddenOutput = { path, lock, temporary, file, replace };
     this.#hidden.push(output);
     this.#finalPaths.set(path, folder.shown(name));
-    if (hasJournal) output.journal = openJournal(folder, temporary);
+    if (hasJournal) output.journal = openJournal(folder, temporary, name);
     return Object.assign(file, {
       systemPath: folder.at(temporary),
       adopted: adopted !== undefined,
@@ -390,11 +390,11 @@ function mayNotWrite(error: unknown): boolean {
   return false;
 }
 
-function openJournal(folder: Folder, temporary: string): Deno.FsFile {
+function openJournal(folder: Folder, temporary: string, output: string): Deno.FsFile {
   const name = journalNameOf(temporary);
   return folder.lstat(name) === undefined
     ? folder.create(name, { mode: PRIVATE })
-    : openLeftover(folder, name);
+    : openLeftover(folder, name, output);
 }
 
 /** A file that was kept aside and that no note tells of may be the only copy of an earlier generation. */
