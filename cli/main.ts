@@ -1,7 +1,7 @@
 /** The command line: picks the command, prints the error, exits. */
 
+import { COMMANDS } from "./commands/all.ts";
 import { refuseGarbled } from "./files/garbled_names.ts";
-import { type Command, helpText, parse } from "./commands/options.ts";
 import { SERVER_COMMAND } from "./disks/vddk/protocol.ts";
 import {
   DiskLibraryError,
@@ -16,49 +16,10 @@ import {
 } from "./errors.ts";
 import { Interrupt } from "./files/interrupt.ts";
 import { note, print, STDERR, STDOUT } from "./files/standard_streams.ts";
+import type { Command } from "./options/option.ts";
+import type { Understood } from "./options/parse.ts";
 import { jsonText, printable } from "./printable.ts";
 import { VERSION } from "./version.ts";
-
-/** What a command file exports. Each is loaded only when it is asked for, so that `--version` starts fast. */
-interface CommandModule {
-  command: Command;
-  /** Takes the options that its own `command` describes. */
-  run(options: never, args: string[]): Promise<number>;
-}
-
-const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandModule> }> = {
-  dump: { summary: "back up a disk", load: () => import("./commands/dump.ts") },
-  restore: { summary: "write a generation back to a disk", load: () => import("./commands/restore.ts") },
-  check: { summary: "prove archives with a digest", load: () => import("./commands/check.ts") },
-  merge: { summary: "make one archive of several", load: () => import("./commands/merge.ts") },
-  salvage: {
-    summary: "bring back what is left of damaged archives",
-    load: () => import("./commands/salvage.ts"),
-  },
-  digest: { summary: "compute the digest of a dump", load: () => import("./commands/digest.ts") },
-  seal: { summary: "make the seal of archives without one", load: () => import("./commands/seal.ts") },
-  print: { summary: "show headers and records of archives", load: () => import("./commands/print.ts") },
-  rdiff: { summary: "make the rdiff between two dumps", load: () => import("./commands/rdiff.ts") },
-  compare: {
-    summary: "compare two dumps, two rdiffs or two digests",
-    load: () => import("./commands/compare.ts"),
-  },
-  rdiff2bmp: {
-    summary: "make a bitmap of the blocks in an rdiff",
-    load: () => import("./commands/rdiff2bmp.ts"),
-  },
-  map: { summary: "show where the bytes of a disk lie", load: () => import("./commands/map.ts") },
-  changed: {
-    summary: "make a bitmap of the blocks in snapshots of a VMDK",
-    load: () => import("./commands/changed.ts"),
-  },
-  doctor: { summary: "tell which disks can be used here", load: () => import("./commands/doctor.ts") },
-  "print-bmp": { summary: "show a bitmap of changed blocks", load: () => import("./commands/print_bmp.ts") },
-  thumbprint: {
-    summary: "fetch the thumbprint of a server's certificate",
-    load: () => import("./commands/thumbprint.ts"),
-  },
-};
 
 function overview(): string {
   const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(11)} ${summary}`);
@@ -85,17 +46,27 @@ export function surviveFileSizeLimit(): void {
   Deno.addSignalListener("SIGXFSZ", () => {});
 }
 
+/** How far a command line is understood. */
+interface LineState {
+  words: readonly string[];
+  /** The command, once its name is known. */
+  command?: Command;
+  /** The rest of the line, once it is understood. */
+  understood?: Understood;
+}
+
 /** Runs one command line and returns its exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
+  const line: LineState = { words: argv };
   try {
     refuseGarbled(argv);
-    return await dispatch(argv);
+    return await dispatch(line);
   } catch (thrown) {
     const error = firstOf(thrown);
     const exitCode = exitCodeOf(error);
     const message = error instanceof Error ? error.message : String(error);
     note(`vmdkbkp: ${printable(message.replaceAll("\n", " "))}\n`);
-    if (argv.includes("--json") && !(error instanceof ReportedError)) {
+    if (wantsJson(line) && !(error instanceof ReportedError)) {
       const details = error instanceof FormatError
         ? error.fault
         : error instanceof MismatchError
@@ -103,23 +74,31 @@ export async function main(argv: readonly string[]): Promise<number> {
         : error instanceof DiskLibraryError
         ? error.fault
         : fileFaultOf(error);
-      sayIfPossible(jsonText({ ok: false, error: { message, exitCode, ...details } }), argv);
+      await sayIfPossible(jsonText({ ok: false, error: { message, exitCode, ...details } }), line);
     }
     return exitCode;
   }
 }
 
-async function dispatch([name, ...args]: readonly string[]): Promise<number> {
+/** Understands `line`, notes in it what is understood, and runs the command. */
+async function dispatch(line: LineState): Promise<number> {
+  const [name, ...args] = line.words;
   if (name === "--version" || name === "-V") return say(VERSION);
   if (name === "--help" || name === "-h" || (name === "help" && args.length === 0)) return say(overview());
   if (name === undefined) throw new UsageError("No command is given (vmdkbkp help lists them)");
   const wanted = name === "help" ? args[0] : name;
   if (!Object.hasOwn(COMMANDS, wanted)) {
-    throw new UsageError(`Unknown command "${wanted}" (vmdkbkp help lists them)`);
+    // Loaded for a mistyped name alone: the package takes 4 MiB.
+    const { suggestion } = await import("./options/suggestion.ts");
+    throw new UsageError(
+      `Unknown command "${wanted}"${suggestion(wanted, Object.keys(COMMANDS))} (vmdkbkp help lists them)`,
+    );
   }
   const { command, run } = await COMMANDS[wanted].load();
-  const understood = await parse(command, name === "help" ? ["--help"] : args);
-  if (understood === undefined) return say(helpText(command));
+  line.command = command;
+  const understood = name === "help" ? undefined : await understand(command, args);
+  if (understood === undefined) return say((await import("./options/help.ts")).helpText(command));
+  line.understood = understood;
 
   using interrupt = new Interrupt();
   const { signal } = interrupt;
@@ -128,11 +107,21 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
     signal.addEventListener("abort", () => reject(signal.reason));
   });
   try {
-    return await Promise.race([run({ ...understood.values, signal } as never, understood.args), interrupted]);
+    return await Promise.race([
+      run({ ...understood.values, signal } as never, understood.args, COMMANDS),
+      interrupted,
+    ]);
   } catch (error) {
     if (signal.aborted) await (await import("./files/outputs.ts")).openingEnds();
     throw error;
   }
+}
+
+/** Loads the parser, which `--version` and `help` do without, and parses; undefined if the help is asked for. */
+async function understand(command: Command, args: readonly string[]): Promise<Understood | undefined> {
+  const { parse } = await import("./options/parse.ts");
+  const { variableOf } = await import("./environment.ts");
+  return await parse(command, args, { variable: variableOf });
 }
 
 function say(text: string): number {
@@ -140,22 +129,22 @@ function say(text: string): number {
   return EXIT.done;
 }
 
-/** Standard output may be what failed. */
-function sayIfPossible(text: string, argv: readonly string[]): void {
-  try {
-    print(`${text}\n`, { stream: writesToStdout(argv) ? STDERR : STDOUT });
-  } catch {
-    // The message is on standard error already.
-  }
+/** Whether the result is wanted as JSON: of a line that is not understood, whether the option stands there. */
+function wantsJson({ words, understood }: LineState): boolean {
+  return understood === undefined ? words.includes("--json") : understood.values.json === true;
 }
 
-/** Standard output holds the beginning of an archive: `--dumpout -` and the like; `rdiff2bmp` writes there unless told. */
-function writesToStdout(argv: readonly string[]): boolean {
-  const outputs = argv.flatMap((arg, i) => {
-    const [, value] = /^--(?:\w+out|junit)(?:=(.*))?$/s.exec(arg) ?? [];
-    return /^--(?:\w+out|junit)(=|$)/.test(arg) ? [value ?? argv[i + 1]] : [];
-  });
-  return outputs.includes("-") || (argv[0] === "rdiff2bmp" && outputs.length === 0);
+/** Prints the object of an error, to standard error if standard output has data, or may be expected to have. */
+async function sayIfPossible(text: string, { words, command, understood }: LineState): Promise<void> {
+  const { mayWriteDataToStdout, writesDataToStdout } = await import("./options/parse.ts");
+  const isForData = command !== undefined && understood !== undefined
+    ? writesDataToStdout(command, understood)
+    : mayWriteDataToStdout(command, words);
+  try {
+    print(`${text}\n`, { stream: isForData ? STDERR : STDOUT });
+  } catch {
+    // Standard output may be what failed. The message is on standard error already.
+  }
 }
 
 /** The error that came first, where others came when files were closed because of it. */

@@ -45,6 +45,7 @@ const ARROWS: Record<string, string[]> = {
     "cli/core.ts",
     "cli/disks/vmdk/create/grain_pack.ts",
   ],
+  "cli/options": ["cli/options"],
   "cli/pipeline": ["cli/pipeline", "cli/workers", "cli/archive", "cli/disks/disk.ts", "cli/core.ts"],
   "cli/jobs": [
     "cli/jobs",
@@ -57,7 +58,15 @@ const ARROWS: Record<string, string[]> = {
     "cli/version.ts",
     "ffi/large_pages.ts",
   ],
-  "cli/commands": ["cli/commands", "cli/jobs", "cli/pipeline", "cli/archive", "cli/disks", "cli/files"],
+  "cli/commands": [
+    "cli/commands",
+    "cli/options",
+    "cli/jobs",
+    "cli/pipeline",
+    "cli/archive",
+    "cli/disks",
+    "cli/files",
+  ],
   "ffi": ["ffi"],
 };
 
@@ -103,9 +112,9 @@ Deno.test("no arrow between the rooms points back", () => {
 });
 
 /** The folders whose files are proved to import each other in one direction only. */
-const WITHOUT_CYCLES = ["cli/disks/", "ffi/"];
+const WITHOUT_CYCLES = ["cli/disks/", "cli/options/", "ffi/"];
 
-Deno.test("the files of the disks and of the native libraries import each other without a cycle", () => {
+Deno.test("the files of the disks, of the options and of the native libraries import each other without a cycle", () => {
   const imports = new Map(
     program.filter(({ name }) => WITHOUT_CYCLES.some((folder) => name.startsWith(folder))).map((
       { name, text },
@@ -147,9 +156,19 @@ Deno.test("a command loads nothing slow before it knows that it needs it", () =>
   const packages = ["cli/main.ts", ...commands].flatMap((name) => [...loadedWith(name)])
     .filter((name) => !name.endsWith(".ts"));
   // Of the paths only POSIX ones: the others ask for `process.platform`, which takes Deno 2.9 some 50 ms.
-  const quick = /^@std\/(cli\/parse-args|path\/posix\/[a-z-]+)$/;
+  const quick = /^@std\/path\/posix\/[a-z-]+$/;
   assertEquals(packages.filter((name) => !quick.test(name)), []);
   assert(packages.length > commands.length, "the imports are not found");
+});
+
+Deno.test("no command loads the help, the suggestions or the completion of shells before they are asked for", () => {
+  const commands = program.map(({ name }) => name).filter((name) => name.startsWith("cli/commands/"));
+  const loaded = new Set(["cli/main.ts", ...commands].flatMap((name) => [...loadedWith(name)]));
+  const rare = program.map(({ name }) => name).filter((name) =>
+    /^cli\/options\/(help|suggestion|groups|completion\/.*)\.ts$/.test(name)
+  );
+  assert(rare.length > 5, "the files are not found");
+  assertEquals(rare.filter((name) => loaded.has(name)), []);
 });
 
 Deno.test("the version is the one of deno.json", () => {

@@ -86,6 +86,7 @@ const LINES: [line: string, writes: boolean][] = [
   ["map in/sparse.vmdk", false],
   ["seal out/g0.dump out/g0.digest", true],
   ["help dump", false],
+  ["completion bash", false],
   ["doctor", false],
 ];
 

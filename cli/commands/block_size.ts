@@ -1,19 +1,15 @@
 /** The option `--blocksize`. */
 
-import { assertBlockBytes } from "../archive/header.ts";
-import { UsageError } from "../errors.ts";
+import { MAX_BLOCK_BYTES } from "../archive/header.ts";
+import type { Option } from "../options/option.ts";
+import { SECTOR_BYTES } from "../sector.ts";
 
-/** The number of bytes that the option gives; undefined without it. @throws {UsageError} if no block has that size */
-export function blockBytesOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^[1-9][0-9]{0,15}$/.test(text)) {
-    throw new UsageError(`Cannot use --blocksize "${text}": it is not a number of bytes`);
-  }
-  const blockBytes = Number(text);
-  try {
-    assertBlockBytes(blockBytes);
-  } catch (cause) {
-    throw new UsageError(`Cannot use --blocksize "${text}": ${(cause as Error).message}`, { cause });
-  }
-  return blockBytes;
-}
+/** Takes the sizes that blocks of archives can have. Each command says what the size is for. */
+export const BLOCK_SIZE = {
+  type: "bytes",
+  value: "bytes",
+  min: SECTOR_BYTES,
+  max: MAX_BLOCK_BYTES,
+  multipleOf: SECTOR_BYTES,
+  help: "bytes of a block",
+} as const satisfies Option;

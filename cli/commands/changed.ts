@@ -3,9 +3,9 @@
 import { changed } from "../jobs/changed.ts";
 import { DEFAULT_BLOCK_BYTES } from "../jobs/dump.ts";
 import { STREAM } from "../jobs/input_file.ts";
-import { blockBytesOf } from "./block_size.ts";
+import { BLOCK_SIZE } from "./block_size.ts";
 import { newCommand } from "./common.ts";
-import type { ValuesOf } from "./options.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { Printer } from "./printer.ts";
 
 export const command = newCommand("changed", {
@@ -22,12 +22,23 @@ vmdkbkp dump --mode incr --local disk-000002.vmdk --bmpin changed.bmp \\
     --dumpout 2.dump.zst --digestout 2.digest --rdiffout 1.rdiff.zst`,
   args: { "<disk>": "the VMDK as it is now" },
   options: {
-    since: { value: "parent", required: true, help: "the parent of it, near or far, that was dumped" },
-    bmpout: { value: "file", default: STREAM, help: "the bitmap" },
-    blocksize: { value: "bytes", help: `bytes of a block (default: ${DEFAULT_BLOCK_BYTES})` },
-    format: { value: "format", choices: ["vmdk"], help: "take the disk as this, whatever its name" },
-    allowOutside: { help: "let a VMDK name files outside its folder" },
-    force: { help: "replace the output if it exists" },
+    since: {
+      type: "file",
+      value: "parent",
+      required: true,
+      help: "the parent of it, near or far, that was dumped",
+    },
+    bmpout: { type: "output", value: "file", default: STREAM, help: "the bitmap" },
+    blocksize: { ...BLOCK_SIZE, help: `bytes of a block (default: ${DEFAULT_BLOCK_BYTES})` },
+    format: {
+      type: "choice",
+      group: "more",
+      value: "format",
+      choices: ["vmdk"],
+      help: "take the disk as this, whatever its name",
+    },
+    allowOutside: { type: "flag", group: "more", help: "let a VMDK name files outside its folder" },
+    force: { type: "flag", help: "replace the output if it exists" },
   },
 });
 
@@ -35,7 +46,7 @@ type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, [disk]: string[]): Promise<number> {
   const { since, bmpout, allowOutside } = options;
-  const blocksize = blockBytesOf(options.blocksize) ?? DEFAULT_BLOCK_BYTES;
+  const blocksize = options.blocksize ?? DEFAULT_BLOCK_BYTES;
   using printer = new Printer(options, { outputs: [bmpout] });
   const request = { disk, since, bmpout, blocksize, allowOutside };
   const { blocks, setBlocks } = await changed(request, await printer.jobOptions());

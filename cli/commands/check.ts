@@ -17,7 +17,7 @@ import { diagnosisText } from "./diagnosis_text.ts";
 import { reportFolders, type Verdict } from "./folder_report.ts";
 import { isJunit, junitXml, type TestSuite } from "./junit.ts";
 import { reportList } from "./list_report.ts";
-import type { ValuesOf } from "./options.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { Printer } from "./printer.ts";
 import { TRUSTED_KEY } from "./signing.ts";
 import { secondsSince } from "./summary.ts";
@@ -46,10 +46,10 @@ vmdkbkp check 2.dump.zst 1.rdiff.zst 0.rdiff.zst
 vmdkbkp check --quick --junit check.xml backups/web backups/db`,
   args: { "<archives...>": "a dump and rdiffs, newest first; or folders" },
   options: {
-    digestin: { value: "file", help: "digest of the last archive's generation" },
-    quick: { help: "do not read the blocks" },
+    digestin: { type: "input", value: "file", help: "digest of the last archive's generation" },
+    quick: { type: "flag", help: "do not read the blocks" },
     trustedKey: TRUSTED_KEY,
-    junit: { value: "file", help: "write the result as JUnit XML, too" },
+    junit: { type: "output", value: "file", help: "write the result as JUnit XML, too" },
   },
 });
 

@@ -4,11 +4,11 @@
  */
 
 import { jsonText, printable } from "../printable.ts";
-import { EXIT, UsageError } from "../errors.ts";
+import { EXIT } from "../errors.ts";
 import { note, print, type StandardStream } from "../files/standard_streams.ts";
-import type { Command, Option, Options } from "./options.ts";
 import { DEFAULT_THREADS } from "../jobs/engine.ts";
-import { MAX_THREADS } from "./threads.ts";
+import type { Command, Option, Options } from "../options/option.ts";
+import { MAX_THREADS, THREADS_VARIABLE } from "./threads.ts";
 
 /** Options of every command. */
 export interface CommonOptions {
@@ -21,7 +21,7 @@ export interface CommonOptions {
   sign?: string;
   /** A public key, or the path of one. */
   trustedKey?: string;
-  threads?: string;
+  threads?: number;
   /** Set by `main.ts`: aborts when the program is asked to stop. */
   signal?: AbortSignal;
 }
@@ -70,23 +70,39 @@ export function printReport({ json, stream, written = [] }: Printing, report: Re
 }
 
 const COMMON = {
-  json: { help: "print the result as one JSON object" },
-  quiet: { short: "q", help: "show no progress" },
+  json: { type: "flag", group: "general", help: "print the result as one JSON object" },
+  quiet: { type: "flag", group: "general", short: "q", help: "show no progress" },
   threads: {
+    type: "count",
+    group: "general",
     value: "n",
+    min: 1,
+    max: MAX_THREADS,
     help:
       `processor cores to use, 1 to ${MAX_THREADS} (default: all, up to ${DEFAULT_THREADS}; 1 on Deno before 2.9)`,
+    environment: {
+      variable: THREADS_VARIABLE,
+      help: "The number of threads where --threads is not given.",
+      givesValue: true,
+    },
   },
 } as const satisfies Options;
 
 /** Of every command that writes archives. */
 export const LEVEL = {
+  type: "count",
+  group: "more",
   value: "n",
+  min: 1,
+  max: 19,
   help: "compression: gzip 1 to 9 (default: 2), zstd 1 to 19 (default: 1)",
 } as const satisfies Option;
 
 /** Of every command that reads archives to make something of them. */
 export const WITHOUT_SEAL = {
+  type: "flag",
+  group: "seals",
+  excludes: { trustedKey: "one goes by seals, the other by none" },
   help: "go by no seal: for files that were changed on purpose, or whose seal cannot be read",
 } as const satisfies Option;
 
@@ -96,11 +112,4 @@ export function newCommand<const Own extends Options>(
   own: Omit<Command<Own>, "name">,
 ): Command<typeof COMMON & Own> {
   return { ...own, name, options: { ...COMMON, ...own.options } };
-}
-
-/** The number that `--level` gives. @throws {UsageError} if it is none */
-export function levelOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^[0-9]{1,2}$/.test(text)) throw new UsageError(`Cannot use --level "${text}": it is not a number`);
-  return Number(text);
 }

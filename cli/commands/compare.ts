@@ -5,7 +5,7 @@ import { compare } from "../jobs/compare.ts";
 import type { CompareResult } from "../pipeline/compare.ts";
 import { newCommand } from "./common.ts";
 import { Printer } from "./printer.ts";
-import type { ValuesOf } from "./options.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { secondsSince } from "./summary.ts";
 
 export const command = newCommand("compare", {

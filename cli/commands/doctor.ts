@@ -10,8 +10,8 @@ import {
 } from "../disks/vddk/find.ts";
 import { EXIT } from "../errors.ts";
 import { reasonOf } from "../files/system_errors.ts";
-import { deniedFlags, LIBRARY_OPTIONS } from "./library_options.ts";
-import type { ValuesOf } from "./options.ts";
+import { deniedFlags, LIBRARY_FILES } from "./library_options.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { newCommand, printReport } from "./common.ts";
 
 /** The library starts in a second or two. */
@@ -36,7 +36,7 @@ the exit code is 4 if the library there cannot be used.`,
 vmdkbkp doctor
 vmdkbkp doctor --libdir /opt/vmware-vix-disklib-distrib --json`,
   args: {},
-  options: { libdir: LIBRARY_OPTIONS.libdir, config: LIBRARY_OPTIONS.config },
+  options: LIBRARY_FILES,
 });
 
 type Options = ValuesOf<typeof command>;

@@ -4,25 +4,20 @@ import { formatSeriesId } from "../archive/header.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
 import { DEFAULT_BLOCK_BYTES, dump, type DumpRequest, type DumpResult } from "../jobs/dump.ts";
-import { AUDIT_OPTIONS, auditText, parseAudit } from "./audit.ts";
-import { blockBytesOf } from "./block_size.ts";
-import { LEVEL, levelOf, newCommand, type Report, WITHOUT_SEAL } from "./common.ts";
+import { AUDIT_OPTIONS, auditText } from "./audit.ts";
+import { BLOCK_SIZE } from "./block_size.ts";
+import { LEVEL, newCommand, type Report, WITHOUT_SEAL } from "./common.ts";
 import type { LibraryDisks } from "./library.ts";
-import { LIBRARY_OPTIONS, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
-import { flagOf, type ValuesOf } from "./options.ts";
+import { LIBRARY_OPTIONS, wantsLibrary } from "./library_options.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { Printer } from "./printer.ts";
 import { formatSize } from "./progress.ts";
 import { unsealedText } from "./seal_texts.ts";
 import { SIGN, TRUSTED_KEY } from "./signing.ts";
 import { contentText, secondsSince, speedText } from "./summary.ts";
 
-/** Which files each mode needs; all others are refused. */
-const FILES = ["dumpin", "digestin", "bmpin", "dumpout", "digestout", "rdiffout"] as const;
-const NEEDED: Record<string, readonly (typeof FILES)[number][]> = {
-  full: ["dumpout", "digestout"],
-  diff: ["dumpin", "digestin", "dumpout", "digestout", "rdiffout"],
-  incr: ["dumpin", "digestin", "bmpin", "dumpout", "digestout", "rdiffout"],
-};
+/** What is used where there is a previous dump. */
+const AFTER_ANOTHER = { name: "mode", is: ["diff", "incr"] } as const;
 
 export const command = newCommand("dump", {
   description: `Back up a disk to a dump and its digest.
@@ -50,39 +45,81 @@ vmdkbkp dump --mode full --server vc1.example --username backup --thumbprint 12:
     --vm vm-16 --snapshot snapshot-47 --remote "[ds1] web/web.vmdk" --dumpout 0.dump --digestout 0.digest`,
   args: { "[disk]": "the disk, instead of --local" },
   options: {
-    mode: { value: "mode", choices: ["full", "diff", "incr"], required: true, help: "what to read" },
-    local: { value: "disk", help: "raw image, block device or VMDK" },
-    format: { value: "format", choices: ["raw", "vmdk"], help: "take the disk as this, whatever its name" },
+    mode: {
+      type: "choice",
+      value: "mode",
+      choices: ["full", "diff", "incr"],
+      required: true,
+      help: "what to read",
+    },
+    local: { type: "file", value: "disk", help: "raw image, block device or VMDK" },
+    dumpout: { type: "output", value: "file", required: true, help: "new dump" },
+    digestout: { type: "output", value: "file", required: true, help: "new digest" },
+    dumpin: {
+      type: "input",
+      value: "file",
+      when: { ...AFTER_ANOTHER, required: true },
+      help: "previous dump",
+    },
+    digestin: {
+      type: "input",
+      value: "file",
+      when: { ...AFTER_ANOTHER, required: true },
+      help: "previous digest",
+    },
+    rdiffout: {
+      type: "output",
+      value: "file",
+      when: { ...AFTER_ANOTHER, required: true },
+      help: "way back from the new dump to the previous one",
+    },
+    bmpin: {
+      type: "input",
+      value: "file",
+      when: { name: "mode", is: ["incr"], required: true },
+      help: "bitmap of the blocks that changed",
+    },
+    force: { type: "flag", help: "replace outputs that exist" },
+    ...AUDIT_OPTIONS,
+    format: {
+      type: "choice",
+      group: "more",
+      value: "format",
+      choices: ["raw", "vmdk"],
+      help: "take the disk as this, whatever its name",
+    },
     blocksize: {
-      value: "bytes",
+      ...BLOCK_SIZE,
+      group: "more",
       help: `bytes of a block (default: ${DEFAULT_BLOCK_BYTES}, or as in --dumpin)`,
     },
-    dumpin: { value: "file", help: "previous dump" },
-    digestin: { value: "file", help: "previous digest" },
-    bmpin: { value: "file", help: "bitmap of the blocks that changed" },
-    dumpout: { value: "file", help: "new dump" },
-    digestout: { value: "file", help: "new digest" },
-    rdiffout: { value: "file", help: "way back from the new dump to the previous one" },
-    ...AUDIT_OPTIONS,
     resume: {
+      type: "flag",
+      group: "more",
+      when: { name: "mode", is: ["full"] },
       help:
         "go on with a full dump that was interrupted, of a disk that nobody writes to (a snapshot); keep what is " +
         "there if this run is interrupted",
     },
     changeid: {
+      type: "text",
+      group: "more",
       value: "text",
       help: "change id of the snapshot: kept in the seal, for the next query of changes",
     },
     level: LEVEL,
     sign: SIGN,
-    trustedKey: TRUSTED_KEY,
-    withoutSeal: WITHOUT_SEAL,
-    force: { help: "replace outputs that exist" },
-    allowOutside: { help: "let a VMDK name extents outside its folder" },
+    trustedKey: { ...TRUSTED_KEY, when: AFTER_ANOTHER },
+    withoutSeal: { ...WITHOUT_SEAL, when: AFTER_ANOTHER },
+    allowOutside: { type: "flag", group: "more", help: "let a VMDK name extents outside its folder" },
     allowChanges: {
+      type: "flag",
+      group: "more",
       help: "make a dump of a disk that changes while it is read, and mark it in the seal",
     },
     allowEncrypted: {
+      type: "flag",
+      group: "more",
       help: "take the encrypted bytes of an encrypted VMDK as they are",
     },
     ...LIBRARY_OPTIONS,
@@ -93,7 +130,6 @@ type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, args: string[]): Promise<number> {
   const path = theDisk(options, args);
-  refuse(options);
   const start = performance.now();
   using printer = new Printer(options, {
     outputs: [options.dumpout, options.digestout, options.rdiffout],
@@ -105,40 +141,19 @@ export async function run(options: Options, args: string[]): Promise<number> {
   return printer.report({ text: [...text, ...said?.text ?? []], json: { ...json, ...said?.json } });
 }
 
-/** @throws {UsageError} if options do not go together */
-function refuse(options: Options): void {
-  const { mode } = options;
-  for (const name of FILES) {
-    const needed = NEEDED[mode].includes(name);
-    if (needed && options[name] === undefined) {
-      throw new UsageError(`Cannot dump with --mode ${mode}: --${name} is missing`);
-    }
-    if (!needed && options[name] !== undefined) refuseFor(mode, name);
-  }
-  const useless = [
-    ...mode === "full" ? ["withoutSeal", "trustedKey"] as const : ["resume"] as const,
-    ...mode === "incr" ? [] : ["audit", "auditSeed", "onMismatch"] as const,
-  ];
-  for (const name of useless) if (options[name] !== undefined) refuseFor(mode, name);
-}
-
-function refuseFor(mode: string, name: string): never {
-  throw new UsageError(`Cannot dump with --mode ${mode}: --${flagOf(name)} has no use there`);
-}
-
 function requestOf(options: Options, disk: DumpRequest["disk"]): DumpRequest {
   const { mode, format, allowOutside, allowEncrypted, allowChanges, server, vm, snapshot } = options;
   const common = {
     disk,
     ...{ format, allowOutside, allowEncrypted, allowChanges },
-    dumpout: options.dumpout!,
-    digestout: options.digestout!,
-    blocksize: blockBytesOf(options.blocksize),
-    level: levelOf(options.level),
+    dumpout: options.dumpout,
+    digestout: options.digestout,
+    blocksize: options.blocksize,
+    level: options.level,
     origin: {
-      server: textOf(server),
-      vm: textOf(vm),
-      snapshot: textOf(snapshot),
+      server: server,
+      vm: vm,
+      snapshot: snapshot,
       changeId: options.changeid,
     },
   };
@@ -150,19 +165,15 @@ function requestOf(options: Options, disk: DumpRequest["disk"]): DumpRequest {
     digestin: options.digestin!,
     rdiffout: options.rdiffout!,
     bmpin: options.bmpin,
-    audit: parseAudit(options.audit),
+    audit: options.audit,
     auditSeed: options.auditSeed,
     onMismatch: options.onMismatch,
   };
 }
 
-function textOf(value: string | true | undefined): string | undefined {
-  return value === true ? undefined : value;
-}
-
 /** The disks behind the library that the options name, if they do. */
 async function libraryOf(options: Options): Promise<LibraryDisks | undefined> {
-  if (!wantsLibrary(options)) return void refuseLibraryOptions(options);
+  if (!wantsLibrary(options)) return undefined;
   const { LibraryDisks } = await import("./library.ts");
   return new LibraryDisks(options).start();
 }

@@ -14,19 +14,15 @@ import { print } from "../files/standard_streams.ts";
 import { fileError } from "../files/system_errors.ts";
 import { SECTOR_BYTES } from "../sector.ts";
 import { deniedFlags, type LibraryOptions, passwordStreams } from "./library_options.ts";
-import { flagOf } from "./options.ts";
 import { readPassword } from "./password.ts";
 import { parseServer } from "./server_address.ts";
 import type { DiskHost, DiskProvider, ProviderReport, Purpose } from "../jobs/disk_source.ts";
 
 type ServerTarget = NonNullable<SessionSetup["target"]>;
 
-const DEFAULTS = { readSize: 1024 * 1024, retries: 10, retryWait: 1, timeout: 600 };
 const DEFAULT_MODES = "nbdssl:nbd";
 const LOCAL_MODES = "file";
 const SAN_MODES = "san:nbdssl:nbd";
-/** Four of them are shared with the library's process. */
-const MAX_CALL_BYTES = 16 * 1024 * 1024;
 
 /**
  * Opens disks behind the library, and collects what is to be said of it.
@@ -49,11 +45,13 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
    * @throws {DiskLibraryError} if there is no library
    */
   constructor(options: LibraryOptions) {
-    checkTogether(options);
+    if (options.remote === undefined && options.local === undefined) {
+      throw new UsageError("Cannot tell which disk is meant: --remote or --local is missing");
+    }
     this.#options = options;
     if (options.remote !== undefined) this.#target = targetOf(options);
-    this.#timeoutSeconds = numberOf(options, "timeout", { min: 1, max: 86_400 });
-    this.#library = findLibrary(text(options.libdir));
+    this.#timeoutSeconds = options.timeout;
+    this.#library = findLibrary(options.libdir);
     const denied = deniedFlags();
     if (denied.length > 0) {
       throw new DiskLibraryError(
@@ -61,7 +59,7 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
       );
     }
     // The library would say no more than that an argument is wrong.
-    if (options.config !== undefined) assertReadable(text(options.config)!);
+    if (options.config !== undefined) assertReadable(options.config);
   }
 
   /** Standard input, if the password comes from there: archives may want it as well. */
@@ -80,16 +78,16 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
   async open(host: DiskHost, { readOnly, mapped, create }: Purpose): Promise<VddkDisk> {
     const options = this.#options;
     const target = this.#target && await this.#logIn(host, this.#target);
-    const path = target === undefined ? absolute(options.local!) : text(options.remote)!;
+    const path = target === undefined ? absolute(options.local!) : options.remote!;
     const files = target === undefined && create === undefined ? await filesOf(path) : [];
     host.addInputs(files);
     const log = this.#logSink(host);
     const opening = VddkDisk.open({
       library: this.#library,
       process: this.#process,
-      configFile: text(options.config),
+      configFile: options.config,
       target,
-      snapshot: text(options.snapshot)?.replace(/^moref=/i, ""),
+      snapshot: options.snapshot?.replace(/^moref=/i, ""),
       // VMware's library finds this mode by itself; replacements may not.
       modes: target === undefined ? LOCAL_MODES : modesOf(options),
       path,
@@ -100,10 +98,10 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
         capacitySectors: create.capacityBytes / SECTOR_BYTES,
         adapterType: create.adapterType,
       },
-      retries: numberOf(options, "retries", { min: 0, max: 1000 }),
-      firstWaitMs: numberOf(options, "retryWait", { min: 0, max: 3600, whole: false }) * 1000,
+      retries: options.retries,
+      firstWaitMs: options.retryWait * 1000,
       timeoutSeconds: this.#timeoutSeconds,
-      callBytes: callBytesOf(options),
+      callBytes: options.readSize,
       mapped,
       onEvent: (event) => {
         this.events.push(event);
@@ -148,14 +146,14 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
     return this.#target = {
       ...target,
       password: await readPassword(
-        { password: text(password), passwordFile: text(passwordFile), signal: host.signal },
+        { password, passwordFile, signal: host.signal },
         { user: target.userName, server: target.serverName, warn: (line) => host.warn(line) },
       ),
     };
   }
 
   #logSink(host: DiskHost): (line: string) => void {
-    const path = text(this.#options.libraryLog);
+    const path = this.#options.libraryLog;
     if (path === undefined) return () => {};
     const stream = { name: `"${path}"`, file: host.using(host.openLog(path)) };
     let isWritable = true;
@@ -192,58 +190,22 @@ function assertReadable(path: string): void {
   }
 }
 
-function checkTogether(options: LibraryOptions): void {
-  if (options.remote !== undefined && options.local !== undefined) {
-    throw new UsageError("Cannot use --remote and --local together: name one disk");
-  }
-  if (options.remote === undefined && options.local === undefined) {
-    throw new UsageError("Cannot tell which disk is meant: --remote or --local is missing");
-  }
-  const server = [
-    "server",
-    "username",
-    "password",
-    "passwordFile",
-    "thumbprint",
-    "insecure",
-    "vm",
-    "snapshot",
-  ] as const;
-  const useless = options.remote === undefined
-    ? [...server, "san" as const, "transportModes" as const].find((name) => options[name] !== undefined)
-    : undefined;
-  if (useless !== undefined) {
-    throw new UsageError(
-      `Cannot use --${flagOf(useless)} with --local: it is for disks of a server (--remote)`,
-    );
-  }
-  if (options.san && options.transportModes !== undefined) {
-    throw new UsageError("Cannot use --san and --transport-modes together: the first stands for the second");
-  }
-  if (options.thumbprint !== undefined && options.insecure) {
-    throw new UsageError("Cannot use --thumbprint and --insecure together");
-  }
-}
-
 /** Server, account and machine; the password comes later. */
 function targetOf(options: LibraryOptions): ServerTarget {
   for (const name of ["server", "username", "vm"] as const) {
     if (!options[name]) throw new UsageError(`Cannot reach a remote disk: --${name} is missing`);
   }
   if (options.thumbprint === undefined && !options.insecure) {
-    throw new UsageError(
-      "Cannot reach a remote disk: --thumbprint is missing (vmdkbkp thumbprint HOST fetches it; " +
-        "--insecure connects to whoever answers)",
-    );
+    throw new UsageError("Cannot reach a remote disk: --thumbprint is missing, and so is --insecure");
   }
-  const { host, port } = parseServer(text(options.server)!);
+  const { host, port } = parseServer(options.server!);
   return {
     serverName: host,
     port,
-    userName: text(options.username)!,
+    userName: options.username!,
     password: "",
-    thumbprint: options.thumbprint === undefined ? undefined : thumbprintOf(text(options.thumbprint)!),
-    vm: text(options.vm)!.replace(/^mo(ref|id)=/i, ""),
+    thumbprint: options.thumbprint === undefined ? undefined : thumbprintOf(options.thumbprint),
+    vm: options.vm!.replace(/^mo(ref|id)=/i, ""),
   };
 }
 
@@ -257,27 +219,9 @@ function thumbprintOf(given: string): string {
 }
 
 function modesOf(options: LibraryOptions): string {
-  const modes = text(options.transportModes) ?? (options.san ? SAN_MODES : DEFAULT_MODES);
+  const modes = options.transportModes ?? (options.san ? SAN_MODES : DEFAULT_MODES);
   if (/^[a-z]+(?::[a-z]+)*$/.test(modes)) return modes;
   throw new UsageError(`Cannot use --transport-modes "${modes}": names such as "san:nbdssl:nbd" are needed`);
-}
-
-function callBytesOf(options: LibraryOptions): number {
-  const bytes = numberOf(options, "readSize", { min: SECTOR_BYTES, max: MAX_CALL_BYTES });
-  if (bytes % SECTOR_BYTES === 0) return bytes;
-  throw new UsageError(`Cannot use --read-size ${bytes}: it is no multiple of 512`);
-}
-
-function numberOf(
-  options: LibraryOptions,
-  name: keyof typeof DEFAULTS,
-  { min, max, whole = true }: { min: number; max: number; whole?: boolean },
-): number {
-  const given = text(options[name]);
-  if (given === undefined) return DEFAULTS[name];
-  const value = (whole ? /^\d{1,9}$/ : /^\d{1,9}(\.\d{1,3})?$/).test(given) ? Number(given) : NaN;
-  if (value >= min && value <= max) return value;
-  throw new UsageError(`Cannot use --${flagOf(name)} "${given}": a number from ${min} to ${max} is needed`);
 }
 
 /** The library knows no current folder. */
@@ -298,8 +242,4 @@ async function filesOf(path: string): Promise<readonly string[]> {
 /** Beside the final name; the library makes more files of it, so it must end like a disk. */
 export function temporaryDiskName(path: string): string {
   return `${join(dirname(path), temporaryNameOf(basename(path)))}.vmdk`;
-}
-
-function text(value: string | true | undefined): string | undefined {
-  return value === true ? undefined : value;
 }

@@ -1,44 +1,131 @@
 /** The options of disks behind libvixDiskLib; what reads them is loaded for those disks alone. */
 
 import { LIBDIR_VARIABLE } from "../disks/vddk/find.ts";
-import { UsageError } from "../errors.ts";
-import { flagOf, type Options } from "./options.ts";
+import type { Options, OptionValues } from "../options/option.ts";
+import { SECTOR_BYTES } from "../sector.ts";
+
+/** Gives the password, as `--password` does, but not in the process list. */
+export const PASSWORD_VARIABLE = "VMDKBKP_PASSWORD";
+
+/** Four of them are shared with the library's process. */
+const MAX_CALL_BYTES = 16 * 1024 * 1024;
+
+const OF_SERVER = { group: "server", requires: ["remote"] } as const;
+const OF_LIBRARY = { group: "library", requires: [["remote", "libdir"]] } as const;
+
+/** The files of the library, which `doctor` examines too. */
+export const LIBRARY_FILES = {
+  libdir: {
+    type: "folder",
+    group: "library",
+    value: "folder",
+    help: `VMware's disk library (or set ${LIBDIR_VARIABLE}); --local goes through it, too`,
+    environment: {
+      variable: LIBDIR_VARIABLE,
+      help:
+        "The folder of VMware's disk library where --libdir is not given. It does not have --local go through it.",
+    },
+  },
+  config: { type: "file", group: "library", value: "file", help: "configuration file of the library" },
+} as const satisfies Options;
 
 /** Options of every command that reads or writes such disks. */
 export const LIBRARY_OPTIONS = {
-  remote: { value: "path", help: 'disk of a server: "[datastore] folder/disk.vmdk"' },
-  server: { value: "host[:port]", help: "vCenter or ESXi host" },
-  username: { value: "name", help: "account on the server" },
-  password: { value: "text", help: "its password; other users see it in the process list" },
+  remote: {
+    type: "text",
+    group: "server",
+    value: "path",
+    requires: ["server", "username", "vm", ["thumbprint", "insecure"]],
+    excludes: { local: "name one disk" },
+    help: 'disk of a server: "[datastore] folder/disk.vmdk"',
+  },
+  server: { ...OF_SERVER, type: "text", value: "host[:port]", help: "vCenter or ESXi host" },
+  username: { ...OF_SERVER, type: "text", value: "name", help: "account on the server" },
+  password: {
+    ...OF_SERVER,
+    type: "text",
+    value: "text",
+    excludes: { passwordFile: "only one of them can be given" },
+    help: "its password; other users see it in the process list",
+    environment: {
+      variable: PASSWORD_VARIABLE,
+      help: "The password where neither --password nor --password-file is given.",
+    },
+  },
   passwordFile: {
+    ...OF_SERVER,
+    type: "input",
     value: "file",
-    help: "file with the password, or - (default: $VMDKBKP_PASSWORD, or to ask for it)",
+    help: `file with the password, or - (default: $${PASSWORD_VARIABLE}, or to ask for it)`,
   },
-  thumbprint: { value: "hex", help: "SHA-1 of the server's certificate (vmdkbkp thumbprint HOST)" },
-  insecure: { help: "connect without a thumbprint, to whoever answers" },
-  vm: { value: "moref", help: "the virtual machine, such as vm-16" },
-  snapshot: { value: "moref", help: "its snapshot, such as snapshot-47" },
-  transportModes: { value: "modes", help: 'in order of preference (default: "nbdssl:nbd")' },
-  san: { help: 'the same as --transport-modes "san:nbdssl:nbd"' },
-  libdir: {
-    value: "folder",
-    help: `VMware's disk library (or set ${LIBDIR_VARIABLE}); --local goes through it, too`,
+  thumbprint: {
+    ...OF_SERVER,
+    type: "text",
+    value: "hex",
+    excludes: { insecure: "the second is to do without the first" },
+    help: "SHA-1 of the server's certificate (vmdkbkp thumbprint HOST)",
   },
-  config: { value: "file", help: "configuration file of the library" },
-  readSize: { value: "bytes", help: "bytes of a transfer (default: 1048576); many hosts fail above 2097152" },
-  retries: { value: "n", help: "how often a failed call is tried again (default: 10)" },
-  retryWait: { value: "seconds", help: "wait before the first of them, doubled each time (default: 1)" },
-  timeout: { value: "seconds", help: "give the library up if a call takes longer (default: 600)" },
-  libraryLog: { value: "file", help: "append the library's log to a file" },
+  insecure: { ...OF_SERVER, type: "flag", help: "connect without a thumbprint, to whoever answers" },
+  vm: { ...OF_SERVER, type: "text", value: "moref", help: "the virtual machine, such as vm-16" },
+  snapshot: { ...OF_SERVER, type: "text", value: "moref", help: "its snapshot, such as snapshot-47" },
+  transportModes: {
+    ...OF_SERVER,
+    type: "text",
+    value: "modes",
+    help: 'in order of preference (default: "nbdssl:nbd")',
+  },
+  san: {
+    ...OF_SERVER,
+    type: "flag",
+    excludes: { transportModes: "the first stands for the second" },
+    help: 'the same as --transport-modes "san:nbdssl:nbd"',
+  },
+  ...LIBRARY_FILES,
+  config: { ...LIBRARY_FILES.config, ...OF_LIBRARY },
+  readSize: {
+    ...OF_LIBRARY,
+    type: "bytes",
+    value: "bytes",
+    min: SECTOR_BYTES,
+    max: MAX_CALL_BYTES,
+    multipleOf: SECTOR_BYTES,
+    default: 1024 * 1024,
+    help: "bytes of a transfer; many hosts fail above 2097152",
+  },
+  retries: {
+    ...OF_LIBRARY,
+    type: "count",
+    value: "n",
+    max: 1000,
+    default: 10,
+    help: "how often a failed call is tried again",
+  },
+  retryWait: {
+    ...OF_LIBRARY,
+    type: "seconds",
+    value: "seconds",
+    max: 3600,
+    default: 1,
+    help: "wait before the first of them, doubled each time",
+  },
+  timeout: {
+    ...OF_LIBRARY,
+    type: "seconds",
+    value: "seconds",
+    min: 1,
+    max: 86_400,
+    whole: true,
+    default: 600,
+    help: "give the library up if a call takes longer",
+  },
+  libraryLog: { ...OF_LIBRARY, type: "file", value: "file", help: "append the library's log to a file" },
 } as const satisfies Options;
 
-/** Their values. */
-export type LibraryOptions = { [Name in keyof typeof LIBRARY_OPTIONS]?: string | true } & {
-  local?: string;
-};
+/** Their values, and the disk that is a file of this machine. */
+export type LibraryOptions = OptionValues<typeof LIBRARY_OPTIONS> & { local?: string };
 
 /** Whether the command line wants a disk behind the library. */
-export function wantsLibrary({ remote, libdir }: LibraryOptions): boolean {
+export function wantsLibrary({ remote, libdir }: Pick<LibraryOptions, "remote" | "libdir">): boolean {
   return remote !== undefined || libdir !== undefined;
 }
 
@@ -50,16 +137,6 @@ export function deniedFlags(): string[] {
 }
 
 /** What a password is read from besides files: `-` is standard input, which archives may want as well. */
-export function passwordStreams({ passwordFile }: LibraryOptions): string[] {
+export function passwordStreams({ passwordFile }: Pick<LibraryOptions, "passwordFile">): string[] {
   return passwordFile === "-" ? ["-"] : [];
-}
-
-/** @throws {UsageError} if an option is given that is for disks behind the library, and this disk is none */
-export function refuseLibraryOptions(options: LibraryOptions): void {
-  for (const name of Object.keys(LIBRARY_OPTIONS) as (keyof typeof LIBRARY_OPTIONS)[]) {
-    if (options[name] === undefined) continue;
-    throw new UsageError(
-      `Cannot use --${flagOf(name)}: it is for disks behind VMware's library (--remote or --libdir)`,
-    );
-  }
 }

@@ -4,7 +4,7 @@ import { EXIT } from "../errors.ts";
 import { map, type MappedDisk, type Stretch } from "../jobs/map.ts";
 import { jsonText, printable } from "../printable.ts";
 import { newCommand } from "./common.ts";
-import type { ValuesOf } from "./options.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { Printer } from "./printer.ts";
 import { formatSize } from "./progress.ts";
 
@@ -21,9 +21,19 @@ vmdkbkp map disk.vmdk
 vmdkbkp map --output json snapshot.vmdk`,
   args: { "<disk>": "raw image, block device or VMDK" },
   options: {
-    output: { value: "form", choices: ["human", "json"], help: "how to print it; --json is --output json" },
-    format: { value: "format", choices: ["raw", "vmdk"], help: "take the disk as this, whatever its name" },
-    allowOutside: { help: "let a VMDK name files outside its folder" },
+    output: {
+      type: "choice",
+      value: "form",
+      choices: ["human", "json"],
+      help: "how to print it; --json is --output json",
+    },
+    format: {
+      type: "choice",
+      value: "format",
+      choices: ["raw", "vmdk"],
+      help: "take the disk as this, whatever its name",
+    },
+    allowOutside: { type: "flag", help: "let a VMDK name files outside its folder" },
   },
 });
 

@@ -1,9 +1,9 @@
 /** `vmdkbkp merge`: make one archive of several. */
 
 import { merge } from "../jobs/merge.ts";
-import { LEVEL, levelOf, newCommand, WITHOUT_SEAL } from "./common.ts";
+import { LEVEL, newCommand, WITHOUT_SEAL } from "./common.ts";
 import { Printer } from "./printer.ts";
-import type { ValuesOf } from "./options.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { formatSize } from "./progress.ts";
 import { unprovedText, unsealedText } from "./seal_texts.ts";
 import { SIGN, TRUSTED_KEY } from "./signing.ts";
@@ -19,13 +19,18 @@ vmdkbkp merge --dumpout 0.dump.zst 2.dump.zst 1.rdiff.zst 0.rdiff.zst
 vmdkbkp merge --rdiffout 2-0.rdiff.zst 1.rdiff.zst 0.rdiff.zst`,
   args: { "<archives...>": "two or more archives, newest first" },
   options: {
-    dumpout: { value: "file", help: "the merged dump" },
-    rdiffout: { value: "file", help: "the merged rdiff" },
+    dumpout: {
+      type: "output",
+      value: "file",
+      excludes: { rdiffout: "only one of them is made" },
+      help: "the merged dump",
+    },
+    rdiffout: { type: "output", value: "file", help: "the merged rdiff" },
     level: LEVEL,
     sign: SIGN,
     trustedKey: TRUSTED_KEY,
     withoutSeal: WITHOUT_SEAL,
-    force: { help: "replace the output if it exists" },
+    force: { type: "flag", help: "replace the output if it exists" },
   },
 });
 
@@ -35,7 +40,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
   const { dumpout, rdiffout } = options;
   const start = performance.now();
   using printer = new Printer(options, { outputs: [dumpout, rdiffout] });
-  const request = { archives, dumpout, rdiffout, level: levelOf(options.level) };
+  const request = { archives, dumpout, rdiffout, level: options.level };
   const result = await merge(request, await printer.jobOptions());
   const { header, proof, storedBytes, seals, unsealed, ...counts } = result;
   const seconds = secondsSince(start);

@@ -3,10 +3,8 @@
 import { FileError, UsageError } from "../errors.ts";
 import { reasonOf } from "../files/system_errors.ts";
 import { variableOf } from "../environment.ts";
+import { PASSWORD_VARIABLE } from "./library_options.ts";
 import { askHidden, hasTerminal } from "./terminal.ts";
-
-/** As `--password`, but not in the process list. */
-const PASSWORD_VARIABLE = "VMDKBKP_PASSWORD";
 
 /** Standard input instead of a file. */
 const STREAM = "-";

@@ -4,7 +4,7 @@ import { EXIT, fileFaultOf, InterruptedError, ReportedError, UsageError } from "
 import { readArchives } from "../jobs/print.ts";
 import { jsonText, printable } from "../printable.ts";
 import { newCommand } from "./common.ts";
-import type { ValuesOf } from "./options.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { Printer } from "./printer.ts";
 import { headerJson } from "./summary.ts";
 
@@ -17,9 +17,9 @@ vmdkbkp print --headers --dumpin 0.dump.zst --digestin 0.digest
 vmdkbkp print --json 0.rdiff.zst`,
   args: { "[archives...]": "dumps, rdiffs, digests" },
   options: {
-    dumpin: { value: "file", help: "a dump or rdiff" },
-    digestin: { value: "file", help: "a digest" },
-    headers: { help: "leave out the records" },
+    dumpin: { type: "input", value: "file", help: "a dump or rdiff" },
+    digestin: { type: "input", value: "file", help: "a digest" },
+    headers: { type: "flag", help: "leave out the records" },
   },
 });
 

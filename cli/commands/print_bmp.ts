@@ -6,7 +6,7 @@ import { readBitmapFile } from "../jobs/bitmaps.ts";
 import { STREAM } from "../jobs/input_file.ts";
 import { newCommand } from "./common.ts";
 import { Printer } from "./printer.ts";
-import type { ValuesOf } from "./options.ts";
+import type { ValuesOf } from "../options/option.ts";
 
 const BITS_PER_LINE = 64;
 

@@ -10,7 +10,7 @@ import { variableOf } from "../environment.ts";
 import { STREAM } from "../jobs/input_file.ts";
 import { ProgressLine } from "./progress.ts";
 import { readSigningKey, readTrustedKey } from "./signing.ts";
-import { THREADS_VARIABLE, threadsOf } from "./threads.ts";
+import { THREADS_VARIABLE } from "./threads.ts";
 
 /** Characters of a long text that are written at a time. */
 const TEXT_LENGTH = 64 * 1024;
@@ -40,7 +40,7 @@ export class Printer implements Disposable {
       signal,
       force,
       withoutSeal,
-      threads: threadsOf(threads),
+      threads,
       startsThreads: variableOf(THREADS_VARIABLE) !== undefined,
       observer: this.#observer,
       signingKey: sign === undefined ? undefined : await readSigningKey(sign, { signal }),

@@ -1,9 +1,9 @@
 /** `vmdkbkp rdiff`: make the rdiff between two dumps. */
 
 import { rdiff } from "../jobs/rdiff.ts";
-import { LEVEL, levelOf, newCommand, WITHOUT_SEAL } from "./common.ts";
+import { LEVEL, newCommand, WITHOUT_SEAL } from "./common.ts";
 import { Printer } from "./printer.ts";
-import type { ValuesOf } from "./options.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { formatSize } from "./progress.ts";
 import { unprovedText } from "./seal_texts.ts";
 import { SIGN, TRUSTED_KEY } from "./signing.ts";
@@ -16,12 +16,12 @@ With it the older dump need not be kept: merge makes it again from the newer dum
   examples: "vmdkbkp rdiff 0.dump.zst 1.dump.zst --rdiffout 0.rdiff.zst",
   args: { "<older>": "the older dump", "<newer>": "the newer dump" },
   options: {
-    rdiffout: { value: "file", required: true, help: "the rdiff" },
+    rdiffout: { type: "output", value: "file", required: true, help: "the rdiff" },
     level: LEVEL,
     sign: SIGN,
     trustedKey: TRUSTED_KEY,
     withoutSeal: WITHOUT_SEAL,
-    force: { help: "replace the output if it exists" },
+    force: { type: "flag", help: "replace the output if it exists" },
   },
 });
 
@@ -31,7 +31,7 @@ export async function run(options: Options, [older, newer]: string[]): Promise<n
   const { rdiffout } = options;
   const start = performance.now();
   using printer = new Printer(options, { outputs: [rdiffout] });
-  const request = { older, newer, rdiffout, level: levelOf(options.level) };
+  const request = { older, newer, rdiffout, level: options.level };
   const result = await rdiff(request, await printer.jobOptions());
   const { header, isProved, storedBytes, seals, ...counts } = result;
   const proof = isProved ? "files" : "nothing";

@@ -4,7 +4,7 @@ import { bitmapOfRdiff } from "../jobs/bitmaps.ts";
 import { STREAM } from "../jobs/input_file.ts";
 import { newCommand } from "./common.ts";
 import { Printer } from "./printer.ts";
-import type { ValuesOf } from "./options.ts";
+import type { ValuesOf } from "../options/option.ts";
 
 export const command = newCommand("rdiff2bmp", {
   description:
@@ -14,8 +14,8 @@ vmdkbkp rdiff2bmp 0.rdiff.zst --bmpout changed.bmp
 vmdkbkp rdiff2bmp < 0.rdiff.gz > changed.bmp`,
   args: { "[rdiff]": `the rdiff (default: "${STREAM}")` },
   options: {
-    bmpout: { value: "file", default: STREAM, help: "the bitmap" },
-    force: { help: "replace the output if it exists" },
+    bmpout: { type: "output", value: "file", default: STREAM, help: "the bitmap" },
+    force: { type: "flag", help: "replace the output if it exists" },
   },
 });
 

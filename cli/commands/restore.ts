@@ -4,11 +4,11 @@ import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
 import { restore } from "../jobs/restore.ts";
 import { refuseFormat, TARGET_FORMATS, type TargetSource } from "../jobs/restore_target.ts";
-import { blockBytesOf } from "./block_size.ts";
+import { BLOCK_SIZE } from "./block_size.ts";
 import { newCommand, WITHOUT_SEAL } from "./common.ts";
 import type { LibraryDisks } from "./library.ts";
-import { LIBRARY_OPTIONS, refuseLibraryOptions, wantsLibrary } from "./library_options.ts";
-import type { ValuesOf } from "./options.ts";
+import { LIBRARY_OPTIONS, wantsLibrary } from "./library_options.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { Printer } from "./printer.ts";
 import { unprovedText, unsealedText } from "./seal_texts.ts";
 import { TRUSTED_KEY } from "./signing.ts";
@@ -32,26 +32,39 @@ vmdkbkp restore --server vc1.example --username backup --thumbprint 12:34:... --
     --remote "[ds1] web/web.vmdk" --verify --digestin 0.digest 2.dump.zst 1.rdiff.zst 0.rdiff.zst`,
   args: { "<archives...>": "a dump and rdiffs, newest first" },
   options: {
-    local: { value: "disk", help: "the disk to write" },
+    local: { type: "file", value: "disk", help: "the disk to write" },
+    create: { type: "flag", help: "make the disk" },
     format: {
+      type: "choice",
       value: "format",
       choices: TARGET_FORMATS,
       help: "take the disk as raw or vmdk, whatever its name; with --create: make this",
     },
-    create: { help: "make the disk" },
-    omitzeroblock: { help: "do not write zero blocks: only for a disk that is empty" },
-    metadata: { help: "write the disk's metadata too" },
-    verify: { help: "read the disk back and compare it, with the archives or --digestin" },
-    digestin: { value: "file", help: "with --verify: digest of the last archive's generation" },
-    blocksize: { value: "bytes", help: "must be that of the archives" },
+    metadata: { type: "flag", help: "write the disk's metadata too" },
+    verify: { type: "flag", help: "read the disk back and compare it, with the archives or --digestin" },
+    digestin: {
+      type: "input",
+      value: "file",
+      requires: ["verify"],
+      help: "with --verify: digest of the last archive's generation",
+    },
     force: {
+      type: "flag",
       help:
         "replace the disk if it exists (--create); write to one that is in use, by a lock folder (*.lck) or a mount",
     },
+    omitzeroblock: {
+      type: "flag",
+      group: "more",
+      help: "do not write zero blocks: only for a disk that is empty",
+    },
+    blocksize: { ...BLOCK_SIZE, group: "more", help: "must be that of the archives" },
     trustedKey: TRUSTED_KEY,
     withoutSeal: WITHOUT_SEAL,
-    allowOutside: { help: "let a VMDK name extents outside its folder" },
+    allowOutside: { type: "flag", group: "more", help: "let a VMDK name extents outside its folder" },
     allowEncrypted: {
+      type: "flag",
+      group: "more",
       help: "write to a VMDK although its descriptor says that its content is encrypted",
     },
     ...LIBRARY_OPTIONS,
@@ -76,7 +89,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
   const result = await restore({
     archives,
     disk: library === undefined ? local! : await libraryDisk(library, options),
-    blocksize: blockBytesOf(options.blocksize),
+    blocksize: options.blocksize,
     ...{ create, format, metadata, verify, digestin, omitzeroblock, allowOutside, allowEncrypted },
   }, await printer.jobOptions());
   const { disk, header, verifiedBlocks, proof, unsealed, leftOutMetadata, ...counts } = result;
@@ -117,7 +130,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
 
 /** The disks behind the library that the options name, if they do. */
 async function libraryOf(options: Options): Promise<LibraryDisks | undefined> {
-  if (!wantsLibrary(options)) return void refuseLibraryOptions(options);
+  if (!wantsLibrary(options)) return undefined;
   const { LibraryDisks } = await import("./library.ts");
   return new LibraryDisks(options);
 }

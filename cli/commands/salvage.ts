@@ -4,8 +4,8 @@ import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { EXIT, UsageError } from "../errors.ts";
 import type { Fault } from "../pipeline/fault_log.ts";
 import { type ProvedSalvage, salvage, type SalvageResult } from "../jobs/salvage.ts";
-import { LEVEL, levelOf, newCommand, type Report } from "./common.ts";
-import type { ValuesOf } from "./options.ts";
+import { LEVEL, newCommand, type Report } from "./common.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { Printer } from "./printer.ts";
 import { unprovedText } from "./seal_texts.ts";
 import { headerJson, secondsSince } from "./summary.ts";
@@ -27,22 +27,29 @@ vmdkbkp salvage --digestin mon.digest --dumpout saved.dump --lostout lost.txt --
 vmdkbkp salvage --unproved --dumpout saved.dump.zst tue.dump.zst mon.rdiff.zst`,
   args: { "<archives...>": "dumps and rdiffs in which blocks may be" },
   options: {
-    digestin: { value: "file", help: "digest of the generation to bring back" },
-    unproved: { help: "without a digest: save what looks intact, newest archive first" },
-    dumpout: { value: "file", required: true, help: "the dump of what is left" },
+    digestin: {
+      type: "input",
+      value: "file",
+      excludes: { unproved: "only one of --digestin and --unproved is needed" },
+      help: "digest of the generation to bring back",
+    },
+    unproved: { type: "flag", help: "without a digest: save what looks intact, newest archive first" },
+    dumpout: { type: "output", value: "file", required: true, help: "the dump of what is left" },
     lostout: {
+      type: "output",
       value: "file",
       help:
         "list of what is lost: a line for each run of blocks, with its first and last block, offset and length in bytes",
     },
     bmpout: {
+      type: "output",
       value: "file",
       help:
         "bitmap of the lost blocks: with it and the digest of the new dump (made with the command digest), " +
         "dump --mode incr reads them again",
     },
     level: LEVEL,
-    force: { help: "replace outputs that exist" },
+    force: { type: "flag", help: "replace outputs that exist" },
   },
 });
 
@@ -60,7 +67,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
   }
   const start = performance.now();
   using printer = new Printer(options, { outputs: [dumpout, lostout, bmpout] });
-  const request = { archives, digestin, dumpout, lostout, bmpout, level: levelOf(options.level) };
+  const request = { archives, digestin, dumpout, lostout, bmpout, level: options.level };
   const result = await salvage(request, await printer.jobOptions());
   const { header, proof, unsealed, headerFrom, isHeaderProved, faults, faultCount, lostRuns } = result;
   const outcome = result.proved === undefined

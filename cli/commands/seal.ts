@@ -3,7 +3,7 @@
 import { seal } from "../jobs/seal.ts";
 import { newCommand } from "./common.ts";
 import { Printer } from "./printer.ts";
-import type { ValuesOf } from "./options.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { SIGN } from "./signing.ts";
 import { headerJson, secondsSince, speedText } from "./summary.ts";
 
@@ -20,8 +20,11 @@ vmdkbkp seal 1.dump.gz 1.digest 0.rdiff.gz`,
   args: { "<files...>": "a dump, its digest, rdiffs that lead back from it" },
   options: {
     sign: SIGN,
-    vouch: { help: "you know that the files are good: do not note that nothing proved their blocks" },
-    force: { help: "replace a seal that is damaged" },
+    vouch: {
+      type: "flag",
+      help: "you know that the files are good: do not note that nothing proved their blocks",
+    },
+    force: { type: "flag", help: "replace a seal that is damaged" },
   },
 });
 

@@ -7,22 +7,27 @@ import { UsageError } from "../errors.ts";
 import { readSmallFile } from "../files/small_file.ts";
 import { fileError } from "../files/system_errors.ts";
 import { variableOf } from "../environment.ts";
-import type { Option } from "./options.ts";
+import type { Option } from "../options/option.ts";
 import { askHidden, hasTerminal } from "./terminal.ts";
+
+const PASSWORD_VARIABLE = "VMDKBKP_SIGN_PASSWORD";
 
 /** Of every command that writes seals. */
 export const SIGN = {
+  type: "file",
+  group: "seals",
   value: "keyfile",
+  environment: { variable: PASSWORD_VARIABLE, help: "The password of the key of --sign." },
   help: "sign the seal with this secret key of minisign: NAME.seal.json.minisig",
 } as const satisfies Option;
 
 /** Of every command that goes by seals. */
 export const TRUSTED_KEY = {
+  type: "file",
+  group: "seals",
   value: "key",
   help: "go by those seals alone that this public key of minisign has signed; a file, or the key itself",
 } as const satisfies Option;
-
-const PASSWORD_VARIABLE = "VMDKBKP_SIGN_PASSWORD";
 
 /** A public key as minisign prints it, beside the file in which it stands. */
 const BASE64_LINE = /^[A-Za-z0-9+/]{56}$/;

@@ -1,7 +1,7 @@
 /** `vmdkbkp thumbprint`: show which certificate a server has. */
 
 import { note } from "../files/standard_streams.ts";
-import type { ValuesOf } from "./options.ts";
+import type { ValuesOf } from "../options/option.ts";
 import { formatServer, parseServer } from "./server_address.ts";
 import { fetchCertificate } from "./server_certificate.ts";
 import { type CommonOptions, newCommand, printReport } from "./common.ts";
@@ -15,9 +15,11 @@ with what the server's own console shows. On an ESXi host that is
   examples: `
 vmdkbkp thumbprint esxi.example
 vmdkbkp thumbprint --json [2001:db8::7]:443`,
-  args: { "<server>": "HOST or HOST:PORT (default port: 443); an IPv6 address with a port in brackets" },
+  args: {
+    "<server>": { help: "HOST or HOST:PORT (default port: 443); an IPv6 address with a port in brackets" },
+  },
   options: {
-    sha256: { help: "print the SHA-256 instead" },
+    sha256: { type: "flag", help: "print the SHA-256 instead" },
   },
 });
 

@@ -1,6 +1,8 @@
 /** Judges command lines without running them: each command and option must exist. */
 
-import { type Command, flagOf, parse } from "../../cli/commands/options.ts";
+import { COMMANDS } from "../../cli/commands/all.ts";
+import { type Command, flagOf } from "../../cli/options/option.ts";
+import { parse } from "../../cli/options/parse.ts";
 import { ROOT } from "./documents.ts";
 
 /** The names under which documents start the program. */
@@ -12,9 +14,7 @@ const DENO_VERSION = /^newest=(.*)$/m.exec(Deno.readTextFileSync(`${ROOT}.ci/run
 const TASKS = Object.keys(JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`)).tasks);
 
 /** The names of all commands, as `vmdkbkp help` lists them. */
-export const COMMAND_NAMES: readonly string[] = [
-  ...Deno.readTextFileSync(`${ROOT}cli/main.ts`).matchAll(/import\("\.\/commands\/(\w+)\.ts"\)/g),
-].map(([, file]) => file.replaceAll("_", "-"));
+export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS);
 
 /** Options that are not those of a command: of vmdkbkp itself, of zstd, permissions of Deno. */
 const FOREIGN_OPTIONS = ["--version", "--long", "-A"].concat(
@@ -45,8 +45,7 @@ async function optionsOf(name: string): Promise<string[]> {
 }
 
 async function declarationOf(name: string): Promise<Command> {
-  const module = await import(`../../cli/commands/${name.replaceAll("-", "_")}.ts`) as { command: Command };
-  return module.command;
+  return (await COMMANDS[name].load()).command;
 }
 
 /**

@@ -34,8 +34,8 @@ const WRONG: Record<string, string> = {
   [`dump --mode full ${OUT}`]: "no disk is named",
   [`dump --mode full --local d0.raw d1.raw ${OUT}`]: "more than one disk",
   [`dump --mode full d0.raw d1.raw ${OUT}`]: "argument",
-  "dump --mode full --local d0.raw --dumpout new.dump": "--digestout is missing",
-  "dump --mode full --local d0.raw --digestout new.digest": "--dumpout is missing",
+  "dump --mode full --local d0.raw --dumpout new.dump": "--digestout",
+  "dump --mode full --local d0.raw --digestout new.digest": "--dumpout",
   [`dump --mode diff --local d1.raw --digestin g0.digest --rdiffout new.rdiff ${OUT}`]: "--dumpin is missing",
   [`dump --mode diff --local d1.raw --dumpin g0.dump --rdiffout new.rdiff ${OUT}`]: "--digestin is missing",
   [`dump --mode diff --local d1.raw ${IN} ${OUT}`]: "--rdiffout is missing",
@@ -140,6 +140,33 @@ Deno.test("--blocksize that contradicts the archives is refused by restore", asy
     });
   }
 });
+
+Deno.test("restore --blocksize compares numbers, not the ways to write them", async () => {
+  using archives = new Archives();
+  for (const size of ["512", "0512", "0000000512"]) {
+    await archives.done(`restore --blocksize ${size} --create --force --local new.raw g0.dump`);
+  }
+  await archives.refused("restore --blocksize 512x --create --local other.raw g0.dump", {
+    code: EXIT.usage,
+    says: ['--blocksize cannot be "512x"', "a number of bytes from 512 to 16777216"],
+  });
+});
+
+/** What is mistyped, and what the message suggests. */
+for (
+  const [line, suggested] of [
+    ["dmp --mode full", 'Unknown command "dmp", did you mean "dump"?'],
+    ["help restor", 'Unknown command "restor", did you mean "restore"?'],
+    ["print_bmp a.bmp", 'Unknown command "print_bmp", did you mean "print-bmp"?'],
+    ["backup", 'Unknown command "backup" (vmdkbkp help lists them)'],
+    ["dump --dumpuot a", '"--dumpuot", did you mean "--dumpout"?'],
+  ]
+) {
+  Deno.test(`a mistyped word gets a suggestion if one is near: ${line}`, async () => {
+    using archives = new Archives();
+    await archives.refused(line, { code: EXIT.usage, says: [suggested] });
+  });
+}
 
 Deno.test("--json reports a refusal as an object too", async () => {
   using archives = new Archives();

@@ -163,7 +163,7 @@ testWith({ missing: MISSING_STANDIN }, "dump refuses options of servers for loca
     ...["--dumpout", world.file("1.dump"), "--digestout", world.file("1.digest")],
   );
   assertEquals(code, 2);
-  assertStringIncludes(stderr, "Cannot use --vm with --local");
+  assertStringIncludes(stderr, "--vm needs --remote");
 });
 
 testWith({ missing: MISSING_STANDIN }, "dump names a configuration that cannot be read", async () => {
