@@ -4,6 +4,7 @@ import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import type { Seal } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
+import { isMissing } from "../files/system_errors.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
 import { check, type CheckResult as CheckCounts } from "../pipeline/check.ts";
@@ -95,7 +96,9 @@ export async function checkList(
     // Where only signed seals count, a digest that none tells of may be a stranger's.
     (digest !== undefined && !(digestSeal ? isDoubtful(digestSeal) : job.goesByKey)) ||
     (found?.isProved ?? false) || (unsealed.length === 0 && areProvedByFiles(ofArchives));
-  const refused = unsealed.length === 0 ? [] : job.unreadableSeals.filter(isRefusal);
+  const refused = unsealed.length === 0
+    ? []
+    : job.unreadableSeals.filter((error) => isRefusal(error) && !isMissing(error));
   const isRead = refused.length === 0 || refused.length < faults.length || (result?.badBlocks ?? 0) > 0;
   return {
     isRight,
