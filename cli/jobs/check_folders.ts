@@ -143,7 +143,7 @@ async function findingOf(
       const finding = await look(reader, digest);
       if (prove === undefined || finding.fault !== undefined) return finding;
       return { ...finding, fault: await faultIn(async () => void await prove()) };
-    }, { skims: quick && item.role !== "digest" });
+    }, { skims: quick && item.role !== "digest" && isPlain(path) });
   const look = async (reader: DumpReader | DigestReader, digest?: Item): Promise<Finding> => {
     if (reader instanceof DigestReader) return await examineDigest(job, reader, { sealed, roots });
     if (quick) {

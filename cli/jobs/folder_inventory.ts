@@ -8,7 +8,7 @@ import { isHidden, outputOfLock } from "../files/hidden_names.ts";
 import { readablePath } from "../files/unfinished.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import type { Told } from "../pipeline/generations.ts";
-import { type Fault, faultIn, faultInFile, usingArchive } from "./check_file.ts";
+import { type Fault, faultIn, faultInFile, isPlain, usingArchive } from "./check_file.ts";
 import { faultOfName } from "../files/garbled_names.ts";
 import { HOLDS_BLOCKS, HOLDS_DIGESTS } from "./input_file.ts";
 import { isOf, type Sealed } from "./seals.ts";
@@ -153,7 +153,7 @@ async function identify(
         fault: await faultIn(() => Promise.resolve(void assertIsIt())),
       });
       return undefined;
-    }, { skims: true }), refused);
+    }, { skims: isPlain(path) }), refused);
   const sealed = fault === undefined ? undefined : await job.sealOf(path);
   if (sealed === undefined) return fault;
   const { seal, file, generation } = sealed;

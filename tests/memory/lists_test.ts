@@ -1,5 +1,6 @@
 /** Memory does not grow with the archives of a list: as many as it may have, and commands that open them again and again. */
 
+import { createHash } from "node:crypto";
 import { dumpHeaderBytes } from "../../cli/archive/header.ts";
 import { type Seal, sealBytes } from "../../cli/archive/seal.ts";
 import { createSha256 } from "../../cli/archive/sha256.ts";
@@ -14,6 +15,10 @@ const ARCHIVES = 800;
 const BLOCK_BYTES = 256 * 1024;
 /** More than two batches have. */
 const BLOCKS = 144;
+/** What every block of every generation holds. */
+const CONTENT = noise(BLOCK_BYTES, 1);
+/** The root of every generation: the SHA-256 of the MD5s of all blocks. */
+const ROOT = rootOf(CONTENT);
 
 for (const suffix of ["", ".gz", ".zst"]) {
   testWith({ missing }, `A list of ${ARCHIVES} archives${suffix} is merged, checked, restored`, async () => {
@@ -40,9 +45,11 @@ async function writeList(
   suffix: string,
   { metadata = "0\0" } = {},
 ): Promise<string[]> {
-  const data = noise(BLOCK_BYTES, 1);
   const recordsOf = (blocks: readonly number[]) =>
-    packed(concat(...blocks.flatMap((block) => [tokens(`${block}`, "0", `${BLOCK_BYTES}`), data])), suffix);
+    packed(
+      concat(...blocks.flatMap((block) => [tokens(`${block}`, "0", `${BLOCK_BYTES}`), CONTENT])),
+      suffix,
+    );
   const all = await recordsOf(Array.from({ length: BLOCKS }, (_, block) => block));
   const some: Uint8Array[] = [];
   const paths: string[] = [];
@@ -63,6 +70,13 @@ async function writeList(
   return paths;
 }
 
+function rootOf(content: Uint8Array): string {
+  const md5 = createHash("md5").update(content).digest();
+  const hash = createHash("sha256");
+  for (let block = 0; block < BLOCKS; block++) hash.update(md5);
+  return hash.digest("hex");
+}
+
 function tokens(...texts: string[]): Uint8Array {
   return new TextEncoder().encode(texts.map((text) => `${text}\0`).join(""));
 }
@@ -78,7 +92,7 @@ async function sealOf(
 ): Promise<Uint8Array> {
   const hash = await createSha256();
   hash.update(bytes);
-  const named = (generation: number) => ({ time: formatTimeStamp(secondOf(generation)), root: null });
+  const named = (generation: number) => ({ time: formatTimeStamp(secondOf(generation)), root: ROOT });
   const seal: Seal = {
     ...named(full ? generation : generation + 1),
     program: "test",
