@@ -46,8 +46,10 @@ const ARROWS: Record<string, string[]> = {
     "cli/disks/vmdk/create/grain_pack.ts",
   ],
   "cli/pipeline": ["cli/pipeline", "cli/workers", "cli/archive", "cli/disks/disk.ts", "cli/core.ts"],
+  "cli/damage": ["cli/damage", "cli/pipeline", "cli/workers", "cli/archive", "cli/core.ts"],
   "cli/jobs": [
     "cli/jobs",
+    "cli/damage",
     "cli/pipeline",
     "cli/workers",
     "cli/archive",
@@ -57,7 +59,15 @@ const ARROWS: Record<string, string[]> = {
     "cli/version.ts",
     "ffi/large_pages.ts",
   ],
-  "cli/commands": ["cli/commands", "cli/jobs", "cli/pipeline", "cli/archive", "cli/disks", "cli/files"],
+  "cli/commands": [
+    "cli/commands",
+    "cli/jobs",
+    "cli/damage",
+    "cli/pipeline",
+    "cli/archive",
+    "cli/disks",
+    "cli/files",
+  ],
   "ffi": ["ffi"],
 };
 

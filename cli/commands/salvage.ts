@@ -2,7 +2,7 @@
 
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { EXIT, UsageError } from "../errors.ts";
-import type { Fault } from "../pipeline/fault_log.ts";
+import type { Fault } from "../damage/fault_log.ts";
 import { type ProvedSalvage, salvage, type SalvageResult } from "../jobs/salvage.ts";
 import { LEVEL, levelOf, newCommand, type Report } from "./common.ts";
 import type { ValuesOf } from "./options.ts";

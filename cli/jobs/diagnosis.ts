@@ -6,8 +6,8 @@ import type { DamagedFile } from "../archive/damaged_file.ts";
 import { ScratchError } from "../archive/scratch.ts";
 import { FormatError } from "../errors.ts";
 import { isHidden } from "../files/hidden_names.ts";
-import type { Diagnosis, OtherArchive } from "../pipeline/diagnose.ts";
-import type { DigestInFile } from "../pipeline/lost_blocks.ts";
+import type { Diagnosis, OtherArchive } from "../damage/diagnose.ts";
+import type { DigestInFile } from "../damage/lost_blocks.ts";
 import { HOLDS_BLOCKS, isStream } from "./input_file.ts";
 import type { Reading } from "./reading.ts";
 import type { Job } from "./job.ts";
@@ -37,7 +37,7 @@ export async function explain(job: Job, suspects: Suspects): Promise<Explanation
   const { archives, digestin, folders = [] } = suspects;
   if ([...archives, digestin].some(isStream)) return undefined;
   await using reading = job.reading();
-  const { diagnose } = await import("../pipeline/diagnose.ts");
+  const { diagnose } = await import("../damage/diagnose.ts");
   const files = await open(reading, archives);
   const others = othersOf(archives, folders).map((path): OtherArchive => ({
     path,
@@ -66,7 +66,7 @@ async function open(reading: Reading, paths: readonly string[]): Promise<Damaged
 }
 
 async function openDigest(reading: Reading, path: string): Promise<DigestInFile | undefined> {
-  const { surveyDigest } = await import("../pipeline/digest_survey.ts");
+  const { surveyDigest } = await import("../damage/digest_survey.ts");
   const file = await reading.damagedFile(path);
   try {
     return { file, findings: await surveyDigest(reading.core, file) };

@@ -6,10 +6,10 @@ import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { DumpHeader } from "../archive/header.ts";
 import type { Core } from "../core.ts";
 import { UsageError } from "../errors.ts";
-import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
-import { DumpWriter } from "./dump_writer.ts";
+import { Batch, SMALL_BATCH_BYTES } from "../pipeline/batch.ts";
+import { DumpWriter } from "../pipeline/dump_writer.ts";
 import type { Fault } from "./fault_log.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { Survey } from "./survey.ts";
 import { SurveyWindow } from "./survey_window.ts";
 

@@ -10,7 +10,7 @@ import type { Core } from "../core.ts";
 import { Pace } from "../pace.ts";
 import type { KeptBlocks } from "./block_store.ts";
 import { type DigestInFile, judgeArchive } from "./lost_blocks.ts";
-import type { RunOptions } from "./run.ts";
+import type { RunOptions } from "../pipeline/run.ts";
 
 /** What is written for blocks that the digest does not prove. */
 export interface Plan {

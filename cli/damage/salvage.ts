@@ -23,7 +23,7 @@ import { isSameGeneration, isSameSeries, readHeader } from "./archive_headers.ts
 import { searchBlocks } from "./block_search.ts";
 import { BlockStore, KeptBlocks } from "./block_store.ts";
 import { isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
-import { DumpWriter } from "./dump_writer.ts";
+import { DumpWriter } from "../pipeline/dump_writer.ts";
 import type { Fault } from "./fault_log.ts";
 import {
   type DigestInFile,
@@ -34,7 +34,7 @@ import {
   uncertainOf,
   wantLost,
 } from "./lost_blocks.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { decide, type Plan } from "./salvage_decide.ts";
 import { Survey } from "./survey.ts";
 import type { WantedBlocks } from "./wanted_blocks.ts";

@@ -2,8 +2,8 @@
 
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
-import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
-import { Checkpoint, crewOf, type RunOptions } from "./run.ts";
+import { Batch, HALF_BATCH_BYTES } from "../pipeline/batch.ts";
+import { Checkpoint, crewOf, type RunOptions } from "../pipeline/run.ts";
 import { type ExpectedArchive, Survey } from "./survey.ts";
 import type { WantedBlocks } from "./wanted_blocks.ts";
 

@@ -12,7 +12,7 @@ import { type FoundBlock, searchBlocks } from "./block_search.ts";
 import type { Fault } from "./fault_log.ts";
 import { isUnknown, isZeroDigest } from "./digest_survey.ts";
 import { type DigestInFile, eachLost, judgeArchive, uncertainOf, wantLost } from "./lost_blocks.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import type { Survey } from "./survey.ts";
 
 /** What is wrong with a block. */

@@ -19,10 +19,10 @@ import { likelyContainer } from "../archive/remains.ts";
 import { explainDumpRecord } from "../archive/record.ts";
 import type { Core, RecordCursor } from "../core.ts";
 import { FormatError } from "../errors.ts";
-import type { Batch } from "./batch.ts";
+import type { Batch } from "../pipeline/batch.ts";
 import { type Fault, FaultLog } from "./fault_log.ts";
 import { decidingBytes, RecordSearch, type Stray } from "./record_search.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { SurveyWindow } from "./survey_window.ts";
 
 /** What is known of the archive from elsewhere: it counts where its own header is damaged. */
