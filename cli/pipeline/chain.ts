@@ -4,7 +4,7 @@ import { type DumpHeader, formatSeriesId, type Generation } from "../archive/hea
 import { comparableSeconds, formatTimeStamp } from "../archive/time_stamp.ts";
 import { formatError, MismatchError } from "../errors.ts";
 import type { DumpReader } from "./archive_reader.ts";
-import type { RecordOrigin } from "./dump_writer.ts";
+import type { RecordOrigin } from "./record_sink.ts";
 import type { Batch } from "./batch.ts";
 
 /** Something that was read from a file and describes a generation. */

@@ -1,45 +1,12 @@
 /** Batch to dump or rdiff. The core writes the records; how they come together is for one of two ways to say. */
 
-import type { ByteSink, ByteSource } from "../archive/bytes.ts";
+import type { ByteSink } from "../archive/bytes.ts";
 import { type DumpHeader, dumpHeaderBytes } from "../archive/header.ts";
 import type { Core } from "../core.ts";
 import type { Batch } from "./batch.ts";
+import type { RecordSink, WriteOptions } from "./record_sink.ts";
 import { RecordsInPieces } from "./records_in_pieces.ts";
 import { RecordsInPlace } from "./records_in_place.ts";
-
-/** What of a batch is written. */
-export interface WriteOptions {
-  /** One byte a block: those whose byte is 0 are left out. */
-  selectPtr?: number;
-  /** Where records were read that may be as they are to be written: they may be copied from there. */
-  origin?: RecordOrigin;
-}
-
-/** Where the records of a batch's blocks stand in an archive that was read. */
-export interface RecordOrigin {
-  readonly source: ByteSource;
-  /** Offset in its stream that the others count from. */
-  readonly beginBytes: number;
-  /** Where the record of each block begins, and behind the last one where that ends. */
-  readonly offsets: Uint32Array;
-  /** One byte a block: 0 where the block to write is the one that was read. */
-  readonly changed: Uint8Array;
-}
-
-/** Records of a batch that were written. */
-export interface StoredRecords {
-  records: number;
-  /** Resolves when nobody is at the batch any more. */
-  free: Promise<void>;
-}
-
-/** A way to bring records to a sink. */
-export interface RecordSink {
-  /** Writes the blocks that are not absent; resolves when the next batch may be written. */
-  store(batch: Batch, options: WriteOptions): Promise<StoredRecords>;
-  /** Completes the stream. */
-  finish(): Promise<void>;
-}
 
 /** From this size on, blocks go to the file from where they lie; smaller ones are copied together first. */
 const IN_PLACE_BYTES = 64 * 1024;

@@ -2,10 +2,11 @@
 
 import type { ByteSink, PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
-import { DumpWriter, type RecordOrigin } from "./dump_writer.ts";
+import { DumpWriter } from "./dump_writer.ts";
 import { Batch, BATCH_BYTES, SMALL_BATCH_BYTES } from "./batch.ts";
 import type { Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
+import type { RecordOrigin } from "./record_sink.ts";
 import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
 
 /**

@@ -3,7 +3,7 @@
 import type { ByteSink, Origin } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 import type { Batch } from "./batch.ts";
-import type { RecordOrigin, RecordSink, StoredRecords, WriteOptions } from "./dump_writer.ts";
+import type { RecordOrigin, RecordSink, StoredRecords, WriteOptions } from "./record_sink.ts";
 import { PIECE_MIN_BYTES, PieceWriter } from "./piece_writer.ts";
 
 /**

@@ -3,7 +3,7 @@
 import type { ByteSink, Origin, Written } from "../archive/bytes.ts";
 import type { Core, Span } from "../core.ts";
 import type { Batch } from "./batch.ts";
-import type { RecordOrigin, RecordSink, StoredRecords, WriteOptions } from "./dump_writer.ts";
+import type { RecordOrigin, RecordSink, StoredRecords, WriteOptions } from "./record_sink.ts";
 
 /** For large blocks, and files that do not show what was one write. */
 export class RecordsInPlace implements RecordSink {
