@@ -25,14 +25,14 @@ export async function readHeader(file: DamagedFile): Promise<DumpHeader | undefi
 }
 
 /** What names a generation. */
-export type Generation = Pick<DumpHeader, "seriesId" | "time">;
+export type GenerationId = Pick<DumpHeader, "seriesId" | "time">;
 
 /** Whether two headers are of one generation. */
-export function isSameGeneration(a: Generation, b: Generation): boolean {
+export function isSameGeneration(a: GenerationId, b: GenerationId): boolean {
   return isSameSeries(a, b) && comparableSeconds(a.time) === comparableSeconds(b.time);
 }
 
 /** Whether two headers are of one series. */
-export function isSameSeries(a: Pick<Generation, "seriesId">, b: Pick<Generation, "seriesId">): boolean {
+export function isSameSeries(a: Pick<GenerationId, "seriesId">, b: Pick<GenerationId, "seriesId">): boolean {
   return a.seriesId.every((byte, i) => byte === b.seriesId[i]);
 }

@@ -9,9 +9,9 @@ import { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
 import { type FoundBlock, searchBlocks } from "./block_search.ts";
-import type { Fault } from "./fault_log.ts";
+import type { ArchiveFault } from "./fault_log.ts";
 import { isUnknown, isZeroDigest } from "./digest_survey.ts";
-import { type DigestInFile, eachLost, judgeArchive, uncertainOf, wantLost } from "./lost_blocks.ts";
+import { compareWithDigest, type DigestInFile, uncertainOf, visitLost, wantedOf } from "./lost_blocks.ts";
 import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import type { Survey } from "./survey.ts";
 
@@ -55,7 +55,7 @@ export interface Diagnosis {
   runs: DiagnosedRun[];
   runCount: number;
   /** Of the digest, then of each archive. */
-  faults: Fault[];
+  faults: ArchiveFault[];
   faultCount: number;
 }
 
@@ -100,12 +100,12 @@ export async function diagnose(
   const suspected = new Bitmap(blockCount, pages);
   const uncertain = uncertainOf(digest, options);
   const causes = new CauseLists();
-  const faults: Fault[] = [...digest.findings.faults];
+  const faults: ArchiveFault[] = [...digest.findings.faults];
   let faultCount = faults.length;
   let isFull = false;
 
   for (const file of archives.toReversed()) {
-    const survey = await judgeArchive(core, {
+    const survey = await compareWithDigest(core, {
       file,
       digest,
       onBatch: ({ batch, recorded, bad }, survey) => {
@@ -158,7 +158,7 @@ export async function diagnose(
   if (result.wrongBlocks === 0) return result;
 
   const files: OtherArchive[] = [...archives.map(openAlready), ...others];
-  const wanted = await wantLost(core, digest, wrong, options);
+  const wanted = await wantedOf(core, digest, wrong, options);
   /** Numbers that strays of the generation's own archives have. */
   const claimed = new Bitmap(blockCount, pages);
   for (const [i, file] of files.entries()) {
@@ -176,7 +176,7 @@ export async function diagnose(
   }
   const runs = new DiagnosedRuns(result);
   const fallback = archives[0]?.path ?? digest.file.path;
-  await eachLost(core, { digest, lost: wrong }, options, (block, digests, at) => {
+  await visitLost(core, { digest, lost: wrong }, options, (block, digests, at) => {
     const cause = causes.of(block) ??
       { start: block, end: block + 1, state: "missing" as const, path: fallback };
     if (isUnknown(digests, at) || uncertain.get(block)) {
@@ -215,7 +215,7 @@ function causeOf(
   return { start: block, end: block + 1, state, path: file.path, offsetBytes: place };
 }
 
-function isUnreadable(file: DamagedFile, { offsetBytes }: Fault): boolean {
+function isUnreadable(file: DamagedFile, { offsetBytes }: ArchiveFault): boolean {
   return file.unreadable.has(offsetBytes - offsetBytes % 4096);
 }
 

@@ -16,7 +16,7 @@ const MAX_SHIFT_BYTES = 1;
 const MAX_SHIFTED_RECORDS = 3;
 
 /** Records in a row. */
-export interface Stretch {
+export interface RecordStretch {
   /** Where it begins in the stream, and where the next byte stands that is no record. */
   startBytes: number;
   endBytes: number;
@@ -44,7 +44,7 @@ export interface KnownBlocks {
  * @returns what is known, ascending and apart, none of it empty
  */
 export function numberStretches(
-  stretches: readonly Stretch[],
+  stretches: readonly RecordStretch[],
   { blockCount, endBytes }: { blockCount: number; endBytes: number },
 ): KnownBlocks[] {
   const lenient = trimmed(stretches, { endBytes, data: false });
@@ -56,16 +56,16 @@ export function numberStretches(
 }
 
 /** The number of a stretch's first record. */
-interface Numbered {
+interface NumberedStretch {
   start: number;
   isCertain: boolean;
 }
 
 /** Takes away the records beside gaps that damage may have made: those of zero blocks, and of `data` those in front. */
 function trimmed(
-  stretches: readonly Stretch[],
+  stretches: readonly RecordStretch[],
   { endBytes, data }: { endBytes: number; data: boolean },
-): Stretch[] {
+): RecordStretch[] {
   return stretches.map((stretch, i) => {
     const cut = { ...stretch };
     if (i > 0 && cut.beginsZero && cut.records > 0) {
@@ -82,20 +82,20 @@ function trimmed(
 }
 
 /** Bytes of the gap behind each stretch; the last one may have none. */
-function gapsOf(stretches: readonly Stretch[], endBytes: number): number[] {
+function gapsOf(stretches: readonly RecordStretch[], endBytes: number): number[] {
   return stretches.map((stretch, i) => (stretches[i + 1]?.startBytes ?? endBytes) - stretch.endBytes);
 }
 
 /** How many records the gaps have in all. */
-function missingOf(stretches: readonly Stretch[], blockCount: number): number {
+function missingOf(stretches: readonly RecordStretch[], blockCount: number): number {
   return stretches.reduce((left, { records }) => left - records, blockCount);
 }
 
 /** Numbers by counts that fit all lengths; undefined if there are none. */
 function numbersOf(
-  stretches: readonly Stretch[],
+  stretches: readonly RecordStretch[],
   { blockCount, endBytes }: { blockCount: number; endBytes: number },
-): Numbered[] | undefined {
+): NumberedStretch[] | undefined {
   const gaps = gapsOf(stretches, endBytes);
   const missing = missingOf(stretches, blockCount);
   const least = gaps.map(leastRecords);
@@ -134,9 +134,9 @@ function leastRecords(lenBytes: number): number | undefined {
  * the end is cut, a record may be missing anywhere without a trace.
  */
 function guesses(
-  stretches: readonly Stretch[],
+  stretches: readonly RecordStretch[],
   { blockCount, endBytes }: { blockCount: number; endBytes: number },
-): Numbered[] {
+): NumberedStretch[] {
   const gaps = gapsOf(stretches, endBytes);
   const missing = missingOf(stretches, blockCount);
   const last = stretches.length - 1;
@@ -163,10 +163,10 @@ function shiftOf(lenBytes: number, records: number): number {
 
 /** What is left of the stretches is as certain as its number; what was cut away from them is not. */
 function known(
-  stretches: readonly Stretch[],
+  stretches: readonly RecordStretch[],
   { cut, numbers, blockCount }: {
-    cut: readonly Stretch[];
-    numbers: readonly Numbered[];
+    cut: readonly RecordStretch[];
+    numbers: readonly NumberedStretch[];
     blockCount: number;
   },
 ): KnownBlocks[] {

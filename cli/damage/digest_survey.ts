@@ -20,9 +20,9 @@ import { formatTimeStamp } from "../archive/time_stamp.ts";
 import type { Core } from "../core.ts";
 import { FormatError, formatError } from "../errors.ts";
 import { isSameGeneration, isSameSeries } from "./archive_headers.ts";
-import { type KnownBlocks, numberStretches, type Stretch } from "./digest_stretches.ts";
+import { type KnownBlocks, numberStretches, type RecordStretch } from "./digest_stretches.ts";
 import { DigestWindow, WINDOW_BYTES } from "./digest_window.ts";
-import { type Fault, FaultLog } from "./fault_log.ts";
+import { type ArchiveFault, FaultLog } from "./fault_log.ts";
 
 /** Records in a row behind damage that are no chance even if they are all of zero blocks; one with an MD5 is none by itself. */
 const PROOF_RECORDS = 8;
@@ -43,7 +43,7 @@ export interface DigestFindings {
   isHeaderLost: boolean;
   /** Ascending; one range of all blocks if nothing is wrong. */
   known: KnownBlocks[];
-  faults: readonly Fault[];
+  faults: readonly ArchiveFault[];
 }
 
 /**
@@ -58,7 +58,7 @@ export async function surveyDigest(
   { expected }: { expected?: DigestHeader } = {},
 ): Promise<DigestFindings> {
   const isPlain = likelyContainer(file) === "plain";
-  const survey = async (given: Given) => {
+  const survey = async (given: ExpectedHeader) => {
     await using scope = core.scope();
     return isPlain ? await surveyPlain(scope, file, given) : await surveyPacked(scope, file, given);
   };
@@ -90,21 +90,21 @@ function certainBlocks({ known }: DigestFindings): number {
   return known.reduce((sum, { start, end, isCertain }) => sum + (isCertain ? end - start : 0), 0);
 }
 
-interface Given {
+interface ExpectedHeader {
   expected?: DigestHeader;
   /** The expected header counts even if there is another one. */
   doubtsHeader: boolean;
 }
 
 /** A digest without checksums, whose length says how many records damage has taken. */
-async function surveyPlain(core: Core, file: DamagedFile, given: Given): Promise<DigestFindings> {
+async function surveyPlain(core: Core, file: DamagedFile, given: ExpectedHeader): Promise<DigestFindings> {
   const log = new FaultLog(file.path);
   const window = new DigestWindow(core, file, { log });
   const { header, headerBytes, isHeaderLost } = await headerOf(window, { file, log, ...given });
   const { blockCount } = header;
   window.consume(Math.min(headerBytes, window.length));
   const scratchPtr = core.alloc(WINDOW_BYTES);
-  const stretches: Stretch[] = [];
+  const stretches: RecordStretch[] = [];
   const gaps: Uint8Array[] = [];
   do {
     const stretch = await readStretch(core, window, scratchPtr);
@@ -133,15 +133,15 @@ async function surveyPlain(core: Core, file: DamagedFile, given: Given): Promise
       ? { expected: `${blockCount} records`, found: `the end after ${records} of ${blockCount} records` }
       : explainDigestRecord(gaps[i], start);
     log.note({ ...explained, inContainer: false, offsetBytes }, 0);
-    log.close({ start, end, toBytes: Infinity });
+    log.assignBlocks({ start, end, toBytes: Infinity });
   }
   return { header, isHeaderLost, known, faults: log.faults };
 }
 
 /** Reads records as far as they stand in a row. */
-async function readStretch(core: Core, window: DigestWindow, scratchPtr: number): Promise<Stretch> {
+async function readStretch(core: Core, window: DigestWindow, scratchPtr: number): Promise<RecordStretch> {
   const scratch = core.bytes(scratchPtr, WINDOW_BYTES);
-  const stretch: Stretch = {
+  const stretch: RecordStretch = {
     startBytes: window.offsetBytes,
     endBytes: window.offsetBytes,
     records: 0,
@@ -181,7 +181,7 @@ async function findStretch(window: DigestWindow, scratchPtr: number): Promise<bo
 }
 
 /** A digest in pieces with checksums, which damage makes longer or shorter by whole records as well. */
-async function surveyPacked(core: Core, file: DamagedFile, given: Given): Promise<DigestFindings> {
+async function surveyPacked(core: Core, file: DamagedFile, given: ExpectedHeader): Promise<DigestFindings> {
   const all = await countRecords(core, file, { ...given, onlyVerified: false });
   const { header, headerBytes, isHeaderLost, log, count, isWhole } = all;
   const { blockCount } = header;
@@ -198,11 +198,11 @@ async function surveyPacked(core: Core, file: DamagedFile, given: Given): Promis
   const known = [range(0, certain, true), range(certain, count, false)].filter(({ start, end }) =>
     end > start
   );
-  log.close({ start: certain, end: blockCount, toBytes: Infinity });
+  log.assignBlocks({ start: certain, end: blockCount, toBytes: Infinity });
   return { header, isHeaderLost, known, faults: log.faults };
 }
 
-interface Counted extends FoundHeader {
+interface CountedRecords extends FoundHeader {
   log: FaultLog;
   /** Records up to the first damage that a record shows, at most one for each block. */
   count: number;
@@ -213,8 +213,8 @@ interface Counted extends FoundHeader {
 async function countRecords(
   owner: Core,
   file: DamagedFile,
-  { onlyVerified, ...given }: Given & { onlyVerified: boolean },
-): Promise<Counted> {
+  { onlyVerified, ...given }: ExpectedHeader & { onlyVerified: boolean },
+): Promise<CountedRecords> {
   await using core = owner.scope();
   const log = new FaultLog(file.path);
   const window = new DigestWindow(core, file, { log, onlyVerified });
@@ -247,7 +247,7 @@ type FoundHeader = Parsed<DigestHeader> & Pick<DigestFindings, "isHeaderLost">;
 
 async function headerOf(
   window: DigestWindow,
-  { file, log, expected, doubtsHeader }: Given & { file: DamagedFile; log: FaultLog },
+  { file, log, expected, doubtsHeader }: ExpectedHeader & { file: DamagedFile; log: FaultLog },
 ): Promise<FoundHeader> {
   await window.fill(MAX_HEADER_BYTES);
   try {

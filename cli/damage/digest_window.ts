@@ -99,7 +99,7 @@ export class DigestWindow {
     const { value, done } = await this.#remnants.next();
     this.isEnd = done === true || !value!.joined || (this.#onlyVerified && !value!.isVerified);
     this.isFileEnd = done === true;
-    this.#log.goOn({ joined: !this.isEnd });
+    this.#log.continueStream({ joined: !this.isEnd });
     if (this.isEnd) return false;
     this.#rest = value!.bytes;
     this.pieceBytes = value!.fileOffsetBytes;

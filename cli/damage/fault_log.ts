@@ -1,7 +1,7 @@
 /** What a survey finds wrong with one archive, and what it costs. */
 
 /** What is wrong with an archive at one place. */
-export interface Fault {
+export interface ArchiveFault {
   path: string;
   /** Where in the file; in a compressed one where the member or frame begins, unless `inContainer`. */
   offsetBytes: number;
@@ -17,8 +17,8 @@ export interface Fault {
 /** Faults that are told one by one. */
 export const MAX_FAULTS = 1000;
 
-interface OpenFault {
-  fault: Fault;
+interface PendingFault {
+  fault: ArchiveFault;
   /** Offset in the stream. */
   streamBytes: number;
 }
@@ -26,53 +26,53 @@ interface OpenFault {
 /** Collects the faults of one archive. */
 export class FaultLog {
   /** In their order in the file, the first {@linkcode MAX_FAULTS}. */
-  readonly faults: Fault[] = [];
+  readonly faults: ArchiveFault[] = [];
   /** Faults in all. */
   count = 0;
   readonly #path: string;
   /** Faults whose blocks are not known before the next record is found. */
-  readonly #open: OpenFault[] = [];
+  readonly #pending: PendingFault[] = [];
   /** Those of them of the container that were found behind its last piece. */
-  readonly #fresh: OpenFault[] = [];
+  readonly #fresh: PendingFault[] = [];
 
   constructor(path: string) {
     this.#path = path;
   }
 
   /** Whether blocks are missing for reasons that are told. */
-  get hasOpen(): boolean {
-    return this.#open.length > 0;
+  get hasPending(): boolean {
+    return this.#pending.length > 0;
   }
 
   /** Takes a fault at `streamBytes` of the stream. */
   note(
-    { offsetBytes, inContainer, expected, found }: Omit<Fault, "path" | "start" | "end">,
+    { offsetBytes, inContainer, expected, found }: Omit<ArchiveFault, "path" | "start" | "end">,
     streamBytes: number,
   ): void {
     const fault = { path: this.#path, offsetBytes, inContainer, expected, found, start: 0, end: 0 };
     this.count++;
     if (this.faults.length < MAX_FAULTS) this.faults.push(fault);
-    if (this.#open.length >= MAX_FAULTS) return;
+    if (this.#pending.length >= MAX_FAULTS) return;
     const open = { fault, streamBytes };
-    this.#open.push(open);
+    this.#pending.push(open);
     if (inContainer) this.#fresh.push(open);
   }
 
   /** The stream goes on behind the container's last faults, without a gap if it is `joined`: then they cost nothing. */
-  goOn({ joined }: { joined: boolean }): void {
+  continueStream({ joined }: { joined: boolean }): void {
     const fresh = this.#fresh.splice(0);
     if (!joined) return;
-    for (const open of fresh) this.#open.splice(this.#open.indexOf(open), 1);
+    for (const open of fresh) this.#pending.splice(this.#pending.indexOf(open), 1);
   }
 
   /** The faults up to `toBytes` of the stream cost the blocks from `start` to before `end`. */
-  close({ start, end, toBytes }: { start: number; end: number; toBytes: number }): void {
-    for (let i = this.#open.length - 1; i >= 0; i--) {
-      const { fault, streamBytes } = this.#open[i];
+  assignBlocks({ start, end, toBytes }: { start: number; end: number; toBytes: number }): void {
+    for (let i = this.#pending.length - 1; i >= 0; i--) {
+      const { fault, streamBytes } = this.#pending[i];
       if (streamBytes > toBytes) continue;
       fault.start = start;
       fault.end = end;
-      this.#open.splice(i, 1);
+      this.#pending.splice(i, 1);
     }
   }
 }

@@ -28,7 +28,7 @@ export function uncertainOf({ findings: { header, known } }: DigestInFile, { pag
 }
 
 /** Memory for a batch and the digests that it should have. */
-export class JudgedRun {
+export class DigestComparison {
   readonly batch: Batch;
   readonly recordedPtr: number;
   readonly recorded: Uint8Array;
@@ -53,12 +53,12 @@ export class JudgedRun {
 }
 
 /** Compares the records of one archive with the digest, a batch at a time. Returns the finished survey. */
-export async function judgeArchive(
+export async function compareWithDigest(
   owner: Core,
   { file, digest, onBatch }: {
     file: DamagedFile;
     digest: DigestInFile;
-    onBatch: (run: JudgedRun, survey: Survey) => void;
+    onBatch: (run: DigestComparison, survey: Survey) => void;
   },
   options: RunOptions = {},
 ): Promise<Survey> {
@@ -66,7 +66,7 @@ export async function judgeArchive(
   const { blockBytes, blockCount } = digest.findings.header;
   const survey = await Survey.open(core, file, { expected: { blockBytes, blockCount }, run: options });
   const digests = new KnownDigests(core, digest.file, digest.findings);
-  const run = new JudgedRun(core, blockBytes);
+  const run = new DigestComparison(core, blockBytes);
   const checkpoint = new Checkpoint(options);
   for (let first = 0; run.batch.start(first, blockCount); first = run.batch.end) {
     await survey.take(run.batch);
@@ -80,21 +80,21 @@ export async function judgeArchive(
 }
 
 /** The digests of the blocks in `lost`, as many as can be kept. Zero blocks and those without a digest are not wanted. */
-export async function wantLost(
+export async function wantedOf(
   core: Core,
   digest: DigestInFile,
   lost: Bitmap,
   options: RunOptions,
 ): Promise<WantedBlocks> {
   const wanted = new WantedBlocks(lost.count());
-  await eachLost(core, { digest, lost }, options, (_block, digests, at) => {
+  await visitLost(core, { digest, lost }, options, (_block, digests, at) => {
     if (!wanted.isFull && !isZeroDigest(digests, at) && !isUnknown(digests, at)) wanted.add(digests, at);
   });
   return wanted;
 }
 
 /** Calls `visit` with each block of `lost` that has a digest, ascending, and where that is. */
-export async function eachLost(
+export async function visitLost(
   owner: Core,
   { digest, lost }: { digest: DigestInFile; lost: Bitmap },
   options: RunOptions,

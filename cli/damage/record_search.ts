@@ -24,7 +24,7 @@ export interface SoughtRecords {
 }
 
 /** What a search comes to. */
-export type Found =
+export type SearchResult =
   /** Records begin at `at`, the first of them of `block`. */
   | { kind: "records"; at: number; block: number }
   /** What begins at `at` cannot be judged before more bytes are there. */
@@ -33,7 +33,7 @@ export type Found =
   | { kind: "none" };
 
 /** Content that may be a block by its header, whatever its number and its surroundings: for those who know its MD5. */
-export interface Stray {
+export interface StrayBlock {
   /** Where the content begins. */
   at: number;
   /** As the header says, if it says anything. */
@@ -50,7 +50,7 @@ export function decidingBytes(blockBytes: number): number {
   return 2 * (blockBytes + MAX_HEADER_BYTES) + MAX_HEADER_BYTES;
 }
 
-interface Header {
+interface RecordHeader {
   block: number;
   zero: boolean;
   /** Behind the header. */
@@ -62,13 +62,13 @@ export class RecordSearch {
   readonly #bytes: Uint8Array;
   readonly #isEnd: boolean;
   readonly #sought: SoughtRecords;
-  readonly #onStray?: (stray: Stray) => void;
+  readonly #onStray?: (stray: StrayBlock) => void;
   readonly #length: Uint8Array;
 
   /** `isEnd`: nothing follows `bytes`; `onStray` hears of whole blocks in the window that are not among the records found. */
   constructor(
     bytes: Uint8Array,
-    { isEnd, onStray, ...sought }: SoughtRecords & { isEnd: boolean; onStray?: (stray: Stray) => void },
+    { isEnd, onStray, ...sought }: SoughtRecords & { isEnd: boolean; onStray?: (stray: StrayBlock) => void },
   ) {
     this.#bytes = bytes;
     this.#isEnd = isEnd;
@@ -84,7 +84,7 @@ export class RecordSearch {
   }
 
   /** The first place from `from` on where records begin. */
-  find(from: number): Found {
+  find(from: number): SearchResult {
     const bytes = this.#bytes;
     // A number ends with a zero byte, and the flag is one digit with another one.
     for (let at = from; at + 2 < bytes.length; at++) {
@@ -103,7 +103,7 @@ export class RecordSearch {
   }
 
   /** Judges the records whose first number ends at `zeroAt`, with its digits from `from` on. */
-  #judge(from: number, zeroAt: number): Found | { kind: "not"; resumeAt: number } {
+  #judge(from: number, zeroAt: number): SearchResult | { kind: "not"; resumeAt: number } {
     const bytes = this.#bytes;
     let resumeAt = zeroAt;
     let isTold = false;
@@ -131,7 +131,7 @@ export class RecordSearch {
   }
 
   /** Follows the records from `at` on; if they are none, where the search goes on. */
-  #follow(at: number, first: Header): "records" | "more" | number {
+  #follow(at: number, first: RecordHeader): "records" | "more" | number {
     const { blockBytes, blockCount, full } = this.#sought;
     const lenBytes = this.#bytes.length;
     const farAt = at + blockBytes + MAX_HEADER_BYTES;
@@ -155,13 +155,13 @@ export class RecordSearch {
     }
   }
 
-  #tellStray({ block, zero, endAt }: Header): void {
+  #tellStray({ block, zero, endAt }: RecordHeader): void {
     if (zero || endAt + this.#sought.blockBytes > this.#bytes.length) return;
     this.#onStray?.({ at: endAt, block });
   }
 
   /** The canonical header at `at`; none there, or not enough bytes to tell. */
-  #headerAt(at: number): Header | "more" | undefined {
+  #headerAt(at: number): RecordHeader | "more" | undefined {
     const bytes = this.#bytes;
     const cut = this.#isEnd ? undefined : "more";
     let block = 0;

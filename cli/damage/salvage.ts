@@ -24,18 +24,18 @@ import { searchBlocks } from "./block_search.ts";
 import { BlockStore, KeptBlocks } from "./block_store.ts";
 import { isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
 import { DumpWriter } from "../pipeline/dump_writer.ts";
-import type { Fault } from "./fault_log.ts";
+import type { ArchiveFault } from "./fault_log.ts";
 import {
+  compareWithDigest,
+  DigestComparison,
   type DigestInFile,
-  eachLost,
-  judgeArchive,
-  JudgedRun,
   sizesOfGeneration,
   uncertainOf,
-  wantLost,
+  visitLost,
+  wantedOf,
 } from "./lost_blocks.ts";
 import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
-import { decide, type Plan } from "./salvage_decide.ts";
+import { decide, type SalvagePlan } from "./salvage_decide.ts";
 import { Survey } from "./survey.ts";
 import type { WantedBlocks } from "./wanted_blocks.ts";
 
@@ -67,7 +67,7 @@ export interface Salvaged {
   /** How many blocks that were missing came from each archive. */
   foundIn: { path: string; blocks: number }[];
   /** Of the digest and the archives. */
-  faults: Fault[];
+  faults: ArchiveFault[];
   faultCount: number;
 }
 
@@ -133,7 +133,7 @@ export async function salvage(
   /** Blocks without a digest that holds. */
   const unproved = new Bitmap(blockCount, pages);
   const store = new BlockStore(scratch, blockBytes);
-  const survey = await judgeArchive(core, {
+  const survey = await compareWithDigest(core, {
     file: first,
     digest,
     onBatch: ({ batch, recorded, bad }) => {
@@ -158,7 +158,7 @@ export async function salvage(
   /** Blocks that stand in other archives of the generation. */
   const kept = new KeptBlocks(store);
   for (const file of sealed.isIntact ? [] : ownOthers) {
-    await judgeArchive(core, {
+    await compareWithDigest(core, {
       file,
       digest,
       onBatch: ({ batch, recorded, bad }) => {
@@ -184,7 +184,7 @@ export async function salvage(
     }, options);
   }
 
-  const wanted = await wantLost(core, digest, missing, options);
+  const wanted = await wantedOf(core, digest, missing, options);
   result.isPartial = wanted.isFull;
   if (wanted.count === 0) hear(survey);
   for (const file of wanted.count === 0 ? [] : archives) {
@@ -201,7 +201,7 @@ export async function salvage(
     const blocks = wanted.foundCount - before;
     if (blocks > 0) result.foundIn.push({ path: file.path, blocks });
   }
-  await eachLost(core, { digest, lost: missing }, options, (block, digests, at) => {
+  await visitLost(core, { digest, lost: missing }, options, (block, digests, at) => {
     if (wanted.placeOf(digests, at) === undefined) result.lost.set(block);
     else {
       result.foundBlocks++;
@@ -209,7 +209,13 @@ export async function salvage(
     }
   });
 
-  const plan: Plan = { unproved, doubtful, kept, lost: result.lost, asIs: new Bitmap(blockCount, pages) };
+  const plan: SalvagePlan = {
+    unproved,
+    doubtful,
+    kept,
+    lost: result.lost,
+    asIs: new Bitmap(blockCount, pages),
+  };
   await decide(core, { first, isOwn, digest, plan, root: sealed.root, result }, options);
   const pace = new Pace(options);
   for (let block = displaced.next(0, blockCount, true); block < blockCount;) {
@@ -272,7 +278,7 @@ async function write(
     dumpOut: ByteSink;
     wanted: WantedBlocks;
     store: BlockStore;
-    plan: Plan;
+    plan: SalvagePlan;
   },
   options: RunOptions,
 ): Promise<string> {
@@ -282,7 +288,7 @@ async function write(
   const checkpoint = new Checkpoint(options);
   const survey = await Survey.open(core, first, { expected: sizesOfGeneration(digest), run: options });
   const digests = new KnownDigests(core, digest.file, digest.findings);
-  const run = new JudgedRun(core, blockBytes);
+  const run = new DigestComparison(core, blockBytes);
   const { batch, recorded, bad } = run;
   const writer = new DumpWriter(core, dumpOut, header);
   for (let from = 0; batch.start(from, blockCount); from = batch.end) {

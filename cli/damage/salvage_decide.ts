@@ -9,11 +9,11 @@ import { createSha256 } from "../archive/sha256.ts";
 import type { Core } from "../core.ts";
 import { Pace } from "../pace.ts";
 import type { KeptBlocks } from "./block_store.ts";
-import { type DigestInFile, judgeArchive } from "./lost_blocks.ts";
+import { compareWithDigest, type DigestInFile } from "./lost_blocks.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 
 /** What is written for blocks that the digest does not prove. */
-export interface Plan {
+export interface SalvagePlan {
   unproved: Bitmap;
   doubtful: Bitmap;
   kept: KeptBlocks;
@@ -24,7 +24,7 @@ export interface Plan {
 }
 
 /** What is counted of it. */
-export interface Decided {
+export interface DecisionCounts {
   zeroBlocks: number;
   unprovableBlocks: number;
   decidedBlocks: number;
@@ -40,9 +40,9 @@ export async function decide(
     first: DamagedFile;
     isOwn: boolean;
     digest: DigestInFile;
-    plan: Plan;
+    plan: SalvagePlan;
     root: string | null;
-    result: Decided;
+    result: DecisionCounts;
   },
   options: RunOptions,
 ): Promise<void> {
@@ -68,7 +68,7 @@ export async function decide(
     const absent = new Bitmap(bitCount, options.pages);
     const zero = new Uint8Array(core.DIGEST_SIZE);
     let contradiction = 0;
-    await judgeArchive(core, {
+    await compareWithDigest(core, {
       file: first,
       digest,
       onBatch: ({ batch, recorded }) => {

@@ -20,8 +20,8 @@ import { explainDumpRecord } from "../archive/record.ts";
 import type { Core, RecordCursor } from "../core.ts";
 import { FormatError } from "../errors.ts";
 import type { Batch } from "../pipeline/batch.ts";
-import { type Fault, FaultLog } from "./fault_log.ts";
-import { decidingBytes, RecordSearch, type Stray } from "./record_search.ts";
+import { type ArchiveFault, FaultLog } from "./fault_log.ts";
+import { decidingBytes, RecordSearch, type StrayBlock } from "./record_search.ts";
 import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { SurveyWindow } from "./survey_window.ts";
 
@@ -78,7 +78,7 @@ export class Survey {
   /** Offset in the stream that the offsets of the batch at hand count from. */
   #beginBytes = 0;
 
-  private constructor(core: Core, window: SurveyWindow, survey: Opened) {
+  private constructor(core: Core, window: SurveyWindow, survey: OpenedSurvey) {
     const { file, log, header, options: { expected, onStray, run = {} } } = survey;
     this.path = file.path;
     this.header = header;
@@ -104,7 +104,7 @@ export class Survey {
     const log = new FaultLog(file.path);
     const window = new SurveyWindow(core, file, log);
     await window.start();
-    const survey: Opened = { file, log, options };
+    const survey: OpenedSurvey = { file, log, options };
     let unreadable: FormatError | undefined;
     let headerBytes = 0;
     try {
@@ -130,13 +130,13 @@ export class Survey {
     else {
       const { offsetBytes = 0, expected = "a header", found = "something else" } = unreadable.fault;
       opened.#note(offsetBytes, { expected, found });
-      window.isLost = true;
+      window.isOutOfSync = true;
     }
     return opened;
   }
 
   /** In their order in the file, as many as a {@linkcode FaultLog} tells. */
-  get faults(): readonly Fault[] {
+  get faults(): readonly ArchiveFault[] {
     return this.#log.faults;
   }
 
@@ -166,7 +166,7 @@ export class Survey {
     await this.#run(undefined, Infinity);
   }
 
-  /** Where in the file the record of a block stands, after the batch was taken, as in {@linkcode Fault}. */
+  /** Where in the file the record of a block stands, after the batch was taken, as in {@linkcode ArchiveFault}. */
   placeOf(batch: Batch, block: number): { offsetBytes: number } | undefined {
     const offset = batch.offsets[block - batch.first];
     return offset === NO_OFFSET ? undefined : this.#place(this.#beginBytes + offset);
@@ -177,7 +177,7 @@ export class Survey {
     while (!this.#ended && this.nextBlock < toBlock) {
       await this.#pass();
       await window.fill(this.blockBytes + this.#core.RECORD_HEADER_MAX);
-      if (window.isLost) {
+      if (window.isOutOfSync) {
         await this.#resume(window.backBytes);
         continue;
       }
@@ -226,7 +226,7 @@ export class Survey {
         expected: `${this.blockBytes} bytes of block ${block}`,
         found: `${window.length} in front of what is missing`,
       });
-      window.isLost = true;
+      window.isOutOfSync = true;
       return;
     }
     if (batch !== undefined && batch.table[block - batch.first] === this.#core.ABSENT) {
@@ -241,17 +241,17 @@ export class Survey {
   #endStretch(): void {
     if (this.#window.nextStretch()) {
       // What is lost in between ended and began where pieces do, so records may well begin here.
-      this.#window.isLost = true;
+      this.#window.isOutOfSync = true;
       return;
     }
     const { full, blockCount } = this;
-    if (full && this.#nextBlock < blockCount && !this.#log.hasOpen) {
+    if (full && this.#nextBlock < blockCount && !this.#log.hasPending) {
       this.#note(this.#window.offsetBytes, {
         expected: `the record of block ${this.#nextBlock} of ${blockCount}`,
         found: "the end of the file",
       });
     }
-    this.#log.close({ start: this.#nextBlock, end: blockCount, toBytes: Infinity });
+    this.#log.assignBlocks({ start: this.#nextBlock, end: blockCount, toBytes: Infinity });
     this.#ended = true;
   }
 
@@ -261,7 +261,7 @@ export class Survey {
     const wanted = { full, blockCount, blockBytes, nextBlock: this.#nextBlock };
     const explained = explainDumpRecord(window.rest, wanted);
     this.#note(window.offsetBytes, explained);
-    window.isLost = true;
+    window.isOutOfSync = true;
   }
 
   /** Searches the next records, from `backBytes` before the place at hand. */
@@ -269,7 +269,7 @@ export class Survey {
     const window = this.#window;
     const lostAtBytes = window.offsetBytes;
     window.back(backBytes);
-    window.isLost = false;
+    window.isOutOfSync = false;
     for (;;) {
       await this.#pass();
       await window.fill(decidingBytes(this.blockBytes));
@@ -282,7 +282,7 @@ export class Survey {
       if (found.kind === "more") continue;
       const { block } = found;
       this.#offerInFront(block, window.offsetBytes - lostAtBytes);
-      this.#log.close({ start: this.#nextBlock, end: block, toBytes: window.offsetBytes });
+      this.#log.assignBlocks({ start: this.#nextBlock, end: block, toBytes: window.offsetBytes });
       this.#nextBlock = block;
       return;
     }
@@ -301,7 +301,7 @@ export class Survey {
     });
   }
 
-  #offer({ at, block }: Stray): void {
+  #offer({ at, block }: StrayBlock): void {
     if (this.#onStray === undefined) return;
     const { blockBytes } = this;
     if (this.#strayBytes > STRAY_FACTOR * this.#window.offsetBytes + LEAST_STRAY_BYTES) {
@@ -340,7 +340,7 @@ export class Survey {
   }
 }
 
-interface Opened {
+interface OpenedSurvey {
   file: DamagedFile;
   log: FaultLog;
   options: SurveyOptions;

@@ -21,7 +21,7 @@ const MAX_MARKS = 4096;
  */
 export class SurveyWindow {
   /** Where the next record stands is not known. */
-  isLost = false;
+  isOutOfSync = false;
   /** No byte follows without a gap. */
   isStretchEnd = false;
   readonly #core: Core;
@@ -171,7 +171,7 @@ export class SurveyWindow {
   async #nextRemnant(): Promise<void> {
     const { value, done } = await this.#remnants.next();
     this.#remnant = done ? undefined : value;
-    this.#log.goOn({ joined: this.#remnant?.joined === true });
+    this.#log.continueStream({ joined: this.#remnant?.joined === true });
     this.#rest = this.#remnant?.bytes ?? this.#rest.subarray(this.#rest.length);
   }
 }

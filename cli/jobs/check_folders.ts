@@ -4,11 +4,11 @@ import type { Role, Seal } from "../archive/seal.ts";
 import { DigestReader, type DumpReader } from "../pipeline/archive_reader.ts";
 import { check } from "../pipeline/check.ts";
 import {
+  type GenerationKey,
   generationsOf,
   isSame,
   type KnownGeneration,
-  type Prove,
-  type Told,
+  type ProveChain,
 } from "../pipeline/generations.ts";
 import {
   containerFault,
@@ -172,7 +172,7 @@ function byRole(items: readonly Item[], role: Role): Item[] {
 }
 
 /** Intact digests that may be those of a generation, one for each root. */
-function digestsOf(generation: Pick<Told, "seconds" | "root">, items: readonly Item[]): Item[] {
+function digestsOf(generation: Pick<GenerationKey, "seconds" | "root">, items: readonly Item[]): Item[] {
   const digests = byRole(items, "digest").filter((digest) =>
     digest.fault === undefined && isSame(digest, generation)
   );
@@ -192,7 +192,7 @@ async function checkGenerations(job: Job, series: Series): Promise<CheckedGenera
   // An entry that says that nothing proved the blocks proves none.
   const isSealed = (chain: readonly string[]) =>
     filesOf(chain).every(({ sealed }) => sealed !== undefined && sealed.file.unproved === undefined);
-  const prove: Prove = async (generation, { chain, isAssumed, reasons }) => {
+  const prove: ProveChain = async (generation, { chain, isAssumed, reasons }) => {
     if (quick) return { proved: false };
     const isWhole = reasons.length === 0;
     // Files with seals are known to be whole and to belong together; of others only their blocks can tell.
@@ -221,7 +221,7 @@ interface Target {
   root?: string;
 }
 
-function targetOf(generation: Told, series: Series): Target | undefined {
+function targetOf(generation: GenerationKey, series: Series): Target | undefined {
   const root = series.roots.get(generation.seconds)?.find((root) => root === generation.root);
   const digest = generation.root === null
     ? undefined

@@ -6,7 +6,7 @@ import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
-import { check, type CheckResult as CheckCounts } from "../pipeline/check.ts";
+import { check, type CheckCounts } from "../pipeline/check.ts";
 import { containerFault, digestFault, type Fault, faultIn, isPlain, recordsFault } from "./check_file.ts";
 import { areProvedByFiles, refuseUnreadable } from "./proof.ts";
 import type { Reading } from "./reading.ts";

@@ -8,7 +8,7 @@ import { openForReading } from "../disks/open.ts";
 import { UsageError } from "../errors.ts";
 import type { OutputFile } from "../files/outputs.ts";
 import { DigestReader, DumpReader } from "../pipeline/archive_reader.ts";
-import { assertFits, dumpChanged, dumpFull, type DumpResult as DumpCounts } from "../pipeline/dump.ts";
+import { assertFits, dumpChanged, type DumpCounts, dumpFull } from "../pipeline/dump.ts";
 import { audit, disbelief } from "./audit.ts";
 import { type DiskPathOptions, type DiskSource, isProvider, openSource } from "./disk_source.ts";
 import { assertUnchanged, DiskWatch, readUnchanged, usesOf } from "./disk_watch.ts";

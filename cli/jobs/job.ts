@@ -23,7 +23,7 @@ import { aroundCommit } from "../files/unfinished.ts";
 import { UnnamedFile } from "../files/unnamed_file.ts";
 import { Pace } from "../pace.ts";
 import { DumpReader, SKIMMING_WINDOW_BYTES, smallWindowBytes } from "../pipeline/archive_reader.ts";
-import { Chain, MANY_ARCHIVES, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
+import { type ArchiveIdentity, Chain, MANY_ARCHIVES, MAX_CHAIN } from "../pipeline/chain.ts";
 import { surveyData, type SurveyRange } from "../pipeline/data_spread.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import type { Crew } from "../workers/crew.ts";
@@ -312,14 +312,14 @@ export class Job implements AsyncDisposable {
    *
    * @throws {MismatchError} if the file is not the one that was sealed, as far as that can be seen without reading it
    */
-  async sealed(reader: Named): Promise<Sealed | undefined> {
+  async sealed(reader: ArchiveIdentity): Promise<Sealed | undefined> {
     const { sealed, assertIsIt } = await this.entryOf(reader);
     assertIsIt();
     return sealed;
   }
 
   /** The same; whether the file is the one that was sealed is asserted apart. */
-  async entryOf(reader: Named): Promise<{ sealed?: Sealed; assertIsIt: () => void }> {
+  async entryOf(reader: ArchiveIdentity): Promise<{ sealed?: Sealed; assertIsIt: () => void }> {
     const input = [...this.#inputs].find(({ source }) => source.path === reader.path);
     if (input === undefined) return { assertIsIt: () => {} };
     const { path, header: { full, seriesId, time } } = reader;

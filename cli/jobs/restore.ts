@@ -7,8 +7,8 @@ import {
   assertRoom,
   proveReadable,
   restore as restoreChain,
+  type RestoreCounts,
   type RestoreOptions,
-  type RestoreResult as RestoreCounts,
 } from "../pipeline/restore.ts";
 import { verifyDisk } from "../pipeline/verify.ts";
 import type { WritableDisk } from "../disks/disk.ts";

@@ -4,7 +4,7 @@ import type { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { DumpHeader } from "../archive/header.ts";
 import { FormatError, UsageError } from "../errors.ts";
-import type { Fault } from "../damage/fault_log.ts";
+import type { ArchiveFault } from "../damage/fault_log.ts";
 import { salvage as salvageProved, type Salvaged } from "../damage/salvage.ts";
 import { salvageUnproved } from "../damage/salvage_unproved.ts";
 import { Job } from "./job.ts";
@@ -64,7 +64,7 @@ export interface SalvageResult {
   /** The first runs of blocks that may be of another generation. */
   doubtfulRuns: readonly BlockRun[];
   /** The places where the archives are damaged, as far as they are listed, and how many there are. */
-  faults: readonly Fault[];
+  faults: readonly ArchiveFault[];
   faultCount: number;
   /** What the digest told; absent without one. */
   proved?: ProvedSalvage;

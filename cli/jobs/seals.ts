@@ -20,7 +20,7 @@ import {
 import type { SignedSeal } from "../archive/seal_signature.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { FormatError, MismatchError } from "../errors.ts";
-import type { Named } from "../pipeline/chain.ts";
+import type { ArchiveIdentity } from "../pipeline/chain.ts";
 import { isHidden } from "../files/hidden_names.ts";
 import { readSmallFile } from "../files/small_file.ts";
 import { fileError } from "../files/system_errors.ts";
@@ -343,7 +343,7 @@ function isShortage(error: unknown): boolean {
  */
 export function assertSealed(
   { path, sealPath, seal, file, generation }: Sealed,
-  { header }: Named,
+  { header }: ArchiveIdentity,
   storedBytes?: number,
 ): void {
   const wrong = (what: string, wanted: string | number, found: string | number) =>
@@ -365,7 +365,7 @@ export function assertSealed(
 
 /** @throws {MismatchError} always: a seal of the series of an archive tells of a disk of another capacity */
 export function refuseCapacity(
-  { path, header }: Named,
+  { path, header }: ArchiveIdentity,
   { sealPath, seal }: { sealPath: string; seal: Seal },
 ): never {
   throw new MismatchError(
@@ -380,7 +380,7 @@ export function refuseCapacity(
  * @throws {MismatchError} if an rdiff does not begin where the archive in front of it leads to
  */
 export function assertLinked(
-  list: readonly { path: string; header: Named["header"]; sealed?: Sealed }[],
+  list: readonly { path: string; header: ArchiveIdentity["header"]; sealed?: Sealed }[],
 ): void {
   for (let i = 1; i < list.length; i++) {
     const [newer, older] = [list[i - 1], list[i]];

@@ -45,7 +45,7 @@ export interface ReaderOptions extends MetadataOptions {
 }
 
 /** The part of a file that lies in the core's memory. */
-class Window {
+class ArchiveWindow {
   /** What the file holds; it is read through `#bytesAhead`. */
   readonly source: ByteSource;
   readonly #bytesAhead: Pick<ByteSource, "offsetBytes" | "read" | "skip">;
@@ -128,15 +128,19 @@ class Window {
   }
 }
 
-async function openWindow(core: Core, source: ByteSource, options: ReaderOptions = {}): Promise<Window> {
-  const window = new Window(core, source, options);
+async function openWindow(
+  core: Core,
+  source: ByteSource,
+  options: ReaderOptions = {},
+): Promise<ArchiveWindow> {
+  const window = new ArchiveWindow(core, source, options);
   const { windowBytes = MAX_HEADER_BYTES } = options;
   while (window.length < windowBytes && await window.refill());
   return window;
 }
 
 async function takeHeader<Header>(
-  window: Window,
+  window: ArchiveWindow,
   parse: (bytes: Uint8Array, path: string) => Parsed<Header>,
 ): Promise<Header> {
   for (;;) {
@@ -157,7 +161,7 @@ export class DumpReader {
   /** Records read so far, and those of them that hold a block. */
   records = 0;
   dataRecords = 0;
-  readonly #window: Window;
+  readonly #window: ArchiveWindow;
   readonly #cursor: RecordCursor;
   /** Lowest block that the next record may have. */
   #nextBlock = 0;
@@ -165,7 +169,7 @@ export class DumpReader {
   #peekedBlock = 0;
   #ended = false;
 
-  private constructor(core: Core, window: Window, header: DumpHeader) {
+  private constructor(core: Core, window: ArchiveWindow, header: DumpHeader) {
     this.header = header;
     this.#window = window;
     this.#cursor = core.recordCursor({
@@ -178,7 +182,7 @@ export class DumpReader {
   /** Begins with a window that holds the header. */
   static async fromWindow(
     core: Core,
-    window: Window,
+    window: ArchiveWindow,
     { dropsMetadata }: ReaderOptions = {},
   ): Promise<DumpReader> {
     const header = await takeHeader(
@@ -289,18 +293,18 @@ export class DumpReader {
 /** Reads the records of a digest in order. */
 export class DigestReader {
   readonly header: DigestHeader;
-  readonly #window: Window;
+  readonly #window: ArchiveWindow;
   readonly #cursor: DigestCursor;
   #nextBlock = 0;
 
-  private constructor(core: Core, window: Window, header: DigestHeader) {
+  private constructor(core: Core, window: ArchiveWindow, header: DigestHeader) {
     this.header = header;
     this.#window = window;
     this.#cursor = core.digestCursor();
   }
 
   /** Begins with a window that holds the header. */
-  static async fromWindow(core: Core, window: Window): Promise<DigestReader> {
+  static async fromWindow(core: Core, window: ArchiveWindow): Promise<DigestReader> {
     return new DigestReader(core, window, await takeHeader(window, parseDigestHeader));
   }
 

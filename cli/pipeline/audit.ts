@@ -46,10 +46,10 @@ export async function auditSample(
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const result: AuditResult = { sampledBlocks: 0, differingBlocks: 0 };
-  const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Gathered(core, blockBytes));
+  const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new SampledBatch(core, blockBytes));
   /** The digest was read up to this block. */
   let reached = 0;
-  const passTo = async (block: number, { scratchPtr, capacity }: Gathered) => {
+  const passTo = async (block: number, { scratchPtr, capacity }: SampledBatch) => {
     while (reached < block) {
       const count = Math.min(capacity, block - reached);
       await digestIn.take(scratchPtr, count);
@@ -58,7 +58,7 @@ export async function auditSample(
       await checkpoint.passBatch({ end: reached }, digestIn.header);
     }
   };
-  const next = async (gathered: Gathered) => {
+  const next = async (gathered: SampledBatch) => {
     gathered.clear();
     while (gathered.room > 0) {
       const start = sample.next(reached, blockCount, true);
@@ -70,12 +70,12 @@ export async function auditSample(
     }
     return gathered.count > 0;
   };
-  const compare = async (gathered: Gathered) => {
+  const compare = async (gathered: SampledBatch) => {
     const { batch, recordedPtr, differsPtr } = gathered;
     await batch.hash(crew);
     gathered.differing = core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, differsPtr);
   };
-  const count = ({ count, differing, firstDiffering }: Gathered) => {
+  const count = ({ count, differing, firstDiffering }: SampledBatch) => {
     result.sampledBlocks += count;
     if (differing === 0) return;
     result.differingBlocks += differing;
@@ -92,7 +92,7 @@ export async function auditSample(
 }
 
 /** Blocks of the sample, which lie apart on the disk, side by side: as many as it takes to keep the core at work. */
-class Gathered {
+class SampledBatch {
   readonly batch: Batch;
   /** What the digest has for them. */
   readonly recordedPtr: number;

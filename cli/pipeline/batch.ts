@@ -130,7 +130,7 @@ export class Batch {
   }
 
   /** Tells a hash the digests of the run; they stay as they are until it resolves. */
-  tellDigests(hash: PassingHash | undefined): Promise<void> {
+  updateHash(hash: PassingHash | undefined): Promise<void> {
     const told = hash?.update([this.allDigests]) ?? Promise.resolve();
     // Who does something else first may fail at that.
     told.catch(() => {});

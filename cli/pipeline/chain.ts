@@ -8,7 +8,7 @@ import type { RecordOrigin } from "./record_sink.ts";
 import type { Batch } from "./batch.ts";
 
 /** Something that was read from a file and describes a generation. */
-export interface Named {
+export interface ArchiveIdentity {
   readonly path: string;
   readonly header: Generation & { capacityBytes?: number; full?: boolean };
 }
@@ -84,7 +84,7 @@ function assertFollows(newer: DumpReader, older: DumpReader, first: DumpReader):
 }
 
 /** @throws {MismatchError} unless the second is of an older generation than the first */
-export function assertOlder(newer: Named, older: Named): void {
+export function assertOlder(newer: ArchiveIdentity, older: ArchiveIdentity): void {
   const gap = comparableSeconds(newer.header.time) - comparableSeconds(older.header.time);
   // The original gave a dump the time of its parent when both were made within one second.
   if (gap > 0 || (gap === 0 && newer.header.full === true)) return;
@@ -95,7 +95,7 @@ export function assertOlder(newer: Named, older: Named): void {
 }
 
 /** @throws {MismatchError} unless both are of one series and of disks of one size */
-export function assertSameDisk(a: Named, b: Named): void {
+export function assertSameDisk(a: ArchiveIdentity, b: ArchiveIdentity): void {
   const differ = (what: string, inA: string | number, inB: string | number) =>
     new MismatchError(`Cannot combine "${a.path}" and "${b.path}": ${what} ${inA} against ${inB}`);
   const [x, y] = [a.header, b.header];
@@ -109,7 +109,7 @@ export function assertSameDisk(a: Named, b: Named): void {
 }
 
 /** @throws {MismatchError} unless both are of one generation of one series */
-export function assertSameGeneration(a: Named, b: Named): void {
+export function assertSameGeneration(a: ArchiveIdentity, b: ArchiveIdentity): void {
   assertSameDisk(a, b);
   if (comparableSeconds(a.header.time) === comparableSeconds(b.header.time)) return;
   throw new MismatchError(

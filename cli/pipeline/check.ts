@@ -9,7 +9,7 @@ import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
 
 /** What became of the blocks. */
-export interface CheckResult {
+export interface CheckCounts {
   blocks: number;
   goodBlocks: number;
   zeroBlocks: number;
@@ -36,7 +36,7 @@ export async function check(
   owner: Core,
   { chain, digest, root }: { chain: Chain; digest?: DigestReader; root?: PassingHash },
   options: RunOptions = {},
-): Promise<CheckResult> {
+): Promise<CheckCounts> {
   await using core = owner.scope();
   const { blockCount, blockBytes } = chain.header;
   const last = chain.readers[chain.readers.length - 1];
@@ -44,7 +44,7 @@ export async function check(
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const ring = shortRingOf(blockBytes, () => new CheckedBatch(core, chain));
-  const result: CheckResult = {
+  const result: CheckCounts = {
     blocks: blockCount,
     goodBlocks: 0,
     zeroBlocks: 0,
@@ -74,7 +74,7 @@ export async function check(
     item.badBlocks = core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, badPtr, batch.tablePtr);
   };
   const count = async ({ batch, bad, badBlocks }: CheckedBatch) => {
-    if (chain.header.full) await batch.tellDigests(root);
+    if (chain.header.full) await batch.updateHash(root);
     for (let i = 0; i < batch.count; i++) {
       if (batch.table[i] === core.ABSENT) result.absentBlocks++;
       else if (batch.table[i] === core.ZERO) result.zeroBlocks++;
@@ -114,7 +114,7 @@ class CheckedBatch {
 
 /** Joins ascending blocks to runs; keeps the first of them and counts all. */
 class RunList {
-  readonly runs: CheckResult["badRuns"] = [];
+  readonly runs: CheckCounts["badRuns"] = [];
   count = 0;
   #end = -1;
 

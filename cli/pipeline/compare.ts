@@ -129,7 +129,7 @@ export async function markRecords(
   await reader.finish();
 }
 
-function startResult(a: Generation & HeaderExtras, b: Generation & HeaderExtras): CompareResult {
+function startResult(a: Generation & OptionalFields, b: Generation & OptionalFields): CompareResult {
   const headerDifferences: string[] = [];
   const note = (what: string, inA: string | number, inB: string | number) => {
     if (inA !== inB) headerDifferences.push(`${what}: ${inA} against ${inB}`);
@@ -147,7 +147,7 @@ function startResult(a: Generation & HeaderExtras, b: Generation & HeaderExtras)
   return { same: sameSizes, blocks: a.blockCount, differentBlocks: 0, headerDifferences };
 }
 
-interface HeaderExtras {
+interface OptionalFields {
   capacityBytes?: number;
   adapterType?: number;
   metadata?: ReadonlyMap<string, string>;

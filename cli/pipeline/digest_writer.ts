@@ -31,7 +31,7 @@ export class DigestWriter {
   async write(batch: Batch): Promise<void> {
     const pieces = this.#pieces;
     this.zeroRecords += batch.countZeros();
-    const told = batch.tellDigests(this.#root);
+    const told = batch.updateHash(this.#root);
     for (let block = batch.first; block < batch.end;) {
       const end = Math.min(batch.end, (Math.floor(block / DIGEST_GROUP) + 1) * DIGEST_GROUP);
       const digestsPtr = batch.digestsPtr + (block - batch.first) * this.#core.DIGEST_SIZE;

@@ -4,14 +4,14 @@ import type { ReadableDisk } from "../disks/disk.ts";
 import type { Batch } from "./batch.ts";
 
 /** What of a disk is of use here. */
-type Readable = Pick<ReadableDisk, "path" | "capacityBytes" | "overlaps" | "extentAt" | "read">;
+type DiskToRead = Pick<ReadableDisk, "path" | "capacityBytes" | "overlaps" | "extentAt" | "read">;
 
 /**
  * Fills the blocks of `batch` from `start` to before `end`. Blocks that lie in a hole become ZERO without being read;
  * of the last block of the disk, what lies behind the capacity is zeros. Returns how many blocks were read.
  */
 export async function readDisk(
-  disk: Readable,
+  disk: DiskToRead,
   batch: Batch,
   { start, end }: { start: number; end: number },
 ): Promise<number> {
@@ -48,7 +48,7 @@ export async function readDisk(
 }
 
 async function readRun(
-  disk: Readable,
+  disk: DiskToRead,
   batch: Batch,
   { start, end }: { start: number; end: number },
 ): Promise<void> {

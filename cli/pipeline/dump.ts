@@ -17,7 +17,7 @@ import { readDisk } from "./disk_reader.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
 /** What every dump reads and writes. */
-interface AnyDump {
+interface CommonDump {
   disk: ReadableDisk;
   /** Header of the new dump; the digest's follows from it. */
   header: DumpHeader;
@@ -28,13 +28,13 @@ interface AnyDump {
 }
 
 /** What a full dump reads and writes. */
-export interface FullDump extends AnyDump {
+export interface FullDump extends CommonDump {
   /** Gets the digest of every block as soon as it is written. The blocks it has already are in `dumpOut`, too. */
   journal?: Journal;
 }
 
 /** What a differential or incremental dump reads and writes. */
-export interface ChangedDump extends AnyDump {
+export interface ChangedDump extends CommonDump {
   /** The previous generation. */
   dumpIn: DumpReader;
   digestIn: DigestReader;
@@ -47,7 +47,7 @@ export interface ChangedDump extends AnyDump {
 }
 
 /** What a dump did. */
-export interface DumpResult {
+export interface DumpCounts {
   blocks: number;
   zeroBlocks: number;
   /** Blocks that were read from the disk: not those in holes, nor those that a bitmap calls unchanged. */
@@ -61,7 +61,7 @@ export interface DumpResult {
 }
 
 /** Dumps the whole disk, or goes on with it behind the blocks of the journal. */
-export async function dumpFull(owner: Core, job: FullDump, options: RunOptions = {}): Promise<DumpResult> {
+export async function dumpFull(owner: Core, job: FullDump, options: RunOptions = {}): Promise<DumpCounts> {
   await using core = owner.scope();
   const { disk, header, journal } = job;
   const { blockCount, blockBytes } = header;
@@ -69,7 +69,7 @@ export async function dumpFull(owner: Core, job: FullDump, options: RunOptions =
   const checkpoint = new Checkpoint(options);
   const dump = new DumpWriter(core, job.dumpOut, header);
   const digest = new DigestWriter(core, job.digestOut, header, job);
-  const result: DumpResult = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
+  const result: DumpCounts = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
   const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Batch(core, blockBytes));
   let first = journal?.blocks ?? 0;
   if (first > 0) {
@@ -135,7 +135,7 @@ async function copyDigests(
 const PAIRS_BYTES = 48 * 1024 * 1024;
 
 /** A stretch of the disk in both generations. */
-class Pair {
+class BatchPair {
   readonly older: Batch;
   readonly newer: Batch;
   /** Digests that the old digest has for the old blocks. */
@@ -165,7 +165,7 @@ export async function dumpChanged(
   owner: Core,
   job: ChangedDump,
   options: RunOptions = {},
-): Promise<DumpResult> {
+): Promise<DumpCounts> {
   await using core = owner.scope();
   const { disk, header, dumpIn, digestIn, changedBlocks } = job;
   const { blockCount, blockBytes } = header;
@@ -179,12 +179,12 @@ export async function dumpChanged(
   const ring = ringOf(
     crew,
     2 * Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
-    () => new Pair(core, blockBytes),
+    () => new BatchPair(core, blockBytes),
     { ringBytes: PAIRS_BYTES },
   );
   let first = 0;
 
-  const readOlder = async (pair: Pair) => {
+  const readOlder = async (pair: BatchPair) => {
     const { older, newer, recordedPtr } = pair;
     if (!older.start(first, blockCount) || !newer.start(first, blockCount)) return false;
     first = older.end;
@@ -193,7 +193,7 @@ export async function dumpChanged(
     await digestIn.take(recordedPtr, older.count);
     return true;
   };
-  const readNewer = async ({ older, newer }: Pair) => {
+  const readNewer = async ({ older, newer }: BatchPair) => {
     const { end } = newer;
     newer.table.set(older.table.subarray(0, older.count));
     for (let block = newer.first; block < end;) {
@@ -204,7 +204,7 @@ export async function dumpChanged(
       result.blocksRead += blocksRead;
     }
   };
-  const verifyAndCompare = async (pair: Pair) => {
+  const verifyAndCompare = async (pair: BatchPair) => {
     const { older, newer, recordedPtr, changedPtr, changed } = pair;
     await older.hash(crew);
     if (core.diffDigests(older.digestsPtr, recordedPtr, older.count, changedPtr) > 0) {
@@ -219,13 +219,13 @@ export async function dumpChanged(
       newerDigestsPtr: newer.digestsPtr,
     });
   };
-  const write = async (pair: Pair) => {
+  const write = async (pair: BatchPair) => {
     const { older, newer, changedPtr, beginBytes } = pair;
     const changed = pair.changed.subarray(0, older.count);
     result.zeroBlocks += newer.countZeros();
     result.changedBlocks += pair.changedBlocks;
     // The hash reads the memory of the batch, whatever becomes of the outputs meanwhile.
-    const told = core.hold(Promise.resolve(older.tellDigests(job.previousRoot)));
+    const told = core.hold(Promise.resolve(older.updateHash(job.previousRoot)));
     told.catch(() => {});
     await rdiff.store(older, { selectPtr: changedPtr });
     await dump.store(newer, {

@@ -15,7 +15,7 @@
 import { MAX_CHAIN } from "./chain.ts";
 
 /** Something that tells of a generation. */
-export interface Told {
+export interface GenerationKey {
   time: string;
   /** That time, to be compared. */
   seconds: number;
@@ -24,18 +24,18 @@ export interface Told {
 }
 
 /** A dump or an rdiff, as its header and its seal tell, with the generation that it leads to. */
-export interface KnownArchive extends Told {
+export interface KnownArchive extends GenerationKey {
   path: string;
   /** A dump. */
   full: boolean;
   /** Of an rdiff: the generation that it begins at, if a seal tells it. */
-  from?: Told;
+  from?: GenerationKey;
   /** What is wrong with the file; by an archive with a fault only a proof leads anywhere. */
   fault?: string;
 }
 
 /** Archives that may bring a generation back. */
-export interface Way {
+export interface CandidateChain {
   /** Newest first. */
   chain: string[];
   /** Not every rdiff is known to begin where the archive in front of it leads to. */
@@ -45,10 +45,10 @@ export interface Way {
 }
 
 /** A generation, and how it is brought back. */
-export interface KnownGeneration extends Told {
+export interface KnownGeneration extends GenerationKey {
   /** What brings it back; undefined if nothing does. */
   chain?: string[];
-  /** Of `chain`, as in {@linkcode Way}. */
+  /** Of `chain`, as in {@linkcode CandidateChain}. */
   isAssumed: boolean;
   /** `chain` was proved. */
   proved: boolean;
@@ -57,7 +57,10 @@ export interface KnownGeneration extends Told {
 }
 
 /** Whether a way brings a generation back; neither `proved` nor a `fault` where nothing can tell. */
-export type Prove = (generation: Told, way: Way) => Promise<{ proved: boolean; fault?: string }>;
+export type ProveChain = (
+  generation: GenerationKey,
+  way: CandidateChain,
+) => Promise<{ proved: boolean; fault?: string }>;
 
 /** Reasons that are told of a way; it may have one for each of hundreds of archives. */
 const MAX_REASONS = 20;
@@ -66,9 +69,9 @@ const MAX_REASONS = 20;
 const MAX_WAYS = 16;
 
 /** A way while it is looked for: ways to older generations share the archives in front, and what is wrong with them. */
-interface Path extends Pick<Way, "isAssumed"> {
+interface ChainEnd extends Pick<CandidateChain, "isAssumed"> {
   last: string;
-  front?: Path;
+  front?: ChainEnd;
   length: number;
   /** What is wrong at its end, and how much is wrong with all of it. */
   ownReasons: readonly string[];
@@ -80,9 +83,9 @@ interface Path extends Pick<Way, "isAssumed"> {
 }
 
 /** A generation to which the ways are known. */
-interface Reached {
-  generation: Told;
-  paths: readonly Path[];
+interface ReachedGeneration {
+  generation: GenerationKey;
+  paths: readonly ChainEnd[];
 }
 
 /**
@@ -94,17 +97,17 @@ interface Reached {
 export async function generationsOf(
   archives: readonly KnownArchive[],
   { others = [], prove = () => Promise.resolve({ proved: false }) }: {
-    others?: readonly Told[];
-    prove?: Prove;
+    others?: readonly GenerationKey[];
+    prove?: ProveChain;
   } = {},
 ): Promise<KnownGeneration[]> {
   const generations = distinct(archives, others);
   const seconds = [...new Set(generations.map(({ seconds }) => seconds))];
-  const reached: Reached[] = [];
+  const reached: ReachedGeneration[] = [];
   const known: KnownGeneration[] = [];
   // The newest first: what an rdiff begins at is decided before it.
   for (const generation of generations) {
-    const isAmbiguous = ({ seconds, root }: Told) =>
+    const isAmbiguous = ({ seconds, root }: GenerationKey) =>
       root === null && generations.filter((other) => other.seconds === seconds).length > 1;
     const finder = { generation, reached, seconds, isAmbiguous };
     const found = archives.filter((archive) => isSame(archive, generation)).map((archive) =>
@@ -125,13 +128,16 @@ export async function generationsOf(
 }
 
 /** Whether two may tell of one generation. */
-export function isSame(a: Pick<Told, "seconds" | "root">, b: Pick<Told, "seconds" | "root">): boolean {
+export function isSame(
+  a: Pick<GenerationKey, "seconds" | "root">,
+  b: Pick<GenerationKey, "seconds" | "root">,
+): boolean {
   return a.seconds === b.seconds && (a.root === null || b.root === null || a.root === b.root);
 }
 
 /** The generations, the newest first; of those of one second the ones with a dump first, since rdiffs may begin there. */
-function distinct(archives: readonly KnownArchive[], others: readonly Told[]): Told[] {
-  const generations: Told[] = [];
+function distinct(archives: readonly KnownArchive[], others: readonly GenerationKey[]): GenerationKey[] {
+  const generations: GenerationKey[] = [];
   for (const [seconds, told] of Map.groupBy([...archives, ...others], ({ seconds }) => seconds)) {
     const withRoot = told.filter(({ root }) => root !== null);
     for (const root of new Set((withRoot.length > 0 ? withRoot : told).map(({ root }) => root))) {
@@ -139,7 +145,7 @@ function distinct(archives: readonly KnownArchive[], others: readonly Told[]): T
       generations.push({ time, seconds, root });
     }
   }
-  const hasDump = (generation: Told) =>
+  const hasDump = (generation: GenerationKey) =>
     archives.some(({ full, seconds, root }) =>
       full && seconds === generation.seconds && root === generation.root
     );
@@ -150,12 +156,12 @@ function distinct(archives: readonly KnownArchive[], others: readonly Told[]): T
 function pathsBy(
   archive: KnownArchive,
   { generation, reached, seconds, isAmbiguous }: {
-    generation: Told;
-    reached: readonly Reached[];
+    generation: GenerationKey;
+    reached: readonly ReachedGeneration[];
     seconds: readonly number[];
-    isAmbiguous: (told: Told) => boolean;
+    isAmbiguous: (told: GenerationKey) => boolean;
   },
-): Path[][] | string {
+): ChainEnd[][] | string {
   const { path: last, full, from, fault } = archive;
   const ownReasons = fault === undefined ? [] : [`"${last}" is damaged`];
   const isUnclear = isAmbiguous(archive);
@@ -174,7 +180,7 @@ function pathsBy(
       : `"${last}" leads to it from the generation of ${from.time}, of which nothing is there`;
   }
   const isAssumed = isUnclear || from === undefined || isAmbiguous(from);
-  const passed = (begin: Told) =>
+  const passed = (begin: GenerationKey) =>
     from === undefined
       ? Math.max(0, seconds.indexOf(generation.seconds) - seconds.indexOf(begin.seconds) - 1)
       : 0;
@@ -195,7 +201,7 @@ function pathsBy(
 }
 
 /** Of lists of ways, each with the likeliest first, the likeliest of all: those without faults, and some of every list. */
-function likeliestOf(lists: readonly Path[][]): Path[] {
+function likeliestOf(lists: readonly ChainEnd[][]): ChainEnd[] {
   return lists.flatMap((paths) => paths.map((path, rank) => ({ path, rank })))
     .sort(({ path: a, rank: rankA }, { path: b, rank: rankB }) =>
       a.reasonCount - b.reasonCount || Number(a.isAssumed) - Number(b.isAssumed) || rankA - rankB ||
@@ -205,11 +211,11 @@ function likeliestOf(lists: readonly Path[][]): Path[] {
 
 /** The way that is proved, alone; or all, those at the end that are refuted. */
 async function proveOne(
-  generation: Told,
-  paths: readonly Path[],
-  prove: Prove,
-): Promise<{ paths: Path[]; proved: boolean }> {
-  const left: Path[] = [];
+  generation: GenerationKey,
+  paths: readonly ChainEnd[],
+  prove: ProveChain,
+): Promise<{ paths: ChainEnd[]; proved: boolean }> {
+  const left: ChainEnd[] = [];
   for (const path of paths) {
     const { isAssumed, length, reasonCount } = path;
     if (length > MAX_CHAIN) {
@@ -231,14 +237,14 @@ async function proveOne(
 }
 
 /** The same way, of which nothing is wrong but this. */
-function settled(path: Path, ownReasons: readonly string[]): Path {
+function settled(path: ChainEnd, ownReasons: readonly string[]): ChainEnd {
   return { ...path, ownReasons, reasonCount: ownReasons.length, isSettled: true };
 }
 
 /** What is wrong with a way, from its beginning on, as far as it is told. */
-function reasonsOf(path: Path): string[] {
+function reasonsOf(path: ChainEnd): string[] {
   const reasons: string[] = [];
-  for (let at: Path | undefined = path; at !== undefined; at = at.isSettled ? undefined : at.front) {
+  for (let at: ChainEnd | undefined = path; at !== undefined; at = at.isSettled ? undefined : at.front) {
     reasons.push(...at.ownReasons);
   }
   reasons.reverse();
@@ -246,14 +252,14 @@ function reasonsOf(path: Path): string[] {
   return more > 0 ? [...reasons.slice(0, MAX_REASONS), `and ${more} more`] : reasons;
 }
 
-function whyLost([path]: readonly Path[], missing: readonly string[]): readonly string[] {
+function whyLost([path]: readonly ChainEnd[], missing: readonly string[]): readonly string[] {
   if (path === undefined) return missing.length > 0 ? missing : ["no dump and no rdiff leads to it"];
   if (path.reasonCount > 0) return reasonsOf(path);
   return [`nothing proves that "${path.last}" and those before it lead to it past the generations between`];
 }
 
-function chainOf(path: Path): string[] {
+function chainOf(path: ChainEnd): string[] {
   const chain: string[] = [];
-  for (let at: Path | undefined = path; at !== undefined; at = at.front) chain.push(at.last);
+  for (let at: ChainEnd | undefined = path; at !== undefined; at = at.front) chain.push(at.last);
   return chain.reverse();
 }

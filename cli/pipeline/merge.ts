@@ -40,7 +40,7 @@ export async function merge(
   };
   const crew = crewOf(core, options);
   const write = async ({ batch, origin }: typeof ring[number]) => {
-    const told = isHashed ? batch.tellDigests(root) : undefined;
+    const told = isHashed ? batch.updateHash(root) : undefined;
     await writer.store(batch, { origin });
     await told;
   };

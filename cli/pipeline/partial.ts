@@ -13,7 +13,7 @@ import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
 /** An unfinished dump. */
-export interface Partial {
+export interface PartialDump {
   /** Opened with a small window: damage costs no more than that. */
   dumpIn: DumpReader;
   journal: Journal;
@@ -22,7 +22,7 @@ export interface Partial {
 }
 
 /** What of it can be kept. */
-export interface Proved {
+export interface ProvedPart {
   /** Blocks that are intact; none of the others is. */
   blocks: number;
   /** Where they end: in front of a record, and of a compressed file at the end of a piece. */
@@ -30,7 +30,7 @@ export interface Proved {
 }
 
 /** A place where the file can be gone on with. */
-interface Cut {
+interface ResumePoint {
   blocks: number;
   storedBytes: number;
   contentBytes: number;
@@ -46,9 +46,9 @@ interface Cut {
  */
 export async function provePartial(
   owner: Core,
-  { dumpIn, journal, scratch }: Partial,
+  { dumpIn, journal, scratch }: PartialDump,
   options: RunOptions = {},
-): Promise<Proved> {
+): Promise<ProvedPart> {
   await using core = owner.scope();
   const { blockCount, blockBytes } = dumpIn.header;
   const recordedBlocks = Math.min(journal.blocks, blockCount);
@@ -62,7 +62,7 @@ export async function provePartial(
   const pieces = new PieceEnds(dumpIn, new PieceTable({ scratch }));
   let first = 0;
   let ended = false;
-  let cut: Cut = { blocks: 0, storedBytes: 0, contentBytes: 0, pieces: 0 };
+  let cut: ResumePoint = { blocks: 0, storedBytes: 0, contentBytes: 0, pieces: 0 };
   const take = async (item: PartialBatch) => {
     const { batch, recordedPtr } = item;
     if (ended || !batch.start(first, recordedBlocks)) return false;
@@ -115,7 +115,7 @@ class PartialBatch {
   /** Where the record of the first block begins in the stream. */
   beginBytes = 0;
   /** Ends of pieces at records of the batch, ascending; undefined for a plain file, where every record will do. */
-  cuts?: Cut[];
+  cuts?: ResumePoint[];
 
   constructor(core: Core, blockBytes: number) {
     this.batch = new Batch(core, blockBytes, HALF_BATCH_BYTES);
@@ -132,7 +132,7 @@ class PartialBatch {
   }
 
   /** The last place behind good blocks only. */
-  lastCut(): Cut | undefined {
+  lastCut(): ResumePoint | undefined {
     const { batch, cuts, goodBlocks, beginBytes } = this;
     const blocks = batch.first + goodBlocks;
     if (cuts !== undefined) return cuts.findLast((cut) => cut.blocks <= blocks);
@@ -154,9 +154,9 @@ class PieceEnds {
   }
 
   /** Passes over the pieces that end in the batch; some end inside a record, those of blocks above 2 MiB. */
-  cutsIn({ batch, beginBytes }: PartialBatch): Cut[] | undefined {
+  cutsIn({ batch, beginBytes }: PartialBatch): ResumePoint[] | undefined {
     if (this.#source === undefined) return undefined;
-    const cuts: Cut[] = [];
+    const cuts: ResumePoint[] = [];
     const endBytes = beginBytes + batch.offsets[batch.count];
     for (let at = 0;;) {
       const piece = this.#source.pieceAt(this.#contentBytes);

@@ -13,7 +13,7 @@ export const PIECE_MIN_BYTES = 512 * 1024;
 const PIECES_BYTES = 12 * 1024 * 1024;
 const PIECES_MAX = 6;
 
-interface Piece {
+interface PieceBuffer {
   ptr: number;
   stored: Promise<void>;
 }
@@ -27,7 +27,7 @@ export class PieceWriter {
   readonly #capacityBytes: number;
   readonly #piecesMax: number;
   /** Pieces that are free again or will be, the oldest first. */
-  readonly #others: Piece[] = [];
+  readonly #others: PieceBuffer[] = [];
   #ptr: number;
 
   /** `capacityBytes`: the longest piece */

@@ -17,7 +17,7 @@ export interface RestoreOptions extends RunOptions {
 }
 
 /** What a restore did. */
-export interface RestoreResult {
+export interface RestoreCounts {
   blocks: number;
   /** Blocks whose bytes were written. */
   writtenBlocks: number;
@@ -64,11 +64,11 @@ export async function restore(
   owner: Core,
   { chain, disk, root }: { chain: Chain; disk: WritableDisk; root?: PassingHash },
   options: RestoreOptions = {},
-): Promise<RestoreResult> {
+): Promise<RestoreCounts> {
   await using core = owner.scope();
   const { blockCount, blockBytes, capacityBytes } = chain.header;
   assertRoom(chain, disk);
-  const result: RestoreResult = {
+  const result: RestoreCounts = {
     blocks: blockCount,
     writtenBlocks: 0,
     zeroBlocks: 0,
@@ -119,7 +119,7 @@ async function conveyChain(
     return true;
   };
   const hash = { together: true, each: (batch: Batch) => batch.hash(crew) };
-  const hear = { each: (batch: Batch) => batch.tellDigests(root) };
+  const hear = { each: (batch: Batch) => batch.updateHash(root) };
   await convey(ring, take, [
     ...(root === undefined ? [] : [hash, hear]),
     { each: use },

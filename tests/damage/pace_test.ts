@@ -4,7 +4,7 @@ import { Bitmap } from "../../cli/archive/bitmap.ts";
 import { digestHeaderBytes } from "../../cli/archive/header.ts";
 import { Core } from "../../cli/core.ts";
 import { surveyDigest } from "../../cli/damage/digest_survey.ts";
-import { eachLost } from "../../cli/damage/lost_blocks.ts";
+import { visitLost } from "../../cli/damage/lost_blocks.ts";
 import { assertGivesWay, repeated } from "../archive/busy_loops.ts";
 import { concat } from "../archive/files.ts";
 import { headerOf } from "../pipeline/drawn_archives.ts";
@@ -38,9 +38,9 @@ for (
   });
 }
 
-Deno.test("eachLost() passes over blocks that are not lost and lets the event loop run", async () => {
+Deno.test("visitLost() passes over blocks that are not lost and lets the event loop run", async () => {
   const file = damagedFile("digest", zeroDigest(BLOCKS));
   const digest = { file, findings: await surveyDigest(core, file) };
   const lost = new Bitmap(BLOCKS);
-  await assertGivesWay(({ options }) => eachLost(core, { digest, lost }, options, () => {}));
+  await assertGivesWay(({ options }) => visitLost(core, { digest, lost }, options, () => {}));
 });
