@@ -1,4 +1,4 @@
-/** Chain against digest. */
+/** Compares the blocks of a chain with a digest. */
 
 import type { PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
@@ -8,29 +8,30 @@ import { assertPadding, assertSameGeneration, type Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
 
-/** What became of the blocks. */
+/** The numbers of good, bad and absent blocks. */
 export interface CheckCounts {
   blocks: number;
   goodBlocks: number;
   zeroBlocks: number;
-  /** Blocks for which a chain of rdiffs has no record. */
+  /** The number of blocks of which a chain of rdiffs has no record. */
   absentBlocks: number;
   badBlocks: number;
-  /** Runs of bad blocks, ascending, the first {@linkcode MAX_BAD_RUNS} of them. */
+  /** The first {@linkcode MAX_BAD_RUNS} runs of bad blocks, in ascending order. */
   badRuns: { start: number; end: number }[];
-  /** Runs of bad blocks in all. */
+  /** The number of all runs of bad blocks. */
   badRunCount: number;
 }
 
-/** A report names so many runs; the counts go on. */
+/** The largest number of runs that a result lists. The counts include all of them. */
 export const MAX_BAD_RUNS = 1000;
 
 /**
- * Compares every block of the chain with the digest of the generation that it leads to; without one, the blocks are only
- * read. `root` hears the MD5s of all blocks of a chain that begins with a dump.
+ * Compares every block of a chain with the digest of the generation to which the chain leads. Without a
+ * digest, the blocks are only read. `root` is updated with the MD5s of all blocks if the chain begins with a
+ * dump.
  *
  * @throws {MismatchError} if the digest is of another generation
- * @throws {FormatError} if an archive or the digest is damaged or not whole
+ * @throws {FormatError} if an archive or the digest is damaged or incomplete
  */
 export async function check(
   owner: Core,
@@ -54,14 +55,17 @@ export async function check(
     badRunCount: 0,
   };
   const badRuns = new RunList();
-  /** Every block is compared or heard; else blocks without a record are only counted. */
+  /**
+   * True if every block must pass through a batch, because it is compared or hashed. Otherwise blocks without
+   * a record are counted without a batch.
+   */
   const isComplete = digest !== undefined || root !== undefined;
   let first = 0;
   const take = async ({ batch, recordedPtr }: CheckedBatch) => {
     if (!batch.start(first, blockCount)) return false;
     await chain.take(batch);
     await digest?.take(recordedPtr, batch.count);
-    // An rdiff of a few bytes can name the last blocks of a very large disk.
+    // An rdiff of a few bytes may have records of the last blocks of a very large disk only.
     first = isComplete ? batch.end : chain.nextFrom(batch.end);
     result.absentBlocks += first - batch.end;
     assertPadding(batch, chain);
@@ -95,11 +99,11 @@ export async function check(
   return result;
 }
 
-/** A batch and what the digest has for it. */
+/** A batch and the MD5s that its blocks must have. */
 class CheckedBatch {
   readonly batch: Batch;
   readonly recordedPtr: number;
-  /** One byte a block: 1 where the block does not have its digest. */
+  /** The address of one byte for each block: 1 if its MD5 is not the one of the digest. */
   readonly badPtr: number;
   readonly bad: Uint8Array;
   badBlocks = 0;
@@ -112,7 +116,7 @@ class CheckedBatch {
   }
 }
 
-/** Joins ascending blocks to runs; keeps the first of them and counts all. */
+/** Joins ascending block numbers to runs, counts the runs and keeps the first {@linkcode MAX_BAD_RUNS}. */
 class RunList {
   readonly runs: CheckCounts["badRuns"] = [];
   count = 0;

@@ -15,7 +15,7 @@ const HOLE_BYTES = 64 * 1024;
 /** The number of bytes that are compared at a time. */
 const WINDOW_BYTES = 1024 * 1024;
 
-/** The marks of pieces. The core sets the first two. */
+/** The marks of pieces. The core sets SAME and DATA. */
 const SAME = 0;
 const DATA = 1;
 const HOLE = 2;
@@ -41,7 +41,7 @@ export class DifferingPieces {
   /** The addresses of the pieces that the disk is to hold. */
   readonly #wantedTablePtr: number;
   readonly #wantedTable: Uint32Array;
-  /** One mark for each piece. */
+  /** The address of one mark for each piece. */
   readonly #differsPtr: number;
   readonly #differs: Uint8Array;
 

@@ -1,4 +1,4 @@
-/** Read-ahead: while the reader consumes one part of a file, the next is being read. */
+/** Reads ahead: while the reader consumes one part of a file, the next part is read. */
 
 import type { ByteSource } from "../archive/bytes.ts";
 import { WORD_BYTES } from "../archive/room.ts";
