@@ -1,50 +1,61 @@
-/** What a survey finds wrong with one archive, and what it costs. */
+/** Collects the faults that a survey finds in an archive, and the blocks that each of them affects. */
 
-/** What is wrong with an archive at one place. */
+/** A fault at one place of an archive. */
 export interface ArchiveFault {
   path: string;
-  /** Where in the file; in a compressed one where the member or frame begins, unless `inContainer`. */
+  /**
+   * The offset in the file. For a record in a compressed file, the beginning of the gzip member or zstd frame
+   * that holds it.
+   */
   offsetBytes: number;
-  /** The container is damaged there, and perhaps not the records that it holds. */
+  /** True if the container (gzip or zstd) is damaged. The records that it holds may be intact. */
   inContainer: boolean;
   expected: string;
   found: string;
-  /** Blocks from `start` to before `end` have no record for that: none, if what it harms is known by its MD5 alone. */
+  /**
+   * The blocks from `start` to before `end` have no record because of the fault. The range is empty if no
+   * record is missing; wrong content is then noticed by its MD5 only.
+   */
   start: number;
   end: number;
 }
 
-/** Faults that are told one by one. */
+/** The largest number of faults that are listed. */
 export const MAX_FAULTS = 1000;
 
 interface PendingFault {
   fault: ArchiveFault;
-  /** Offset in the stream. */
+  /** The offset in the stream. */
   streamBytes: number;
 }
 
 /** Collects the faults of one archive. */
 export class FaultLog {
-  /** In their order in the file, the first {@linkcode MAX_FAULTS}. */
+  /** The first {@linkcode MAX_FAULTS} faults in the order of the file. */
   readonly faults: ArchiveFault[] = [];
-  /** Faults in all. */
+  /** The number of all faults. */
   count = 0;
   readonly #path: string;
-  /** Faults whose blocks are not known before the next record is found. */
+  /** The faults whose blocks are not known yet, because the next record after them was not found. */
   readonly #pending: PendingFault[] = [];
-  /** Those of them of the container that were found behind its last piece. */
+  /** The pending faults of the container that were found after its last readable piece. */
   readonly #fresh: PendingFault[] = [];
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** Whether blocks are missing for reasons that are told. */
+  /** True if a pending fault explains why records are missing. */
   get hasPending(): boolean {
     return this.#pending.length > 0;
   }
 
-  /** Takes a fault at `streamBytes` of the stream. */
+  /**
+   * Adds a fault.
+   *
+   * @param streamBytes the offset in the stream: the blocks of the fault are assigned with the next record
+   *   found at or after it
+   */
   note(
     { offsetBytes, inContainer, expected, found }: Omit<ArchiveFault, "path" | "start" | "end">,
     streamBytes: number,
@@ -58,14 +69,20 @@ export class FaultLog {
     if (inContainer) this.#fresh.push(open);
   }
 
-  /** The stream goes on behind the container's last faults, without a gap if it is `joined`: then they cost nothing. */
+  /**
+   * Is called when the stream continues after faults of the container. If it is `joined`, no bytes were lost,
+   * and these faults affect no blocks.
+   */
   continueStream({ joined }: { joined: boolean }): void {
     const fresh = this.#fresh.splice(0);
     if (!joined) return;
     for (const open of fresh) this.#pending.splice(this.#pending.indexOf(open), 1);
   }
 
-  /** The faults up to `toBytes` of the stream cost the blocks from `start` to before `end`. */
+  /**
+   * Assigns the blocks from `start` to before `end` to all pending faults up to the offset `toBytes` in the
+   * stream.
+   */
   assignBlocks({ start, end, toBytes }: { start: number; end: number; toBytes: number }): void {
     for (let i = this.#pending.length - 1; i >= 0; i--) {
       const { fault, streamBytes } = this.#pending[i];

@@ -206,8 +206,8 @@ function chainsEndingWith(
     : reached.filter((one) => isSame(one.generation, from));
   if (begins.length === 0) {
     return from === undefined
-      ? `"${last}" leads to it, but no newer generation is there`
-      : `"${last}" leads to it from the generation of ${from.time}, of which nothing is there`;
+      ? `"${last}" leads to it, but no newer generation exists`
+      : `"${last}" leads to it from the generation of ${from.time}, of which no file exists`;
   }
   const isAssumed = isUnclear || from === undefined || isAmbiguous(from);
   const passed = (begin: GenerationKey) =>
@@ -227,7 +227,7 @@ function chainsEndingWith(
   );
   return lists.some((ends) => ends.length > 0)
     ? lists
-    : `"${last}" leads to it from the generation of ${begins[0].generation.time}, to which nothing leads`;
+    : `"${last}" leads to it from the generation of ${begins[0].generation.time}, to which no chain leads`;
 }
 
 /**
@@ -295,7 +295,9 @@ function reasonsOf(end: ChainEnd): string[] {
 function reasonsWithoutChain([end]: readonly ChainEnd[], missing: readonly string[]): readonly string[] {
   if (end === undefined) return missing.length > 0 ? missing : ["no dump and no rdiff leads to it"];
   if (end.reasonCount > 0) return reasonsOf(end);
-  return [`nothing proves that "${end.last}" and those before it lead to it past the generations between`];
+  return [
+    `nothing proves that "${end.last}" and the archives before it lead to it past the generations between them`,
+  ];
 }
 
 function chainOf(end: ChainEnd): string[] {

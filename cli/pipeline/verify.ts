@@ -61,8 +61,8 @@ export async function verifyDisk(
     const block = await item.firstBad(crew);
     if (block === undefined) return;
     throw new MismatchError(
-      `Cannot trust disk "${disk.path}": block ${block} was read back and is not what ` +
-        `"${nameOf(expected)}" says`,
+      `Cannot trust disk "${disk.path}": block ${block} was read back and differs from ` +
+        `"${nameOf(expected)}"`,
       { block },
     );
   };

@@ -54,7 +54,7 @@ Deno.test("a generation is reached by its dump, or by rdiffs from a newer one", 
   assertEquals(known.map(({ isAssumed }) => isAssumed), [false, false, false, true, false]);
   assertEquals([known[0].reasons, known[4].reasons], [
     ["no dump and no rdiff leads to it"],
-    ['"r1" leads to it from the generation of t2, of which nothing is there'],
+    ['"r1" leads to it from the generation of t2, of which no file exists'],
   ]);
 });
 
