@@ -10,6 +10,7 @@
 import { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
+import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { type FoundBlock, searchBlocks } from "./block_search.ts";
 import type { ArchiveFault } from "./fault_log.ts";
 import { isUnknown, isZeroDigest } from "./digest_survey.ts";
@@ -20,7 +21,6 @@ import {
   visitLost,
   wantedDigests,
 } from "./lost_blocks.ts";
-import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import type { Survey } from "./survey.ts";
 
 /** The kind of fault of a block. */

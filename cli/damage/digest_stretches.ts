@@ -15,8 +15,8 @@
 const DATA_BYTES = 21;
 const ZERO_BYTES = 2;
 /**
- * The most inserted or deleted bytes that are accepted, together with the most missing records. More bytes
- * could be the record of a zero block.
+ * The most bytes that may have been inserted or deleted at a place whose numbering is still certain, and the
+ * most records that may be missing there. More bytes could be the record of a zero block.
  */
 const MAX_SHIFT_BYTES = 1;
 const MAX_SHIFTED_RECORDS = 3;

@@ -6,8 +6,8 @@ import { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
 import { Batch } from "../pipeline/batch.ts";
-import { type DigestFindings, isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
 import { Checkpoint, crewOf, type RunOptions } from "../pipeline/run.ts";
+import { type DigestFindings, isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
 import { type ExpectedArchive, Survey } from "./survey.ts";
 import { WantedBlocks } from "./wanted_blocks.ts";
 

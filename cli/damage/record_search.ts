@@ -55,7 +55,7 @@ export function decidingBytes(blockBytes: number): number {
   return 2 * (blockBytes + MAX_HEADER_BYTES) + MAX_HEADER_BYTES;
 }
 
-interface RecordHeader {
+interface BlockRecordHeader {
   block: number;
   zero: boolean;
   /** The offset of the first byte after the header. */
@@ -142,7 +142,7 @@ export class RecordSearch {
    * Follows the records from `at` on. If they do not continue, returns the offset at which the search goes
    * on.
    */
-  #follow(at: number, first: RecordHeader): "records" | "more" | number {
+  #follow(at: number, first: BlockRecordHeader): "records" | "more" | number {
     const { blockBytes, blockCount, full } = this.#sought;
     const lenBytes = this.#bytes.length;
     const farAt = at + blockBytes + MAX_HEADER_BYTES;
@@ -167,7 +167,7 @@ export class RecordSearch {
     }
   }
 
-  #reportStray({ block, zero, endAt }: RecordHeader): void {
+  #reportStray({ block, zero, endAt }: BlockRecordHeader): void {
     if (zero || endAt + this.#sought.blockBytes > this.#bytes.length) return;
     this.#onStray?.({ at: endAt, block });
   }
@@ -176,7 +176,7 @@ export class RecordSearch {
    * Parses the header at `at`. Returns undefined if there is no canonical one, and "more" if it may continue
    * after the window.
    */
-  #headerAt(at: number): RecordHeader | "more" | undefined {
+  #headerAt(at: number): BlockRecordHeader | "more" | undefined {
     const bytes = this.#bytes;
     const cut = this.#isEnd ? undefined : "more";
     let block = 0;

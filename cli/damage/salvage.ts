@@ -22,11 +22,12 @@ import { createSha256 } from "../archive/sha256.ts";
 import type { Core } from "../core.ts";
 import { FormatError } from "../errors.ts";
 import { Pace } from "../pace.ts";
+import { DumpWriter } from "../pipeline/dump_writer.ts";
+import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { isSameGeneration, isSameSeries, readHeader } from "./archive_headers.ts";
 import { searchBlocks } from "./block_search.ts";
 import { BlockStore, KeptBlocks } from "./block_store.ts";
 import { isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
-import { DumpWriter } from "../pipeline/dump_writer.ts";
 import type { ArchiveFault } from "./fault_log.ts";
 import {
   compareWithDigest,
@@ -37,7 +38,6 @@ import {
   visitLost,
   wantedDigests,
 } from "./lost_blocks.ts";
-import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { decideByRoot, type SalvagePlan } from "./salvage_decide.ts";
 import { Survey } from "./survey.ts";
 import type { WantedBlocks } from "./wanted_blocks.ts";

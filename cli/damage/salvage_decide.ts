@@ -9,14 +9,17 @@ import type { DamagedFile } from "../archive/damaged_file.ts";
 import { createSha256 } from "../archive/sha256.ts";
 import type { Core } from "../core.ts";
 import { Pace } from "../pace.ts";
+import type { RunOptions } from "../pipeline/run.ts";
 import type { KeptBlocks } from "./block_store.ts";
 import { compareWithDigest, type DigestInFile } from "./lost_blocks.ts";
-import type { RunOptions } from "../pipeline/run.ts";
 
 /** The blocks that the digest does not prove, and the content that the dump gets for them. */
 export interface SalvagePlan {
+  /** The blocks whose digest is not known or does not prove them. */
   unproved: Bitmap;
+  /** The blocks that are zero according to the digest while an archive of the generation has data. */
   doubtful: Bitmap;
+  /** Blocks at their own place in other archives of the generation than the first one. */
   kept: KeptBlocks;
   /** The blocks that are written as zeros. */
   lost: Bitmap;

@@ -11,8 +11,8 @@ import type { Core } from "../core.ts";
 import { UsageError } from "../errors.ts";
 import { Batch, SMALL_BATCH_BYTES } from "../pipeline/batch.ts";
 import { DumpWriter } from "../pipeline/dump_writer.ts";
-import type { ArchiveFault } from "./fault_log.ts";
 import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
+import type { ArchiveFault } from "./fault_log.ts";
 import { Survey } from "./survey.ts";
 import { SurveyWindow } from "./survey_window.ts";
 

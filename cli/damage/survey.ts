@@ -21,9 +21,9 @@ import { explainDumpRecord } from "../archive/record.ts";
 import type { Core, RecordCursor } from "../core.ts";
 import { FormatError } from "../errors.ts";
 import type { Batch } from "../pipeline/batch.ts";
+import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { type ArchiveFault, FaultLog } from "./fault_log.ts";
 import { decidingBytes, RecordSearch, type StrayBlock } from "./record_search.ts";
-import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { SurveyWindow } from "./survey_window.ts";
 
 /** The sizes that the archive must have. They are used if its own header is damaged. */

@@ -22,7 +22,7 @@ export interface Progress {
 export interface RunOptions extends PaceOptions {
   /** The threads that work. Without it, the calling thread does all work. */
   crew?: Crew;
-  /** The memory for the pages of bitmaps. Without it, bitmaps stay in memory. */
+  /** Holds the pages of bitmaps, in memory and in a temporary file. Without it, all pages stay in memory. */
   pages?: BitmapPages;
   /** Is called a few times a second. */
   onProgress?: (progress: Progress) => void;
