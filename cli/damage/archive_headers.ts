@@ -25,14 +25,17 @@ export async function readHeader(file: DamagedFile): Promise<DumpHeader | undefi
 }
 
 /** The fields of a header that identify a generation. */
-export type GenerationId = Pick<DumpHeader, "seriesId" | "time">;
+export type GenerationFields = Pick<DumpHeader, "seriesId" | "time">;
 
 /** Returns whether two headers are of the same generation. */
-export function isSameGeneration(a: GenerationId, b: GenerationId): boolean {
+export function isSameGeneration(a: GenerationFields, b: GenerationFields): boolean {
   return isSameSeries(a, b) && comparableSeconds(a.time) === comparableSeconds(b.time);
 }
 
 /** Returns whether two headers are of the same series. */
-export function isSameSeries(a: Pick<GenerationId, "seriesId">, b: Pick<GenerationId, "seriesId">): boolean {
+export function isSameSeries(
+  a: Pick<GenerationFields, "seriesId">,
+  b: Pick<GenerationFields, "seriesId">,
+): boolean {
   return a.seriesId.every((byte, i) => byte === b.seriesId[i]);
 }

@@ -4,7 +4,7 @@ import type { Role, Seal } from "../archive/seal.ts";
 import { DigestReader, type DumpReader } from "../pipeline/archive_reader.ts";
 import { check } from "../pipeline/check.ts";
 import {
-  type GenerationKey,
+  type GenerationId,
   generationsOf,
   isSame,
   type KnownGeneration,
@@ -172,7 +172,7 @@ function byRole(items: readonly Item[], role: Role): Item[] {
 }
 
 /** Intact digests that may be those of a generation, one for each root. */
-function digestsOf(generation: Pick<GenerationKey, "seconds" | "root">, items: readonly Item[]): Item[] {
+function digestsOf(generation: Pick<GenerationId, "seconds" | "root">, items: readonly Item[]): Item[] {
   const digests = byRole(items, "digest").filter((digest) =>
     digest.fault === undefined && isSame(digest, generation)
   );
@@ -221,7 +221,7 @@ interface Target {
   root?: string;
 }
 
-function targetOf(generation: GenerationKey, series: Series): Target | undefined {
+function targetOf(generation: GenerationId, series: Series): Target | undefined {
   const root = series.roots.get(generation.seconds)?.find((root) => root === generation.root);
   const digest = generation.root === null
     ? undefined

@@ -7,7 +7,7 @@ import { comparableSeconds, formatTimeStamp, parseTimeStamp } from "../archive/t
 import { isHidden, outputOfLock } from "../files/hidden_names.ts";
 import { readablePath } from "../files/unfinished.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
-import type { GenerationKey } from "../pipeline/generations.ts";
+import type { GenerationId } from "../pipeline/generations.ts";
 import { type Fault, faultIn, faultInFile, usingArchive } from "./check_file.ts";
 import { faultOfName } from "../files/garbled_names.ts";
 import { HOLDS_BLOCKS, HOLDS_DIGESTS } from "./input_file.ts";
@@ -15,7 +15,7 @@ import { isOf, type Sealed } from "./seals.ts";
 import type { Job } from "./job.ts";
 
 /** An archive of a folder, and the generation that it leads to. */
-export interface Item extends GenerationKey {
+export interface Item extends GenerationId {
   path: string;
   role: Role;
   /** 32 hexadecimal digits. */
@@ -157,6 +157,6 @@ async function identify(
 }
 
 /** What a seal tells of a generation. */
-export function toldBy({ time, root }: { time: string; root: string | null }): GenerationKey {
+export function toldBy({ time, root }: { time: string; root: string | null }): GenerationId {
   return { time, seconds: comparableSeconds(parseTimeStamp(time)), root };
 }

@@ -4,7 +4,7 @@ import type { DamagedFile } from "../archive/damaged_file.ts";
 import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import type { Seal, SealedGeneration } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
-import { type GenerationId, readHeader } from "../damage/archive_headers.ts";
+import { type GenerationFields, readHeader } from "../damage/archive_headers.ts";
 import { type DigestFindings, surveyDigest } from "../damage/digest_survey.ts";
 import { headerFor, type SealedDigest } from "../damage/salvage.ts";
 import { faultInFile } from "./check_file.ts";
@@ -117,7 +117,7 @@ async function sealOfDigest(
 async function sealOfOthers(
   job: Job,
   archives: readonly string[],
-  header: GenerationId,
+  header: GenerationFields,
 ): Promise<SealOfGeneration | undefined> {
   for (const path of archives) {
     const entry = await job.sealOf(path);
@@ -136,7 +136,7 @@ async function sealOfOthers(
 /** Whether a seal tells of that generation. */
 function isSealedGeneration(
   { disk, generation }: Pick<SealOfGeneration, "disk" | "generation">,
-  { seriesId, time }: GenerationId,
+  { seriesId, time }: GenerationFields,
 ): boolean {
   return disk.series === formatSeriesId(seriesId) && generation.time === formatTimeStamp(time);
 }
@@ -163,7 +163,7 @@ async function findingsOf(
   return { ...findings, header: { ...findings.header, seriesId, time } };
 }
 
-function knownOf({ seriesId, time }: GenerationId): Omit<Known, "role"> {
+function knownOf({ seriesId, time }: GenerationFields): Omit<Known, "role"> {
   return { series: formatSeriesId(seriesId), time: formatTimeStamp(time) };
 }
 

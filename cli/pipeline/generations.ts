@@ -16,7 +16,7 @@
 import { MAX_CHAIN } from "./chain.ts";
 
 /** The identity of a generation, as an archive, a digest or a seal states it. */
-export interface GenerationKey {
+export interface GenerationId {
   time: string;
   /** The same time as a number, for comparisons. */
   seconds: number;
@@ -25,12 +25,12 @@ export interface GenerationKey {
 }
 
 /** A dump or rdiff and the generation to which it leads, as its header and its seal state them. */
-export interface KnownArchive extends GenerationKey {
+export interface KnownArchive extends GenerationId {
   path: string;
   /** True for a dump. */
   full: boolean;
   /** For an rdiff, the generation from which it leads; undefined if no seal states it. */
-  from?: GenerationKey;
+  from?: GenerationId;
   /**
    * A description of the fault of the file. A chain with such a file restores a generation only if it is
    * proved.
@@ -49,7 +49,7 @@ export interface CandidateChain {
 }
 
 /** A generation and the chain that restores it. */
-export interface KnownGeneration extends GenerationKey {
+export interface KnownGeneration extends GenerationId {
   /** The chain; undefined if no chain restores the generation. */
   chain?: string[];
   /** The same as in {@linkcode CandidateChain}. */
@@ -65,7 +65,7 @@ export interface KnownGeneration extends GenerationKey {
  * `proved` nor `fault`.
  */
 export type ProveChain = (
-  generation: GenerationKey,
+  generation: GenerationId,
   candidate: CandidateChain,
 ) => Promise<{ proved: boolean; fault?: string }>;
 
@@ -100,7 +100,7 @@ interface ChainEnd extends Pick<CandidateChain, "isAssumed"> {
 
 /** A generation and the chains that lead to it. */
 interface ReachedGeneration {
-  generation: GenerationKey;
+  generation: GenerationId;
   ends: readonly ChainEnd[];
 }
 
@@ -115,7 +115,7 @@ interface ReachedGeneration {
 export async function generationsOf(
   archives: readonly KnownArchive[],
   { others = [], prove = () => Promise.resolve({ proved: false }) }: {
-    others?: readonly GenerationKey[];
+    others?: readonly GenerationId[];
     prove?: ProveChain;
   } = {},
 ): Promise<KnownGeneration[]> {
@@ -126,7 +126,7 @@ export async function generationsOf(
   // The order is from the newest to the oldest, so that the chains to the generation from which an rdiff
   // leads are known before the rdiff is used.
   for (const generation of generations) {
-    const isAmbiguous = ({ seconds, root }: GenerationKey) =>
+    const isAmbiguous = ({ seconds, root }: GenerationId) =>
       root === null && generations.filter((other) => other.seconds === seconds).length > 1;
     const finder = { generation, reached, seconds, isAmbiguous };
     const found = archives.filter((archive) => isSame(archive, generation)).map((archive) =>
@@ -149,8 +149,8 @@ export async function generationsOf(
 
 /** Returns whether two identities may be of the same generation. */
 export function isSame(
-  a: Pick<GenerationKey, "seconds" | "root">,
-  b: Pick<GenerationKey, "seconds" | "root">,
+  a: Pick<GenerationId, "seconds" | "root">,
+  b: Pick<GenerationId, "seconds" | "root">,
 ): boolean {
   return a.seconds === b.seconds && (a.root === null || b.root === null || a.root === b.root);
 }
@@ -161,9 +161,9 @@ export function isSame(
  */
 function distinctGenerations(
   archives: readonly KnownArchive[],
-  others: readonly GenerationKey[],
-): GenerationKey[] {
-  const generations: GenerationKey[] = [];
+  others: readonly GenerationId[],
+): GenerationId[] {
+  const generations: GenerationId[] = [];
   for (const [seconds, keys] of Map.groupBy([...archives, ...others], ({ seconds }) => seconds)) {
     const withRoot = keys.filter(({ root }) => root !== null);
     for (const root of new Set((withRoot.length > 0 ? withRoot : keys).map(({ root }) => root))) {
@@ -171,7 +171,7 @@ function distinctGenerations(
       generations.push({ time, seconds, root });
     }
   }
-  const hasDump = (generation: GenerationKey) =>
+  const hasDump = (generation: GenerationId) =>
     archives.some(({ full, seconds, root }) =>
       full && seconds === generation.seconds && root === generation.root
     );
@@ -185,10 +185,10 @@ function distinctGenerations(
 function chainsEndingWith(
   archive: KnownArchive,
   { generation, reached, seconds, isAmbiguous }: {
-    generation: GenerationKey;
+    generation: GenerationId;
     reached: readonly ReachedGeneration[];
     seconds: readonly number[];
-    isAmbiguous: (key: GenerationKey) => boolean;
+    isAmbiguous: (key: GenerationId) => boolean;
   },
 ): ChainEnd[][] | string {
   const { path: last, full, from, fault } = archive;
@@ -210,7 +210,7 @@ function chainsEndingWith(
       : `"${last}" leads to it from the generation of ${from.time}, of which no file exists`;
   }
   const isAssumed = isUnclear || from === undefined || isAmbiguous(from);
-  const passed = (begin: GenerationKey) =>
+  const passed = (begin: GenerationId) =>
     from === undefined
       ? Math.max(0, seconds.indexOf(generation.seconds) - seconds.indexOf(begin.seconds) - 1)
       : 0;
@@ -247,7 +247,7 @@ function likeliestOf(lists: readonly ChainEnd[][]): ChainEnd[] {
  * disproved come last.
  */
 async function proveOneOf(
-  generation: GenerationKey,
+  generation: GenerationId,
   ends: readonly ChainEnd[],
   prove: ProveChain,
 ): Promise<{ ends: ChainEnd[]; proved: boolean }> {
