@@ -8,17 +8,21 @@ import { assertPadding, assertSameGeneration, type Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
 
-/** What became of the blocks. */
-export interface CheckResult {
+/** The state of the blocks of a chain. */
+export interface CheckCounts {
+  /** Blocks of the disk. */
   blocks: number;
+  /** Blocks that have the MD5 of the digest; without a digest, blocks that have a record. */
   goodBlocks: number;
+  /** Blocks whose bytes are all zero. */
   zeroBlocks: number;
   /** Blocks for which a chain of rdiffs has no record. */
   absentBlocks: number;
+  /** Blocks that do not have the MD5 of the digest. */
   badBlocks: number;
-  /** Runs of bad blocks, ascending, the first {@linkcode MAX_BAD_RUNS} of them. */
+  /** Runs of bad blocks from `start` up to `end`, without `end`, in ascending order; the first 1000. */
   badRuns: { start: number; end: number }[];
-  /** Runs of bad blocks in all. */
+  /** The number of runs of bad blocks. */
   badRunCount: number;
 }
 
@@ -36,7 +40,7 @@ export async function check(
   owner: Core,
   { chain, digest, root }: { chain: Chain; digest?: DigestReader; root?: PassingHash },
   options: RunOptions = {},
-): Promise<CheckResult> {
+): Promise<CheckCounts> {
   await using core = owner.scope();
   const { blockCount, blockBytes } = chain.header;
   const last = chain.readers[chain.readers.length - 1];
@@ -44,7 +48,7 @@ export async function check(
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const ring = shortRingOf(blockBytes, () => new CheckedBatch(core, chain));
-  const result: CheckResult = {
+  const result: CheckCounts = {
     blocks: blockCount,
     goodBlocks: 0,
     zeroBlocks: 0,
@@ -114,7 +118,7 @@ class CheckedBatch {
 
 /** Joins ascending blocks to runs; keeps the first of them and counts all. */
 class RunList {
-  readonly runs: CheckResult["badRuns"] = [];
+  readonly runs: CheckCounts["badRuns"] = [];
   count = 0;
   #end = -1;
 

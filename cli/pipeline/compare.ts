@@ -13,15 +13,17 @@ import { assertSameDisk } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
-/** What two archives have in common. */
+/** The differences between two archives. */
 export interface CompareResult {
-  /** Sizes and every block agree. */
+  /** The sizes agree, and all blocks do. */
   same: boolean;
-  /** Blocks of the disk of the first. */
+  /** Blocks of the disk of the first archive. */
   blocks: number;
+  /** Blocks that differ; 0 if the sizes differ, because then no blocks are compared. */
   differentBlocks: number;
+  /** The first block that differs, if one does. */
   firstDifferentBlock?: number;
-  /** Fields of the headers that differ, for people; series and time do not make archives different. */
+  /** A sentence for people about each field of the headers that differs. Series, time and metadata may differ. */
   headerDifferences: string[];
 }
 

@@ -9,53 +9,62 @@ import { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
 import { type FoundBlock, searchBlocks } from "./block_search.ts";
-import type { Fault } from "./fault_log.ts";
+import type { ArchiveFault } from "./fault_log.ts";
 import { isUnknown, isZeroDigest } from "./digest_survey.ts";
 import { type DigestInFile, eachLost, judgeArchive, uncertainOf, wantLost } from "./lost_blocks.ts";
 import { Checkpoint, type RunOptions } from "./run.ts";
 import type { Survey } from "./survey.ts";
 
-/** What is wrong with a block. */
+/** How a block is wrong. */
 export type BlockState =
-  /** Its record holds something else. */
+  /** Its record has another content. */
   | "bad"
-  /** It has no record that could be found in its place. */
+  /** There is no record of it where it belongs. */
   | "missing"
-  /** It is there, but not in its place. */
+  /** Its record is intact, but stands in another place. */
   | "out of order"
   /** The system could not read its record. */
   | "unreadable"
-  /** The digest is damaged there: nothing can be said of it. */
+  /** Its MD5 is damaged in the digest, so that it cannot be judged. */
   | "unprovable";
 
-/** Blocks from `start` to before `end` that are wrong for the same reason. */
+/** Neighbouring blocks that are wrong for the same reason. */
 export interface DiagnosedRun {
+  /** The first block. */
   start: number;
+  /** The block after the last one. */
   end: number;
+  /** How the blocks are wrong. */
   state: BlockState;
-  /** The file that should have had the first of them, or should have proved it. */
+  /** Path of the file that should hold the first of them; if they are unprovable, of the digest. */
   path: string;
-  /** Where in that file, as far as that is known; in a compressed one where the member or frame begins. */
+  /**
+   * Offset in bytes in that file, if it is known. In a compressed file, the offset of the gzip member or zstd frame.
+   */
   offsetBytes?: number;
-  /** A file in which all of them are intact; the digest itself where it says that they are zero. */
+  /** Path of a file in which all of them are intact; of the digest, if it says that they are zero. */
   intactIn?: string;
 }
 
-/** What became of the blocks of a generation. */
+/** The state of the blocks of a generation. */
 export interface Diagnosis {
+  /** Blocks of the disk. */
   blocks: number;
-  /** As the digest has them. */
+  /** Blocks that have the MD5 of the digest. */
   goodBlocks: number;
-  /** In a list without a dump: blocks without a record, where nothing says that there should be one. */
+  /** Blocks of a list of rdiffs alone that have no record and need none. */
   absentBlocks: number;
-  /** All others, and those of them that are intact somewhere. */
+  /** All other blocks. */
   wrongBlocks: number;
+  /** Wrong blocks of which another file has an intact copy. */
   intactElsewhere: number;
-  /** Ascending, the first {@linkcode MAX_RUNS}. */
+  /** The wrong blocks in ascending order; the first 1000 runs. */
   runs: DiagnosedRun[];
+  /** The number of runs of wrong blocks. */
   runCount: number;
-  /** Of the digest, then of each archive. */
-  faults: Fault[];
+  /** Damaged places, of the digest first, then of each archive; the first 1000. */
+  faults: ArchiveFault[];
+  /** The number of damaged places. */
   faultCount: number;
 }
 
@@ -100,7 +109,7 @@ export async function diagnose(
   const suspected = new Bitmap(blockCount, pages);
   const uncertain = uncertainOf(digest, options);
   const causes = new CauseLists();
-  const faults: Fault[] = [...digest.findings.faults];
+  const faults: ArchiveFault[] = [...digest.findings.faults];
   let faultCount = faults.length;
   let isFull = false;
 
@@ -215,7 +224,7 @@ function causeOf(
   return { start: block, end: block + 1, state, path: file.path, offsetBytes: place };
 }
 
-function isUnreadable(file: DamagedFile, { offsetBytes }: Fault): boolean {
+function isUnreadable(file: DamagedFile, { offsetBytes }: ArchiveFault): boolean {
   return file.unreadable.has(offsetBytes - offsetBytes % 4096);
 }
 

@@ -22,7 +22,7 @@ import { FormatError, formatError } from "../errors.ts";
 import { isSameGeneration, isSameSeries } from "./archive_headers.ts";
 import { type KnownBlocks, numberStretches, type Stretch } from "./digest_stretches.ts";
 import { DigestWindow, WINDOW_BYTES } from "./digest_window.ts";
-import { type Fault, FaultLog } from "./fault_log.ts";
+import { type ArchiveFault, FaultLog } from "./fault_log.ts";
 
 /** Records in a row behind damage that are no chance even if they are all of zero blocks; one with an MD5 is none by itself. */
 const PROOF_RECORDS = 8;
@@ -43,7 +43,7 @@ export interface DigestFindings {
   isHeaderLost: boolean;
   /** Ascending; one range of all blocks if nothing is wrong. */
   known: KnownBlocks[];
-  faults: readonly Fault[];
+  faults: readonly ArchiveFault[];
 }
 
 /**

@@ -46,22 +46,24 @@ export interface ChangedDump extends AnyDump {
   previousRoot?: PassingHash;
 }
 
-/** What a dump did. */
-export interface DumpResult {
+/** The blocks of a new dump. */
+export interface DumpCounts {
+  /** Blocks of the disk. */
   blocks: number;
+  /** Blocks whose bytes are all zero. */
   zeroBlocks: number;
-  /** Blocks that were read from the disk: not those in holes, nor those that a bitmap calls unchanged. */
+  /** Blocks that were read from the disk. Blocks in holes are not read, nor those that a bitmap calls unchanged. */
   blocksRead: number;
   /** Blocks that differ from the previous generation; absent for a full dump. */
   changedBlocks?: number;
-  /** Of these, blocks that were zero: their records in the rdiff have no content. */
+  /** Changed blocks that were zero before; absent for a full dump. */
   changedFromZeroBlocks?: number;
-  /** Blocks that an earlier run had dumped; absent if it went on with none. */
+  /** Blocks that an earlier, interrupted job had dumped; absent if there were none. */
   resumedBlocks?: number;
 }
 
 /** Dumps the whole disk, or goes on with it behind the blocks of the journal. */
-export async function dumpFull(owner: Core, job: FullDump, options: RunOptions = {}): Promise<DumpResult> {
+export async function dumpFull(owner: Core, job: FullDump, options: RunOptions = {}): Promise<DumpCounts> {
   await using core = owner.scope();
   const { disk, header, journal } = job;
   const { blockCount, blockBytes } = header;
@@ -69,7 +71,7 @@ export async function dumpFull(owner: Core, job: FullDump, options: RunOptions =
   const checkpoint = new Checkpoint(options);
   const dump = new DumpWriter(core, job.dumpOut, header);
   const digest = new DigestWriter(core, job.digestOut, header, job);
-  const result: DumpResult = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
+  const result: DumpCounts = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
   const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Batch(core, blockBytes));
   let first = journal?.blocks ?? 0;
   if (first > 0) {
@@ -165,7 +167,7 @@ export async function dumpChanged(
   owner: Core,
   job: ChangedDump,
   options: RunOptions = {},
-): Promise<DumpResult> {
+): Promise<DumpCounts> {
   await using core = owner.scope();
   const { disk, header, dumpIn, digestIn, changedBlocks } = job;
   const { blockCount, blockBytes } = header;

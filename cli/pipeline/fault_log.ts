@@ -1,16 +1,26 @@
 /** What a survey finds wrong with one archive, and what it costs. */
 
-/** What is wrong with an archive at one place. */
-export interface Fault {
+/** A place at which an archive is damaged. */
+export interface ArchiveFault {
+  /** Path of the archive. */
   path: string;
-  /** Where in the file; in a compressed one where the member or frame begins, unless `inContainer`. */
+  /**
+   * Offset of the place in the file, in bytes. In a compressed file, the offset of the gzip member or zstd frame, unless
+   * `inContainer` is set.
+   */
   offsetBytes: number;
-  /** The container is damaged there, and perhaps not the records that it holds. */
+  /** The compressed container is damaged. The records in it may be intact. */
   inContainer: boolean;
+  /** What the format requires at this place. */
   expected: string;
+  /** What the file holds there. */
   found: string;
-  /** Blocks from `start` to before `end` have no record for that: none, if what it harms is known by its MD5 alone. */
+  /**
+   * The first block that has no record because of the damage. Equal to `end` if no block lacks a record: then the damage is in
+   * the content of a record, which only the MD5 shows.
+   */
   start: number;
+  /** The block after the last one that has no record because of the damage. */
   end: number;
 }
 
@@ -18,7 +28,7 @@ export interface Fault {
 export const MAX_FAULTS = 1000;
 
 interface OpenFault {
-  fault: Fault;
+  fault: ArchiveFault;
   /** Offset in the stream. */
   streamBytes: number;
 }
@@ -26,7 +36,7 @@ interface OpenFault {
 /** Collects the faults of one archive. */
 export class FaultLog {
   /** In their order in the file, the first {@linkcode MAX_FAULTS}. */
-  readonly faults: Fault[] = [];
+  readonly faults: ArchiveFault[] = [];
   /** Faults in all. */
   count = 0;
   readonly #path: string;
@@ -46,7 +56,7 @@ export class FaultLog {
 
   /** Takes a fault at `streamBytes` of the stream. */
   note(
-    { offsetBytes, inContainer, expected, found }: Omit<Fault, "path" | "start" | "end">,
+    { offsetBytes, inContainer, expected, found }: Omit<ArchiveFault, "path" | "start" | "end">,
     streamBytes: number,
   ): void {
     const fault = { path: this.#path, offsetBytes, inContainer, expected, found, start: 0, end: 0 };

@@ -14,22 +14,23 @@
 
 import { MAX_CHAIN } from "./chain.ts";
 
-/** Something that tells of a generation. */
-export interface Told {
+/** A generation of a series, by its time and its root. */
+export interface GenerationId {
+  /** The time, as `formatTimeStamp` writes it. */
   time: string;
-  /** That time, to be compared. */
+  /** The time in seconds, on a scale that has a meaning only within the series. */
   seconds: number;
-  /** Of all blocks; `null` if it is not known. */
+  /** SHA-256 over the MD5s of all blocks, 64 hexadecimal digits; `null` if it is not known. */
   root: string | null;
 }
 
 /** A dump or an rdiff, as its header and its seal tell, with the generation that it leads to. */
-export interface KnownArchive extends Told {
+export interface KnownArchive extends GenerationId {
   path: string;
   /** A dump. */
   full: boolean;
   /** Of an rdiff: the generation that it begins at, if a seal tells it. */
-  from?: Told;
+  from?: GenerationId;
   /** What is wrong with the file; by an archive with a fault only a proof leads anywhere. */
   fault?: string;
 }
@@ -44,20 +45,20 @@ export interface Way {
   reasons: readonly string[];
 }
 
-/** A generation, and how it is brought back. */
-export interface KnownGeneration extends Told {
-  /** What brings it back; undefined if nothing does. */
+/** A generation, and the archives from which it can be restored. */
+export interface KnownGeneration extends GenerationId {
+  /** Paths of the archives from which it can be restored, newest first; undefined if there are none. */
   chain?: string[];
-  /** Of `chain`, as in {@linkcode Way}. */
+  /** Not every rdiff of `chain` is known to begin at the generation to which the archive before it leads. */
   isAssumed: boolean;
-  /** `chain` was proved. */
+  /** The blocks to which `chain` leads are proved. */
   proved: boolean;
-  /** Why there is no chain: archives with faults, or what is missing. */
+  /** Sentences that say why there is no chain: archives with faults, or archives that are missing. */
   reasons: readonly string[];
 }
 
 /** Whether a way brings a generation back; neither `proved` nor a `fault` where nothing can tell. */
-export type Prove = (generation: Told, way: Way) => Promise<{ proved: boolean; fault?: string }>;
+export type Prove = (generation: GenerationId, way: Way) => Promise<{ proved: boolean; fault?: string }>;
 
 /** Reasons that are told of a way; it may have one for each of hundreds of archives. */
 const MAX_REASONS = 20;
@@ -81,7 +82,7 @@ interface Path extends Pick<Way, "isAssumed"> {
 
 /** A generation to which the ways are known. */
 interface Reached {
-  generation: Told;
+  generation: GenerationId;
   paths: readonly Path[];
 }
 
@@ -94,7 +95,7 @@ interface Reached {
 export async function generationsOf(
   archives: readonly KnownArchive[],
   { others = [], prove = () => Promise.resolve({ proved: false }) }: {
-    others?: readonly Told[];
+    others?: readonly GenerationId[];
     prove?: Prove;
   } = {},
 ): Promise<KnownGeneration[]> {
@@ -104,7 +105,7 @@ export async function generationsOf(
   const known: KnownGeneration[] = [];
   // The newest first: what an rdiff begins at is decided before it.
   for (const generation of generations) {
-    const isAmbiguous = ({ seconds, root }: Told) =>
+    const isAmbiguous = ({ seconds, root }: GenerationId) =>
       root === null && generations.filter((other) => other.seconds === seconds).length > 1;
     const finder = { generation, reached, seconds, isAmbiguous };
     const found = archives.filter((archive) => isSame(archive, generation)).map((archive) =>
@@ -125,13 +126,16 @@ export async function generationsOf(
 }
 
 /** Whether two may tell of one generation. */
-export function isSame(a: Pick<Told, "seconds" | "root">, b: Pick<Told, "seconds" | "root">): boolean {
+export function isSame(
+  a: Pick<GenerationId, "seconds" | "root">,
+  b: Pick<GenerationId, "seconds" | "root">,
+): boolean {
   return a.seconds === b.seconds && (a.root === null || b.root === null || a.root === b.root);
 }
 
 /** The generations, the newest first; of those of one second the ones with a dump first, since rdiffs may begin there. */
-function distinct(archives: readonly KnownArchive[], others: readonly Told[]): Told[] {
-  const generations: Told[] = [];
+function distinct(archives: readonly KnownArchive[], others: readonly GenerationId[]): GenerationId[] {
+  const generations: GenerationId[] = [];
   for (const [seconds, told] of Map.groupBy([...archives, ...others], ({ seconds }) => seconds)) {
     const withRoot = told.filter(({ root }) => root !== null);
     for (const root of new Set((withRoot.length > 0 ? withRoot : told).map(({ root }) => root))) {
@@ -139,7 +143,7 @@ function distinct(archives: readonly KnownArchive[], others: readonly Told[]): T
       generations.push({ time, seconds, root });
     }
   }
-  const hasDump = (generation: Told) =>
+  const hasDump = (generation: GenerationId) =>
     archives.some(({ full, seconds, root }) =>
       full && seconds === generation.seconds && root === generation.root
     );
@@ -150,10 +154,10 @@ function distinct(archives: readonly KnownArchive[], others: readonly Told[]): T
 function pathsBy(
   archive: KnownArchive,
   { generation, reached, seconds, isAmbiguous }: {
-    generation: Told;
+    generation: GenerationId;
     reached: readonly Reached[];
     seconds: readonly number[];
-    isAmbiguous: (told: Told) => boolean;
+    isAmbiguous: (told: GenerationId) => boolean;
   },
 ): Path[][] | string {
   const { path: last, full, from, fault } = archive;
@@ -174,7 +178,7 @@ function pathsBy(
       : `"${last}" leads to it from the generation of ${from.time}, of which nothing is there`;
   }
   const isAssumed = isUnclear || from === undefined || isAmbiguous(from);
-  const passed = (begin: Told) =>
+  const passed = (begin: GenerationId) =>
     from === undefined
       ? Math.max(0, seconds.indexOf(generation.seconds) - seconds.indexOf(begin.seconds) - 1)
       : 0;
@@ -205,7 +209,7 @@ function likeliestOf(lists: readonly Path[][]): Path[] {
 
 /** The way that is proved, alone; or all, those at the end that are refuted. */
 async function proveOne(
-  generation: Told,
+  generation: GenerationId,
   paths: readonly Path[],
   prove: Prove,
 ): Promise<{ paths: Path[]; proved: boolean }> {

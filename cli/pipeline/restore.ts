@@ -16,16 +16,17 @@ export interface RestoreOptions extends RunOptions {
   omitZeroBlocks?: boolean;
 }
 
-/** What a restore did. */
-export interface RestoreResult {
+/** The blocks of a restore. */
+export interface RestoreCounts {
+  /** Blocks of the disk that was dumped. */
   blocks: number;
-  /** Blocks whose bytes were written. */
+  /** Blocks that were written. */
   writtenBlocks: number;
-  /** Blocks that the disk held already; absent if its present content was not compared. */
+  /** Blocks that the disk held already; absent if its content was not compared. */
   unchangedBlocks?: number;
-  /** Zero blocks, written or not. */
+  /** Blocks whose bytes are all zero, written or not. */
   zeroBlocks: number;
-  /** Blocks without a record in a chain of rdiffs; they stay as they are. */
+  /** Blocks without a record in a list of rdiffs alone. They stay as they are. */
   absentBlocks: number;
 }
 
@@ -64,11 +65,11 @@ export async function restore(
   owner: Core,
   { chain, disk, root }: { chain: Chain; disk: WritableDisk; root?: PassingHash },
   options: RestoreOptions = {},
-): Promise<RestoreResult> {
+): Promise<RestoreCounts> {
   await using core = owner.scope();
   const { blockCount, blockBytes, capacityBytes } = chain.header;
   assertRoom(chain, disk);
-  const result: RestoreResult = {
+  const result: RestoreCounts = {
     blocks: blockCount,
     writtenBlocks: 0,
     zeroBlocks: 0,

@@ -24,7 +24,7 @@ import { searchBlocks } from "./block_search.ts";
 import { BlockStore, KeptBlocks } from "./block_store.ts";
 import { isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
 import { DumpWriter } from "./dump_writer.ts";
-import type { Fault } from "./fault_log.ts";
+import type { ArchiveFault } from "./fault_log.ts";
 import {
   type DigestInFile,
   eachLost,
@@ -67,7 +67,7 @@ export interface Salvaged {
   /** How many blocks that were missing came from each archive. */
   foundIn: { path: string; blocks: number }[];
   /** Of the digest and the archives. */
-  faults: Fault[];
+  faults: ArchiveFault[];
   faultCount: number;
 }
 

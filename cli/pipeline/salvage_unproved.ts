@@ -8,7 +8,7 @@ import type { Core } from "../core.ts";
 import { UsageError } from "../errors.ts";
 import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
 import { DumpWriter } from "./dump_writer.ts";
-import type { Fault } from "./fault_log.ts";
+import type { ArchiveFault } from "./fault_log.ts";
 import { Checkpoint, type RunOptions } from "./run.ts";
 import { Survey } from "./survey.ts";
 import { SurveyWindow } from "./survey_window.ts";
@@ -21,7 +21,7 @@ export interface SalvagedUnproved {
   lost: Bitmap;
   /** Blocks that a damaged rdiff may have had, so that what was saved may be of a newer generation. */
   doubtful: Bitmap;
-  faults: Fault[];
+  faults: ArchiveFault[];
   faultCount: number;
 }
 
@@ -87,7 +87,7 @@ export async function salvageUnproved(
   await writer.finish();
 
   const doubtful = new Bitmap(blockCount, pages);
-  const faults: Fault[] = [];
+  const faults: ArchiveFault[] = [];
   let faultCount = 0;
   for (const [i, survey] of surveys.entries()) {
     await survey.finish();

@@ -20,7 +20,7 @@ import { explainDumpRecord } from "../archive/record.ts";
 import type { Core, RecordCursor } from "../core.ts";
 import { FormatError } from "../errors.ts";
 import type { Batch } from "./batch.ts";
-import { type Fault, FaultLog } from "./fault_log.ts";
+import { type ArchiveFault, FaultLog } from "./fault_log.ts";
 import { decidingBytes, RecordSearch, type Stray } from "./record_search.ts";
 import { Checkpoint, type RunOptions } from "./run.ts";
 import { SurveyWindow } from "./survey_window.ts";
@@ -136,7 +136,7 @@ export class Survey {
   }
 
   /** In their order in the file, as many as a {@linkcode FaultLog} tells. */
-  get faults(): readonly Fault[] {
+  get faults(): readonly ArchiveFault[] {
     return this.#log.faults;
   }
 
@@ -166,7 +166,7 @@ export class Survey {
     await this.#run(undefined, Infinity);
   }
 
-  /** Where in the file the record of a block stands, after the batch was taken, as in {@linkcode Fault}. */
+  /** Where in the file the record of a block stands, after the batch was taken, as in {@linkcode ArchiveFault}. */
   placeOf(batch: Batch, block: number): { offsetBytes: number } | undefined {
     const offset = batch.offsets[block - batch.first];
     return offset === NO_OFFSET ? undefined : this.#place(this.#beginBytes + offset);
