@@ -23,52 +23,57 @@ import {
 } from "./lost_blocks.ts";
 import type { Survey } from "./survey.ts";
 
-/** The kind of fault of a block. */
+/** How a block is wrong. */
 export type BlockState =
-  /** The record holds other content. */
+  /** Its record has another content. */
   | "bad"
-  /** No record of the block was found at its place. */
+  /** There is no record of it where it belongs. */
   | "missing"
-  /** The block was found, but not at its place. */
+  /** Its record is intact, but stands in another place. */
   | "out of order"
   /** The system could not read the record. */
   | "unreadable"
-  /** The digest is damaged at this block, so the block cannot be verified. */
+  /** Its MD5 is damaged in the digest, so that it cannot be judged. */
   | "unprovable";
 
-/** Blocks from `start` to before `end` with the same fault. */
+/** Neighbouring blocks that are wrong for the same reason. */
 export interface DiagnosedRun {
+  /** The first block. */
   start: number;
+  /** The block after the last one. */
   end: number;
+  /** How the blocks are wrong. */
   state: BlockState;
-  /** The file that should have had the first of these blocks, or the digest that should have proved it. */
+  /** Path of the file that should hold the first of them; if they are unprovable, of the digest. */
   path: string;
   /**
-   * The place in that file, if it is known. In a compressed file, it is the beginning of the gzip member or
-   * zstd frame.
+   * Offset in bytes in that file, if it is known. In a compressed file, the offset of the gzip member or zstd
+   * frame.
    */
   offsetBytes?: number;
-  /** A file in which all of these blocks are intact. For zero blocks, it is the digest. */
+  /** Path of a file in which all of them are intact; of the digest, if it says that they are zero. */
   intactIn?: string;
 }
 
 /** The state of the blocks of a generation. */
 export interface Diagnosis {
+  /** Blocks of the disk. */
   blocks: number;
-  /** The number of blocks that have the MD5 of the digest. */
+  /** Blocks that have the MD5 of the digest. */
   goodBlocks: number;
-  /**
-   * The number of blocks without a record in a chain of rdiffs, where no fault suggests that there was one.
-   */
+  /** Blocks of a list of rdiffs alone that have no record and need none. */
   absentBlocks: number;
-  /** The number of all other blocks, and the number of these that are intact in some file. */
+  /** All other blocks. */
   wrongBlocks: number;
+  /** Wrong blocks of which another file has an intact copy. */
   intactElsewhere: number;
-  /** The first {@linkcode MAX_RUNS} runs, in ascending order. */
+  /** The wrong blocks in ascending order; the first 1000 runs. */
   runs: DiagnosedRun[];
+  /** The number of runs of wrong blocks. */
   runCount: number;
-  /** The first faults of the digest, then of each archive. */
+  /** Damaged places, of the digest first, then of each archive; the first 1000. */
   faults: ArchiveFault[];
+  /** The number of damaged places. */
   faultCount: number;
 }
 

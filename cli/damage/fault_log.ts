@@ -1,22 +1,26 @@
 /** Collects the faults that a survey finds in an archive, and the blocks that each of them affects. */
 
-/** A fault at one place of an archive. */
+/** A place at which an archive is damaged. */
 export interface ArchiveFault {
+  /** Path of the archive. */
   path: string;
   /**
-   * The offset in the file. For a record in a compressed file, the beginning of the gzip member or zstd frame
-   * that holds it.
+   * Offset of the place in the file, in bytes. In a compressed file, the offset of the gzip member or zstd
+   * frame, unless `inContainer` is set.
    */
   offsetBytes: number;
-  /** True if the container (gzip or zstd) is damaged. The records that it holds may be intact. */
+  /** The compressed container is damaged. The records in it may be intact. */
   inContainer: boolean;
+  /** What the format requires at this place. */
   expected: string;
+  /** What the file holds there. */
   found: string;
   /**
-   * The blocks from `start` to before `end` have no record because of the fault. The range is empty if no
-   * record is missing; wrong content is then noticed by its MD5 only.
+   * The first block that has no record because of the damage. Equal to `end` if no block lacks a record: then
+   * the damage is in the content of a record, which only the MD5 shows.
    */
   start: number;
+  /** The block after the last one that has no record because of the damage. */
   end: number;
 }
 

@@ -110,7 +110,10 @@ async function openLeft({ path, file }: Unfinished, files: Reading): Promise<Dum
   }
 }
 
-/** What can be known of a disk without reading it, so that another one, or a later state of it, has other words. */
+/**
+ * What can be known of a disk without reading it, so that another one, or a later state of it, has other
+ * words.
+ */
 export function stateOf(
   { disk: { cid, path }, watch, place }: Pick<Unfinished, "disk" | "watch" | "place">,
 ): string {

@@ -65,8 +65,8 @@ export async function readDigest(
 }
 
 /**
- * Chooses the header of the new dump: that of an archive of the generation which a seal proves, or else the one that fits
- * best.
+ * Chooses the header of the new dump: that of an archive of the generation which a seal proves, or else the
+ * one that fits best.
  */
 export async function chooseHeader(
   job: Job,
@@ -86,7 +86,10 @@ export async function chooseHeader(
   return { ...headerFor(generation, headers, options), isProved: false };
 }
 
-/** Whether the file is what was sealed for the generation; of two generations of one second the root tells which. */
+/**
+ * Whether the file is what was sealed for the generation; of two generations of one second the root tells
+ * which.
+ */
 async function isProved(
   job: Job,
   { path, header }: NamedHeader,

@@ -8,17 +8,21 @@ import { assertPadding, assertSameGeneration, type Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
 
-/** The numbers of good, bad and absent blocks. */
+/** The state of the blocks of a chain. */
 export interface CheckCounts {
+  /** Blocks of the disk. */
   blocks: number;
+  /** Blocks that have the MD5 of the digest; without a digest, blocks that have a record. */
   goodBlocks: number;
+  /** Blocks whose bytes are all zero. */
   zeroBlocks: number;
   /** The number of blocks of which a chain of rdiffs has no record. */
   absentBlocks: number;
+  /** Blocks that do not have the MD5 of the digest. */
   badBlocks: number;
-  /** The first {@linkcode MAX_BAD_RUNS} runs of bad blocks, in ascending order. */
+  /** Runs of bad blocks from `start` up to `end`, without `end`, in ascending order; the first 1000. */
   badRuns: { start: number; end: number }[];
-  /** The number of all runs of bad blocks. */
+  /** The number of runs of bad blocks. */
   badRunCount: number;
 }
 

@@ -15,15 +15,16 @@ import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
 /** The differences between two archives. */
 export interface CompareResult {
-  /** True if the sizes and all blocks are equal. */
+  /** The sizes agree, and all blocks do. */
   same: boolean;
-  /** The number of blocks of the disk of the first archive. */
+  /** Blocks of the disk of the first archive. */
   blocks: number;
+  /** Blocks that differ; 0 if the sizes differ, because then no blocks are compared. */
   differentBlocks: number;
+  /** The first block that differs, if one does. */
   firstDifferentBlock?: number;
   /**
-   * Descriptions of the header fields that differ, for people. Only different sizes make the archives
-   * different; other fields do not.
+   * A sentence for people about each field of the headers that differs. Series, time and metadata may differ.
    */
   headerDifferences: string[];
 }

@@ -52,23 +52,22 @@ export interface ChangedDump extends CommonDump {
   previousRoot?: PassingHash;
 }
 
-/** The numbers of blocks of a dump. */
+/** The blocks of a new dump. */
 export interface DumpCounts {
+  /** Blocks of the disk. */
   blocks: number;
+  /** Blocks whose bytes are all zero. */
   zeroBlocks: number;
   /**
-   * The number of blocks that were read from the disk. Blocks in holes, and blocks that a bitmap calls
-   * unchanged, are not read.
+   * Blocks that were read from the disk. Blocks in holes are not read, nor those that a bitmap calls
+   * unchanged.
    */
   blocksRead: number;
   /** The number of blocks that differ from the previous generation; absent for a full dump. */
   changedBlocks?: number;
-  /**
-   * The number of these blocks that were zero in the previous generation, so that their records in the rdiff
-   * have no content.
-   */
+  /** Changed blocks that were zero before; absent for a full dump. */
   changedFromZeroBlocks?: number;
-  /** The number of blocks that an interrupted run had dumped; absent if no dump was resumed. */
+  /** Blocks that an earlier, interrupted job had dumped; absent if there were none. */
   resumedBlocks?: number;
 }
 

@@ -15,12 +15,13 @@
 
 import { MAX_CHAIN } from "./chain.ts";
 
-/** The identity of a generation, as an archive, a digest or a seal states it. */
+/** A generation of a series, by its time and its root. */
 export interface GenerationId {
+  /** The time, as `formatTimeStamp` writes it. */
   time: string;
-  /** The same time as a number, for comparisons. */
+  /** The time in seconds, on a scale that has a meaning only within the series. */
   seconds: number;
-  /** The SHA-256 of the MD5s of all blocks; `null` if it is not known. */
+  /** SHA-256 over the MD5s of all blocks, 64 hexadecimal digits; `null` if it is not known. */
   root: string | null;
 }
 
@@ -48,15 +49,15 @@ export interface CandidateChain {
   reasons: readonly string[];
 }
 
-/** A generation and the chain that restores it. */
+/** A generation, and the archives from which it can be restored. */
 export interface KnownGeneration extends GenerationId {
-  /** The chain; undefined if no chain restores the generation. */
+  /** Paths of the archives from which it can be restored, newest first; undefined if there are none. */
   chain?: string[];
-  /** The same as in {@linkcode CandidateChain}. */
+  /** Not every rdiff of `chain` is known to begin at the generation to which the archive before it leads. */
   isAssumed: boolean;
-  /** True if `chain` was proved. */
+  /** The blocks to which `chain` leads are proved. */
   proved: boolean;
-  /** Reasons why there is no chain: faults of archives, or archives that are missing. */
+  /** Sentences that say why there is no chain: archives with faults, or archives that are missing. */
   reasons: readonly string[];
 }
 

@@ -5,11 +5,13 @@ import type { DigestReader, DumpReader } from "./archive_reader.ts";
 import { Batch } from "./batch.ts";
 import { Checkpoint, crewOf, type RunOptions } from "./run.ts";
 
-/** One record. A data block has its MD5. */
+/** A record of an archive. */
 export interface ListedRecord {
+  /** Number of the block; the first block of a disk is 0. */
   block: number;
+  /** All bytes of the block are zero. */
   zero: boolean;
-  /** 32 hexadecimal digits; absent for a zero block. */
+  /** The MD5 of the block as 32 hexadecimal digits; absent for a zero block. */
   md5?: string;
 }
 

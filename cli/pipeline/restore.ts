@@ -19,21 +19,17 @@ export interface RestoreOptions extends RunOptions {
   omitZeroBlocks?: boolean;
 }
 
-/** The numbers of blocks of a restore. */
+/** The blocks of a restore. */
 export interface RestoreCounts {
+  /** Blocks of the disk that was dumped. */
   blocks: number;
-  /** The number of blocks of which at least a part was written. */
+  /** Blocks that were written. */
   writtenBlocks: number;
-  /**
-   * The number of blocks that the disk held already; absent if the present content of the disk was not
-   * compared.
-   */
+  /** Blocks that the disk held already; absent if its content was not compared. */
   unchangedBlocks?: number;
-  /** The number of zero blocks, whether they were written or not. */
+  /** Blocks whose bytes are all zero, written or not. */
   zeroBlocks: number;
-  /**
-   * The number of blocks without a record in a chain of rdiffs. Their content on the disk does not change.
-   */
+  /** Blocks without a record in a list of rdiffs alone. They stay as they are. */
   absentBlocks: number;
 }
 
