@@ -12,7 +12,7 @@ import { Chain } from "../pipeline/chain.ts";
 import { check } from "../pipeline/check.ts";
 import { type RecordCounts, walkDigest, walkRecords } from "../pipeline/walk.ts";
 import type { Sealed } from "./seals.ts";
-import { isCompressed, openInput } from "./input_file.ts";
+import { isCompressed } from "./input_file.ts";
 import type { Job } from "./job.ts";
 
 /** A sentence that says what is wrong with a file; undefined if nothing is. */
@@ -29,7 +29,9 @@ export interface Finding {
 
 /** Checks a gzip or zstd container without decompressing it. */
 export async function containerFault(job: Job, path: string): Promise<FaultText> {
-  return await faultIn(async () => void await walkContainer(path, await openInput(path), { pace: job.pace }));
+  return await faultIn(async () =>
+    void await walkContainer(path, await job.files.stored(path), { pace: job.pace })
+  );
 }
 
 /**

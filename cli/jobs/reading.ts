@@ -5,7 +5,7 @@ import type { BitmapPages } from "../archive/bitmap_pages.ts";
 import type { ByteSource } from "../archive/bytes.ts";
 import { sourceFor, type SourceOptions } from "../archive/container.ts";
 import { DamagedFile } from "../archive/damaged_file.ts";
-import { PlainSource } from "../archive/plain.ts";
+import { type InputFile, PlainSource } from "../archive/plain.ts";
 import type { Core } from "../core.ts";
 import { UsageError } from "../errors.ts";
 import { type ArchiveObject, openObject } from "./archive_input.ts";
@@ -51,9 +51,8 @@ export class Reading implements AsyncDisposable {
    */
   async source(path: string, options: Partial<SourceOptions> = {}): Promise<ByteSource> {
     const reading = { ...this.#parts.options, ...options };
-    const object = this.#parts.objects.get(path);
-    if (object !== undefined) {
-      return this.#add(this.using(await sourceFor(path, await openObject(object), reading)));
+    if (this.#parts.objects.has(path)) {
+      return this.#add(this.using(await sourceFor(path, await this.stored(path), reading)));
     }
     if (path === STREAM) {
       this.#hasStream = true;
@@ -64,6 +63,12 @@ export class Reading implements AsyncDisposable {
     const before = file.statSync();
     this.#hasStream ||= !before.isFile;
     return this.#add(source, before.isFile ? { source, file, before } : undefined);
+  }
+
+  /** Opens an input as it is stored, compressed or not. The caller closes it. */
+  async stored(path: string): Promise<InputFile> {
+    const object = this.#parts.objects.get(path);
+    return object === undefined ? await openInput(path) : await openObject(object);
   }
 
   /**
