@@ -25,8 +25,9 @@ export const EXIT_CODES =
   `            ${EXIT.different} different (compare), ${EXIT.unproved} nothing proves what was checked (check),\n` +
   `            stopped: ${EXIT.hungUp} hung up, ${EXIT.interrupted} interrupted, ${EXIT.terminated} terminated`;
 
-/** The command line asks for something that cannot be meant. Exit code 2. */
+/** A request or a command line contradicts itself, or asks for something that the program refuses. Exit code 2. */
 export class UsageError extends Error {
+  /** Always `UsageError`. */
   override name = "UsageError";
 }
 
@@ -44,10 +45,12 @@ export interface FormatFault {
 
 /** A file is not what its format says: cut, damaged, or of another kind. Exit code 3. */
 export class FormatError extends Error {
+  /** Always `FormatError`. */
   override name = "FormatError";
+  /** The place of the damage, as far as it is known. */
   readonly fault: FormatFault;
 
-  /** `message` is the whole sentence; {@linkcode formatError} writes the usual one. */
+  /** Takes the whole sentence as `message`; {@linkcode formatError} writes the usual one. */
   constructor(message: string, fault: FormatFault, options?: ErrorOptions) {
     super(message, options);
     this.fault = fault;
@@ -71,6 +74,7 @@ export function formatError(what: string, fault: FormatFault, options?: ErrorOpt
 
 /** An action on a file that the system refused. */
 export interface FileFault {
+  /** Path of the file. */
   path: string;
   /** What was tried, worded to stand between "Cannot" and the path: `sync`, `rename "a" to`, `set the mode of`. */
   action: string;
@@ -80,7 +84,9 @@ export interface FileFault {
 
 /** The system refused an action on a file. Exit code 1. */
 export class FileError extends Error {
+  /** Always `FileError`. */
   override name = "FileError";
+  /** The file, and the action that the system refused. */
   readonly fault: FileFault;
 
   /** Without `message` the error has the usual sentence: `Cannot sync "a": No space left on device`. */
@@ -101,6 +107,7 @@ export function fileFaultOf(error: unknown): FileFault | undefined {
 
 /** A thread of this program failed at its work: no fault of a file. Exit code 1. */
 export class ThreadError extends Error {
+  /** Always `ThreadError`. */
   override name = "ThreadError";
 }
 
@@ -123,10 +130,12 @@ export class ServerError extends DiskLibraryError {
 
 /** Two inputs that are each well-formed do not belong together, or a block differs. Exit code 3. */
 export class MismatchError extends Error {
+  /** Always `MismatchError`. */
   override name = "MismatchError";
   /** The block where the difference lies, if it lies in one. */
   readonly block?: number;
 
+  /** Takes the whole sentence as `message`, and the number of the block where a difference lies. */
   constructor(message: string, options?: ErrorOptions & { block?: number }) {
     super(message, options);
     this.block = options?.block;

@@ -29,8 +29,9 @@ export interface Generation {
   blockCount: number;
   /** Bytes of a block: a multiple of 512 up to {@linkcode MAX_BLOCK_BYTES}; `blockCount * blockBytes` is a safe integer. */
   blockBytes: number;
-  /** 16 bytes. */
+  /** The id of the series, 16 bytes: all generations of one disk have it. */
   seriesId: Uint8Array;
+  /** When the disk was dumped. */
   time: TimeStamp;
 }
 

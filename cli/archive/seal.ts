@@ -9,12 +9,12 @@ import { SIGNATURE_SUFFIX } from "./minisign/text.ts";
 import { SECTOR_BYTES } from "../sector.ts";
 import { MAX_BLOCK_BYTES } from "./header.ts";
 
-/** What a file of a generation is. */
+/** The kind of a file of a generation. */
 export type Role = "dump" | "digest" | "rdiff";
 
-/** A generation as others refer to it. */
+/** A generation, by its time and its root. */
 export interface SealedGeneration {
-  /** Its time stamp, as `formatTimeStamp` writes it. */
+  /** The time, as `formatTimeStamp` writes it. */
   time: string;
   /**
    * SHA-256 in hexadecimal digits over the MD5s of all blocks in order, 16 zero bytes for a zero block; `null` where it was
@@ -25,55 +25,66 @@ export interface SealedGeneration {
 
 /** A file beside the seal. */
 export interface SealedFile {
+  /** The kind of the file. */
   role: Role;
-  /** Its name in the folder of the seal. */
+  /** Name of the file in the folder of the seal. */
   name: string;
-  /** Its length. */
+  /** Length of the file in bytes. */
   bytes: number;
-  /** SHA-256 of the file as it lies there, compressed or not: what `sha256sum` prints. */
+  /** SHA-256 of the file, compressed or not, as `sha256sum` prints it. */
   sha256: string;
-  /** Records with content, or with an MD5. */
+  /** Records with content; in a digest, with an MD5. */
   dataRecords: number;
   /** Records of zero blocks. */
   zeroRecords: number;
   /**
-   * Nothing proved the blocks of the generation that the file leads to when the seal was made: the seal tells what they
+   * Nothing proved the blocks of the generation to which the file leads when the seal was made: the seal records what they
    * were, not that they were right.
    */
   unproved?: true;
-  /** Of an rdiff: the newer generation that it begins at, `null` if that was not known; and the older one it leads to. */
+  /** The newer generation at which an rdiff begins; `null` if it was not known. */
   from?: SealedGeneration | null;
+  /** The older generation to which an rdiff leads. */
   to?: SealedGeneration;
 }
 
-/** What a sample of the blocks that a bitmap calls unchanged has shown. */
+/** The result of a sample of the blocks that a bitmap calls unchanged. */
 export interface SealedAudit {
-  /** Share that was asked for; absent for the default sample. */
+  /** Percentage that was asked for; absent for the default sample. */
   percent?: number;
+  /** Blocks that the bitmap calls unchanged. */
   unchangedBlocks: number;
+  /** Blocks that were read and compared. */
   sampledBlocks: number;
-  /** Of the sample, blocks that had changed nevertheless, and the first of them. */
+  /** Blocks of the sample that had changed. */
   differingBlocks: number;
+  /** The first block of the sample that had changed, if one had. */
   firstDifferingBlock?: number;
-  /** Seed of the sample; absent where there was none to draw. */
+  /** Seed of the sample; absent if no sample was drawn. */
   seed?: string;
+  /** The sample agrees with the bitmap, differs from it, or was not taken. */
   result: "agrees" | "differs" | "skipped";
 }
 
-/** All that a seal says. */
+/** The content of a seal. */
 export interface Seal extends SealedGeneration {
-  /** The program and its version. */
+  /** Name and version of the program that made the seal. */
   program: string;
-  /** 32 hexadecimal digits. */
+  /** The id of the series, 32 hexadecimal digits. */
   series: string;
+  /** Size of the disk in bytes. */
   capacityBytes: number;
+  /** Bytes of a block. */
   blockBytes: number;
+  /** Blocks of the disk. */
   blockCount: number;
-  /** The mode or command that was asked for and what was done, with the reason if that is another one. */
+  /** The mode or command that was asked for, the one that was used, and the reason if that is another one. */
   mode: { asked: string; done: string; reason?: string };
-  /** What tells the disk apart from others: path, format, CID, UUID, virtual machine, snapshot, change id. */
+  /** The properties that tell the disk apart from others: path, format, CID, UUID, virtual machine, snapshot, change id. */
   source: Record<string, string>;
+  /** The sample of the blocks that a bitmap calls unchanged, if there was a bitmap. */
   audit?: SealedAudit;
+  /** The files of the generation in the folder of the seal. */
   files: SealedFile[];
 }
 

@@ -7,9 +7,13 @@ import type { FieldReader, FieldWriter } from "./fields.ts";
 
 /** The fields of C's `struct tm`, in the order in which they are stored. */
 export interface TimeStamp {
+  /** 0 to 60. */
   second: number;
+  /** 0 to 59. */
   minute: number;
+  /** 0 to 23. */
   hour: number;
+  /** 1 to 31. */
   dayOfMonth: number;
   /** 0 = January. */
   month: number;

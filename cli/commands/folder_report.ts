@@ -2,7 +2,7 @@
 
 import type { CheckedGeneration, CheckedSeries, FolderFindings } from "../jobs/check_folders.ts";
 import type { Explanation } from "../jobs/diagnosis.ts";
-import type { FolderContent, Inventory, Item } from "../jobs/folder_inventory.ts";
+import type { FolderContent, FolderInventory, FoundArchive } from "../jobs/folder_inventory.ts";
 import { isSame, type KnownGeneration } from "../pipeline/generations.ts";
 import { diagnosisText } from "./diagnosis_text.ts";
 import { diskOf, labelOf, suiteNameOf } from "./disk_label.ts";
@@ -92,21 +92,21 @@ function linesOf(explanation: Explanation | undefined): string[] {
 }
 
 /** The files that bring a generation back, or else those that tell of it, or else all of the series. */
-function pathsOf(generation: KnownGeneration, items: readonly Item[]): string[] {
+function pathsOf(generation: KnownGeneration, items: readonly FoundArchive[]): string[] {
   if (generation.chain !== undefined) return generation.chain;
   const own = items.filter((item) => isSame(item, generation));
   return (own.length > 0 ? own : items).map(({ path }) => path);
 }
 
 /** Notes whether nothing is wrong but that the system could not read files. To be called when everything is reported. */
-function reportRefusals(verdict: Verdict, { folders, items, unreadable, refused }: Inventory): void {
+function reportRefusals(verdict: Verdict, { folders, items, unreadable, refused }: FolderInventory): void {
   const faults = [...items, ...unreadable].flatMap(({ fault }) => fault ?? []);
   verdict.isRead = refused.size === 0 || folders.some(isEmpty) ||
     !faults.every((fault) => refused.has(fault));
 }
 
 /** Adds the folders, and the files that are of no series. To be called when all series are reported. */
-function reportFiles(verdict: Verdict, { folders, unreadable }: Inventory): void {
+function reportFiles(verdict: Verdict, { folders, unreadable }: FolderInventory): void {
   verdict.text.push(...unreadable.map(({ path, fault }) => `Not readable: ${path}: ${fault}`));
   noteFiles(verdict, unreadable);
   if (unreadable.length > 0) verdict.ok = verdict.isRight = false;

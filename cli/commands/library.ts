@@ -16,7 +16,7 @@ import { SECTOR_BYTES } from "../sector.ts";
 import { deniedFlags, type LibraryOptions, passwordStreams } from "./library_options.ts";
 import { readPassword } from "./password.ts";
 import { parseServer } from "./server_address.ts";
-import type { DiskHost, DiskProvider, ProviderReport, Purpose } from "../jobs/disk_source.ts";
+import type { DiskHost, DiskProvider, DiskPurpose, ProviderReport } from "../jobs/disk_source.ts";
 
 type ServerTarget = NonNullable<SessionSetup["target"]>;
 
@@ -75,7 +75,7 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
   }
 
   /** Opens the disk that the options name. @throws {DiskLibraryError} if the library does not */
-  async open(host: DiskHost, { readOnly, mapped, create }: Purpose): Promise<VddkDisk> {
+  async open(host: DiskHost, { readOnly, mapped, create }: DiskPurpose): Promise<VddkDisk> {
     const options = this.#options;
     const target = this.#target && await this.#logIn(host, this.#target);
     const path = target === undefined ? absolute(options.local!) : options.remote!;

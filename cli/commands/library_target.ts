@@ -2,8 +2,7 @@
 
 import type { DumpHeader } from "../archive/header.ts";
 import { UsageError } from "../errors.ts";
-import type { Job } from "../jobs/job.ts";
-import type { RestoreTarget } from "../jobs/restore_target.ts";
+import type { RestoreTarget, TargetHost } from "../jobs/restore_target.ts";
 import { SECTOR_BYTES } from "../sector.ts";
 import { absolute, type LibraryDisks, temporaryDiskName } from "./library.ts";
 
@@ -16,7 +15,7 @@ interface LibraryTargetOptions {
 
 /** Opens or makes the disk behind the library that a restore writes. */
 export async function libraryTarget(
-  job: Job,
+  job: TargetHost,
   disks: LibraryDisks,
   { header: { capacityBytes, adapterType }, options }: { header: DumpHeader; options: LibraryTargetOptions },
 ): Promise<RestoreTarget> {
@@ -45,7 +44,7 @@ export async function libraryTarget(
 }
 
 /** Returns whether there is a disk to replace. @throws {UsageError} if the library cannot make the disk, or may not */
-function refuseToCreate(job: Job, { local, remote }: LibraryTargetOptions): boolean {
+function refuseToCreate(job: TargetHost, { local, remote }: LibraryTargetOptions): boolean {
   if (remote !== undefined) {
     throw new UsageError("Cannot use --create with --remote: servers make their disks themselves");
   }

@@ -3,7 +3,7 @@
 import { formatSeriesId } from "../archive/header.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import type { ListFindings } from "../jobs/check_list.ts";
-import type { CheckResult } from "../pipeline/check.ts";
+import type { CheckCounts } from "../pipeline/check.ts";
 import { labelOf, suiteNameOf } from "./disk_label.ts";
 import type { Verdict } from "./folder_report.ts";
 import { signedText, unsealedText } from "./seal_texts.ts";
@@ -48,7 +48,7 @@ export function reportList(
   };
 }
 
-function countsText({ blocks, goodBlocks, zeroBlocks, absentBlocks, badBlocks }: CheckResult): string {
+function countsText({ blocks, goodBlocks, zeroBlocks, absentBlocks, badBlocks }: CheckCounts): string {
   const absent = absentBlocks > 0 ? `, ${absentBlocks} not in these archives` : "";
   return `${blocks} blocks: ${goodBlocks} good (${zeroBlocks} zero), ${badBlocks} bad${absent}`;
 }

@@ -1,7 +1,7 @@
 /** `vmdkbkp map`: the extents of a disk, and where their bytes lie. */
 
 import { EXIT } from "../errors.ts";
-import { map, type MappedDisk, type Stretch } from "../jobs/map.ts";
+import { type DiskStretch, map, type MappedDisk } from "../jobs/map.ts";
 import { jsonText, printable } from "../printable.ts";
 import { newCommand } from "./common.ts";
 import type { ValuesOf } from "../options/option.ts";
@@ -69,11 +69,11 @@ function* textLines({ path, format, stretches }: MappedDisk): Generator<string, 
   yield `${printable(path)} (${format}): ${sums}\n`;
 }
 
-function kindOf({ present, zero }: Stretch): "data" | "zero" | "hole" {
+function kindOf({ present, zero }: DiskStretch): "data" | "zero" | "hole" {
   return !zero ? "data" : present ? "zero" : "hole";
 }
 
-function jsonOf({ startBytes, endBytes, depth, present, zero, path, fileBytes }: Stretch): unknown {
+function jsonOf({ startBytes, endBytes, depth, present, zero, path, fileBytes }: DiskStretch): unknown {
   return {
     start: startBytes,
     length: endBytes - startBytes,
@@ -86,7 +86,7 @@ function jsonOf({ startBytes, endBytes, depth, present, zero, path, fileBytes }:
   };
 }
 
-function textOf(stretch: Stretch): string {
+function textOf(stretch: DiskStretch): string {
   const { startBytes, endBytes, depth, zero, path, fileBytes } = stretch;
   const offset = zero ? "" : fileBytes === undefined ? "compressed" : String(fileBytes);
   const text = line(

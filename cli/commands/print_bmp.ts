@@ -1,8 +1,7 @@
 /** `vmdkbkp print-bmp`: show a bitmap. */
 
-import type { Bitmap } from "../archive/bitmap.ts";
 import { EXIT } from "../errors.ts";
-import { readBitmapFile } from "../jobs/bitmaps.ts";
+import { type OpenBitmap, readBitmapFile } from "../jobs/bitmaps.ts";
 import { STREAM } from "../jobs/input_file.ts";
 import { newCommand } from "./common.ts";
 import { Printer } from "./printer.ts";
@@ -23,12 +22,12 @@ type Options = ValuesOf<typeof command>;
 
 export async function run(options: Options, [path = STREAM]: string[]): Promise<number> {
   using printer = new Printer(options);
-  const show = (bitmap: Bitmap) => printer.writeLines(options.json ? jsonOf(bitmap) : textOf(bitmap));
+  const show = (bitmap: OpenBitmap) => printer.writeLines(options.json ? jsonOf(bitmap) : textOf(bitmap));
   await readBitmapFile(path, show, await printer.jobOptions());
   return EXIT.done;
 }
 
-function* textOf(bitmap: Bitmap): Generator<string, void> {
+function* textOf(bitmap: OpenBitmap): Generator<string, void> {
   const { bitCount } = bitmap;
   for (let first = 0; first < bitCount; first += BITS_PER_LINE) {
     let bits = "";
@@ -40,7 +39,7 @@ function* textOf(bitmap: Bitmap): Generator<string, void> {
 }
 
 /** One object, into which the runs stream. */
-function* jsonOf(bitmap: Bitmap): Generator<string, void> {
+function* jsonOf(bitmap: OpenBitmap): Generator<string, void> {
   const object = { ok: true, command: "print-bmp", blocks: bitmap.bitCount, setBlocks: bitmap.count() };
   yield `${JSON.stringify(object).slice(0, -1)},"changed":[`;
   let separator = "";

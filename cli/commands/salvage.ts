@@ -2,7 +2,7 @@
 
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { EXIT, UsageError } from "../errors.ts";
-import type { Fault } from "../pipeline/fault_log.ts";
+import type { ArchiveFault } from "../damage/fault_log.ts";
 import { type ProvedSalvage, salvage, type SalvageResult } from "../jobs/salvage.ts";
 import { LEVEL, newCommand, type Report } from "./common.ts";
 import type { ValuesOf } from "../options/option.ts";
@@ -206,7 +206,7 @@ function lostLines(
   return lines;
 }
 
-function faultLines(faults: readonly Fault[], count: number): Report["text"] {
+function faultLines(faults: readonly ArchiveFault[], count: number): Report["text"] {
   const lines = faults.slice(0, SHOWN).map(({ path, offsetBytes, expected, found }) =>
     `  damage: ${path} at byte ${offsetBytes}: ${expected} is expected, ${found} is found`
   );

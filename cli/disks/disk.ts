@@ -81,10 +81,13 @@ export interface ReadableDisk extends DiskDescription, Disposable {
 
 /** A disk that can be written. */
 export interface WritableDisk extends Disposable {
+  /** The path by which the disk was opened, for messages. */
   readonly path: string;
   /** The paths of all files of the disk. A command that writes the disk must not read any of them. */
   readonly files: readonly string[];
+  /** The kind of the disk for summaries, as in {@linkcode ReadableDisk}. */
   readonly format: string;
+  /** The size of the disk in bytes. A disk that is larger than the one that was dumped keeps its end. */
   readonly capacityBytes: number;
   /** True if every byte that was not written reads as zero: the disk was made for this restore. */
   readonly fresh: boolean;

@@ -1,4 +1,6 @@
-/** Finds the blocks that the snapshots above a link of a chain name. */
+/**
+ * Makes the bitmap of the blocks that the snapshots of a VMDK hold, as `changed` of the command line does.
+ */
 
 import { Bitmap } from "../archive/bitmap.ts";
 import { openChain } from "../disks/open.ts";
@@ -6,30 +8,58 @@ import type { VmdkDisk } from "../disks/vmdk/disk.ts";
 import { MismatchError, UsageError } from "../errors.ts";
 import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import type { BitmapCounts } from "./bitmaps.ts";
-import type { DiskPathOptions } from "./disk_source.ts";
 import { DEFAULT_BLOCK_BYTES } from "./dump.ts";
 import { Job } from "./job.ts";
 import type { JobOptions } from "./options.ts";
 
-/** A snapshot of a VMDK, and the bitmap to be. */
-export interface ChangedRequest extends Pick<DiskPathOptions, "allowOutside"> {
-  /** Path of the VMDK as it is now. */
+/** A snapshot of a VMDK, and the bitmap that is made of it. */
+export interface ChangedRequest {
+  /** Path of the VMDK of the newest snapshot, which describes the present state of the disk. */
   disk: string;
-  /** Path of a parent of it, near or far, that was dumped. */
+  /** Path of the VMDK that was dumped: a parent of `disk`, or a parent of a parent. */
   since: string;
-  /** Path of the bitmap. */
+  /** Path of the new bitmap; `-` is standard output. */
   bmpout: string;
-  /** Bytes of a block; 1 MiB by default. */
+  /**
+   * Bytes of a block, a multiple of 512 up to 16 MiB; 1 MiB by default. It must be the block size of the
+   * dump.
+   */
   blocksize?: number;
+  /** Accept a VMDK that names files outside its folder. */
+  allowOutside?: boolean;
 }
 
-/** Stretches between two looks at the clock. */
+/** Stretches of the disk between two looks at the clock. */
 const STRETCHES_PER_LOOK = 1000;
 
 /**
- * Writes a bitmap with a bit set for each block that the snapshots above `since` name.
+ * Writes a bitmap with a bit set for each block of which a snapshot newer than `since` holds a part. No data
+ * is read.
  *
+ * @throws {UsageError} if `since` is the disk itself
  * @throws {MismatchError} if `since` is no parent of the disk
+ * @throws {FormatError} if a VMDK is damaged
+ *
+ * @example
+ * ```ts
+ * import { changed } from "./changed.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = Deno.makeTempDirSync();
+ * const at = (name: string) => `${folder}/${name}`;
+ * const write = (name: string, lines: string[]) => {
+ *   const first = ["# Disk DescriptorFile", "version=1", 'createType="monolithicFlat"'];
+ *   Deno.writeTextFileSync(at(name), [...first, ...lines, 'ddb.adapterType = "lsilogic"'].join("\n"));
+ * };
+ * write("base.vmdk", ["CID=1", "parentCID=ffffffff", 'RW 8 FLAT "base-flat.vmdk" 0']);
+ * Deno.writeFileSync(at("base-flat.vmdk"), new Uint8Array(8 * 512));
+ * // A snapshot in which the whole disk has become zero:
+ * write("snap.vmdk", ["CID=2", "parentCID=1", 'parentFileNameHint="base.vmdk"', "RW 8 ZERO"]);
+ *
+ * const request = { disk: at("snap.vmdk"), since: at("base.vmdk"), bmpout: at("1.bmp"), blocksize: 1024 };
+ * assertEquals(await changed(request), { blocks: 4, setBlocks: 4 });
+ * Deno.removeSync(folder, { recursive: true });
+ * ```
  */
 export async function changed(request: ChangedRequest, options: JobOptions = {}): Promise<BitmapCounts> {
   const { disk: path, since, bmpout, blocksize: blockBytes = DEFAULT_BLOCK_BYTES, allowOutside } = request;
@@ -52,7 +82,7 @@ function newBitmap(job: Job, blocks: number, blockBytes: number): Bitmap {
   }
 }
 
-/** How many links lie above the parent `since`. */
+/** Returns the number of snapshots that are newer than `since`. */
 function linksAbove(disk: VmdkDisk, since: string): number {
   let depth: number;
   try {
@@ -71,6 +101,7 @@ function linksAbove(disk: VmdkDisk, since: string): number {
   );
 }
 
+/** Sets the bits of the blocks of which the first `linkCount` links of the chain hold a part. */
 async function mark(
   bitmap: Bitmap,
   { disk, blockBytes, linkCount, run }: {

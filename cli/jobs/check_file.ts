@@ -1,4 +1,4 @@
-/** Checks single files of a backup. */
+/** Checks single files of a backup. A fault of a file is a result here and not an error. */
 
 import { walkContainer } from "../archive/container.ts";
 import { FormatError, MismatchError } from "../errors.ts";
@@ -13,42 +13,46 @@ import { Chain } from "../pipeline/chain.ts";
 import { check } from "../pipeline/check.ts";
 import { type RecordCounts, walkDigest, walkRecords } from "../pipeline/walk.ts";
 import type { Sealed } from "./seals.ts";
-import { isCompressed, openInput } from "./input_file.ts";
+import { isCompressed } from "./input_file.ts";
 import type { Job } from "./job.ts";
 
-/** What is wrong with a file, in words; undefined if nothing is. */
-export type Fault = string | undefined;
+/** A sentence that says what is wrong with a file; undefined if nothing is. */
+export type FaultText = string | undefined;
 
-/** What a file turned out to be. */
+/** The result of the check of one file. */
 export interface Finding {
-  fault: Fault;
-  /** Of the blocks of its generation, if all of them were met and nothing was wrong. */
+  fault: FaultText;
+  /** The root of the generation; null if not all blocks were read, or something is wrong. */
   root: string | null;
-  /** Something that is proved told what the blocks must be. */
+  /** The blocks were compared with a digest or a root that is proved. */
   isCompared: boolean;
 }
 
-/** Whether a container is whole, as far as that can be seen without decompressing it. */
-export async function containerFault(job: Job, path: string): Promise<Fault> {
-  return await faultIn(async () => void await walkContainer(path, await openInput(path), { pace: job.pace }));
+/** Checks a gzip or zstd container without decompressing it. */
+export async function containerFault(job: Job, path: string): Promise<FaultText> {
+  return await faultIn(async () =>
+    void await walkContainer(path, await job.files.stored(path), { pace: job.pace })
+  );
 }
 
 /**
- * Whether the records of a plain dump or rdiff stand where they must. The blocks are passed over, if `reader` was opened as
- * one that skims.
+ * Checks the records of a plain dump or rdiff. The blocks are skipped if `reader` was opened with `skims`.
  */
-export async function recordsFault(job: Job, reader: DumpReader, sealed?: Sealed): Promise<Fault> {
+export async function recordsFault(job: Job, reader: DumpReader, sealed?: Sealed): Promise<FaultText> {
   return await faultIn(async () => {
     return countFault(await walkRecords(job.core, reader, job.run), sealed);
   });
 }
 
-/** Whether a digest is whole, and is that of the generation that was sealed. */
-export async function digestFault(job: Job, digest: DigestReader, sealed?: Sealed): Promise<Fault> {
+/** Checks a digest, and whether it is that of the generation in its seal. */
+export async function digestFault(job: Job, digest: DigestReader, sealed?: Sealed): Promise<FaultText> {
   return (await examineDigest(job, digest, { sealed })).fault;
 }
 
-/** The same, and for one without an own root in its seal whether it is that of one of the generations with `roots`. */
+/**
+ * As {@linkcode digestFault}. A digest without a root in its own seal must have one of `roots`, if there are
+ * any.
+ */
 export async function examineDigest(
   job: Job,
   digest: DigestReader,
@@ -68,13 +72,16 @@ export async function examineDigest(
   });
 }
 
-/** Whether the blocks of one dump or rdiff are those of the digest, and those of a dump the ones that were sealed. */
+/**
+ * Compares the blocks of one dump or rdiff with a digest, and the root of a dump with the roots that seals
+ * record.
+ */
 export async function examineBlocks(
   job: Job,
   reader: DumpReader,
   { digest, isOfDumpAlone = false, sealed, roots }: {
     digest?: DigestReader;
-    /** The digest was made of the dump and proves nothing of it. */
+    /** The digest was made of the dump, so that it does not prove the dump. */
     isOfDumpAlone?: boolean;
     sealed?: Sealed;
     roots: readonly string[];
@@ -104,10 +111,10 @@ export async function examineBlocks(
   });
 }
 
-/** Files of a folder that are open together: an archive and its digest. */
+/** The number of files that are open together when a folder is checked: an archive and its digest. */
 const FILES_TOGETHER = 2;
 
-/** Opens one archive and closes it after `use`; `skims` if most of it is passed over. */
+/** Opens one archive, calls `use`, and closes it. With `skims` most of it is skipped. */
 export async function usingArchive<T>(
   job: Job,
   path: string,
@@ -119,12 +126,13 @@ export async function usingArchive<T>(
   return await use(await openArchive(files.core, await files.source(path, { skims }), { windowBytes }));
 }
 
-/** Whether a file can be passed over without being decompressed. */
+/** Returns whether a file is not compressed, so that parts of it can be skipped. */
 export function isPlain(path: string): boolean {
   return !isCompressed(path);
 }
 
-function countFault({ dataRecords, zeroRecords }: RecordCounts, sealed?: Sealed): Fault {
+/** Compares the numbers of records of a file with those in its seal. */
+function countFault({ dataRecords, zeroRecords }: RecordCounts, sealed?: Sealed): FaultText {
   if (sealed === undefined) return undefined;
   const { file, path, sealPath } = sealed;
   if (dataRecords === file.dataRecords && zeroRecords === file.zeroRecords) return undefined;
@@ -132,11 +140,14 @@ function countFault({ dataRecords, zeroRecords }: RecordCounts, sealed?: Sealed)
     `"${sealPath}" says ${file.dataRecords} and ${file.zeroRecords}`;
 }
 
-/** A root must be the one of the file's own seal, or else one of those that other seals tell of its second. */
+/**
+ * Compares a root with that of the file's own seal, or else with the roots that other seals record for the
+ * same second.
+ */
 function rootFault(
   root: string,
   { sealed, roots }: { sealed?: Sealed; roots: readonly string[] },
-): Fault {
+): FaultText {
   const wanted = sealed?.generation.root;
   if (wanted) {
     if (root === wanted) return undefined;
@@ -146,7 +157,7 @@ function rootFault(
   return `seals tell the root ${roots.join(" or ")} of its generation, ${root} is found`;
 }
 
-/** Whether a root is one that was proved when it was sealed. */
+/** Returns whether a root was proved when it was sealed. */
 function isRootProved(
   root: string,
   { sealed, roots }: { sealed?: Sealed; roots: readonly string[] },
@@ -154,6 +165,7 @@ function isRootProved(
   return roots.includes(root) || (sealed?.generation.root === root && !sealed.file.unproved);
 }
 
+/** Returns the result of `examine`; if it throws because of damage, the damage as a fault. */
 async function findingFrom(examine: () => Promise<Finding>): Promise<Finding> {
   let finding: Finding = { fault: undefined, root: null, isCompared: false };
   const fault = await faultIn(async () => {
@@ -163,8 +175,8 @@ async function findingFrom(examine: () => Promise<Finding>): Promise<Finding> {
   return fault === undefined ? finding : { ...finding, root: null, fault };
 }
 
-/** Damage as a fault; what else goes wrong is no matter of the file. */
-export async function faultIn(examine: () => Promise<Fault>): Promise<Fault> {
+/** Returns damage that is thrown as a fault. Other errors are thrown: they do not concern the file. */
+export async function faultIn(examine: () => Promise<FaultText>): Promise<FaultText> {
   try {
     return await examine();
   } catch (error) {
@@ -174,11 +186,15 @@ export async function faultIn(examine: () => Promise<Fault>): Promise<Fault> {
 }
 
 /**
- * The same where one bad file must not keep the others from being checked: what the system refuses is a fault, too.
+ * As {@linkcode faultIn}; a file that the system refuses to read has a fault, too, so that the check goes on
+ * with the others.
  *
  * @param refused receives such faults, unless the file is missing
  */
-export async function faultInFile(examine: () => Promise<Fault>, refused?: Set<string>): Promise<Fault> {
+export async function faultInFile(
+  examine: () => Promise<FaultText>,
+  refused?: Set<string>,
+): Promise<FaultText> {
   try {
     return await faultIn(examine);
   } catch (error) {
@@ -188,7 +204,10 @@ export async function faultInFile(examine: () => Promise<Fault>, refused?: Set<s
   }
 }
 
-/** Whether the system refused a file or could not read it; what it is short of is no matter of the file. */
+/**
+ * Returns whether an error is about one file, and not about a shortage of memory, descriptors or space in the
+ * system.
+ */
 export function isRefusal(error: unknown): error is Error {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
   if (typeof code !== "string") return cause !== undefined && isRefusal(cause) && error instanceof Error;

@@ -1,37 +1,40 @@
-/** Checks all archives of folders: which generations are there, and which of them can be restored. */
+/** Checks all archives of folders, and determines which generations can be restored from them. */
 
 import type { Role, Seal } from "../archive/seal.ts";
 import { DigestReader, type DumpReader } from "../pipeline/archive_reader.ts";
 import { check } from "../pipeline/check.ts";
 import {
+  type GenerationId,
   generationsOf,
   isSame,
   type KnownGeneration,
-  type Prove,
-  type Told,
+  type ProveChain,
 } from "../pipeline/generations.ts";
 import {
   containerFault,
   examineBlocks,
   examineDigest,
-  type Fault,
   faultIn,
   faultInFile,
+  type FaultText,
   type Finding,
   isPlain,
   recordsFault,
   usingArchive,
 } from "./check_file.ts";
 import { explain, type Explanation } from "./diagnosis.ts";
-import { type Inventory, type Item, takeInventory, toldBy } from "./folder_inventory.ts";
+import { type FolderInventory, type FoundArchive, takeInventory, toldBy } from "./folder_inventory.ts";
 import { generationsIn, type SignedBy } from "./seals.ts";
 import type { Job } from "./job.ts";
 
-/** All that the folders hold of one series. */
+/** The archives and seals of one series, before they are checked. */
 interface Series {
-  items: readonly Item[];
+  items: readonly FoundArchive[];
   seals: readonly Seal[];
-  /** What seals tell of the generations of a second: their own roots, and those at both ends of rdiffs. */
+  /**
+   * The proved roots that seals record, by the second of the generation: of generations, and of both ends of
+   * rdiffs.
+   */
   roots: ReadonlyMap<number, readonly string[]>;
   quick: boolean;
   /** Only signed seals count. */
@@ -40,33 +43,37 @@ interface Series {
   refused: Set<string>;
 }
 
-/** A generation, and what was seen of it. */
+/** A generation, and what the check of its archives found. */
 export interface CheckedGeneration extends KnownGeneration {
-  /** Its blocks were not read, but something is there that can prove them. */
+  /** The blocks were not read (`quick`), but a digest or a seal is there that can prove them. */
   looksGood: boolean;
 }
 
-/** All that was seen of a series. */
+/** The archives of one series, and its generations. A series is made up of all generations of one disk. */
 export interface CheckedSeries {
-  /** 32 hexadecimal digits. */
+  /** The id of the series, 32 hexadecimal digits. */
   name: string;
-  items: readonly Item[];
+  /** The archives, with their faults. */
+  items: readonly FoundArchive[];
+  /** The contents of the seals. */
   seals: readonly Seal[];
+  /** The generations of the series, the newest first. */
   generations: readonly CheckedGeneration[];
-  /** Of files with faults, by their paths. */
+  /** The wrong blocks of archives with faults, by the path of the archive. */
   explanations: ReadonlyMap<string, Explanation>;
 }
 
-/** What came of the check of folders. */
+/** What the check of folders found. */
 export interface FolderFindings {
-  /** The folders, and files that are of no series. */
-  inventory: Inventory;
+  /** The folders, and files of which the series is not known. */
+  inventory: FolderInventory;
+  /** The series, each with its archives and generations. */
   series: readonly CheckedSeries[];
-  /** Seals that are signed with the trusted key. */
+  /** The seals that the trusted key has signed. */
   signed: readonly SignedBy[];
 }
 
-/** Checks every archive of folders and every generation. */
+/** Checks every archive of folders, and every generation to which they lead. */
 export async function checkFolders(
   job: Job,
   folders: readonly string[],
@@ -89,7 +96,7 @@ export async function checkFolders(
 }
 
 function seriesOf(
-  { items, seals, refused }: Inventory,
+  { items, seals, refused }: FolderInventory,
   options: { quick: boolean; goesByKey: boolean },
 ): [string, Series][] {
   const names = [...items.map(({ series }) => series), ...seals.map(({ seal }) => seal.series)];
@@ -105,6 +112,7 @@ function seriesOf(
   });
 }
 
+/** Returns the proved roots that seals record, by the second of the generation. */
 function rootsBySecond(seals: readonly Seal[]): Map<number, string[]> {
   const told = seals.flatMap(generationsIn).filter(({ isProved }) => isProved).map(({ generation }) =>
     toldBy(generation)
@@ -117,8 +125,8 @@ function rootsBySecond(seals: readonly Seal[]): Map<number, string[]> {
   );
 }
 
-/** Looks at one file, and notes what is wrong with it. */
-async function examine(job: Job, item: Item, series: Series): Promise<void> {
+/** Checks one file, and records fault and root in `item`. */
+async function examine(job: Job, item: FoundArchive, series: Series): Promise<void> {
   if (item.fault !== undefined) return;
   item.fault = await faultInFile(async () => {
     const { fault, root, isCompared } = await findingOf(job, item, series);
@@ -130,13 +138,13 @@ async function examine(job: Job, item: Item, series: Series): Promise<void> {
 
 async function findingOf(
   job: Job,
-  item: Item,
+  item: FoundArchive,
   series: Series,
 ): Promise<Finding> {
   const { items, quick } = series;
   const { path, sealed } = item;
   const roots = series.roots.get(item.seconds) ?? [];
-  const open = (digest?: Item): Promise<Finding> =>
+  const open = (digest?: FoundArchive): Promise<Finding> =>
     usingArchive(job, path, async (reader) => {
       const isRead = !quick || item.role === "digest";
       const prove = sealed && isRead ? job.proveWhileRead(reader, sealed) : undefined;
@@ -144,7 +152,7 @@ async function findingOf(
       if (prove === undefined || finding.fault !== undefined) return finding;
       return { ...finding, fault: await faultIn(async () => void await prove()) };
     }, { skims: quick && item.role !== "digest" && isPlain(path) });
-  const look = async (reader: DumpReader | DigestReader, digest?: Item): Promise<Finding> => {
+  const look = async (reader: DumpReader | DigestReader, digest?: FoundArchive): Promise<Finding> => {
     if (reader instanceof DigestReader) return await examineDigest(job, reader, { sealed, roots });
     if (quick) {
       const fault = isPlain(path) ? await recordsFault(job, reader, sealed) : await containerFault(job, path);
@@ -161,7 +169,7 @@ async function findingOf(
   };
   const [first, ...others] = quick || item.role === "digest" ? [] : digestsOf(item, items);
   let finding = await open(first);
-  // Of another generation of the same second, perhaps.
+  // The digest may be that of another generation that was made in the same second.
   for (const digest of others) {
     if (finding.fault === undefined) break;
     const other = await open(digest);
@@ -170,19 +178,22 @@ async function findingOf(
   return finding;
 }
 
-function byRole(items: readonly Item[], role: Role): Item[] {
+function byRole(items: readonly FoundArchive[], role: Role): FoundArchive[] {
   return items.filter((item) => item.role === role);
 }
 
-/** Intact digests that may be those of a generation, one for each root. */
-function digestsOf(generation: Pick<Told, "seconds" | "root">, items: readonly Item[]): Item[] {
+/** Returns the intact digests that may be of a generation, one for each root. */
+function digestsOf(
+  generation: Pick<GenerationId, "seconds" | "root">,
+  items: readonly FoundArchive[],
+): FoundArchive[] {
   const digests = byRole(items, "digest").filter((digest) =>
     digest.fault === undefined && isSame(digest, generation)
   );
   return digests.filter(({ root }, i) => digests.findIndex((other) => other.root === root) === i);
 }
 
-/** What can be restored of one series, and whether it is proved. */
+/** Determines the generations of a series that can be restored, and whether they are proved. */
 async function checkGenerations(job: Job, series: Series): Promise<CheckedGeneration[]> {
   const { items, seals, quick } = series;
   const archives = items.filter(({ role }) => role !== "digest").map((item) => {
@@ -192,13 +203,14 @@ async function checkGenerations(job: Job, series: Series): Promise<CheckedGenera
   const others = [...byRole(items, "digest"), ...seals.map(toldBy)];
   const byPath = new Map(items.map((item) => [item.path, item]));
   const filesOf = (chain: readonly string[]) => chain.map((path) => byPath.get(path)!);
-  // An entry that says that nothing proved the blocks proves none.
+  // A seal that calls a file unproved does not prove it.
   const isSealed = (chain: readonly string[]) =>
     filesOf(chain).every(({ sealed }) => sealed !== undefined && sealed.file.unproved === undefined);
-  const prove: Prove = async (generation, { chain, isAssumed, reasons }) => {
+  const prove: ProveChain = async (generation, { chain, isAssumed, reasons }) => {
     if (quick) return { proved: false };
     const isWhole = reasons.length === 0;
-    // Files with seals are known to be whole and to belong together; of others only their blocks can tell.
+    // Files with seals are known to be whole and to belong together. For other files, the blocks must be
+    // compared.
     if (isWhole && !isAssumed && isSealed(chain)) return { proved: true };
     const target = targetOf(generation, series);
     if (target === undefined) return { proved: false };
@@ -213,18 +225,21 @@ async function checkGenerations(job: Job, series: Series): Promise<CheckedGenera
   return known.map((generation) => ({ ...generation, looksGood: quick && looksGood(generation) }));
 }
 
-/** Whether a digest was not made of the dump alone, nor by a stranger where only signed seals count. */
-function isProof({ sealed }: Item, { goesByKey }: Series): boolean {
+/**
+ * Returns whether a digest proves blocks: it was not made of an unproved dump, and has a signed seal if only
+ * those count.
+ */
+function isProof({ sealed }: FoundArchive, { goesByKey }: Series): boolean {
   return sealed === undefined ? !goesByKey : sealed.file.unproved === undefined;
 }
 
-/** What the blocks of a generation can be compared with. */
+/** The digest (its path) and the root with which the blocks of a generation can be compared. */
 interface Target {
   digest?: string;
   root?: string;
 }
 
-function targetOf(generation: Told, series: Series): Target | undefined {
+function targetOf(generation: GenerationId, series: Series): Target | undefined {
   const root = series.roots.get(generation.seconds)?.find((root) => root === generation.root);
   const digest = generation.root === null
     ? undefined
@@ -232,12 +247,12 @@ function targetOf(generation: Told, series: Series): Target | undefined {
   return root === undefined && digest === undefined ? undefined : { root, digest };
 }
 
-/** Whether the blocks that a list of archives leads to are those of a generation. */
+/** Compares the blocks to which a list of archives leads with those of a generation. */
 async function chainFault(
   job: Job,
   paths: readonly string[],
   { digest, root, refused }: Target & Pick<Series, "refused">,
-): Promise<Fault> {
+): Promise<FaultText> {
   return await faultInFile(async () => {
     await using files = job.reading({ files: paths.length + 1 });
     const { core } = files;
@@ -257,17 +272,17 @@ async function chainFault(
   }, refused);
 }
 
-/** Looks a second time at archives that are wrong; their blocks may be intact in any of the folders. */
+/** Determines the wrong blocks of archives with faults. Intact copies are looked for in all folders. */
 async function explainFaults(
   job: Job,
-  { items, folders }: { items: readonly Item[]; folders: readonly string[] },
+  { items, folders }: { items: readonly FoundArchive[]; folders: readonly string[] },
 ): Promise<Map<string, Explanation>> {
   const explanations = new Map<string, Explanation>();
   for (const item of items) {
     if (item.fault === undefined || item.role === "digest") continue;
     const [digest] = digestsOf(item, items);
     if (digest === undefined) continue;
-    // Who cannot be read at all has no more to tell.
+    // An archive that cannot be read at all has no explanation besides its fault.
     await faultInFile(async () => {
       const explanation = await explain(job, { archives: [item.path], digestin: digest.path, folders });
       if (explanation !== undefined) explanations.set(item.path, explanation);

@@ -1,4 +1,4 @@
-/** Checks a list of archives, as `restore` would take it. */
+/** Checks a list of archives that leads to one generation. */
 
 import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import type { Seal } from "../archive/seal.ts";
@@ -7,12 +7,12 @@ import { UsageError } from "../errors.ts";
 import { isMissing } from "../files/system_errors.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
 import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
-import { check, type CheckResult as CheckCounts } from "../pipeline/check.ts";
+import { check, type CheckCounts } from "../pipeline/check.ts";
 import {
   containerFault,
   digestFault,
-  type Fault,
   faultIn,
+  type FaultText,
   isPlain,
   isRefusal,
   recordsFault,
@@ -22,45 +22,52 @@ import type { Reading } from "./reading.ts";
 import type { KnownRoot, Sealed, SignedBy } from "./seals.ts";
 import type { Job } from "./job.ts";
 
-/** A list that is open. */
+/** A list of archives that is open. */
 interface List {
   job: Job;
   chain: Chain;
   digest?: DigestReader;
-  /** Of the archives, and of the digest. */
+  /** The entries in seals of the archives and of the digest. */
   sealed: Sealed[];
+  /** Paths of the archives and of the digest that no seal names. */
   unsealed: string[];
-  /** Whether files that were read are what was sealed. */
+  /**
+   * For each sealed file a function that reads the rest of it and throws if it is not the file that was
+   * sealed.
+   */
   proofs: (() => Promise<void>)[];
-  /** The roots that seals tell for the generation, if the list leads to a whole one. */
+  /** The roots that seals record for the generation; none if the list does not begin with a dump. */
   roots: readonly KnownRoot[];
 }
 
-/** What came of the check of a list. */
+/** What the check of a list found. */
 export interface ListFindings {
-  /** Nothing is known to be wrong. */
+  /** Nothing is wrong. */
   isRight: boolean;
-  /** Something tells what the blocks must be. */
+  /** Something proves the blocks: a digest, a root, or the seals of all files. */
   isProved: boolean;
-  /** The header of the last archive. */
+  /** The header of the last archive, with `full` of the first one. */
   header: DumpHeader;
-  /** What the blocks are; absent if they were not read. */
+  /** The state of the blocks; absent if they were not read. */
   counts?: CheckCounts;
-  /** False if all that is known to be wrong is that the system could not read files. */
+  /** False if nothing is wrong but that the system could not read files. */
   isRead: boolean;
-  /** What is wrong, one line for each. */
+  /** What is wrong besides bad blocks: one sentence for each fault. */
   faults: readonly string[];
-  /** The seals that tell of the files. */
+  /** For each sealed file, the content of its seal. */
   seals: readonly Seal[];
-  /** Seals that are signed with the trusted key. */
+  /** The seals that the trusted key has signed. */
   signed: readonly SignedBy[];
-  /** Files that no seal tells of. */
+  /** Paths of the files that no seal names. */
   unsealed: readonly string[];
 }
 
 /**
+ * Checks a list of archives, newest first, against the digest of their generation or against seals.
+ *
  * @throws {UsageError} if there is neither a digest nor a seal to check with
- * @throws {FormatError | MismatchError} at the first archive that is damaged or does not belong to the others
+ * @throws {FormatError | MismatchError} for the first archive that is damaged or does not belong to the
+ *   others
  */
 export async function checkList(
   job: Job,
@@ -72,7 +79,7 @@ export async function checkList(
   const { chain, digest, roots, sealed, unsealed } = list;
   if (unsealed.length > 0 && digestin === undefined && roots.length === 0) refuseUnreadable(job);
   const isProvable = digestin !== undefined || roots.length > 0;
-  // Files that are what was sealed are good without a look at what their blocks must be.
+  // If every file is, byte for byte, the file that was sealed, nothing else need say what the blocks must be.
   if (!quick && !isProvable && unsealed.length > 0) {
     throw new UsageError(
       `Cannot check "${
@@ -81,7 +88,7 @@ export async function checkList(
     );
   }
   const faults: string[] = [];
-  // Any of them may be the one that is missing.
+  // If a file has no entry, it may be in one of the seals that cannot be read.
   if (unsealed.length === 0) job.warnOfSeals();
   else faults.push(...job.unreadableSeals.map(({ message }) => message));
   const { result, root: found } = quick ? {} : await checkBlocks(list, faults);
@@ -91,9 +98,9 @@ export async function checkList(
   const isDoubtful = ({ file }: Sealed) => file.unproved === true;
   const ofArchives = sealed.filter(({ path }) => path !== digest?.path);
   const digestSeal = digest && sealed.find(({ path }) => path === digest.path);
-  // Without a look at the blocks nothing is said of them, but for what the seals themselves say.
+  // A quick check says nothing of the blocks. It passes on that a seal calls a file unproved.
   const isProved = (quick && !sealed.some(isDoubtful)) ||
-    // Where only signed seals count, a digest that none tells of may be a stranger's.
+    // Where only signed seals count, a digest without one may have been exchanged.
     (digest !== undefined && !(digestSeal ? isDoubtful(digestSeal) : job.goesByKey)) ||
     (found?.isProved ?? false) || (unsealed.length === 0 && areProvedByFiles(ofArchives));
   const refused = unsealed.length === 0
@@ -113,6 +120,7 @@ export async function checkList(
   };
 }
 
+/** Opens the archives and the digest, and collects what seals record about them. */
 async function open(
   job: Job,
   archives: readonly string[],
@@ -146,7 +154,7 @@ async function open(
   return { job, chain, digest, sealed, unsealed, proofs, roots };
 }
 
-/** Reads all blocks. Returns also which of the roots they have. */
+/** Reads all blocks. Returns their state, and the known root that they have, if they have one. */
 async function checkBlocks(
   { job, chain, digest, roots }: List,
   faults: string[],
@@ -161,7 +169,7 @@ async function checkBlocks(
   return { result, root };
 }
 
-/** Reads everything but blocks. */
+/** Checks the structure of all files without reading blocks. */
 async function checkStructure({ job, chain, digest, sealed }: List, faults: string[]): Promise<void> {
   const sealedAs = (path: string) => sealed.find((entry) => entry.path === path);
   for (const reader of chain.readers) {
@@ -172,6 +180,6 @@ async function checkStructure({ job, chain, digest, sealed }: List, faults: stri
   if (digest !== undefined) note(faults, await digestFault(job, digest, sealedAs(digest.path)));
 }
 
-function note(faults: string[], fault: Fault): void {
+function note(faults: string[], fault: FaultText): void {
   if (fault !== undefined) faults.push(fault);
 }

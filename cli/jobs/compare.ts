@@ -3,28 +3,48 @@
 import { MismatchError } from "../errors.ts";
 import { DigestReader, DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import { compareDigests, compareDumps, type CompareResult } from "../pipeline/compare.ts";
+import { type ArchiveInput, pathOf } from "./archive_input.ts";
 import { Job } from "./job.ts";
 import type { JobOptions } from "./options.ts";
 
-/** Two archives of one kind. */
+/** Two archives of the same kind. */
 export interface CompareRequest {
-  /** Path of a dump, an rdiff or a digest. */
-  a: string;
-  /** Path of another archive of the same kind. */
-  b: string;
+  /** A dump, an rdiff or a digest. */
+  a: ArchiveInput;
+  /** Another archive of the same kind. */
+  b: ArchiveInput;
 }
 
 /**
- * Compares two archives block by block. Sizes and blocks count; series, time and metadata are only reported.
+ * Compares two archives block by block. They are the same if their sizes and all blocks agree; other
+ * differences between their headers (series, time, metadata) are only listed.
  *
- * @throws {FormatError} if one is damaged
- * @throws {MismatchError} if they are not of one kind
+ * @throws {FormatError} if an archive is damaged
+ * @throws {MismatchError} if the archives are not of the same kind
+ *
+ * @example
+ * ```ts
+ * import { compare } from "./compare.ts";
+ * import { dump } from "./dump.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = Deno.makeTempDirSync();
+ * const at = (name: string) => `${folder}/${name}`;
+ * Deno.writeFileSync(at("disk.raw"), new Uint8Array(1024));
+ * for (const n of [1, 2]) {
+ *   const files = { dumpout: at(`${n}.dump`), digestout: at(`${n}.digest`) };
+ *   await dump({ mode: "full", disk: at("disk.raw"), ...files });
+ * }
+ * const { same, blocks } = await compare({ a: at("1.dump"), b: at("2.dump") });
+ * assertEquals({ same, blocks }, { same: true, blocks: 1 });
+ * Deno.removeSync(folder, { recursive: true });
+ * ```
  */
 export async function compare({ a, b }: CompareRequest, options: JobOptions = {}): Promise<CompareResult> {
   await using job = await Job.start(options, { inputs: [a, b] });
   const readers = [
-    await openArchive(job.core, await job.source(a)),
-    await openArchive(job.core, await job.source(b)),
+    await openArchive(job.core, await job.source(pathOf(a))),
+    await openArchive(job.core, await job.source(pathOf(b))),
   ];
   const [first, second] = readers;
   if (first instanceof DumpReader && second instanceof DumpReader) {
@@ -33,5 +53,7 @@ export async function compare({ a, b }: CompareRequest, options: JobOptions = {}
   if (first instanceof DigestReader && second instanceof DigestReader) {
     return await compareDigests(job.core, [first, second], job.run);
   }
-  throw new MismatchError(`Cannot compare "${a}" and "${b}": one is a digest, the other is not`);
+  throw new MismatchError(
+    `Cannot compare "${pathOf(a)}" and "${pathOf(b)}": one is a digest, the other is not`,
+  );
 }

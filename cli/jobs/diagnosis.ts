@@ -1,4 +1,6 @@
-/** Finds out what is wrong with archives: which blocks, where in which file, and where else they are intact. */
+/**
+ * Finds the blocks of archives that are wrong: where they are, and in which other archives they are intact.
+ */
 
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
@@ -6,38 +8,40 @@ import type { DamagedFile } from "../archive/damaged_file.ts";
 import { ScratchError } from "../archive/scratch.ts";
 import { FormatError } from "../errors.ts";
 import { isHidden } from "../files/hidden_names.ts";
-import type { Diagnosis, OtherArchive } from "../pipeline/diagnose.ts";
-import type { DigestInFile } from "../pipeline/lost_blocks.ts";
+import type { Diagnosis, OtherArchive } from "../damage/diagnose.ts";
+import type { DigestInFile } from "../damage/lost_blocks.ts";
 import { HOLDS_BLOCKS, isStream } from "./input_file.ts";
 import type { Reading } from "./reading.ts";
 import type { Job } from "./job.ts";
 
-/** The wrong archives, as they were given. */
+/** Archives in which something is wrong. */
 export interface Suspects {
-  /** Newest first. */
+  /** Their paths, newest first. */
   archives: readonly string[];
+  /** Path of the digest of the generation to which they lead. */
   digestin: string;
-  /** Folders, beside those of the archives, in which intact copies of blocks are looked for. */
+  /** Folders, besides those of the archives, in which intact copies of blocks are looked for. */
   folders?: readonly string[];
 }
 
-/** What is wrong with archives. */
+/** Which blocks of archives are wrong. */
 export interface Explanation {
-  /** The digest with which they were compared. */
+  /** Path of the digest with which the archives were compared. */
   digestin: string;
-  /** What is wrong, or why that is not known. */
+  /** The wrong blocks, or the reason why they could not be determined. */
   diagnosis: Diagnosis | { reason: string };
 }
 
 /**
- * Looks a second time at archives that are wrong; blocks that are lost in them are looked for in the other archives of their
- * folders and of `folders`. Undefined where that cannot be done: for streams, and where the digest does not tell of what it is.
+ * Reads archives a second time in which something is wrong, and determines the blocks that are. Intact copies
+ * of lost blocks are looked for in the other archives of the same folders and of `folders`. Returns undefined
+ * if a file can be read only once, or the header of the digest cannot be read.
  */
 export async function explain(job: Job, suspects: Suspects): Promise<Explanation | undefined> {
   const { archives, digestin, folders = [] } = suspects;
   if ([...archives, digestin].some(isStream)) return undefined;
   await using reading = job.reading();
-  const { diagnose } = await import("../pipeline/diagnose.ts");
+  const { diagnose } = await import("../damage/diagnose.ts");
   const files = await open(reading, archives);
   const others = othersOf(archives, folders).map((path): OtherArchive => ({
     path,
@@ -52,7 +56,8 @@ export async function explain(job: Job, suspects: Suspects): Promise<Explanation
   try {
     diagnosis = await diagnose(reading.core, { archives: files, digest, others }, job.run);
   } catch (error) {
-    // That they are wrong is known already, and a command that only reads may not be allowed to write.
+    // The check has its result already, and a program that only reads may not be allowed to write a scratch
+    // file.
     if (!(error instanceof ScratchError)) throw error;
     return { digestin, diagnosis: { reason: error.message } };
   }
@@ -66,7 +71,7 @@ async function open(reading: Reading, paths: readonly string[]): Promise<Damaged
 }
 
 async function openDigest(reading: Reading, path: string): Promise<DigestInFile | undefined> {
-  const { surveyDigest } = await import("../pipeline/digest_survey.ts");
+  const { surveyDigest } = await import("../damage/digest_survey.ts");
   const file = await reading.damagedFile(path);
   try {
     return { file, findings: await surveyDigest(reading.core, file) };
@@ -76,7 +81,10 @@ async function openDigest(reading: Reading, path: string): Promise<DigestInFile 
   }
 }
 
-/** Files with the names of dumps and rdiffs in the folders of these and in `folders`, but not these. */
+/**
+ * Returns the files in the folders of `archives` and in `folders` that have names of dumps and rdiffs,
+ * without `archives`.
+ */
 function othersOf(archives: readonly string[], folders: readonly string[]): string[] {
   const known = new Set(archives.map((path) => Deno.realPathSync(path)));
   const found: string[] = [];
@@ -92,7 +100,7 @@ function othersOf(archives: readonly string[], folders: readonly string[]): stri
   return found.sort();
 }
 
-/** Entries of a folder; none if it may not be listed. */
+/** Returns the entries of a folder; none if it cannot be listed. */
 function readFolder(folder: string): Deno.DirEntry[] {
   try {
     return [...Deno.readDirSync(folder)];

@@ -4,49 +4,68 @@ import type { DumpHeader } from "../archive/header.ts";
 import { DumpReader } from "../pipeline/archive_reader.ts";
 import { Chain } from "../pipeline/chain.ts";
 import { digestOf } from "../pipeline/digest.ts";
+import { type ArchiveInput, pathOf } from "./archive_input.ts";
 import { Job } from "./job.ts";
 import type { JobOptions } from "./options.ts";
 import { type ProofKind, proofOf } from "./proof.ts";
 import { Sealing } from "./sealing.ts";
 import { assertHash, assertRoot } from "./seals.ts";
 
-/** The dump, and its digest to be. */
+/** A dump, and the digest that is made of it. */
 export interface DigestRequest {
-  /** Path of the dump. */
-  dumpin: string;
-  /** Path of the digest. */
+  /** The dump. */
+  dumpin: ArchiveInput;
+  /** Path of the new digest; `-` is standard output. The suffixes `.gz` and `.zst` compress it. */
   digestout: string;
-  /** Compression, where the name of the digest asks for one: gzip 1 to 9, zstd 1 to 19. */
+  /**
+   * Compression level of the digest: gzip 1 to 9, zstd 1 to 19. A digest that is not compressed ignores it.
+   */
   level?: number;
 }
 
-/** What was digested. */
+/** The digest that was made. */
 export interface DigestResult {
   /** Blocks of the disk. */
   blocks: number;
-  /** Those that hold nothing but zeros. */
+  /** Blocks whose bytes are all zero. */
   zeroBlocks: number;
   /** The header of the dump. */
   header: DumpHeader;
-  /** What proved the blocks. */
+  /** What proved the blocks of the dump. */
   proof: ProofKind;
-  /** Bytes of the digest. */
+  /** Length of the digest in bytes, compressed or not. */
   storedBytes: number;
-  /** The paths of the seals. */
+  /** Paths of the seals that were written or extended; none if the digest went to a stream. */
   seals: readonly string[];
 }
 
 /**
- * Computes the digest of a dump: the MD5 of each block.
+ * Makes the digest of a dump: the MD5 of each block.
  *
- * @throws {FormatError | MismatchError} if the dump is damaged, or is not what was sealed
+ * @throws {FormatError} if the dump is damaged, or is not, byte for byte, the file that was sealed
+ * @throws {MismatchError} if its blocks are not those that a seal records, or the archive is an rdiff
+ *
+ * @example
+ * ```ts
+ * import { digest } from "./digest.ts";
+ * import { dump } from "./dump.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = Deno.makeTempDirSync();
+ * const at = (name: string) => `${folder}/${name}`;
+ * Deno.writeFileSync(at("disk.raw"), new Uint8Array(1024).fill(1));
+ * await dump({ mode: "full", disk: at("disk.raw"), dumpout: at("0.dump"), digestout: at("0.digest") });
+ * await digest({ dumpin: at("0.dump"), digestout: at("again.digest") });
+ * assertEquals(Deno.readFileSync(at("again.digest")), Deno.readFileSync(at("0.digest")));
+ * Deno.removeSync(folder, { recursive: true });
+ * ```
  */
 export async function digest(
   { dumpin, digestout, level }: DigestRequest,
   options: JobOptions = {},
 ): Promise<DigestResult> {
   await using job = await Job.start(options, { inputs: [dumpin], outputs: [digestout] });
-  const dumpIn = await DumpReader.open(job.core, await job.source(dumpin));
+  const dumpIn = await DumpReader.open(job.core, await job.source(pathOf(dumpin)));
   const proof = await proofOf(job, new Chain([dumpIn]));
   if (proof.by === "files") await assertHash(proof.last!, job.run);
   const digestOut = await job.sink(digestout, { level });

@@ -4,59 +4,83 @@ import type { ReadableDisk, WritableDisk } from "../disks/disk.ts";
 import { openForReading } from "../disks/open.ts";
 import type { Job } from "./job.ts";
 
-/** What a provider needs of the job for which it opens a disk. */
-export type DiskHost = Pick<Job, "addInputs" | "expectWork" | "openLog" | "signal" | "using" | "warn">;
+/** The job for which a provider opens a disk. */
+export interface DiskHost {
+  /** Aborted when the job is to stop. */
+  readonly signal?: AbortSignal;
+  /**
+   * Closes a resource when the job ends, after the resources that were passed later. Returns the resource.
+   */
+  using<T extends Disposable | AsyncDisposable>(resource: T): T;
+  /** Names files that the job reads from now on. The job refuses outputs that are one of them. */
+  addInputs(paths: readonly string[]): void;
+  /** Reports a sentence to the observer of the job. */
+  warn(line: string): void;
+  /** Starts a thread now, because the calling thread will wait for the disk and should not compute. */
+  expectWork(): void;
+  /**
+   * Opens a file to which lines are appended; a new one is for its owner alone (mode 0600).
+   * @throws {UsageError} if the job reads the file
+   */
+  openLog(path: string): Deno.FsFile;
+}
 
 /** What a disk is opened for. */
-export interface Purpose {
+export interface DiskPurpose {
+  /** The job only reads the disk. */
   readOnly: boolean;
-  /** Whether the job will ask which parts are allocated. */
+  /** The job will ask which parts of the disk are allocated. */
   mapped: boolean;
-  /** Make the disk, as large as this and with this adapter. */
+  /** Make the disk, with this size in bytes and this adapter (one of `ADAPTER`), instead of opening one. */
   create?: { capacityBytes: number; adapterType: number };
 }
 
-/** What a provider says when all its disks are closed: lines for people, and values for programs. */
+/** What a provider says when all its disks are closed. */
 export interface ProviderReport {
+  /** Lines for people. */
   text: string[];
+  /** Properties for programs. */
   json: Record<string, unknown>;
 }
 
-/** Opens disks that are not simply files, such as those of a server. */
+/** Opens a disk when the job has begun, such as one of a server. The disk ends with the job. */
 export interface DiskProvider<Disk extends ProvidedDisk = ProvidedDisk> {
-  /** Files and streams that opening a disk reads; no output may be one of them. */
+  /**
+   * Files that opening the disk reads, `-` for standard input. The job refuses outputs that are one of them.
+   */
   readonly inputs?: readonly string[];
-  /** Opens the disk. */
-  open(host: DiskHost, purpose: Purpose): Promise<Disk>;
-  /** What is to be said of the disks, when they are closed. */
-  report(): ProviderReport;
+  /** Opens the disk. Errors end the job. */
+  open(host: DiskHost, purpose: DiskPurpose): Promise<Disk>;
 }
 
 /** A disk that a provider has opened. */
 export type ProvidedDisk = ReadableDisk & WritableDisk & {
-  /** Ends the work with the disk. */
+  /** Ends the work with the disk, when the archives have their names. Errors are those of the job. */
   close(): Promise<void>;
 };
 
-/** A disk to be read: the path of a file or a device, an open disk, or who opens it. */
+/**
+ * A disk to be read: the path of a file or of a block device; an open disk, which the caller closes when the
+ * job has ended; or a provider.
+ */
 export type DiskSource = string | ReadableDisk | DiskProvider;
 
-/** How the path of a disk is understood. */
+/** How the path of a disk is understood. Without meaning for open disks and providers. */
 export interface DiskPathOptions {
-  /** Take the disk as this, whatever its name is. */
+  /** The format of the disk. By default its first bytes and its name decide. */
   format?: "raw" | "vmdk";
-  /** Let a VMDK name files outside its folder. */
+  /** Accept a VMDK that names files outside its folder. */
   allowOutside?: boolean;
-  /** Take the encrypted bytes of an encrypted VMDK as they are. */
+  /** Read the encrypted bytes of an encrypted VMDK as they are. Otherwise such a disk is refused. */
   allowEncrypted?: boolean;
 }
 
-/** Whether a disk comes from a provider. */
+/** Returns whether a disk comes from a provider. */
 export function isProvider(disk: DiskSource): disk is DiskProvider {
   return typeof disk === "object" && "open" in disk;
 }
 
-/** Opens a disk for reading until the job ends. */
+/** Opens a disk for reading until the job ends. `close` ends the work with the disk of a provider. */
 export async function openSource(
   job: Job,
   source: DiskSource,

@@ -40,8 +40,8 @@ export class DiskWatch {
   /**
    * Records the present state of `disk`, before it is read.
    *
-   * @param options.reopen opens the disk a second time, for the comparison of the content id, which can change while
-   *   size and time of the descriptor remain
+   * @param options.reopen opens the disk a second time, for the comparison of the content id, which can
+   *   change while size and time of the descriptor remain
    */
   constructor(disk: Watched, { reopen }: { reopen?: () => Promise<Watched & Disposable> } = {}) {
     this.#disk = disk;
@@ -50,8 +50,9 @@ export class DiskWatch {
   }
 
   /**
-   * Returns a phrase for each difference between the recorded state and the present one, such as `"x-flat.vmdk" was
-   * written at 2026-11-30T02:00:05.000Z`. Changes of block devices are not found, because devices record none.
+   * Returns a phrase for each difference between the recorded state and the present one, such as
+   * `"x-flat.vmdk" was written at 2026-11-30T02:00:05.000Z`. Changes of block devices are not found, because
+   * devices record none.
    */
   async changes(): Promise<string[]> {
     const ofFiles = [...this.before].flatMap(([path, before]) => changeOf(path, before) ?? []);

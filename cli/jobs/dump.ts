@@ -1,4 +1,4 @@
-/** Backs up a disk. */
+/** Dumps a disk. */
 
 import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import type { Seal, SealedAudit } from "../archive/seal.ts";
@@ -8,8 +8,9 @@ import { openForReading } from "../disks/open.ts";
 import { UsageError } from "../errors.ts";
 import type { OutputFile } from "../files/outputs.ts";
 import { DigestReader, DumpReader } from "../pipeline/archive_reader.ts";
-import { assertFits, dumpChanged, dumpFull, type DumpResult as DumpCounts } from "../pipeline/dump.ts";
+import { assertFits, dumpChanged, type DumpCounts, dumpFull } from "../pipeline/dump.ts";
 import { audit, disbelief } from "./audit.ts";
+import { type ArchiveInput, pathOf } from "./archive_input.ts";
 import { type DiskPathOptions, type DiskSource, isProvider, openSource } from "./disk_source.ts";
 import { assertUnchanged, DiskWatch, readUnchanged, usesOf } from "./disk_watch.ts";
 import { STREAM } from "./input_file.ts";
@@ -21,15 +22,20 @@ import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
 import { assertRoot } from "./seals.ts";
 import { warningOfTimeZone } from "./time_zone.ts";
 
-/** Bytes of a block where nothing else tells. */
+/** Bytes of a block if the request and the previous dump do not say. */
 export const DEFAULT_BLOCK_BYTES = 1024 * 1024;
 
 const SERIES_ID_BYTES = 16;
 
-/** The length to which the description of changes is cut; a seal accepts texts of up to 4096 characters. */
+/**
+ * The length in characters to which the description of changes is cut. A seal accepts texts of up to 4096.
+ */
 const MAX_CHANGES_CHARS = 2048;
 
-/** What every dump is made of, and into which files. */
+/**
+ * A disk, and the files that are made of it. `-` is standard output, for one of the outputs. The suffixes
+ * `.gz` and `.zst` compress an output.
+ */
 export interface AnyDumpRequest extends DiskPathOptions {
   /** The disk. */
   disk: DiskSource;
@@ -37,67 +43,82 @@ export interface AnyDumpRequest extends DiskPathOptions {
   dumpout: string;
   /** Path of the new digest. */
   digestout: string;
-  /** Bytes of a block; by default those of the previous dump, or else 1 MiB. */
+  /**
+   * Bytes of a block, a multiple of 512 up to 16 MiB; by default those of the previous dump, or else 1 MiB.
+   */
   blocksize?: number;
-  /** Compression, where the name of an output asks for one: gzip 1 to 9, zstd 1 to 19. */
+  /**
+   * Compression level of the outputs: gzip 1 to 9, zstd 1 to 19. Outputs that are not compressed ignore it.
+   */
   level?: number;
-  /** Make a dump of a disk that changes while it is read, and mark it in the seal. */
+  /** Accept that the disk changes while it is read. The result and the seal describe the changes. */
   allowChanges?: boolean;
-  /** What the seal says of the origin of the disk, besides its path and format. */
+  /** Descriptions of the place of the disk that the seal records, besides its path and format. */
   origin?: { server?: string; vm?: string; snapshot?: string; changeId?: string };
 }
 
 /** A dump of the whole disk. */
 export interface FullDumpRequest extends AnyDumpRequest {
+  /** The whole disk is read, and no previous dump is needed. */
   mode: "full";
-  /** Go on with a dump that was interrupted, and keep what is there if this run is. */
+  /** Continue a dump that was interrupted, and keep the unfinished outputs if this job is interrupted. */
   resume?: boolean;
 }
 
-/** A dump, and the rdiff that leads from it back to the previous one. */
+/** A dump, and the rdiff that leads from it back to the previous dump. */
 export interface ChangedDumpRequest extends AnyDumpRequest {
-  /** `diff` reads the whole disk, `incr` the blocks that a bitmap names. */
+  /** `diff` reads the whole disk, `incr` the blocks of which a bitmap says that they may have changed. */
   mode: "diff" | "incr";
-  /** Path of the previous dump. */
-  dumpin: string;
-  /** Path of the previous digest. */
-  digestin: string;
-  /** Path of the rdiff. */
+  /** The previous dump. */
+  dumpin: ArchiveInput;
+  /** The previous digest. */
+  digestin: ArchiveInput;
+  /** Path of the new rdiff. */
   rdiffout: string;
-  /** Path of the bitmap, with mode `incr`. */
+  /** Path of the bitmap, `-` for standard input; needed with mode `incr`. */
   bmpin?: string;
-  /** Percent of the blocks which the bitmap calls unchanged that are read and compared; 0 for none. */
+  /**
+   * Percentage (0 to 100) of the blocks that the bitmap calls unchanged which is read and compared. By
+   * default a small sample of them is.
+   */
   audit?: number;
-  /** Draws the sample that an earlier run reported with this seed. */
+  /**
+   * Seed of the sample: the one that an earlier job reported draws the same sample. By default it is random.
+   */
   auditSeed?: string;
-  /** What is done if the bitmap is wrong: stop with an error (default), or go on as with mode `diff`. */
+  /**
+   * If the bitmap turns out to be wrong, stop with an error (the default), or continue as with mode `diff`.
+   */
   onMismatch?: "stop" | "diff";
 }
 
-/** What is dumped into which files. */
+/** A request for a dump. */
 export type DumpRequest = FullDumpRequest | ChangedDumpRequest;
 
-/** What was dumped. */
+/** The dump that was made. */
 export interface DumpResult extends DumpCounts {
-  /** The path and the format of the disk. */
+  /** Path and format of the disk. */
   disk: { path: string; format: string };
   /** The header of the dump. */
   header: DumpHeader;
-  /** What was asked for, what was done, and why another thing was. */
-  mode: Seal["mode"];
-  /** What the sample of the blocks that the bitmap calls unchanged told. */
+  /** The mode that the request asked for, the mode that was used, and the reason if that is another one. */
+  mode: { asked: string; done: string; reason?: string };
+  /** The result of the sample of the blocks that the bitmap calls unchanged. Absent without a bitmap. */
   audit?: SealedAudit;
-  /** The changes of the disk while it was read; none unless the request allows them. */
+  /** Sentences about changes of the disk while it was read; none unless the request allows them. */
   changes: readonly string[];
-  /** Bytes of each output. */
+  /** Length of each output in bytes, compressed or not. */
   storedBytes: { dump: number; digest: number; rdiff?: number };
-  /** The paths of the seals. */
+  /** Paths of the seals that were written or extended, one in each folder of outputs. */
   seals: readonly string[];
-  /** The previous dump, if no seal tells of it: the rdiff has its metadata. */
+  /**
+   * Path of the previous dump if no seal names it. Then nothing proves the metadata that the rdiff has from
+   * it.
+   */
   unsealed: readonly string[];
 }
 
-/** The disk that is read, and its state before that. */
+/** The disk that is read, with its state before that. */
 interface Source {
   disk: ReadableDisk;
   watch: DiskWatch;
@@ -106,9 +127,30 @@ interface Source {
 /**
  * Dumps a disk. The outputs get their names together, when all of them are complete.
  *
- * @throws {UsageError} if the request cannot be meant
+ * @throws {UsageError} if parts of the request contradict each other, or an output exists already
+ * @throws {FormatError} if a VMDK or a previous file is damaged
  * @throws {MismatchError} if the previous files do not fit the disk, or the bitmap is wrong
  * @throws {Error} if the disk changes while it is read, or a file cannot be read or written
+ *
+ * @example
+ * ```ts
+ * import { dump } from "./dump.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = Deno.makeTempDirSync();
+ * const at = (name: string) => `${folder}/${name}`;
+ * const disk = at("disk.raw");
+ * Deno.writeFileSync(disk, new Uint8Array(4 * 512));
+ * const monday = { dumpout: at("1.dump"), digestout: at("1.digest") };
+ * await dump({ mode: "full", disk, blocksize: 512, ...monday });
+ *
+ * Deno.writeFileSync(disk, new Uint8Array(4 * 512).fill(1, 512, 1024)); // block 1 changes
+ * const previous = { dumpin: monday.dumpout, digestin: monday.digestout };
+ * const tuesday = { dumpout: at("2.dump"), digestout: at("2.digest"), rdiffout: at("1.rdiff") };
+ * const { blocks, changedBlocks } = await dump({ mode: "diff", disk, ...previous, ...tuesday });
+ * assertEquals({ blocks, changedBlocks }, { blocks: 4, changedBlocks: 1 });
+ * Deno.removeSync(folder, { recursive: true });
+ * ```
  */
 export async function dump(request: DumpRequest, options: JobOptions = {}): Promise<DumpResult> {
   const { disk: source } = request;
@@ -121,11 +163,11 @@ export async function dump(request: DumpRequest, options: JobOptions = {}): Prom
     outputs: [request.dumpout, request.digestout, ...request.mode === "full" ? [] : [request.rdiffout]],
     keepsPartial: request.mode === "full" && request.resume,
   });
-  // A bitmap names fewer blocks than are allocated, and to ask which are takes time.
+  // Finding out which blocks are allocated takes time, and a bitmap names fewer blocks than are allocated.
   const { disk, close } = await openSource(job, source, { ...request, mapped: request.mode !== "incr" });
   const watch = watchOver(disk, request);
   job.addInputs(disk.files);
-  // A provider may make lock folders of its own for the disks that it opens.
+  // A disk of a provider may have lock folders that the provider has made itself.
   if (typeof source === "string") { for (const line of usesOf(disk)) job.warn(line); }
   const warning = warningOfTimeZone(new Date());
   if (warning !== undefined) job.warn(warning);
@@ -134,12 +176,15 @@ export async function dump(request: DumpRequest, options: JobOptions = {}): Prom
     ? await full(job, { disk, watch }, request)
     : await changed(job, { disk, watch }, request);
   job.commit();
-  // After the archives have their names: however the provider ends, they are complete.
+  // The archives have their names before the provider ends: an error of the provider does not remove them.
   await close();
   return result;
 }
 
-/** Records the state of the disk before it is read. Only VMDKs have a content id, for which they are opened again. */
+/**
+ * Records the state of the disk before it is read. Only VMDKs have a content id, for which they are opened
+ * again.
+ */
 function watchOver(disk: ReadableDisk, { disk: source, ...options }: DumpRequest): DiskWatch {
   const isVmdk = disk.cid !== undefined && typeof source === "string";
   return new DiskWatch(disk, isVmdk ? { reopen: () => openForReading(source, options) } : {});
@@ -195,7 +240,7 @@ async function full(job: Job, source: Source, request: FullDumpRequest): Promise
   };
 }
 
-/** The header of the dump, and what of it is there already. */
+/** Returns the header of the dump, and the part of the dump that an earlier job has made. */
 async function readyFor(
   job: Job,
   { disk, watch, path, file }: Source & { path: string; file?: OutputFile },
@@ -208,7 +253,7 @@ async function readyFor(
   return resumes ? await resume(unfinished) : await begin(unfinished);
 }
 
-/** Says how to go on if the job is stopped or fails. */
+/** Warns that the unfinished dump is kept if the job is stopped or fails. */
 async function keptOnFailure<T>(job: Job, work: () => Promise<T>): Promise<T> {
   const line = "what was dumped so far is kept: run the same command again to go on";
   using _warning = job.warnUnlessDone(line);
@@ -223,8 +268,9 @@ async function keptOnFailure<T>(job: Job, work: () => Promise<T>): Promise<T> {
 async function changed(job: Job, source: Source, request: ChangedDumpRequest): Promise<DumpResult> {
   const { core } = job;
   const { disk, watch } = source;
-  const { dumpin, digestin, bmpin, dumpout, digestout, rdiffout, level } = request;
-  const dumpIn = await DumpReader.open(core, await job.source(dumpin));
+  const { bmpin, dumpout, digestout, rdiffout, level } = request;
+  const digestin = pathOf(request.digestin);
+  const dumpIn = await DumpReader.open(core, await job.source(pathOf(request.dumpin)));
   const digestIn = await DigestReader.open(core, await job.source(digestin));
   const previous = dumpIn.header;
   const sealedBefore = [await job.sealed(dumpIn), await job.sealed(digestIn)];
@@ -259,7 +305,7 @@ async function changed(job: Job, source: Source, request: ChangedDumpRequest): P
     record = await audit(job, claim, { percent: request.audit, seed: request.auditSeed });
     if (record.result === "differs") {
       if (request.onMismatch !== "diff") {
-        // A disk that was written after the bitmap was made differs as well.
+        // If the disk was written since the bitmap was made, that is the reason to report.
         await assertUnchanged(disk, watch);
         throw disbelief(claim, record);
       }
@@ -287,7 +333,8 @@ async function changed(job: Job, source: Source, request: ChangedDumpRequest): P
     sealedBefore.some((sealed) => sealed?.generation.root === root)
   );
   assertRoot(dumpIn.path, own.length > 0 ? own : rootsBefore, to.root);
-  // The digest has proved every block of the previous dump, unless it was made of that dump alone.
+  // The digest has proved every block of the previous dump, unless it was made of that dump when nothing
+  // proved it.
   const isProved = rootsBefore.some(({ root, isProved }) => isProved && root === to.root) ||
     sealedBefore.every((sealed) => sealed?.file.unproved === undefined);
   const counts = countsOf(result);
@@ -325,7 +372,7 @@ async function changed(job: Job, source: Source, request: ChangedDumpRequest): P
   };
 }
 
-/** The files that are sealed. */
+/** Returns the outputs that a seal records. */
 function sealedOutputs(request: DumpRequest): SealedOutput[] {
   return [
     { role: "dump", path: request.dumpout },
@@ -338,7 +385,7 @@ function countsOf({ blocks, zeroBlocks }: DumpCounts): WrittenFile {
   return { dataRecords: blocks - zeroBlocks, zeroRecords: zeroBlocks, isProved: true };
 }
 
-/** What tells the disk apart from others. */
+/** Returns the properties that tell the disk apart from others, for the seal. */
 function sourceOf(
   disk: ReadableDisk,
   { origin = {}, changes }: Pick<AnyDumpRequest, "origin"> & { changes: readonly string[] },

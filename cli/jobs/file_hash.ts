@@ -7,7 +7,10 @@ import { openInput } from "./input_file.ts";
 /** Bytes that are read at a time. */
 const PART_BYTES = 1024 * 1024;
 
-/** Memory that no hash is read to. Of hundreds of files in a row each would leave its own to the collector, which comes late. */
+/**
+ * Memory that no hash is read to. Of hundreds of files in a row each would leave its own to the collector,
+ * which comes late.
+ */
 const FREE_PARTS: Uint8Array<ArrayBuffer>[] = [];
 
 /** Length and hash of a file. */

@@ -1,4 +1,4 @@
-/** What lies in folders of archives, before anything of it is checked. */
+/** Lists the archives and seals of folders by their headers, before they are checked. */
 
 import { join } from "@std/path/posix/join";
 import { type DumpHeader, formatSeriesId, type Generation } from "../archive/header.ts";
@@ -7,59 +7,78 @@ import { comparableSeconds, formatTimeStamp, parseTimeStamp } from "../archive/t
 import { isHidden, outputOfLock } from "../files/hidden_names.ts";
 import { readablePath } from "../files/unfinished.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
-import type { Told } from "../pipeline/generations.ts";
-import { type Fault, faultIn, faultInFile, isPlain, usingArchive } from "./check_file.ts";
+import type { GenerationId } from "../pipeline/generations.ts";
+import { faultIn, faultInFile, type FaultText, isPlain, usingArchive } from "./check_file.ts";
 import { faultOfName } from "../files/garbled_names.ts";
 import { HOLDS_BLOCKS, HOLDS_DIGESTS } from "./input_file.ts";
 import { isOf, type Sealed } from "./seals.ts";
 import type { Job } from "./job.ts";
 
-/** An archive of a folder, and the generation that it leads to. */
-export interface Item extends Told {
+/** An archive of a folder, with the generation to which it leads. */
+export interface FoundArchive extends GenerationId {
+  /** Path of the file. */
   path: string;
+  /** The kind of the archive. */
   role: Role;
-  /** 32 hexadecimal digits. */
+  /** The id of the series, 32 hexadecimal digits. */
   series: string;
-  /** If the file can be read so far. */
+  /** The header, if it can be read. */
   header?: Generation & Partial<DumpHeader>;
+  /** The entry of the file in a seal. */
   sealed?: Sealed;
+  /** A sentence that says what is wrong with the file; absent if nothing is. */
   fault?: string;
-  /** Something told what its blocks must be, and they are. */
+  /** The blocks were compared with a digest or a root that is proved, and agree. */
   isCompared?: boolean;
 }
 
-/** A file and what is wrong with it. */
+/** A file with a fault. */
 export interface BadFile {
+  /** Path of the file. */
   path: string;
+  /** A sentence that says what is wrong with it. */
   fault: string;
 }
 
-/** How much lies in a folder. */
+/** The numbers of files of a folder. */
 export interface FolderContent {
-  /** As it was given. */
+  /** Path of the folder, as the request names it. */
   path: string;
+  /** Archives and digests. */
   archives: number;
+  /** Seals. */
   seals: number;
+  /** Files with names of archives or seals of which the series is not known. */
   unreadable: number;
-  /** Files that are something else. */
+  /** Other files. */
   skipped: number;
 }
 
-/** All that lies in the folders. */
-export interface Inventory {
-  /** Each folder once, however often it was given. */
+/** The archives and seals of folders. */
+export interface FolderInventory {
+  /** The folders; each one once, also if the request names it several times. */
   folders: FolderContent[];
-  items: Item[];
+  /** The archives and digests. */
+  items: FoundArchive[];
+  /** The seals. */
   seals: { path: string; seal: Seal }[];
-  /** Files that should be archives or seals, and cannot be told to be of any series. */
+  /** Files with names of archives or seals of which the series is not known, because they are damaged. */
   unreadable: BadFile[];
   /** Those faults of files that are errors of the system. They say nothing about the contents of the files. */
   refused: Set<string>;
 }
 
-/** Reads the headers of all files, and the seals. One bad file does not keep the others from being seen. */
-export async function takeInventory(job: Job, folders: readonly string[]): Promise<Inventory> {
-  const inventory: Inventory = { folders: [], items: [], seals: [], unreadable: [], refused: new Set() };
+/**
+ * Reads the headers of all files, and the seals. A bad file becomes a fault, and the others are still read.
+ */
+export async function takeInventory(job: Job, folders: readonly string[]): Promise<FolderInventory> {
+  const inventory: FolderInventory = {
+    folders: [],
+    items: [],
+    seals: [],
+    unreadable: [],
+    refused: new Set(),
+  };
   const seen = new Set<string>();
   for (const folder of folders) {
     const place = Deno.realPathSync(folder);
@@ -75,7 +94,7 @@ export async function takeInventory(job: Job, folders: readonly string[]): Promi
 /** Adds what lies in a folder to the inventory. */
 async function takeFolder(
   job: Job,
-  { folder, inventory }: { folder: string; inventory: Inventory },
+  { folder, inventory }: { folder: string; inventory: FolderInventory },
 ): Promise<FolderContent> {
   const { items, seals, unreadable } = inventory;
   const before = { archives: items.length, seals: seals.length, unreadable: unreadable.length };
@@ -86,9 +105,9 @@ async function takeFolder(
       const faultyName = faultOfName(readable);
       if (faultyName !== undefined) return faultyName;
       const info = await Deno.stat(readable);
-      // A link to a folder is looked into no more than the folder.
+      // Folders inside of a folder are not checked, nor are links to folders.
       if (info.isDirectory) return undefined;
-      // Nobody may be at the other end of a pipe.
+      // Opening a pipe could wait forever for a program at its other end.
       if (!info.isFile) skipped++;
       else if (path.endsWith(SEAL_SUFFIX)) seals.push({ path, seal: await job.readSeal(path) });
       else return await identify(job, { path, inventory });
@@ -111,8 +130,9 @@ async function takeFolder(
 }
 
 /**
- * The files of a folder that are to be read. Of a commit that a killed run has not finished, they are the files that were
- * there before: a file that is being replaced may have its hidden name only, and a new one counts as not there.
+ * Returns the paths of the files of a folder. If a run was killed while it gave its outputs their names,
+ * these are the names of the files that were there before: a file that was being replaced may have only a
+ * hidden name, and a new file does not count.
  */
 async function pathsIn(job: Job, folder: string): Promise<string[]> {
   const entries = [...Deno.readDirSync(folder)].filter(({ isDirectory }) => !isDirectory);
@@ -133,11 +153,11 @@ async function isKeptAside(path: string): Promise<boolean> {
   return await readablePath(path) !== path;
 }
 
-/** Takes an archive up; returns why it cannot be told what it is. */
+/** Adds an archive to the inventory. Returns a fault if neither its header nor a seal says what it is. */
 async function identify(
   job: Job,
-  { path, inventory: { items, refused } }: { path: string; inventory: Inventory },
-): Promise<Fault> {
+  { path, inventory: { items, refused } }: { path: string; inventory: FolderInventory },
+): Promise<FaultText> {
   const fault = await faultInFile(() =>
     usingArchive(job, path, async (reader) => {
       const { header } = reader;
@@ -160,7 +180,7 @@ async function identify(
   items.push({ path, role: file.role, series: seal.series, ...toldBy(generation), sealed, fault });
 }
 
-/** What a seal tells of a generation. */
-export function toldBy({ time, root }: { time: string; root: string | null }): Told {
+/** Returns the id of a generation that a seal records. */
+export function toldBy({ time, root }: { time: string; root: string | null }): GenerationId {
   return { time, seconds: comparableSeconds(parseTimeStamp(time)), root };
 }

@@ -35,8 +35,8 @@ export function isCompressed(path: string | undefined): boolean {
 }
 
 /**
- * Opens a file for reading: of one that a killed run was about to replace, the file that it was before. Waits for the other
- * end of a named pipe, while signals are heard (but not by Deno 2.4, which opens in one step).
+ * Opens a file for reading: of one that a killed run was about to replace, the file that it was before. Waits
+ * for the other end of a named pipe, while signals are heard (but not by Deno 2.4, which opens in one step).
  */
 export async function openInput(path: string): Promise<Deno.FsFile> {
   const place = await readablePath(path);
@@ -73,7 +73,9 @@ export function beginningOf(path: string): string {
 /** A file of this size takes as long to compress as a worker takes to start. */
 const MUCH_BYTES = 32 * 1024 * 1024;
 
-/** Whether the names and sizes of files promise work for more than a thread, long enough to start another one. */
+/**
+ * Whether the names and sizes of files promise work for more than a thread, long enough to start another one.
+ */
 export function hasMuchToCompress(
   { inputs, outputs = [] }: { inputs: readonly string[]; outputs?: readonly (string | undefined)[] },
 ): boolean {

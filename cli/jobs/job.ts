@@ -1,4 +1,4 @@
-/** One run of a job: the files that it reads and writes, its threads, the signal that stops it, whom it tells what happens. */
+/** One run of a job: its inputs and outputs, its threads, the signal that stops it, and its observer. */
 
 import type { Bitmap } from "../archive/bitmap.ts";
 import { BitmapPages } from "../archive/bitmap_pages.ts";
@@ -24,12 +24,13 @@ import { aroundCommit } from "../files/unfinished.ts";
 import { UnnamedFile } from "../files/unnamed_file.ts";
 import { Pace } from "../pace.ts";
 import { DumpReader, SKIMMING_WINDOW_BYTES, smallWindowBytes } from "../pipeline/archive_reader.ts";
-import { Chain, MANY_ARCHIVES, MAX_CHAIN, type Named } from "../pipeline/chain.ts";
+import { type ArchiveIdentity, Chain, MANY_ARCHIVES, MAX_CHAIN } from "../pipeline/chain.ts";
 import { surveyData, type SurveyRange } from "../pipeline/data_spread.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import type { Crew } from "../workers/crew.ts";
 import { BufferedSha256, type PassingSha256 } from "../workers/hashes.ts";
-import { defaultThreads, Engine } from "./engine.ts";
+import { type ArchiveInput, type ArchiveObject, filesAmong, objectsAmong, pathOf } from "./archive_input.ts";
+import { defaultThreads, Engine, partsOf } from "./engine.ts";
 import { hashStart } from "./file_hash.ts";
 import {
   assertUnchanged,
@@ -58,31 +59,40 @@ import {
 } from "./seals.ts";
 import { Work } from "./work.ts";
 
-/** Archives of a list above which each gets a small window and is decoded in a stream: memory goes with their number. */
+/**
+ * In lists of more archives, each is decoded as a stream with a small window, because each archive takes
+ * memory.
+ */
 const LONG_CHAIN = 6;
 
-/** Threads for lists that are longer than {@linkcode MANY_ARCHIVES}: each takes memory, and most of the work is done by one. */
+/**
+ * Threads for lists of more than {@linkcode MANY_ARCHIVES}: each thread takes memory, and one does most of
+ * the work.
+ */
 const THREADS_FOR_MANY = 2;
 
-/** Bytes of each archive of a list that are read ahead. */
+/** Bytes that are read ahead of each archive, in lists of more than two. */
 const LIST_PART_BYTES = 512 * 1024;
 
 /** Characters of a long text that are written at a time. */
 const TEXT_LENGTH = 64 * 1024;
 
-/** What takes as long to hash as a worker takes to start. */
+/** Hashing so many bytes takes as long as starting a worker. */
 const LONG_BYTES = 128 * 1024 * 1024;
 
-/** How long a disk is asked where its data lies before it is read, for the progress line. */
+/** Milliseconds in which the data of a disk is located for the progress, before the disk is read. */
 const SURVEY_MS = 250;
 
-/** What a job reads and writes; `-` (standard input or output) at most once on each side. */
+/**
+ * The inputs and outputs of a job. `-` is standard input among the inputs and standard output among the
+ * outputs.
+ */
 export interface JobPaths {
-  inputs: readonly string[];
+  inputs: readonly ArchiveInput[];
   outputs?: readonly (string | undefined)[];
-  /** Files that are written besides: those of a new disk. */
+  /** Further files that the job writes: those of a new disk. */
   expected?: readonly string[];
-  /** Keep outputs that are not complete, so that another run can go on with them. */
+  /** Keep outputs that are not complete, so that another job can continue them. */
   keepsPartial?: boolean;
 }
 
@@ -90,77 +100,92 @@ export interface JobPaths {
 interface WrittenOutput {
   sink: ByteSink;
   hash: PassingSha256;
-  /** The hash, once it was asked for. */
+  /** The result of `hash`, after {@linkcode Job.stored} has computed it. */
   sha256?: string;
 }
 
-/** One run of a job: opens its files, and cleans up on every way out. */
+/**
+ * One run of a job. It opens inputs and outputs. When it is disposed, it closes them, removes outputs that
+ * were not committed, and gives its memory back.
+ */
 export class Job implements AsyncDisposable {
   readonly #core: Core;
   readonly #crew: Crew;
-  /** Files that are open, and memory that is allocated, until the job ends. */
+  /** Inputs that are open until the job ends, and the memory that the job has until then. */
   readonly files: Reading;
   readonly #signal?: AbortSignal;
   readonly #observer: JobObserver;
   readonly #outputs: Outputs;
   readonly #work = new Work();
-  /** What ends with the job, the last one first. */
+  /** The resources of the job. Those that were added last are disposed first. */
   readonly #resources = new AsyncDisposableStack();
-  /** Compressed files that the request names; at least 1. */
+  /**
+   * The number of compressed inputs and outputs that the request names; at least 1. They share the memory for
+   * pieces.
+   */
   readonly #compressedFiles: number;
-  /** Of all loops over the files of the job. */
+  /** The pace of all loops over the files of the job. */
   readonly pace: Pace;
-  /** Of the bitmaps of the job. */
+  /** The pages of the bitmaps of the job. */
   readonly #pages: BitmapPages;
-  /** What the archives of long lists share. */
+  /** The memory that the archives of a long list share. */
   readonly #many = new ManySources();
-  /** Regular files that are read, as they were when they were opened. */
+  /** The inputs that are objects, by their names. */
+  readonly #objects: ReadonlyMap<string, ArchiveObject>;
+  /** The regular files that are open now, with their state when they were opened. */
   readonly #inputs = new Set<Input>();
   /** The paths of all regular files that were opened for reading, in order. */
   readonly #read = new Set<string>();
   /** Outputs that are regular files, by their paths. */
   readonly #written = new Map<string, WrittenOutput>();
-  /** Outputs may replace what is there. */
+  /** Outputs may replace files that exist. */
   readonly isForced: boolean;
   readonly #seals: Seals;
   /** Signs the seals that are written. */
   readonly signingKey?: SecretKey;
-  /** Unreadable seals of which the observer knows. */
+  /** The number of unreadable seals of which {@linkcode Job.warnOfSeals} has warned. */
   #toldSeals = 0;
   /** The generations for which {@linkcode Job.#warnOfChanges} has warned. */
   readonly #toldChanges = new Set<string>();
-  /** False if the user wants seals not to be looked at. */
+  /** False if seals are not to be read. */
   readonly #goesBySeals: boolean;
   readonly #goesByKey: boolean;
-  /** Bytes that will be read, at least. */
+  /** Bytes that the job will read, as far as that is known. */
   #expectedBytes = 0;
+  /** Hashes of files may be computed by a thread of their own. */
   readonly #hashesApart: boolean;
+  /** Paths of the archives of the last {@linkcode chain} that no seal names. */
   #unsealed: readonly string[] = [];
+  /** The entries in seals of the other archives of the last {@linkcode chain}. */
   #sealed: readonly Sealed[] = [];
   /** The paths of disks that are changed in place. */
   readonly #changed: string[] = [];
 
-  private constructor(engine: Engine, options: JobOptions, paths: JobPaths) {
-    const { inputs, outputs = [], expected = [] } = paths;
+  private constructor(
+    engine: Engine,
+    options: JobOptions,
+    paths: JobPaths & { objects: ReadonlyMap<string, ArchiveObject> },
+  ) {
+    const { inputs, outputs = [], expected = [], objects } = paths;
     const { observer = {}, signal, trustedKey, signingKey } = options;
     if (options.engine === undefined) this.#resources.use(engine);
-    this.#core = engine.core;
-    this.#crew = engine.crew;
+    ({ core: this.#core, crew: this.#crew } = partsOf(engine));
     this.signingKey = signingKey;
     this.#seals = new Seals({ trustedKey });
-    const compressed = [...inputs, ...outputs].filter(isCompressed).length;
+    this.#objects = objects;
+    const compressed = [...inputs.map(pathOf), ...outputs].filter(isCompressed).length;
     this.#compressedFiles = Math.max(1, compressed);
-    // Those who compress keep all cores busy, and what they make is soon hashed.
+    // Compressing keeps all processors busy, and its small results are hashed quickly.
     this.#hashesApart = compressed === 0;
     this.isForced = options.force === true;
     this.#goesBySeals = options.withoutSeal !== true;
     this.#goesByKey = trustedKey !== undefined;
     this.#observer = observer;
     this.#signal = signal;
-    this.pace = new Pace(options);
+    this.pace = new Pace({ signal });
     this.#outputs = new Outputs({
       force: this.isForced,
-      inputs: [...inputs],
+      inputs: filesAmong(inputs),
       expected: [...outputs, ...expected].filter((path) => path !== undefined).filter((path) =>
         path !== STREAM
       ),
@@ -168,19 +193,22 @@ export class Job implements AsyncDisposable {
       keepPartial: paths.keepsPartial ? true : undefined,
       warn: (line) => this.warn(line),
     });
-    // A job that only reads has no other folder for it.
+    // Scratch files lie beside an output. A job that only reads makes them where the system keeps temporary
+    // files.
     const output = outputs.find((path) => path !== undefined && path !== STREAM) ?? STREAM;
     this.#pages = new BitmapPages({ scratch: () => this.scratch(output) });
     this.files = this.#resources.use(this.reading());
-    // The job may be waiting for a pipe and never come to its own clean-up.
+    // A job that waits for a pipe may never get to its own clean-up.
     const onAbort = () => this.#outputs[Symbol.dispose]();
     signal?.addEventListener("abort", onAbort);
     this.#resources.defer(() => signal?.removeEventListener("abort", onAbort));
   }
 
-  /** Starts a job that reads and writes `paths`. @throws {UsageError} if the options or the paths cannot be meant */
+  /** Starts a job. @throws {UsageError} if the options contradict each other, or the inputs and outputs do */
   static async start(options: JobOptions, paths: JobPaths): Promise<Job> {
-    const { inputs, outputs = [] } = paths;
+    options.signal?.throwIfAborted();
+    const { outputs = [] } = paths;
+    const inputs = filesAmong(paths.inputs);
     for (const list of [inputs, outputs]) {
       if (list.filter((path) => path === STREAM).length > 1) {
         throw new UsageError('"-" can be used only once');
@@ -192,15 +220,25 @@ export class Job implements AsyncDisposable {
         "Cannot use --trusted-key and --without-seal together: one goes by seals, one by none",
       );
     }
-    const job = new Job(options.engine ?? await startEngine(options, paths), options, paths);
-    for (const path of inputs) await job.warnOfCommit(path);
-    if (options.startsThreads) await job.#crew.start();
-    else if (hasMuchToCompress(paths)) job.#crew.expectWork();
+    const objects = objectsAmong(paths.inputs);
+    const engine = options.engine ?? await startEngine(options, paths);
+    const job = new Job(engine, options, { ...paths, objects });
+    try {
+      for (const path of inputs) await job.warnOfCommit(path);
+      if (options.startsThreads) await job.#crew.start();
+    } catch (error) {
+      await job[Symbol.asyncDispose]();
+      throw error;
+    }
+    if (hasMuchToCompress({ inputs, outputs })) job.#crew.expectWork();
     job.expectBytes(sizeOf(inputs));
     return job;
   }
 
-  /** Warns if a killed run was about to write `path`, which is read. Returns whether there is a file to be read. */
+  /**
+   * Warns if a run was killed while it gave `path` its name. Returns whether there is a file that can be read
+   * as `path`.
+   */
   async warnOfCommit(path: string): Promise<boolean> {
     const around = path === STREAM ? undefined : await aroundCommit(path);
     if (around !== undefined) this.warn(around.text);
@@ -208,8 +246,8 @@ export class Job implements AsyncDisposable {
   }
 
   /**
-   * Begins to read files that are closed before the job ends. `files`: how many compressed ones are open together, if the
-   * request does not name all of them; they share the memory for pieces.
+   * Begins to read inputs that are closed before the job ends. `files`: the number of compressed files that
+   * will be open together, if the request does not name all of them; they share the memory for pieces.
    */
   reading({ files = 1 } = {}): Reading {
     const codecs = this.#crew.codecs(Math.max(this.#compressedFiles, files));
@@ -218,22 +256,23 @@ export class Job implements AsyncDisposable {
       options,
       work: this.#work,
       pages: this.#pages,
+      objects: this.#objects,
       inputs: this.#inputs,
       read: this.#read,
     });
   }
 
-  /** The core, with memory that is given back when the command ends. */
+  /** A scope of the engine's core that ends with the job. */
   get core(): Core {
     return this.files.core;
   }
 
-  /** Stops the job. */
+  /** The signal that stops the job. */
   get signal(): AbortSignal | undefined {
     return this.#signal;
   }
 
-  /** Signal and progress for the pipeline. */
+  /** The options for functions of the pipeline. */
   get run(): RunOptions {
     return {
       crew: this.#crew,
@@ -243,59 +282,62 @@ export class Job implements AsyncDisposable {
     };
   }
 
-  /** Has the progress count the data of a disk that will be read. */
+  /** Locates the data of a disk that will be read, so that the progress can count it. */
   async expectDisk(disk: ReadableDisk, range: Omit<SurveyRange, "goesOn"> = {}): Promise<void> {
     if (this.#observer.progress === undefined) return;
     const end = performance.now() + SURVEY_MS;
     this.#work.disk = await surveyData(disk, { ...range, goesOn: () => performance.now() < end });
   }
 
-  /** What a disk is opened with: who inflates its grains, and who hears of its oddities. */
+  /** Options for opening a disk: the threads inflate its grains, and the observer gets its warnings. */
   get diskHelp(): { inflater: Crew["inflater"]; warn: (line: string) => void } {
     return { inflater: this.#crew.inflater, warn: (line) => this.warn(line) };
   }
 
-  /** Tells that so many bytes will be read: of many, hashes have a thread of their own. */
+  /** Announces that `bytes` more bytes will be read. If they are many, a thread for hashes is started. */
   expectBytes(bytes: number): void {
     this.#expectedBytes += bytes;
     if (this.#hashesApart && this.#expectedBytes >= LONG_BYTES) this.#crew.expectHashes();
   }
 
-  /** Begins the root of a generation: a hash of all MD5s of its blocks. */
+  /** Begins the root of a generation: the SHA-256 over the MD5s of all its blocks. */
   root(): PassingSha256 {
     return new BufferedSha256(this.#crew.sha256());
   }
 
-  /** Has a worker start while this thread waits for something else. */
+  /** Starts a worker now, because this thread will wait for something else. */
   expectWork(): void {
     this.#crew.expectWork();
   }
 
-  /** Names more files that the command reads: those of a disk. No output may be one of them. */
+  /**
+   * Names further files that the job reads, such as those of a disk. Outputs that are one of them are
+   * refused.
+   */
   addInputs(paths: readonly string[]): void {
     this.#outputs.addInputs(paths);
   }
 
-  /** Says `line` if the command is stopped or fails from now on. Returns how to take that back. */
+  /** Warns with `line` if the job is stopped before the result is disposed. */
   warnUnlessDone(line: string): Disposable {
     const onAbort = () => this.warn(line);
     this.#signal?.addEventListener("abort", onAbort);
     return { [Symbol.dispose]: () => this.#signal?.removeEventListener("abort", onAbort) };
   }
 
-  /** Closes `resource` when the command ends. */
+  /** Disposes of `resource` when the job ends. */
   using<T extends Disposable | AsyncDisposable>(resource: T): T {
     return this.files.using(resource);
   }
 
-  /** Opens an archive or a digest that is read until the command ends. */
+  /** Opens an archive or a digest until the job ends. */
   source(path: string): Promise<ByteSource> {
     return this.files.source(path);
   }
 
   /**
-   * Has a file with a seal hashed while it is read. Returns what reads the rest of it, and throws a {@linkcode FormatError} if
-   * the file is not what was sealed, byte for byte.
+   * Hashes a sealed file while it is read. The function that is returned reads the rest of the file, and
+   * throws a {@linkcode FormatError} if the file is not, byte for byte, the one that was sealed.
    */
   proveWhileRead({ source }: { source: ByteSource }, sealed: Sealed): () => Promise<void> {
     const hash = this.#crew.sha256();
@@ -303,24 +345,28 @@ export class Job implements AsyncDisposable {
     return async () => assertIs(sealed, { bytes: await source.finishFile(), sha256: await hash.hex() });
   }
 
-  /** A file that goes away with the session, for what does not fit into memory, in the folder of `path`. */
+  /**
+   * Opens a file without a name for data that does not fit into memory. It lies beside `path` and ends with
+   * the job.
+   */
   scratch(path: string): UnnamedFile {
     return this.using(UnnamedFile.open(isStream(path) ? undefined : path));
   }
 
   /**
-   * The entry of an open archive in the seal beside it, if there is one.
+   * Returns the entry of an open archive in a seal beside it; undefined if no seal names it.
    *
-   * @throws {MismatchError} if the file is not the one that was sealed, as far as that can be seen without reading it
+   * @throws {FormatError | MismatchError} if length or header show that the file is not the one that was
+   *   sealed
    */
-  async sealed(reader: Named): Promise<Sealed | undefined> {
+  async sealed(reader: ArchiveIdentity): Promise<Sealed | undefined> {
     const { sealed, assertIsIt } = await this.entryOf(reader);
     assertIsIt();
     return sealed;
   }
 
-  /** The same; whether the file is the one that was sealed is asserted apart. */
-  async entryOf(reader: Named): Promise<{ sealed?: Sealed; assertIsIt: () => void }> {
+  /** As {@linkcode sealed}, but the file is compared with its entry only when `assertIsIt` is called. */
+  async entryOf(reader: ArchiveIdentity): Promise<{ sealed?: Sealed; assertIsIt: () => void }> {
     const input = [...this.#inputs].find(({ source }) => source.path === reader.path);
     if (input === undefined) return { assertIsIt: () => {} };
     const { path, header: { full, seriesId, time } } = reader;
@@ -343,8 +389,9 @@ export class Job implements AsyncDisposable {
   }
 
   /**
-   * Returns the changes of the disk while a generation was read, as the seals beside the inputs record them, and warns of
-   * them with the name of `path`; undefined if there are none.
+   * Returns how the disk of a generation changed while it was dumped, as the seals beside the inputs record
+   * it, and warns that `path` is of this generation. Returns undefined if the disk did not change, or no seal
+   * says so.
    */
   async changesOf(
     path: string,
@@ -365,36 +412,37 @@ export class Job implements AsyncDisposable {
     );
   }
 
-  /** The entry of a file in a seal of its folder; without what is `known` of it, by its name alone. */
+  /** Returns the entry of a file in a seal of its folder. Without `known`, the name of the file decides. */
   async sealOf(path: string, known?: Known): Promise<Sealed | undefined> {
     return this.#goesBySeals ? await this.#seals.of(path, known) : undefined;
   }
 
-  /** The roots that the seals beside `paths` tell for a generation. */
+  /** Returns the roots that the seals beside `paths` record for a generation. Nothing lies beside objects. */
   async rootsOf(
     paths: readonly string[],
     generation: { series: string; time: string },
   ): Promise<KnownRoot[]> {
-    return this.#goesBySeals ? await this.#seals.rootsOf(paths, generation) : [];
+    if (!this.#goesBySeals) return [];
+    return await this.#seals.rootsOf(paths.filter((path) => !this.#objects.has(path)), generation);
   }
 
-  /** Tells the user which seals could not be read, each once: for a command that goes on without them. */
+  /** Warns of seals that could not be read, once for each: the job continues without them. */
   warnOfSeals(): void {
     for (const { message } of this.#seals.unreadable.slice(this.#toldSeals)) this.warn(message);
     this.#toldSeals = this.#seals.unreadable.length;
   }
 
   /**
-   * Reads the archives of the last {@linkcode chain} that have seals, to their ends: for what is made of them without knowing
-   * what its blocks must be.
+   * Reads the sealed archives of the last {@linkcode chain} to their ends. This is needed where no root
+   * proves the blocks that are made of them.
    *
-   * @throws {FormatError} if one is not what was sealed
+   * @throws {FormatError} if one is not, byte for byte, the file that was sealed
    */
   async proveSealed(): Promise<void> {
     for (const sealed of this.#sealed) await assertHash(sealed, { signal: this.#signal });
   }
 
-  /** Archives of the last {@linkcode chain} that no seal tells of. */
+  /** Paths of the archives of the last {@linkcode chain} that no seal names. */
   get unsealed(): readonly string[] {
     return this.#unsealed;
   }
@@ -404,25 +452,28 @@ export class Job implements AsyncDisposable {
     return this.#seals.read(path);
   }
 
-  /** The seals that were read and are signed with the trusted key. */
+  /** The seals that were read and that the trusted key has signed. */
   get signedSeals(): readonly SignedBy[] {
     return this.#seals.signed;
   }
 
-  /** Whether only signed seals count, and nothing that is not sealed. */
+  /**
+   * A trusted key was given: only seals that it has signed count, and inputs without such a seal are refused.
+   */
   get goesByKey(): boolean {
     return this.#goesByKey;
   }
 
-  /** Why seals in the folders of the inputs could not be read. */
+  /** The errors of seals in the folders of the inputs that could not be read. */
   get unreadableSeals(): readonly Error[] {
     return this.#seals.unreadable;
   }
 
   /**
-   * Opens a list of archives, newest first, which are closed with `files`; `skims` if their blocks are passed over.
+   * Opens a list of archives, newest first. They are closed with `files`. With `skims` their blocks are
+   * skipped.
    *
-   * @throws {MismatchError} if they are no chain, or not those that were sealed
+   * @throws {MismatchError} if they do not form a chain, or are not the ones that were sealed
    */
   async chain(
     paths: readonly string[],
@@ -443,7 +494,7 @@ export class Job implements AsyncDisposable {
       const source = await files.source(path, { many, skims });
       const reader = await DumpReader.open(files.core, source, {
         windowBytes,
-        // Those of the last one count.
+        // The metadata of the last archive are those of the generation.
         dropsMetadata: readers.length < paths.length - 1,
         ...ahead,
       });
@@ -457,7 +508,7 @@ export class Job implements AsyncDisposable {
     return chain;
   }
 
-  /** Opens an archive or a digest for writing; complete with {@linkcode commit}. */
+  /** Opens a new archive or digest. It gets its name with {@linkcode commit}. */
   async sink(path: string, options: { level?: number } = {}): Promise<ByteSink> {
     const file = path === STREAM ? Deno.stdout : await this.output(path);
     return await this.sinkTo(path, file, options);
@@ -468,7 +519,7 @@ export class Job implements AsyncDisposable {
     return await this.#outputs.open(path, options);
   }
 
-  /** Writes an archive to `file`, behind what is `begun`. */
+  /** Writes an archive to `file`, after the part that an earlier job has `begun`. */
   async sinkTo(
     path: string,
     file: ArchiveFile,
@@ -503,17 +554,19 @@ export class Job implements AsyncDisposable {
     }
   }
 
-  /** Whether an output of this path is a regular file: neither a stream nor a device. */
+  /** Returns whether the output `path` is an archive in a regular file: neither a stream nor a device. */
   isFile(path: string): boolean {
     return this.#written.has(path);
   }
 
-  /** Where an output will lie, whatever links lead there. */
+  /** Returns the path that an output will have, with all links resolved. */
   finalPath(path: string): string {
     return this.#outputs.finalPathOf(path);
   }
 
-  /** Length and SHA-256 of an output that is a regular file and was written to its end. */
+  /**
+   * Returns length and SHA-256 of an output that was written to its end; undefined if it is no regular file.
+   */
   async stored(path: string): Promise<{ bytes: number; sha256: string } | undefined> {
     const written = this.#written.get(path);
     if (written === undefined) return undefined;
@@ -521,7 +574,7 @@ export class Job implements AsyncDisposable {
     return { bytes: written.sink.storedBytes, sha256: written.sha256 };
   }
 
-  /** Opens a seal, which may `replace` another one; returns what writes it. */
+  /** Opens a seal, which may `replace` another one, and returns the function that writes it. */
   async openSeal(path: string, { replace }: { replace: boolean }): Promise<(bytes: Uint8Array) => void> {
     const file = await this.#outputs.open(path, { replace: replace || this.isForced });
     return (bytes) => {
@@ -531,7 +584,10 @@ export class Job implements AsyncDisposable {
     };
   }
 
-  /** Writes a text of any length to standard output or to a plain file; this is complete with {@linkcode commit}. */
+  /**
+   * Writes a text of any length to standard output, or to a plain file that gets its name with {@linkcode
+   * commit}.
+   */
   async writeLines(lines: Iterable<string>, { path = STREAM } = {}): Promise<void> {
     using sink = path === STREAM
       ? new PlainSink(STDOUT.name, Deno.stdout)
@@ -548,7 +604,7 @@ export class Job implements AsyncDisposable {
     await sink.finish();
   }
 
-  /** Writes a bitmap; complete with {@linkcode commit}. */
+  /** Writes a bitmap, which gets its name with {@linkcode commit}. */
   async writeBitmap(path: string, bitmap: Bitmap): Promise<void> {
     using sink = new PlainSink(path, path === STREAM ? Deno.stdout : await this.#outputs.open(path));
     await bitmap.writeTo(sink);
@@ -556,8 +612,8 @@ export class Job implements AsyncDisposable {
   }
 
   /**
-   * Writes a small plain file whole, as {@linkcode writeLines}, for a report, which is no secret. It replaces an earlier one: a file that begins as `isReport`
-   * says.
+   * Writes a report as a plain file that other users may read. It replaces a file whose beginning `isReport`
+   * accepts as that of an earlier report.
    */
   async writeReport(
     path: string,
@@ -571,43 +627,51 @@ export class Job implements AsyncDisposable {
     await sink.finish();
   }
 
-  /** @throws {UsageError} if the command reads `path`, by whatever name */
+  /** @throws {UsageError} if the job reads `path`, whatever links lead to it */
   refuseInput(path: string): void {
     this.#outputs.refuseInput(path);
   }
 
-  /** Opens a file to which lines are appended. @throws {UsageError} if the command reads it */
+  /** Opens a file to which lines are appended. @throws {UsageError} if the job reads it */
   openLog(path: string): Deno.FsFile {
     this.#outputs.refuseInput(path);
     return onFile("write", path, () => Deno.openSync(path, { append: true, create: true, mode: 0o600 }));
   }
 
-  /** Packs the grains of a disk on all threads. */
+  /** Compresses the grains of a new disk on all threads. */
   get packing(): GrainPacking {
     return { ahead: this.#crew.ahead(), pack: (given) => this.#crew.run({ kind: "packGrains", given }) };
   }
 
-  /** Keeps other processes from replacing a disk that is changed in place. */
+  /** Locks a disk that is changed in place, so that no other process replaces it. */
   hold(path: string): Promise<void> {
     this.#changed.push(path);
     return this.#outputs.hold(path);
   }
 
   /**
-   * Keeps other processes from writing the files of a disk, and with `write` from reading them, until the session ends.
+   * Locks the files of a disk until the job ends: other processes of this program cannot write them, and with
+   * `write` not read them either.
    *
-   * @throws {Error} if another process is at it
+   * @throws {Error} if another process has locked one
    */
   lockDisk({ files }: { files: readonly string[] }, { write = false } = {}): void {
     this.using(DiskLock.take(files, { write }));
   }
 
-  /** Opens a file that becomes a disk: its mode is what the user gives new files, since a hypervisor is to read it. */
+  /**
+   * Opens a file of a new disk. Its mode is the user's for new files, because a hypervisor is to read the
+   * disk.
+   */
   openOutput(path: string): Promise<Deno.FsFile> {
     return this.#outputs.open(path, { mode: 0o666 });
   }
 
-  /** Gives the outputs their names, and tells the observer. */
+  /**
+   * Gives the outputs their names and tells the observer.
+   *
+   * @throws {Error} if an input changed while it was read
+   */
   commit(): void {
     this.#signal?.throwIfAborted();
     for (const input of this.#inputs) assertUnchanged(input);
@@ -619,12 +683,15 @@ export class Job implements AsyncDisposable {
     }
   }
 
-  /** Tells the observer what the user should know, whatever the result. */
+  /** Reports a sentence to the observer, whatever the result of the job. */
   warn(line: string): void {
     this.#observer.warning?.(line);
   }
 
-  /** Ends the job: waits for the reads under way, closes all files, and removes outputs that are not complete. */
+  /**
+   * Ends the job: waits for the reads under way, closes all files, and removes outputs that were not
+   * committed.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.#resources.disposeAsync();
@@ -634,7 +701,7 @@ export class Job implements AsyncDisposable {
   }
 }
 
-/** The engine of a job that is given none. */
+/** Starts the engine of a job that has none in its options. */
 async function startEngine(
   { threads = defaultThreads() }: JobOptions,
   { inputs }: JobPaths,

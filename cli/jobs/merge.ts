@@ -1,55 +1,90 @@
-/** Makes one archive of several. */
+/** Merges a list of archives into one archive. */
 
 import type { DumpHeader } from "../archive/header.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
 import { merge as mergeChain } from "../pipeline/merge.ts";
+import { type ArchiveInput, pathOf } from "./archive_input.ts";
 import { Job } from "./job.ts";
 import type { JobOptions } from "./options.ts";
 import { type ProofKind, proofOf } from "./proof.ts";
 import { Sealing } from "./sealing.ts";
 import { assertRoot } from "./seals.ts";
 
-/** What is merged into what. */
+/** A list of archives, and the archive that is made of them: a dump or an rdiff, as the first one is. */
 export interface MergeRequest {
   /** Two or more archives, the newest first: a dump or an rdiff, and rdiffs that lead back from it. */
-  archives: readonly string[];
-  /** The merged dump, if the first archive is a dump. */
+  archives: readonly ArchiveInput[];
+  /**
+   * Path of the merged dump, if the first archive is a dump; `-` is standard output. `.gz` and `.zst`
+   * compress it.
+   */
   dumpout?: string;
-  /** The merged rdiff, if the first archive is an rdiff. */
+  /**
+   * Path of the merged rdiff, if the first archive is an rdiff; `-` is standard output. `.gz` and `.zst`
+   * compress it.
+   */
   rdiffout?: string;
-  /** Compression, where the name of the output asks for one: gzip 1 to 9, zstd 1 to 19. */
+  /**
+   * Compression level of the output: gzip 1 to 9, zstd 1 to 19. An output that is not compressed ignores it.
+   */
   level?: number;
 }
 
-/** What was merged. */
+/** The archive that was made. */
 export interface MergeResult {
   /** Blocks of the disk. */
   blocks: number;
-  /** Records of the output: blocks of a dump, changed blocks of an rdiff. */
+  /** Records of the output: all blocks in a dump, the changed blocks in an rdiff. */
   records: number;
   /** The header of the output. */
   header: DumpHeader;
   /** What proved the blocks. */
   proof: ProofKind;
-  /** Bytes of the output. */
+  /** Length of the output in bytes, compressed or not. */
   storedBytes: number;
-  /** The paths of the seals. */
+  /** Paths of the seals that were written or extended; none if the output is a stream. */
   seals: readonly string[];
-  /** Archives that no seal tells of. */
+  /** Paths of the archives that no seal names. */
   unsealed: readonly string[];
 }
 
 /**
- * Merges archives. The output has the generation of the last one.
+ * Merges archives into one, which leads to the generation of the last archive.
  *
- * @throws {UsageError} if the request cannot be meant
- * @throws {FormatError | MismatchError} if an archive is damaged, or they do not belong together
+ * @throws {UsageError} if there are fewer than two archives, or the output is not of the kind of the first
+ *   archive
+ * @throws {FormatError} if an archive is damaged, or is not, byte for byte, the file that was sealed
+ * @throws {MismatchError} if the archives do not belong together, or their blocks are not those that a seal
+ *   records
+ *
+ * @example
+ * ```ts
+ * import { dump } from "./dump.ts";
+ * import { merge } from "./merge.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = Deno.makeTempDirSync();
+ * const at = (name: string) => `${folder}/${name}`;
+ * const disk = at("disk.raw");
+ * Deno.writeFileSync(disk, new Uint8Array(1024).fill(1));
+ * await dump({ mode: "full", disk, dumpout: at("1.dump"), digestout: at("1.digest") });
+ * Deno.writeFileSync(disk, new Uint8Array(1024).fill(2));
+ * const previous = { dumpin: at("1.dump"), digestin: at("1.digest") };
+ * const outputs = { dumpout: at("2.dump"), digestout: at("2.digest"), rdiffout: at("1.rdiff") };
+ * await dump({ mode: "diff", disk, ...previous, ...outputs });
+ *
+ * // The newer dump and the rdiff are the older dump:
+ * await merge({ archives: [at("2.dump"), at("1.rdiff")], dumpout: at("again.dump") });
+ * assertEquals(Deno.readFileSync(at("again.dump")), Deno.readFileSync(at("1.dump")));
+ * Deno.removeSync(folder, { recursive: true });
+ * ```
  */
 export async function merge(
-  { archives, dumpout, rdiffout, level }: MergeRequest,
+  { archives: inputs, dumpout, rdiffout, level }: MergeRequest,
   options: JobOptions = {},
 ): Promise<MergeResult> {
+  const archives = inputs.map(pathOf);
   const out = dumpout ?? rdiffout;
   if (out === undefined || (dumpout !== undefined && rdiffout !== undefined)) {
     throw new UsageError("Cannot merge: one of --dumpout and --rdiffout is needed");
@@ -57,7 +92,7 @@ export async function merge(
   if (archives.length < 2) {
     throw new UsageError(`Cannot merge: two or more archives are needed, ${archives.length} is given`);
   }
-  await using job = await Job.start(options, { inputs: archives, outputs: [out] });
+  await using job = await Job.start(options, { inputs, outputs: [out] });
   const chain = await job.chain(archives);
   const { header } = chain;
   if (header.full !== (dumpout !== undefined)) {
@@ -69,7 +104,8 @@ export async function merge(
   }
   const first = await job.sealed(chain.readers[0]);
   const proof = await proofOf(job, chain);
-  // A root proves the blocks, whatever the files are, but not the header that the result has from the last one.
+  // A root proves the blocks, even if the files are other ones. It does not prove the header, which is that
+  // of the last archive.
   if (proof.by !== "root") await job.proveSealed();
   const proveHeader = proof.by === "root" && proof.last !== undefined
     ? job.proveWhileRead(chain.readers.at(-1)!, proof.last)

@@ -11,7 +11,8 @@ const FOREIGN =
   /\.(?:gzip|tgz|zstd|zstandard|tzst|xz|txz|lzma|tlz|lz|lz4|lzo|lzop|lrz|bz|bz2|bzip2|tbz2?|br|brotli|sz|snappy|zz|z|zip|7z|rar|tar|cpio|gpg|pgp|age)$/i;
 
 /**
- * Checks the suffix of an output. A pipe or a device may have any name, because the program behind it may compress.
+ * Checks the suffix of an output. A pipe or a device may have any name, because the program behind it may
+ * compress.
  * @throws {UsageError} if a plain file would get the suffix of a compressed or encrypted one
  */
 export function refuseForeignSuffix(path: string): void {

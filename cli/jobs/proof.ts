@@ -1,4 +1,4 @@
-/** What proves the blocks that a list of archives leads to. */
+/** Finds what proves the blocks to which a list of archives leads. */
 
 import { formatSeriesId } from "../archive/header.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
@@ -8,26 +8,37 @@ import { assertRoot, type KnownRoot, type Sealed } from "./seals.ts";
 import type { Job } from "./job.ts";
 
 /**
- * `root`: the MD5s of all blocks; `files`: the SHA-256 of every file, and that the files belong together; `digest`: the MD5s
- * in a digest that the user names; or nothing.
+ * What proves that blocks are right:
+ *
+ * - `root`: a seal records the SHA-256 over the MD5s of all blocks of the generation, and they have it;
+ * - `files`: seals record the SHA-256 of every file that was read and how the files belong together, and they
+ *   are so;
+ * - `digest`: the blocks have the MD5s of a digest that the request names;
+ * - `nothing`: none of these. The blocks are what the archives hold, and whether that is right is not known.
  */
 export type ProofKind = "root" | "files" | "digest" | "nothing";
 
-/** What is known of the generation that a list of archives leads to. */
+/** What is known of the generation to which a list of archives leads. */
 export interface Proof {
-  /** Of the last archive. */
+  /** Path of the last archive. */
   path: string;
+  /** What proves the blocks, if the comparison with `roots` or with the seals of the files succeeds. */
   by: ProofKind;
-  /** The roots of which the blocks must have one. They are compared whether anything proved them or not. */
+  /**
+   * The blocks must have one of these roots, if there are any: also a root that was unproved when it was
+   * sealed.
+   */
   roots: readonly KnownRoot[];
-  /** The entry of the last archive, whose header the result has. */
+  /** The entry of the last archive in a seal. The header of the last archive is that of the result. */
   last?: Sealed;
 }
 
 /**
- * Looks for what proves the blocks of an open list: a root in any seal beside the archives, or else an entry for each file.
+ * Looks for what can prove the blocks of an open list: a root in any seal beside the archives, or else an
+ * entry for each file.
  *
- * @throws {FormatError | Error} if nothing does and a seal cannot be read that may do it
+ * @throws {FormatError | Error} if nothing is found, and a seal beside the archives cannot be read
+ * @throws {MismatchError} if nothing is found, and only seals count that a trusted key has signed
  */
 export async function proofOf(job: Job, chain: Chain): Promise<Proof> {
   const { readers, header } = chain;
@@ -38,7 +49,7 @@ export async function proofOf(job: Job, chain: Chain): Promise<Proof> {
   const generation = { series: formatSeriesId(header.seriesId), time: formatTimeStamp(header.time) };
   const told = await job.rootsOf(readers.map((reader) => reader.path), generation);
   await job.changesOf(path, generation);
-  // Two generations of one second are told apart by the entry of the file.
+  // If two generations were made in the same second, the entry of the file says which of them it is.
   const roots = !header.full ? [] : own ? told.filter(({ root }) => root === own) : told;
   const isProvedByRoot = roots.length > 0 && roots.every(({ isProved }) => isProved);
   const by = isProvedByRoot ? "root" : areProvedByFiles(sealed) ? "files" : "nothing";
@@ -50,19 +61,22 @@ export async function proofOf(job: Job, chain: Chain): Promise<Proof> {
   return { path, by, roots, last };
 }
 
-/** Whether files, newest first, prove the blocks: each is sealed, was proved then, and begins where the one before leads to. */
+/**
+ * Returns whether the seals of files, newest first, prove the blocks: each file is sealed, its blocks were
+ * proved then, and it begins at the generation to which the file before it leads.
+ */
 export function areProvedByFiles(sealed: readonly (Sealed | undefined)[]): boolean {
   return sealed.every((entry, i) =>
     entry !== undefined && entry.file.unproved === undefined && (i === 0 || isLinked(sealed[i - 1]!, entry))
   );
 }
 
-/** Whether seals tell that an rdiff begins at the very blocks that the file in front of it leads to. */
+/** Returns whether seals say that an rdiff begins at exactly the blocks to which the file before it leads. */
 function isLinked({ generation }: Sealed, { file: { from } }: Sealed): boolean {
   return from?.time === generation.time && from.root !== null && from.root === generation.root;
 }
 
-/** @throws {MismatchError} if only what the trusted key has signed counts */
+/** @throws {MismatchError} if only seals count that a trusted key has signed */
 export function refuseUnsigned(job: Job, path: string): void {
   if (!job.goesByKey) return;
   throw new MismatchError(
@@ -71,14 +85,17 @@ export function refuseUnsigned(job: Job, path: string): void {
   );
 }
 
-/** @throws {FormatError | Error} if a seal cannot be read that may tell of the files that no other seal tells of */
+/**
+ * @throws {FormatError | Error} if a seal beside the inputs cannot be read: it may name the files that no
+ *   other seal names
+ */
 export function refuseUnreadable(job: Job): void {
   const [unreadable] = job.unreadableSeals;
   if (unreadable === undefined) return;
   throw withAdvice(unreadable, "what is read may be in it; --without-seal goes by no seal");
 }
 
-/** @throws {MismatchError} if the blocks that were read are other ones than seals tell */
+/** @throws {MismatchError} if the blocks that were read do not have a root that seals record */
 export async function assertProved(
   { path, roots }: Proof,
   root: { hex(): Promise<string> } | undefined,
@@ -86,7 +103,7 @@ export async function assertProved(
   if (root !== undefined) assertRoot(path, roots, await root.hex());
 }
 
-/** The same error, of the same kind, with what can be done. */
+/** Adds advice to the message of an error. */
 function withAdvice(error: Error, advice: string): Error {
   error.message += `; ${advice}`;
   return error;

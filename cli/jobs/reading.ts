@@ -1,41 +1,44 @@
-/** Files that are read together, and the memory of the core that reading them takes. */
+/** Inputs that are read together, and the memory of the core that reading them takes. */
 
 import { type Bitmap, readBitmap } from "../archive/bitmap.ts";
 import type { BitmapPages } from "../archive/bitmap_pages.ts";
 import type { ByteSource } from "../archive/bytes.ts";
 import { sourceFor, type SourceOptions } from "../archive/container.ts";
 import { DamagedFile } from "../archive/damaged_file.ts";
-import { PlainSource } from "../archive/plain.ts";
+import { type InputFile, PlainSource } from "../archive/plain.ts";
 import type { Core } from "../core.ts";
 import { UsageError } from "../errors.ts";
 import { statOf } from "../files/positioned.ts";
+import { type ArchiveObject, openObject } from "./archive_input.ts";
 import { type Input, isStream, openInput, STREAM } from "./input_file.ts";
 import type { Work } from "./work.ts";
 
-/** What all readings of a command share. */
+/** What all readings of a job share. */
 export interface ReadingParts {
   /** How files are read. */
   options: SourceOptions;
-  /** Hears which files are read, for the progress. */
+  /** Counts the bytes that are read, for the progress. */
   work: Work;
-  /** Where bitmaps keep what does not fit into memory. */
+  /** Store the parts of bitmaps that do not fit into memory. */
   pages: BitmapPages;
-  /** The regular files that are open now, as they were when they were opened. */
+  /** The inputs that are objects, by their names. All other inputs are files. */
+  objects: ReadonlyMap<string, ArchiveObject>;
+  /** The regular files that are open now, with their state when they were opened. */
   inputs: Set<Input>;
   /** The paths of all regular files that were opened, in order. */
   read: Set<string>;
 }
 
 /**
- * Opens files for reading. All of them are closed when the reading is disposed, and the memory that was
- * allocated from its `core` is given back, once the reads that are under way have ended.
+ * Opens inputs of a job. When the reading is disposed, it waits for the reads under way, gives the memory
+ * back that was allocated from its `core`, and closes all that it opened.
  */
 export class Reading implements AsyncDisposable {
-  /** Memory for what is read. */
+  /** A scope of the engine's core. */
   readonly core: Core;
   readonly #parts: ReadingParts;
   readonly #resources = new AsyncDisposableStack();
-  /** A pipe was opened: a read of it ends only when the program at its other end writes or ends. */
+  /** A pipe was opened. A read of a pipe ends only when the program at its other end writes or ends. */
   #hasStream = false;
 
   /** Allocates from a scope of `core`. */
@@ -44,21 +47,40 @@ export class Reading implements AsyncDisposable {
     this.#parts = parts;
   }
 
-  /** Opens an archive or a digest. `options` add to those of all files. */
+  /**
+   * Opens an archive or a digest, by its path or the name of its object. `options` add to those of all files.
+   */
   async source(path: string, options: Partial<SourceOptions> = {}): Promise<ByteSource> {
     const reading = { ...this.#parts.options, ...options };
-    if (path === STREAM) return this.#add(this.using(await sourceFor(path, Deno.stdin, reading)), undefined);
+    if (this.#parts.objects.has(path)) {
+      return this.#add(this.using(await sourceFor(path, await this.stored(path), reading)));
+    }
+    if (path === STREAM) {
+      this.#hasStream = true;
+      return this.#add(this.using(await sourceFor(path, Deno.stdin, reading)));
+    }
     const file = await openInput(path);
     const source = this.using(await sourceFor(path, file, reading));
-    return this.#add(source, { source, file, before: statOf(file, path) });
+    const before = statOf(file, path);
+    this.#hasStream ||= !before.isFile;
+    return this.#add(source, before.isFile ? { source, file, before } : undefined);
   }
 
-  /** Opens what an output holds so far, while it is still written under `systemPath`. */
+  /** Opens an input as it is stored, compressed or not. The caller closes it. */
+  async stored(path: string): Promise<InputFile> {
+    const object = this.#parts.objects.get(path);
+    return object === undefined ? await openInput(path) : await openObject(object);
+  }
+
+  /**
+   * Opens the content of an output that is being written. The file is at `systemPath` until it gets its name
+   * `path`.
+   */
   async sourceOfOutput(path: string, systemPath: string): Promise<ByteSource> {
     return this.using(await sourceFor(path, await openInput(systemPath), this.#parts.options));
   }
 
-  /** Opens a regular file that may be damaged. @throws {UsageError} if it can be read only once */
+  /** Opens a regular file that may be damaged. @throws {UsageError} if `path` is no regular file */
   async damagedFile(path: string): Promise<DamagedFile> {
     const file = path === STREAM ? undefined : await openInput(path);
     const before = file && statOf(file, path);
@@ -72,7 +94,7 @@ export class Reading implements AsyncDisposable {
     return source;
   }
 
-  /** Reads a bitmap, which is plain whatever its name is. */
+  /** Reads a bitmap, which is never compressed, whatever its name is. */
   async bitmap(path: string): Promise<Bitmap> {
     const file = path === STREAM ? Deno.stdin : await openInput(path);
     this.#hasStream ||= isStream(path);
@@ -80,30 +102,30 @@ export class Reading implements AsyncDisposable {
     return await readBitmap(source, this.#parts.pages);
   }
 
-  /** Disposes of `resource` when the reading is disposed, before what was opened earlier. */
+  /** Disposes of `resource` when the reading is disposed, before the resources that were opened earlier. */
   using<T extends Disposable | AsyncDisposable>(resource: T): T {
     return this.#resources.use(resource);
   }
 
-  /** Waits for the reads that are under way, but not for those of pipes, and ends. */
+  /** Waits for the reads under way, except if a pipe was opened, and closes everything. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#hasStream) this.core[Symbol.dispose]();
     else await this.core[Symbol.asyncDispose]();
     await this.#resources.disposeAsync();
   }
 
-  #add(source: ByteSource, input: Input | undefined): ByteSource {
-    const isFile = input?.before.isFile === true;
-    this.#hasStream ||= !isFile;
-    this.#parts.work.addFile(source, isFile ? input.before.size : undefined);
+  /** Notes an open source. `input`: its file, if that is a regular one */
+  #add(source: ByteSource, input?: Input): ByteSource {
+    this.#parts.work.addFile(source, input?.before.size);
     this.#resources.defer(() => this.#parts.work.remove(source));
-    if (isFile) {
+    if (input !== undefined) {
       this.#note(input);
       this.#parts.read.add(source.path);
     }
     return source;
   }
 
+  /** Adds a regular file to the open inputs for as long as it is open. */
   #note(input: Input): void {
     this.#parts.inputs.add(input);
     this.#resources.defer(() => void this.#parts.inputs.delete(input));

@@ -1,4 +1,4 @@
-/** Writes a generation back to a disk. */
+/** Restores a generation to a disk. */
 
 import type { DumpHeader } from "../archive/header.ts";
 import { DigestReader } from "../pipeline/archive_reader.ts";
@@ -7,13 +7,14 @@ import {
   assertRoom,
   proveReadable,
   restore as restoreChain,
+  type RestoreCounts,
   type RestoreOptions,
-  type RestoreResult as RestoreCounts,
 } from "../pipeline/restore.ts";
 import { verifyDisk } from "../pipeline/verify.ts";
 import type { WritableDisk } from "../disks/disk.ts";
 import { UsageError } from "../errors.ts";
 import { assertNoInput } from "../files/outputs.ts";
+import { type ArchiveInput, filesAmong, pathOf } from "./archive_input.ts";
 import { isStream, STREAM } from "./input_file.ts";
 import { Job } from "./job.ts";
 import type { JobOptions } from "./options.ts";
@@ -26,43 +27,66 @@ import {
   type TargetSource,
 } from "./restore_target.ts";
 
-/** What is restored to which disk. */
+/** Archives, and the disk to which they are restored. */
 export interface RestoreRequest extends TargetOptions {
-  /** The newest first: a dump and rdiffs; or rdiffs alone, for a disk that is at the newer generation. */
-  archives: readonly string[];
+  /**
+   * A dump and rdiffs, the newest first; or rdiffs alone, for a disk that holds the generation at which the
+   * first rdiff begins.
+   */
+  archives: readonly ArchiveInput[];
   /** The disk. */
   disk: TargetSource;
-  /** Do not write zero blocks: only for a disk that is empty. */
+  /** Do not write zero blocks. This is right only if the disk holds nothing but zeros. */
   omitzeroblock?: boolean;
-  /** Read the disk back and compare it, with the archives or with `digestin`. */
+  /** Read the disk back, and compare it with `digestin` or, without a digest, with the archives. */
   verify?: boolean;
-  /** Path of the digest of the last archive's generation. */
-  digestin?: string;
-  /** Bytes of a block, which must be those of the archives. */
+  /** The digest of the generation to which the archives lead; only with `verify`. */
+  digestin?: ArchiveInput;
+  /** Bytes of a block. Archives with another block size are refused. */
   blocksize?: number;
 }
 
-/** What was restored. */
+/** The disk that was restored. */
 export interface RestoreResult extends RestoreCounts {
-  /** The disk. */
-  disk: Pick<WritableDisk, "path" | "format" | "capacityBytes">;
-  /** The header of the last archive. */
+  /** The disk, with its size in bytes. It may be larger than the disk that was dumped. */
+  disk: { path: string; format: string; capacityBytes: number };
+  /** The header of the last archive, with `full` of the first one. */
   header: DumpHeader;
-  /** Blocks that were read back and are as they should be. */
+  /** Blocks that were read back and have the right content. Absent if the disk was not read back. */
   verifiedBlocks?: number;
   /** What proved the blocks. */
   proof: ProofKind;
-  /** Archives that no seal tells of. */
+  /** Paths of the archives that no seal names. */
   unsealed: readonly string[];
-  /** Metadata that were left out, because they refer to things outside the disk. */
+  /** Keys of the metadata that were not written, because they refer to things outside the disk. */
   leftOutMetadata: readonly string[];
 }
 
 /**
- * Restores a generation. An existing disk is written only after the archives were read to their ends and found right.
+ * Restores a generation to a disk. An existing disk is written only after the archives were read to their
+ * ends and proved, as far as something can prove them.
  *
- * @throws {UsageError} if the request cannot be meant
- * @throws {FormatError | MismatchError} if an archive is damaged, or they do not belong together
+ * @throws {UsageError} if parts of the request contradict each other, a new disk exists already, or something
+ *   uses the disk
+ * @throws {FormatError} if an archive is damaged, or is not, byte for byte, the file that was sealed
+ * @throws {MismatchError} if the archives do not belong together, or do not have the blocks that a seal
+ *   records, if the disk is too small, or if it does not hold the right blocks when it is read back
+ *
+ * @example
+ * ```ts
+ * import { dump } from "./dump.ts";
+ * import { restore } from "./restore.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = Deno.makeTempDirSync();
+ * const at = (name: string) => `${folder}/${name}`;
+ * const bytes = new Uint8Array(3 * 512).fill(1);
+ * Deno.writeFileSync(at("disk.raw"), bytes);
+ * await dump({ mode: "full", disk: at("disk.raw"), dumpout: at("0.dump"), digestout: at("0.digest") });
+ * await restore({ archives: [at("0.dump")], disk: at("copy.raw"), create: true, verify: true });
+ * assertEquals(Deno.readFileSync(at("copy.raw")), bytes);
+ * Deno.removeSync(folder, { recursive: true });
+ * ```
  */
 export async function restore(request: RestoreRequest, options: JobOptions = {}): Promise<RestoreResult> {
   const { archives, disk: target, create, digestin } = request;
@@ -79,7 +103,9 @@ export async function restore(request: RestoreRequest, options: JobOptions = {})
 }
 
 async function restoreIn(job: Job, request: RestoreRequest): Promise<RestoreResult> {
-  const { archives, create, metadata, digestin, blocksize, omitzeroblock, verify } = request;
+  const { create, metadata, blocksize, omitzeroblock, verify } = request;
+  const archives = request.archives.map(pathOf);
+  const digestin = request.digestin === undefined ? undefined : pathOf(request.digestin);
   await using readings = new AsyncDisposableStack();
   let files = readings.use(job.reading());
   let chain = await job.chain(archives, { files });
@@ -92,7 +118,7 @@ async function restoreIn(job: Job, request: RestoreRequest): Promise<RestoreResu
   }
   const proof = await proofOf(job, chain);
   const root = proof.roots.length > 0 ? job.root() : undefined;
-  // A root proves the blocks whatever the files are.
+  // A root proves the blocks, even if the files are other ones.
   if (proof.by !== "root") await job.proveSealed();
   const target = await openTarget(job, { disk: request.disk, header, options: request });
   const { disk } = target;
@@ -106,7 +132,7 @@ async function restoreIn(job: Job, request: RestoreRequest): Promise<RestoreResu
     );
   }
   if (!create) {
-    for (const file of disk.files) assertNoInput(file, archives);
+    for (const file of disk.files) assertNoInput(file, filesAmong(request.archives));
     assertRoom(chain, disk);
     if (omitzeroblock) {
       job.warn(`zero blocks are not written; where "${disk.path}" holds data in their place, it stays`);
@@ -139,19 +165,20 @@ async function restoreIn(job: Job, request: RestoreRequest): Promise<RestoreResu
     disk: { path: disk.path, format: disk.format, capacityBytes: disk.capacityBytes },
     header,
     verifiedBlocks,
-    // Rdiffs alone prove what they write; what the disk held before is proved by a look at all of it.
+    // Rdiffs alone prove the blocks that they write, but not the other blocks of the disk. A digest proves
+    // all of them.
     proof: digestProves ? "digest" : header.full ? proof.by : "nothing",
     unsealed: job.unsealed,
     leftOutMetadata: target.leftOutMetadata ?? [],
   };
 }
 
-/** The files that a new disk may take. */
+/** Returns the files that a new disk may consist of. */
 function filesOfNewDisk(path: string): string[] {
   return [path, path.replace(/\.vmdk$/i, "-flat.vmdk")];
 }
 
-/** @throws {UsageError} if the request cannot be meant */
+/** @throws {UsageError} if parts of the request contradict each other */
 function refuse(request: RestoreRequest): void {
   const { archives, disk, create, digestin, verify } = request;
   if (disk === STREAM) throw new UsageError('Cannot restore to "-": name a disk');
@@ -160,7 +187,7 @@ function refuse(request: RestoreRequest): void {
     throw new UsageError('Cannot use --verify with "-", which can be read only once: --digestin is needed');
   }
   refuseFormat(request);
-  const stream = create ? undefined : archives.find(isStream);
+  const stream = create ? undefined : filesAmong(archives).find(isStream);
   if (stream !== undefined) {
     throw new UsageError(
       `Cannot restore "${stream}" to an existing disk: the archive could not be proved before the disk is ` +
@@ -170,9 +197,11 @@ function refuse(request: RestoreRequest): void {
 }
 
 /**
- * Whether a digest is a proof: one that was made of a dump that nothing proved is none.
+ * Returns whether a digest proves the blocks. A digest that was made of a dump when nothing proved the dump
+ * does not.
  *
- * @throws {MismatchError} if it is not of the generation that the chain leads to, or not the one that was sealed
+ * @throws {MismatchError} if it is not of the generation that the chain leads to, or not the one that was
+ *   sealed
  */
 async function provesByDigest(job: Job, chain: Chain, path: string): Promise<boolean> {
   await using files = job.reading();
@@ -201,7 +230,10 @@ async function readBack(
   return await verifyDisk(files.core, { disk, expected: (chain ?? digest)!, capacityBytes }, job.run);
 }
 
-/** Restores in place: from the first write to the last the disk is neither what it was nor what it is to be. */
+/**
+ * Restores to an existing disk. If the job is stopped or fails meanwhile, a warning says that the disk is
+ * partly written.
+ */
 async function overwrite(
   job: Job,
   { proof, ...work }: { chain: Chain; disk: WritableDisk; proof: Proof },

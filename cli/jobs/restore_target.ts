@@ -1,4 +1,4 @@
-/** The disk that a restore writes. */
+/** The disk that a restore writes: a path, an object of the caller, or a disk that a provider opens. */
 
 import type { DumpHeader } from "../archive/header.ts";
 import { createDisk, type NewDiskFormat } from "../disks/create.ts";
@@ -9,59 +9,95 @@ import { referencesIn } from "../disks/vmdk/descriptor/ddb.ts";
 import { HEADER_PREFIX } from "../disks/vmdk/descriptor/encryption.ts";
 import { UsageError } from "../errors.ts";
 import { usesOf } from "./disk_watch.ts";
+import type { DiskHost } from "./disk_source.ts";
 import type { Job } from "./job.ts";
 
-/** A disk on its way to be what it is to be. */
+/** A disk that a restore writes. */
 export interface RestoreTarget {
+  /** The open disk. */
   readonly disk: WritableDisk;
-  /** Ends the writing; a new disk gets its name. Nothing may be written behind it. */
+  /** Ends the writing: all data is stored, and a new disk gets its name. */
   complete(): Promise<void>;
-  /** The disk as it is stored now; after {@linkcode complete}. */
+  /** Opens the disk for reading, after {@linkcode complete}. It ends with the job. */
   readBack(): Promise<ReadableDisk>;
-  /** Whether the disk must be read back before it is called restored. */
+  /**
+   * The disk must be read back and compared before it counts as restored, because writing it had an uncertain
+   * result.
+   */
   readonly isDoubtful: boolean;
-  /** Metadata of the archives that were left out, because they refer to things outside the disk. */
+  /** Keys of the metadata that were not written, because they refer to things outside the disk. */
   readonly leftOutMetadata?: readonly string[];
 }
 
-/** How an existing disk is taken. */
-const TAKEN_AS = ["raw", "vmdk"] as const;
+/** The formats of an existing disk. */
+const EXISTING_FORMATS = ["raw", "vmdk"] as const;
 
-/** How a disk is taken, and for a new one what is made. */
+/**
+ * The format of the disk that a restore writes. An existing disk is `raw` or a `vmdk`. A new disk can be of
+ * the other kinds, too, and `vmdk` then means `monolithicFlat`.
+ */
+export type TargetFormat =
+  | "raw"
+  | "vmdk"
+  | "monolithicFlat"
+  | "monolithicSparse"
+  | "streamOptimized"
+  | "vmfs";
+
+/** All formats of a disk that a restore writes. */
 export const TARGET_FORMATS = [
-  ...TAKEN_AS,
+  ...EXISTING_FORMATS,
   "monolithicFlat",
   "monolithicSparse",
   "streamOptimized",
   "vmfs",
-] as const satisfies (NewDiskFormat | "vmdk")[];
-
-/** One of {@linkcode TARGET_FORMATS}. */
-export type TargetFormat = typeof TARGET_FORMATS[number];
+] as const satisfies TargetFormat[];
 
 /** How the disk is opened, or made. */
 export interface TargetOptions {
-  /** Take the disk as raw or vmdk, whatever its name is; with `create`: make this. */
+  /**
+   * The format of the disk. By default the name and the first bytes of an existing disk decide; a new disk is
+   * `monolithicFlat` if its name ends in `.vmdk`, raw if it ends in `.raw` or `.img`, and refused otherwise.
+   */
   format?: TargetFormat;
-  /** Make the disk. */
+  /** Make a new disk, which must not exist unless the options of the job have `force`. */
   create?: boolean;
-  /** Write the metadata of the disk too. */
+  /** Write the disk data base of the VMDK that was dumped, too: adapter type, geometry, UUID and the like. */
   metadata?: boolean;
-  /** Let a VMDK name files outside its folder. */
+  /** Accept a VMDK that names files outside its folder. */
   allowOutside?: boolean;
   /** Write to a VMDK although its descriptor says that its content is encrypted. */
   allowEncrypted?: boolean;
 }
 
-/** Opens or makes disks that are not simply files, such as those of a server. */
-export interface TargetProvider {
-  /** Files and streams that opening a disk reads; no output may be one of them. */
-  readonly inputs?: readonly string[];
-  /** Opens the disk, or makes it as `header` describes it. */
-  openTarget(job: Job, header: DumpHeader, options: TargetOptions): Promise<RestoreTarget>;
+/** The job for which a provider opens or makes the disk that is written. */
+export interface TargetHost extends DiskHost {
+  /** The options of the job have `force`. */
+  readonly isForced: boolean;
+  /**
+   * Does nothing if `path` may be written.
+   * @throws {UsageError} if the job reads `path`, whatever links lead to it
+   */
+  refuseInput(path: string): void;
+  /**
+   * Gives the outputs of the job their names and tells the observer. Called once, by {@linkcode
+   * RestoreTarget.complete}.
+   */
+  commit(): void;
 }
 
-/** A disk to be written: its path, an open disk, or who opens it. */
+/** Opens or makes the disk that a restore writes when the archives are known, such as a disk of a server. */
+export interface TargetProvider {
+  /** Files that opening the disk reads, `-` for standard input. No output may be one of them. */
+  readonly inputs?: readonly string[];
+  /** Opens the disk, or makes it as `header` describes it. Errors end the job. */
+  openTarget(host: TargetHost, header: DumpHeader, options: TargetOptions): Promise<RestoreTarget>;
+}
+
+/**
+ * A disk to be written: the path of a file or of a block device; an open disk, which the caller closes when
+ * the job has ended; or a provider.
+ */
 export type TargetSource = string | WritableDisk | TargetProvider;
 
 /** Opens the disk, or makes it as `header` describes it. */
@@ -73,17 +109,17 @@ export async function openTarget(
     ? await fileTarget(job, header, { ...options, local: disk })
     : "openTarget" in disk
     ? await disk.openTarget(job, header, options)
-    : objectTarget(disk);
+    : objectTarget(job, disk);
   for (const line of metadataWarnings(header.metadata, options)) job.warn(line);
   return target;
 }
 
 /** A disk that the caller has opened; the caller closes it. */
-function objectTarget(disk: WritableDisk): RestoreTarget {
+function objectTarget(job: Job, disk: WritableDisk): RestoreTarget {
   return {
     disk,
     isDoubtful: false,
-    complete: () => Promise.resolve(),
+    complete: () => Promise.resolve(job.commit()),
     readBack: () => {
       if ("read" in disk) return Promise.resolve(disk as WritableDisk & ReadableDisk);
       throw new UsageError(`Cannot read back disk "${disk.path}": it can only be written`);
@@ -91,7 +127,10 @@ function objectTarget(disk: WritableDisk): RestoreTarget {
   };
 }
 
-/** What the user should know of the metadata of the archives: what is not restored, and that the disk is encrypted. */
+/**
+ * Returns warnings about metadata of the archives: keys that are not restored, and the keys of an encrypted
+ * disk.
+ */
 function metadataWarnings(
   metadata: ReadonlyMap<string, string>,
   { metadata: isRestored }: Pick<TargetOptions, "metadata">,
@@ -123,7 +162,7 @@ async function fileTarget(
   const metadata = options.metadata ? header.metadata : undefined;
   const leftOut = referencesIn(metadata ?? new Map());
   const existing = {
-    format: takenAs(options.format),
+    format: existingFormat(options.format),
     allowOutside: allowOutside || undefined,
     allowEncrypted: allowEncrypted || undefined,
     ...job.diskHelp,
@@ -136,7 +175,7 @@ async function fileTarget(
     options.create
       ? await createDisk(
         local,
-        { capacityBytes, adapterType, metadata, format: madeAs(options.format), packing: job.packing },
+        { capacityBytes, adapterType, metadata, format: newFormat(options.format), packing: job.packing },
         (path) => job.openOutput(path),
       )
       : await openForWriting(local, existing),
@@ -152,7 +191,11 @@ async function fileTarget(
   };
 }
 
-/** Warns if something else uses the disk that is about to be written. @throws {UsageError} without `--force` */
+/**
+ * Warns if something else uses the disk that is about to be written.
+ *
+ * @throws {UsageError} then, unless `force` is set
+ */
 function refuseUsed(
   job: Job,
   disk: Pick<WritableDisk, "path" | "files">,
@@ -169,18 +212,18 @@ function refuseUsed(
   for (const line of uses) job.warn(line);
 }
 
-/** What a disk of that format is opened as. */
-function takenAs(format: TargetFormat | undefined): typeof TAKEN_AS[number] | undefined {
+/** Returns the format as which an existing disk is opened. */
+function existingFormat(format: TargetFormat | undefined): typeof EXISTING_FORMATS[number] | undefined {
   return format === undefined || format === "raw" ? format : "vmdk";
 }
 
-/** A VMDK of no special kind is a flat one. */
-function madeAs(format: TargetFormat | undefined): NewDiskFormat | undefined {
+/** Returns the format of a new disk; undefined if its name decides. */
+function newFormat(format: TargetFormat | undefined): NewDiskFormat | undefined {
   return format === "vmdk" ? "monolithicFlat" : format;
 }
 
-/** @throws {UsageError} if the format is one of those that are only made, and no disk is made */
+/** @throws {UsageError} if only a new disk can have the format, and no disk is made */
 export function refuseFormat({ format, create }: TargetOptions): void {
-  if (format === undefined || create || TAKEN_AS.some((name) => name === format)) return;
+  if (format === undefined || create || EXISTING_FORMATS.some((name) => name === format)) return;
   throw new UsageError(`Cannot use --format ${format} without --create: it is for a disk that is made`);
 }

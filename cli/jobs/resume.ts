@@ -11,7 +11,7 @@ import type { OutputFile } from "../files/outputs.ts";
 import { onFile } from "../files/system_errors.ts";
 import { DumpReader, smallWindowBytes } from "../pipeline/archive_reader.ts";
 import { auditSample } from "../pipeline/audit.ts";
-import { JournalDigests, type Proved, provePartial } from "../pipeline/partial.ts";
+import { JournalDigests, type ProvedPart, provePartial } from "../pipeline/partial.ts";
 import { defaultSampleBlocks, drawSample, SeededRandom } from "../pipeline/sample.ts";
 import type { DiskWatch } from "./disk_watch.ts";
 import type { Reading } from "./reading.ts";
@@ -82,7 +82,7 @@ function cut(file: OutputFile, { path, lenBytes }: { path: string; lenBytes: num
 }
 
 /** What is left of a dump: its header, and the intact blocks before the first damage. */
-interface Left extends Proved {
+interface Left extends ProvedPart {
   header: DumpHeader;
 }
 
@@ -110,7 +110,10 @@ async function openLeft({ path, file }: Unfinished, files: Reading): Promise<Dum
   }
 }
 
-/** What can be known of a disk without reading it, so that another one, or a later state of it, has other words. */
+/**
+ * What can be known of a disk without reading it, so that another one, or a later state of it, has other
+ * words.
+ */
 export function stateOf(
   { disk: { cid, path }, watch, place }: Pick<Unfinished, "disk" | "watch" | "place">,
 ): string {

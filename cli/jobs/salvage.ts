@@ -1,12 +1,13 @@
-/** Brings back what is left of damaged archives. */
+/** Makes a dump of the blocks of damaged archives that are intact. */
 
 import type { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { DumpHeader } from "../archive/header.ts";
 import { FormatError, UsageError } from "../errors.ts";
-import type { Fault } from "../pipeline/fault_log.ts";
-import { salvage as salvageProved, type Salvaged } from "../pipeline/salvage.ts";
-import { salvageUnproved } from "../pipeline/salvage_unproved.ts";
+import type { ArchiveFault } from "../damage/fault_log.ts";
+import { salvage as salvageProved } from "../damage/salvage.ts";
+import { salvageUnproved } from "../damage/salvage_unproved.ts";
+import type { BlockRange } from "./bitmaps.ts";
 import { Job } from "./job.ts";
 import type { JobOptions } from "./options.ts";
 import type { ProofKind } from "./proof.ts";
@@ -18,73 +19,128 @@ import {
   readHeaders,
 } from "./salvage_seals.ts";
 
-/** Runs of blocks that a result lists. */
+/** The number of ranges of blocks that a result lists at most. */
 const MAX_LISTED = 1000;
 
-/** Damaged archives, and the dump to be. */
+/** Damaged archives, and the dump that is made of them. */
 export interface SalvageRequest {
-  /** The newest first; any other archives in which blocks may be found may follow. */
+  /**
+   * Paths of regular files: the archives of the generation, newest first, as for a restore. With `digestin`,
+   * further archives may follow, in which intact blocks are looked for.
+   */
   archives: readonly string[];
-  /** Path of the digest of the generation; without it nothing is proved. */
+  /** Path of the digest of the generation. Without it, no block can be proved. */
   digestin?: string;
-  /** Path of the dump of what is left. */
+  /**
+   * Path of the new dump; `-` is standard output. Lost blocks are zeros in it. `.gz` and `.zst` compress it.
+   */
   dumpout: string;
-  /** Path of a list of the blocks that are lost. */
+  /** Path of a new text file that lists the lost blocks. */
   lostout?: string;
-  /** Path of a bitmap of the blocks that are lost. */
+  /** Path of a new bitmap whose bits are set for the lost blocks. */
   bmpout?: string;
-  /** Compression, where the name of the dump asks for one: gzip 1 to 9, zstd 1 to 19. */
+  /** Compression level of the dump: gzip 1 to 9, zstd 1 to 19. A dump that is not compressed ignores it. */
   level?: number;
 }
 
-/** Blocks from `start` up to `end`, without `end`. */
-export interface BlockRun {
-  start: number;
-  end: number;
-}
-
-/** What the digest told. */
-export interface ProvedSalvage extends Omit<Salvaged, "lost" | "doubtful" | "faults" | "faultCount"> {
-  /** The seal that tells of the digest. */
+/** What a salvage with a digest found. */
+export interface ProvedSalvage {
+  /** Blocks of the disk. */
+  blocks: number;
+  /** Blocks that are zero, as the digest says. */
+  zeroBlocks: number;
+  /** Blocks that are intact in the first archive that was read. */
+  intactBlocks: number;
+  /** Blocks that came from other archives, or from other places. */
+  foundBlocks: number;
+  /** Blocks that were not found; the dump has zeros in their place. */
+  lostBlocks: number;
+  /** Lost blocks whose MD5 is damaged in the digest, so that they could not be proved. */
+  unprovableBlocks: number;
+  /** Blocks that are in doubt, as in {@linkcode SalvageResult.doubtfulBlocks}. */
+  doubtfulBlocks: number;
+  /**
+   * Blocks that digest and archives did not prove without contradiction, and that the root of a seal proved.
+   */
+  decidedBlocks: number;
+  /** The blocks have the root that a seal records; undefined if no root is known. */
+  hasRoot?: boolean;
+  /**
+   * More blocks are lost than one run can look for: another run, with this dump as the first archive, finds
+   * more.
+   */
+  isPartial: boolean;
+  /** The number of missing blocks that came from each archive. */
+  foundIn: readonly { path: string; blocks: number }[];
+  /** Path of the seal that names the digest. */
   sealPath?: string;
-  /** The digest is not what was sealed. */
+  /** The digest is not the file that was sealed. */
   isDigestChanged: boolean;
 }
 
-/** What was brought back. */
+/** What a salvage found. */
 export interface SalvageResult {
   /** The header of the dump. */
   header: DumpHeader;
   /** Blocks of the disk. */
   blocks: number;
+  /** Blocks that were not found; the dump has zeros in their place. */
   lostBlocks: number;
+  /**
+   * Blocks that were found and are in doubt: the digest calls them zero while an archive of the generation
+   * has data; or the digest is damaged, nothing else proves the whole, and no archive has them in their
+   * place.
+   */
   doubtfulBlocks: number;
-  /** The first runs of blocks that are lost. */
-  lostRuns: readonly BlockRun[];
-  /** The first runs of blocks that may be of another generation. */
-  doubtfulRuns: readonly BlockRun[];
-  /** The places where the archives are damaged, as far as they are listed, and how many there are. */
-  faults: readonly Fault[];
+  /** The first 1000 ranges of lost blocks. */
+  lostRuns: readonly BlockRange[];
+  /** The first 1000 ranges of blocks in doubt. */
+  doubtfulRuns: readonly BlockRange[];
+  /** Places where the digest or the archives are damaged, up to 1000 of each file. */
+  faults: readonly ArchiveFault[];
+  /** The number of such places. */
   faultCount: number;
-  /** What the digest told; absent without one. */
+  /** What was found with the digest; absent without one. */
   proved?: ProvedSalvage;
-  /** What proved the blocks. */
+  /** What proved the blocks that are not lost. */
   proof: ProofKind;
-  /** The digest, if no seal tells of it. */
+  /** Path of the digest, if no seal names it. */
   unsealed: readonly string[];
-  /** The archive whose metadata the dump has. */
+  /** Path of the archive whose metadata the dump has. */
   headerFrom?: string;
-  /** Whether a seal proves time and metadata of the dump; undefined without a digest. */
+  /** A seal proves time and metadata of the dump; undefined without a digest. */
   isHeaderProved?: boolean;
-  /** Bytes of the dump. */
+  /** Length of the dump in bytes, compressed or not. */
   storedBytes: number;
 }
 
 /**
- * Writes a dump of what is intact in archives. Damage is no error but a result.
+ * Makes a dump of the blocks that are intact in archives. Damage is not an error: the result describes it.
+ * The dump gets no seal.
  *
- * @throws {UsageError} if the archives cannot become a dump
- * @throws {FormatError} if nothing can be made of them
+ * @throws {UsageError} if the first archive is an rdiff and there is no digest, or an input is no regular
+ *   file
+ * @throws {FormatError} if no header can be read
+ *
+ * @example
+ * ```ts
+ * import { dump } from "./dump.ts";
+ * import { salvage } from "./salvage.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = Deno.makeTempDirSync();
+ * const at = (name: string) => `${folder}/${name}`;
+ * Deno.writeFileSync(at("disk.raw"), new Uint8Array(4 * 512).fill(1));
+ * const files = { dumpout: at("0.dump"), digestout: at("0.digest") };
+ * await dump({ mode: "full", disk: at("disk.raw"), blocksize: 512, ...files });
+ * Deno.truncateSync(at("0.dump"), Deno.statSync(at("0.dump")).size - 1); // damages the last block
+ *
+ * const request = { archives: [at("0.dump")], digestin: at("0.digest"), dumpout: at("saved.dump") };
+ * const { lostBlocks, blocks } = await salvage(request);
+ * // All blocks are alike, so an intact copy of the last one is found in another place.
+ * assertEquals({ lostBlocks, blocks }, { lostBlocks: 0, blocks: 4 });
+ * Deno.removeSync(folder, { recursive: true });
+ * ```
  */
 export async function salvage(request: SalvageRequest, options: JobOptions = {}): Promise<SalvageResult> {
   const { archives, digestin, dumpout, lostout, bmpout, level } = request;
@@ -103,6 +159,7 @@ export async function salvage(request: SalvageRequest, options: JobOptions = {})
   const { header } = found;
   if (lostout !== undefined) await job.writeLines(lostList(lost, header), { path: lostout });
   if (bmpout !== undefined) await job.writeBitmap(bmpout, lost);
+  await job.stored(dumpout);
   job.commit();
   return {
     ...found,
@@ -114,14 +171,14 @@ export async function salvage(request: SalvageRequest, options: JobOptions = {})
   };
 }
 
-/** The archives, and where the dump goes. */
+/** The archives, which are open, and the new dump. */
 interface Parts {
   files: readonly DamagedFile[];
   headers: readonly NamedHeader[];
   dumpOut: Awaited<ReturnType<Job["sink"]>>;
 }
 
-/** What both kinds of salvage come to. */
+/** The part of the result that both kinds of salvage have. */
 type Found =
   & Pick<
     SalvageResult,
@@ -176,7 +233,12 @@ async function proved(
   };
 }
 
-/** Of the last archive that has one, as for a restore. @throws {UsageError} if the list cannot become a dump */
+/**
+ * Returns the header of a dump without a digest: that of the last archive whose header can be read, as a
+ * restore uses it.
+ *
+ * @throws {UsageError} if the first archive is an rdiff
+ */
 function unprovedHeader(files: readonly DamagedFile[], headers: readonly NamedHeader[]): DumpHeader {
   const last = headers[headers.length - 1];
   if (last === undefined) {

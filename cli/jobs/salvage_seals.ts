@@ -4,9 +4,9 @@ import type { DamagedFile } from "../archive/damaged_file.ts";
 import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import type { Seal, SealedGeneration } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
-import { type Generation, readHeader } from "../pipeline/archive_headers.ts";
-import { type DigestFindings, surveyDigest } from "../pipeline/digest_survey.ts";
-import { headerFor, type SealedDigest } from "../pipeline/salvage.ts";
+import { type GenerationFields, readHeader } from "../damage/archive_headers.ts";
+import { type DigestFindings, surveyDigest } from "../damage/digest_survey.ts";
+import { headerFor, type SealedDigest } from "../damage/salvage.ts";
 import { faultInFile } from "./check_file.ts";
 import { assertHash, isOf, type Known, type Sealed } from "./seals.ts";
 import type { Job } from "./job.ts";
@@ -65,8 +65,8 @@ export async function readDigest(
 }
 
 /**
- * Chooses the header of the new dump: that of an archive of the generation which a seal proves, or else the one that fits
- * best.
+ * Chooses the header of the new dump: that of an archive of the generation which a seal proves, or else the
+ * one that fits best.
  */
 export async function chooseHeader(
   job: Job,
@@ -86,7 +86,10 @@ export async function chooseHeader(
   return { ...headerFor(generation, headers, options), isProved: false };
 }
 
-/** Whether the file is what was sealed for the generation; of two generations of one second the root tells which. */
+/**
+ * Whether the file is what was sealed for the generation; of two generations of one second the root tells
+ * which.
+ */
 async function isProved(
   job: Job,
   { path, header }: NamedHeader,
@@ -117,7 +120,7 @@ async function sealOfDigest(
 async function sealOfOthers(
   job: Job,
   archives: readonly string[],
-  header: Generation,
+  header: GenerationFields,
 ): Promise<SealOfGeneration | undefined> {
   for (const path of archives) {
     const entry = await job.sealOf(path);
@@ -136,7 +139,7 @@ async function sealOfOthers(
 /** Whether a seal tells of that generation. */
 function isSealedGeneration(
   { disk, generation }: Pick<SealOfGeneration, "disk" | "generation">,
-  { seriesId, time }: Generation,
+  { seriesId, time }: GenerationFields,
 ): boolean {
   return disk.series === formatSeriesId(seriesId) && generation.time === formatTimeStamp(time);
 }
@@ -163,7 +166,7 @@ async function findingsOf(
   return { ...findings, header: { ...findings.header, seriesId, time } };
 }
 
-function knownOf({ seriesId, time }: Generation): Omit<Known, "role"> {
+function knownOf({ seriesId, time }: GenerationFields): Omit<Known, "role"> {
   return { series: formatSeriesId(seriesId), time: formatTimeStamp(time) };
 }
 

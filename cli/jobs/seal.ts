@@ -1,4 +1,4 @@
-/** Makes the seals of archives that have none. */
+/** Makes the seals of archives that have none, such as those of vmdkbkp 1.2. */
 
 import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import type { Role, SealedGeneration } from "../archive/seal.ts";
@@ -16,27 +16,55 @@ import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
 
 /** The files of one backup. */
 export interface SealRequest {
-  /** A dump, its digest, and rdiffs that lead back from it, the newest first; the dump may be left out beside its digest. */
+  /**
+   * Paths of a dump, its digest, and rdiffs that lead back from it, the newest first. Each of them may be
+   * missing, but a digest alone cannot be sealed.
+   */
   files: readonly string[];
-  /** The user knows that the files are good: the seal does not say that nothing proved them. */
+  /**
+   * The caller knows that the files are good. Otherwise a seal records of files that nothing proves that they
+   * are unproved.
+   */
   vouch?: boolean;
 }
 
-/** What was sealed. */
+/** The seals that were made. */
 export interface SealResult {
-  /** The header of the dump, or what is known of it. */
+  /** The header of the dump; without a dump, that of the first rdiff with the generation of the digest. */
   header: DumpHeader;
-  /** The SHA-256 over the MD5s of all blocks; null if neither a dump nor a digest was given. */
+  /**
+   * The SHA-256 over the MD5s of all blocks, 64 hexadecimal digits; null if neither a dump nor a digest was
+   * given.
+   */
   root: string | null;
-  /** The paths of the seals. */
+  /** Paths of the seals that were written or extended, one in each folder. */
   seals: readonly string[];
 }
 
 /**
- * Reads the files of a backup to their ends and writes their seal.
+ * Reads the files of a backup to their ends and writes their seal, a small file beside them that records what
+ * they are.
  *
- * @throws {UsageError | MismatchError} if the files are not those of one backup
- * @throws {FormatError} if one is damaged
+ * @throws {UsageError} if the files are not those of one backup, or one is a stream
+ * @throws {MismatchError} if the dump does not have the MD5s of the digest, or the files do not belong
+ *   together
+ * @throws {FormatError} if a file is damaged
+ *
+ * @example
+ * ```ts
+ * import { dump } from "./dump.ts";
+ * import { seal } from "./seal.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = Deno.makeTempDirSync();
+ * const at = (name: string) => `${folder}/${name}`;
+ * Deno.writeFileSync(at("disk.raw"), new Uint8Array(1024).fill(1));
+ * await dump({ mode: "full", disk: at("disk.raw"), dumpout: at("0.dump"), digestout: at("0.digest") });
+ * Deno.removeSync(at("0.seal.json")); // as if vmdkbkp 1.2 had made the dump
+ * const { seals } = await seal({ files: [at("0.dump"), at("0.digest")] });
+ * assertEquals(seals, [at("0.seal.json")]);
+ * Deno.removeSync(folder, { recursive: true });
+ * ```
  */
 export async function seal(
   { files, vouch = false }: SealRequest,
@@ -64,9 +92,9 @@ export async function seal(
   return { header: backup.header, root, seals: sealing.paths };
 }
 
-/** The files of one backup. */
+/** The files of one backup, which are open. */
 interface Backup {
-  /** Of the generation: the dump's, or the digest's, or that of the first rdiff. */
+  /** As in {@linkcode SealResult}. */
   header: DumpHeader;
   dump?: DumpReader;
   digest?: DigestReader;
@@ -123,7 +151,7 @@ async function readBackup(
   const series = formatSeriesId((dump ?? digest ?? rdiffs[0]).header.seriesId);
   const isKnown = async ({ time, root }: SealedGeneration) =>
     (await job.rootsOf(paths, { series, time })).some((known) => known.isProved && known.root === root);
-  // A digest that was made of a dump which nothing proved proves none.
+  // A digest proves nothing if it was made of a dump that nothing had proved.
   const isProof = digest !== undefined && (await job.entryOf(digest)).sealed?.file.unproved === undefined;
   const isProved = vouched || (dump !== undefined && isProof);
   if (dump !== undefined) {
@@ -162,7 +190,7 @@ async function readBackup(
   return { root, written };
 }
 
-/** The root of the generation that a dump and rdiffs lead to. */
+/** Returns the root of the generation to which a dump and rdiffs lead. */
 async function rootOf(job: Job, paths: readonly string[]): Promise<string> {
   await using files = job.reading();
   const chain = await job.chain(paths, { files });

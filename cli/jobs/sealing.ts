@@ -107,8 +107,8 @@ export class Sealing {
   }
 
   /**
-   * Opens the seals of those of `outputs` that are regular files, before the work begins: what stands in the way is found
-   * now.
+   * Opens the seals of those of `outputs` that are regular files, before the work begins: what stands in the
+   * way is found now.
    *
    * @param header of the generation
    * @throws {UsageError} if there is no name for a seal
@@ -248,9 +248,9 @@ interface Place {
 }
 
 /**
- * The name of the generation, or, where the seal of another one has that name, the whole name of the file, or that with the
- * time. The seal of another generation is replaced only with `--force`, and only if its files are gone: it may tell the root
- * of a generation that rdiffs still lead to.
+ * The name of the generation, or, where the seal of another one has that name, the whole name of the file, or
+ * that with the time. The seal of another generation is replaced only with `--force`, and only if its files
+ * are gone: it may tell the root of a generation that rdiffs still lead to.
  *
  * @throws {UsageError} if all of these names are in use
  */
@@ -276,7 +276,9 @@ async function placeFor(
   );
 }
 
-/** A sealed file that is still there, or was renamed: then a file has its length that no other seal tells of. */
+/**
+ * A sealed file that is still there, or was renamed: then a file has its length that no other seal tells of.
+ */
 async function fileInUse(
   sealed: readonly SealedFile[],
   { folder, sealName, outputs }: { folder: string; sealName: string; outputs: readonly Placed[] },

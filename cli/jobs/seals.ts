@@ -1,4 +1,4 @@
-/** The seals beside files that are read: what each file must be, and how those of a list belong together. */
+/** Reads the seals beside inputs, which record what each file must be and how the files belong together. */
 
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
@@ -20,39 +20,46 @@ import {
 import type { SignedSeal } from "../archive/seal_signature.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { FormatError, MismatchError } from "../errors.ts";
-import type { Named } from "../pipeline/chain.ts";
+import type { ArchiveIdentity } from "../pipeline/chain.ts";
 import { isHidden } from "../files/hidden_names.ts";
 import { readSmallFile } from "../files/small_file.ts";
 import { fileError } from "../files/system_errors.ts";
 import { readablePath } from "../files/unfinished.ts";
 import { type FileHash, hashFile } from "./file_hash.ts";
 
-/** A file, the seal that names it, and its place there. */
+/** A file with its entry in a seal. */
 export interface Sealed {
-  /** The file as the user named it. */
+  /** Path of the file, as the request names it. */
   path: string;
+  /** Path of the seal. */
   sealPath: string;
+  /** The content of the seal. */
   seal: Seal;
+  /** The entry of the file. */
   file: SealedFile;
-  /** What the file leads to; the root from whatever seal of the folder knows it. */
+  /**
+   * The generation to which the file leads. If the seal does not know the root, another seal of the folder
+   * may have it.
+   */
   generation: SealedGeneration;
 }
 
-/** A root that a seal tells for a generation. */
+/** A root that a seal records for a generation. */
 export interface KnownRoot {
   root: string;
   sealPath: string;
-  /** The disk, as that seal tells it. */
+  /** The properties of the disk in that seal. */
   disk: Pick<Seal, "series" | "blockBytes" | "blockCount" | "capacityBytes">;
   /** Something proved the blocks when the seal was made. */
   isProved: boolean;
 }
 
-/** What the header of a file tells, whose entry is looked for. */
+/** The properties of a file whose entry is looked for. They are from its header. */
 export interface Known {
   role: Role;
   /** 32 hexadecimal digits. */
   series: string;
+  /** As `formatTimeStamp` writes it. */
   time: string;
   /** Length of the file, if it has one. */
   bytes?: number;
@@ -60,18 +67,23 @@ export interface Known {
 
 /** A seal that the trusted key has signed. */
 export interface SignedBy {
+  /** Path of the seal. */
   sealPath: string;
+  /** The id of the key, 16 hexadecimal digits. */
   keyId: string;
+  /** When the seal was signed. */
   signedAt: Date;
 }
 
-/** Reads seals, each once. */
+/** Reads seals, each one once. */
 export class Seals {
-  /** The key that must have signed every seal; undefined if none need be signed. */
+  /** The key that must have signed every seal; undefined if seals need no signature. */
   readonly #trustedKey?: PublicKey;
-  /** The seals that were read and are signed with the trusted key. */
+  /** The seals that were read and that the trusted key has signed. */
   readonly signed: SignedBy[] = [];
-  /** Why seals could not be read. Any of their files may be one that is looked for. */
+  /**
+   * The errors of seals that could not be read. The entry of a file that is looked for may be in one of them.
+   */
   readonly unreadable: Error[] = [];
   readonly #seals = new Map<string, Promise<Seal | undefined>>();
   /** The entries of all seals of a folder. */
@@ -82,7 +94,8 @@ export class Seals {
   }
 
   /**
-   * Reads one seal. @throws as {@linkcode readSeal}, and {@linkcode MismatchError} if the trusted key has not signed it
+   * Reads one seal. @throws as {@linkcode readSeal}, and {@linkcode MismatchError} if the trusted key has not
+   * signed it
    */
   async read(path: string): Promise<Seal> {
     const key = this.#trustedKey;
@@ -95,9 +108,10 @@ export class Seals {
   }
 
   /**
-   * The entry of `path` in a seal of its folder. What is known of the file counts more than its name: the file may have been
-   * renamed or copied, and the name may be that of an earlier file. An entry with its name alone is that of a file which was
-   * exchanged. Without `known`, for a file whose header cannot be read, the name alone tells.
+   * Returns the entry of `path` in a seal of its folder. The header of the file decides before its name does,
+   * because the file may have been renamed or copied, and an earlier file may have had the name. If only the
+   * name of an entry fits, the file was exchanged. Without `known`, for a file whose header cannot be read,
+   * the name alone decides.
    */
   async of(path: string, known?: Known): Promise<Sealed | undefined> {
     const place = placeOf(path);
@@ -106,14 +120,15 @@ export class Seals {
     const exact = own.find((entry) =>
       basename(place) === entry.file.name && isOf(entry, known) && hasLength(entry, known)
     );
-    // Most often it lies in the seal with its name, and the others need not be read.
+    // The entry is nearly always in the seal that is named after the file. Then the other seals need not be
+    // read.
     const found = exact ?? choose(await this.#entriesOf(folder), place, known);
     return found && await this.#withRoot({ ...found, path });
   }
 
   /**
-   * The roots that the seals in the folders of `paths` tell for a generation: one, unless two generations were made in one
-   * second.
+   * Returns the roots that the seals in the folders of `paths` record for a generation: one, unless two
+   * generations were made in the same second.
    */
   async rootsOf(
     paths: readonly string[],
@@ -135,8 +150,8 @@ export class Seals {
   }
 
   /**
-   * Returns the changes of the disk while a generation was read, as a seal in the folders of `paths` records them; undefined
-   * if none does.
+   * Returns how the disk of a generation changed while it was dumped, as a seal in the folders of `paths`
+   * records it; undefined if no seal does.
    */
   async changedOf(
     paths: readonly string[],
@@ -151,7 +166,10 @@ export class Seals {
     return undefined;
   }
 
-  /** A seal beside `path` of the same series whose disk has another capacity: all files of a series are of one disk. */
+  /**
+   * Returns a seal beside `path` of the same series in which the disk has another capacity: then the file is
+   * of another disk.
+   */
   async otherCapacity(
     path: string,
     { series, capacityBytes }: { series: string; capacityBytes: number },
@@ -160,12 +178,12 @@ export class Seals {
     return entries.find(({ seal }) => seal.series === series && seal.capacityBytes !== capacityBytes);
   }
 
-  /** The root from whatever seal of the folder knows it. */
+  /** Adds the root that another seal of the folder records, if the own seal does not know it. */
   async #withRoot(sealed: Sealed): Promise<Sealed> {
     const { seal: { series }, generation: { time, root } } = sealed;
     if (root !== null) return sealed;
     const known = await this.rootsOf([sealed.path], { series, time });
-    // Of two generations of one second it is not known which one this is.
+    // If two generations were made in the same second, it is not known which of them this is.
     return known.length === 1 ? { ...sealed, generation: { time, root: known[0].root } } : sealed;
   }
 
@@ -191,7 +209,7 @@ export class Seals {
     }
   }
 
-  /** One after the other: a folder may have thousands of them. */
+  /** Reads the entries of seals, one seal after the other because a folder may have thousands of them. */
   async #entriesInAll(sealPaths: readonly string[]): Promise<Sealed[]> {
     const entries: Sealed[] = [];
     for (const path of sealPaths) entries.push(...await this.#entriesIn(path));
@@ -219,7 +237,7 @@ export class Seals {
   }
 }
 
-/** Where a file lies whose name is a link: beside its seal. */
+/** Returns the path of a file with links resolved: its seal lies beside the file and not beside the link. */
 function placeOf(path: string): string {
   try {
     return Deno.lstatSync(path).isSymlink ? Deno.realPathSync(path) : path;
@@ -228,19 +246,20 @@ function placeOf(path: string): string {
   }
 }
 
+/** Chooses the entry of the file at `place` among the entries of all seals of its folder. */
 function choose(entries: readonly Sealed[], place: string, known?: Known): Sealed | undefined {
   const named = entries.filter(({ file }) => file.name === basename(place));
   if (known === undefined) return named[0];
   const exact = named.filter((entry) => isOf(entry, known));
-  // Files that are gone: this may be one of them, under another name. Of one that is there it may be a copy; but where
-  // nothing proved that one, this may be an original of its own, with the same content.
+  // If the file of an entry is gone, this may be that file under another name. If it is there, this may be a
+  // copy of it. But if nothing proved that file, this may be an original of its own with the same content.
   const [gone, there] = partition(
     entries.filter((entry) => isOf(entry, known)),
     ({ path }) => !existsAt(path),
   );
   const isLong = (entry: Sealed) => hasLength(entry, known);
-  // Of an rdiff that was cut between two records, perhaps nothing else tells; the blocks of a dump are proved by their root,
-  // and it may be made anew, with another length.
+  // An rdiff that was cut between two records is found only by its length. A dump of another length may have
+  // been made again, for instance by a merge; its root proves its blocks.
   const isCut = ({ file }: Sealed) =>
     file.role === "rdiff" && containerOfName(file.name) === containerOfName(place);
   return exact.find(isLong) ?? gone.find(isLong) ??
@@ -248,7 +267,7 @@ function choose(entries: readonly Sealed[], place: string, known?: Known): Seale
     exact[0] ?? gone.find(isCut) ?? named[0];
 }
 
-/** Whether an entry is that of a file of the same kind that leads to the same generation. */
+/** Returns whether an entry is of a file of the same kind that leads to the same generation. */
 export function isOf({ seal, file, generation }: Sealed, known?: Known): boolean {
   return known === undefined ||
     (file.role === known.role && seal.series === known.series && generation.time === known.time);
@@ -258,12 +277,12 @@ function hasLength({ file }: Sealed, known?: Known): boolean {
   return known?.bytes === undefined || file.bytes === known.bytes;
 }
 
-/** Those for which it holds, and the others. */
+/** Splits a list into the elements for which `holds` is true and the others. */
 function partition<T>(all: readonly T[], holds: (one: T) => boolean): [T[], T[]] {
   return [all.filter(holds), all.filter((one) => !holds(one))];
 }
 
-/** Whether something has that name. */
+/** Returns whether a file, a folder or a link has this path. */
 export function existsAt(path: string): boolean {
   try {
     Deno.lstatSync(path);
@@ -312,10 +331,10 @@ async function bytesOf(what: string, path: string, maxBytes: number): Promise<Ui
   }
 }
 
-/** The generations that a seal tells of: its own, and those at both ends of its rdiffs. */
+/** Returns the generations that a seal names: its own one, and those at both ends of its rdiffs. */
 export function generationsIn(seal: Seal): { generation: SealedGeneration; isProved: boolean }[] {
   const { time, root, files } = seal;
-  // An rdiff of merge or rdiff stands in the seal of the generation that it leads to.
+  // An rdiff that merge or rdiff has made is in the seal of the generation to which it leads.
   const leadsToOwn = ({ role, to }: SealedFile) => role !== "rdiff" || to?.time === time;
   const isOwnProved = !files.some((file) => file.unproved && leadsToOwn(file));
   return [
@@ -327,7 +346,10 @@ export function generationsIn(seal: Seal): { generation: SealedGeneration; isPro
   ];
 }
 
-/** The system is short of something, which is no property of the file. */
+/**
+ * Returns whether an error is a shortage of memory or descriptors in the system, and not a property of the
+ * file.
+ */
 function isShortage(error: unknown): boolean {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
   return ["EMFILE", "ENFILE", "ENOMEM"].includes(code as string) ||
@@ -335,15 +357,15 @@ function isShortage(error: unknown): boolean {
 }
 
 /**
- * Compares what is known of an open archive without reading it.
+ * Compares header and length of an open archive with its entry.
  *
- * @param storedBytes length of the file; undefined for what has none
+ * @param storedBytes length of the file; undefined if the archive is a stream
  * @throws {FormatError} if it has another length
  * @throws {MismatchError} if it is another file
  */
 export function assertSealed(
   { path, sealPath, seal, file, generation }: Sealed,
-  { header }: Named,
+  { header }: ArchiveIdentity,
   storedBytes?: number,
 ): void {
   const wrong = (what: string, wanted: string | number, found: string | number) =>
@@ -363,9 +385,11 @@ export function assertSealed(
   differs("the capacity", seal.capacityBytes, header.capacityBytes ?? seal.capacityBytes);
 }
 
-/** @throws {MismatchError} always: a seal of the series of an archive tells of a disk of another capacity */
+/**
+ * @throws {MismatchError} always: the disk of the series has another capacity in a seal than in the archive
+ */
 export function refuseCapacity(
-  { path, header }: Named,
+  { path, header }: ArchiveIdentity,
   { sealPath, seal }: { sealPath: string; seal: Seal },
 ): never {
   throw new MismatchError(
@@ -375,12 +399,13 @@ export function refuseCapacity(
 }
 
 /**
- * A list of archives, newest first, as far as they have seals.
+ * Compares the generations at the ends of the rdiffs of a list, newest first, as far as the archives have
+ * seals.
  *
  * @throws {MismatchError} if an rdiff does not begin where the archive in front of it leads to
  */
 export function assertLinked(
-  list: readonly { path: string; header: Named["header"]; sealed?: Sealed }[],
+  list: readonly { path: string; header: ArchiveIdentity["header"]; sealed?: Sealed }[],
 ): void {
   for (let i = 1; i < list.length; i++) {
     const [newer, older] = [list[i - 1], list[i]];

@@ -5,7 +5,9 @@ import { variableOf } from "../environment.ts";
 /** Names of UTC, and those of POSIX for it (`UTC0`). */
 const UTC_NAMES = /^(posix\/|right\/)?(Etc\/)?(UTC|UCT|GMT|Zulu|Universal|Greenwich)([+-]?0{1,2})?$/i;
 
-/** A zone of POSIX without summer time, whose whole hours JavaScript understands: `EST5`, hours west of UTC. */
+/**
+ * A zone of POSIX without summer time, whose whole hours JavaScript understands: `EST5`, hours west of UTC.
+ */
 const FIXED_ZONE = /^[A-Za-z]{3,}([+-]?\d{1,2})$/;
 
 /** What JavaScript makes of `TZ`. */
@@ -18,8 +20,8 @@ export interface AppliedZone {
 
 /**
  * Whether a value of `TZ` means the zone that is applied. The C library understands rules
- * (`CET-1CEST,M3.5.0,M10.5.0/3`) and paths of files as well (tzset(3)), of which JavaScript makes UTC, or a zone
- * without its summer time.
+ * (`CET-1CEST,M3.5.0,M10.5.0/3`) and paths of files as well (tzset(3)), of which JavaScript makes UTC, or a
+ * zone without its summer time.
  */
 export function isZoneApplied(tz: string, { name, offsets }: AppliedZone): boolean {
   const meant = tz.replace(/^:/, "");

@@ -1,32 +1,39 @@
-/** How far a command is, in bytes of what it reads: holes and zero blocks, which take no time, do not count. */
+/**
+ * How far a job is, in bytes of what it reads. Holes and zero blocks do not count, because no time is spent
+ * on them.
+ */
 
 import type { ByteSource } from "../archive/bytes.ts";
 import type { DataSpread } from "../pipeline/data_spread.ts";
 import type { Progress } from "../pipeline/run.ts";
 
-/** Bytes read so far, and those of all. */
+/** How far a job is. `doneBytes / totalBytes` is the part that is done. */
 export interface WorkDone {
+  /** Bytes that were read so far, from 0 to `totalBytes`. */
   doneBytes: number;
+  /** Bytes that are to be read, as far as that is known now. The number may change while the job runs. */
   totalBytes: number;
 }
 
-/** The files and the disk that a command reads to their ends. */
+/** The files and the disk that a job reads to their ends. */
 export class Work {
-  /** Length of each file; undefined for a stream. */
+  /**
+   * What is known of each file that is open. A file without `lenBytes` is a stream, or is not read in order.
+   */
   readonly #files = new Map<object, { source?: Pick<ByteSource, "fileOffsetBytes">; lenBytes?: number }>();
   #disk?: DataSpread;
 
-  /** Adds an archive. `lenBytes`: of its file, if it is known */
+  /** Adds an archive. `lenBytes`: length of its file; undefined for a stream */
   addFile(source: Pick<ByteSource, "fileOffsetBytes">, lenBytes: number | undefined): void {
     this.#files.set(source, { source, lenBytes });
   }
 
-  /** Adds a file that is not read from front to back. */
+  /** Adds a file that is not read from its beginning to its end. */
   addOther(file: object): void {
     this.#files.set(file, {});
   }
 
-  /** A file that was closed does not count any more. */
+  /** Removes a file that was closed. */
   remove(file: object): void {
     this.#files.delete(file);
   }
@@ -37,13 +44,14 @@ export class Work {
   }
 
   /**
-   * What was read when the pipeline had come so far. Archives count with the bytes of their files, the disk with
-   * those of its data in front of the block that was reached. Where neither tells, all blocks count.
+   * Returns what was read when the pipeline reached a block. Archives count with the bytes of their files,
+   * the disk counts with the bytes of its data before that block. Where the length of an archive is not known
+   * and no disk is read, all blocks count.
    */
   at({ doneBlocks, totalBlocks, blockBytes }: Progress): WorkDone {
     const files = [...this.#files.values()];
-    const isTold = files.length > 0 && files.every(({ lenBytes }) => lenBytes !== undefined);
-    if (this.#disk === undefined && !isTold) {
+    const areLengthsKnown = files.length > 0 && files.every(({ lenBytes }) => lenBytes !== undefined);
+    if (this.#disk === undefined && !areLengthsKnown) {
       return { doneBytes: doneBlocks * blockBytes, totalBytes: totalBlocks * blockBytes };
     }
     const done = {

@@ -1,4 +1,7 @@
-/** Dump or rdiff to batch, and digest to batch. The core finds the records; this file keeps its window filled. */
+/**
+ * Reads dumps, rdiffs and digests into batches. The core parses the records in a window of the file, and the
+ * classes of this file keep the window filled.
+ */
 
 import type { ByteSource } from "../archive/bytes.ts";
 import {
@@ -17,36 +20,46 @@ import { FormatError, formatError } from "../errors.ts";
 import type { Batch } from "./batch.ts";
 import { PART_BYTES, ReadAhead } from "./read_ahead.ts";
 
-/** Large enough that small blocks are taken by the hundred, small enough to stay in the processor's second cache. */
+/**
+ * The size of a window. Hundreds of records of small blocks fit into it, and it fits into the second cache of
+ * a processor.
+ */
 const WINDOW_BYTES = 256 * 1024;
 
-/** Core memory for the windows of a long list of archives, and how much of it each gets. */
+/**
+ * The core memory for the windows of all archives that are read at the same time, and the bounds of one
+ * window.
+ */
 const WINDOWS_BYTES = 16 * 1024 * 1024;
 const MOST_WINDOW_BYTES = MAX_HEADER_BYTES;
 const LEAST_WINDOW_BYTES = 16 * 1024;
 
-/** The window of an archive most of which is passed over: enough for the longest header of a record, and little more. */
+/**
+ * The window size for an archive of which most blocks are skipped. The longest header of a record fits, and
+ * little more.
+ */
 export const SKIMMING_WINDOW_BYTES = 4 * 1024;
 
-/** The window of one of `count` archives that are read at the same time. */
+/** Returns the window size for each of `count` archives that are read at the same time. */
 export function smallWindowBytes(count: number): number {
   const share = Math.floor(WINDOWS_BYTES / count / LEAST_WINDOW_BYTES) * LEAST_WINDOW_BYTES;
   return Math.min(MOST_WINDOW_BYTES, Math.max(LEAST_WINDOW_BYTES, share));
 }
 
-/** How an archive is opened. */
+/** The memory that a reader uses, and what it does with metadata. */
 export interface ReaderOptions extends MetadataOptions {
   /**
-   * With a size given, here {@linkcode smallWindowBytes} or {@linkcode SKIMMING_WINDOW_BYTES}, the file is not read ahead.
+   * The size of the window, for example {@linkcode smallWindowBytes} or {@linkcode SKIMMING_WINDOW_BYTES}.
+   * The file is not read ahead if it is given.
    */
   windowBytes?: number;
-  /** Bytes that are read ahead at a time, without a small window. */
+  /** The number of bytes of one read-ahead. It has no effect together with `windowBytes`. */
   partBytes?: number;
 }
 
-/** The part of a file that lies in the core's memory. */
-class Window {
-  /** What the file holds; it is read through `#bytesAhead`. */
+/** The part of an archive that lies in the core's memory. */
+class ArchiveWindow {
+  /** The archive. The window reads it through `#bytesAhead`, which may hold bytes that follow the window. */
   readonly source: ByteSource;
   readonly #bytesAhead: Pick<ByteSource, "offsetBytes" | "read" | "skip">;
   readonly #core: Core;
@@ -64,12 +77,12 @@ class Window {
     this.#bytes = core.bytes(this.#ptr, lenBytes);
   }
 
-  /** Address of the first byte that was not consumed. */
+  /** The address of the first byte that was not consumed. */
   get ptr(): number {
     return this.#ptr + this.#start;
   }
 
-  /** Bytes that were not consumed. */
+  /** The bytes that were not consumed. */
   get rest(): Uint8Array {
     return this.#bytes.subarray(this.#start, this.#end);
   }
@@ -78,7 +91,7 @@ class Window {
     return this.#end - this.#start;
   }
 
-  /** Offset in the stream of the first byte that was not consumed. */
+  /** The offset in the stream of the first byte that was not consumed. */
   get offsetBytes(): number {
     return this.#bytesAhead.offsetBytes - this.length;
   }
@@ -87,7 +100,10 @@ class Window {
     this.#start += lenBytes;
   }
 
-  /** Makes room for a long header and reads on; false if nothing came or no header is longer. */
+  /**
+   * Makes the window large enough for the longest header of an archive and fills it. Returns false if it has
+   * that size already or the stream has ended.
+   */
   async grow(): Promise<boolean> {
     const lenBytes = this.#bytes.length;
     if (lenBytes >= MAX_HEADER_BYTES) return false;
@@ -100,7 +116,7 @@ class Window {
     return await this.refill();
   }
 
-  /** Reads behind the rest until the window is full or the stream ends; false if nothing came. */
+  /** Reads until the window is full or the stream ends. Returns false if no byte was read. */
   async refill(): Promise<boolean> {
     this.#core.copy(this.rest, this.#bytes);
     this.#end -= this.#start;
@@ -112,7 +128,10 @@ class Window {
     return got > 0;
   }
 
-  /** Moves `into.length` bytes out of the stream; returns how many there were. */
+  /**
+   * Copies the next `into.length` bytes of the stream to `into`. Returns the number of bytes, which is
+   * smaller at the end of the stream only.
+   */
   async moveTo(into: Uint8Array): Promise<number> {
     const inWindow = Math.min(this.length, into.length);
     this.#core.copy(this.rest.subarray(0, inWindow), into);
@@ -120,7 +139,10 @@ class Window {
     return inWindow + await this.#bytesAhead.read(into.subarray(inWindow));
   }
 
-  /** Passes over `lenBytes`; returns how many there were. */
+  /**
+   * Skips `lenBytes` bytes. Returns the number of bytes that were skipped, which is smaller at the end of the
+   * stream only.
+   */
   async skip(lenBytes: number): Promise<number> {
     const inWindow = Math.min(this.length, lenBytes);
     this.consume(inWindow);
@@ -128,15 +150,19 @@ class Window {
   }
 }
 
-async function openWindow(core: Core, source: ByteSource, options: ReaderOptions = {}): Promise<Window> {
-  const window = new Window(core, source, options);
+async function openWindow(
+  core: Core,
+  source: ByteSource,
+  options: ReaderOptions = {},
+): Promise<ArchiveWindow> {
+  const window = new ArchiveWindow(core, source, options);
   const { windowBytes = MAX_HEADER_BYTES } = options;
   while (window.length < windowBytes && await window.refill());
   return window;
 }
 
 async function takeHeader<Header>(
-  window: Window,
+  window: ArchiveWindow,
   parse: (bytes: Uint8Array, path: string) => Parsed<Header>,
 ): Promise<Header> {
   for (;;) {
@@ -145,27 +171,27 @@ async function takeHeader<Header>(
       window.consume(headerBytes);
       return header;
     } catch (error) {
-      // Perhaps it only goes on.
+      // The header may only be longer than the window.
       if (!(error instanceof FormatError) || !await window.grow()) throw error;
     }
   }
 }
 
-/** Reads the records of one dump or rdiff in order. */
+/** Reads the records of a dump or rdiff in ascending order of their blocks. */
 export class DumpReader {
   readonly header: DumpHeader;
-  /** Records read so far, and those of them that hold a block. */
+  /** The number of records read so far, and the number of those that hold a data block. */
   records = 0;
   dataRecords = 0;
-  readonly #window: Window;
+  readonly #window: ArchiveWindow;
   readonly #cursor: RecordCursor;
-  /** Lowest block that the next record may have. */
+  /** The lowest block number that the next record may have. */
   #nextBlock = 0;
-  /** Block of the next record where it is known already. */
+  /** The block number of the next record, if the core has parsed it already; 0 otherwise. */
   #peekedBlock = 0;
   #ended = false;
 
-  private constructor(core: Core, window: Window, header: DumpHeader) {
+  private constructor(core: Core, window: ArchiveWindow, header: DumpHeader) {
     this.header = header;
     this.#window = window;
     this.#cursor = core.recordCursor({
@@ -175,10 +201,10 @@ export class DumpReader {
     });
   }
 
-  /** Begins with a window that holds the header. */
+  /** Opens an archive whose header begins at the first byte of a window. */
   static async fromWindow(
     core: Core,
-    window: Window,
+    window: ArchiveWindow,
     { dropsMetadata }: ReaderOptions = {},
   ): Promise<DumpReader> {
     const header = await takeHeader(
@@ -188,7 +214,7 @@ export class DumpReader {
     return new DumpReader(core, window, header);
   }
 
-  /** Reads the header. @throws {FormatError} if it is none */
+  /** Opens an archive. @throws {FormatError} if it does not begin with the header of a dump or rdiff */
   static async open(core: Core, source: ByteSource, options?: ReaderOptions): Promise<DumpReader> {
     return await DumpReader.fromWindow(core, await openWindow(core, source, options), options);
   }
@@ -197,26 +223,27 @@ export class DumpReader {
     return this.#window.source.path;
   }
 
-  /** What it is read from. */
+  /** The archive as a stream of bytes. */
   get source(): ByteSource {
     return this.#window.source;
   }
 
-  /** Offset in the stream of the next record. */
+  /** The offset in the stream of the next record. */
   get offsetBytes(): number {
     return this.#window.offsetBytes;
   }
 
-  /** No record that is still to come is of a block before this one. */
+  /** The lowest block number that a following record can have. */
   get nextBlock(): number {
     return this.#ended ? this.header.blockCount : Math.max(this.#nextBlock, this.#peekedBlock);
   }
 
   /**
-   * Takes the records of the batch's blocks: absent entries of the table get theirs, the others are passed over. Of a
-   * dump, `batch.offsets` tells where the records stand, counted from where the reader was.
+   * Reads the records of the blocks of a batch. Entries of the table that are absent get the block; the
+   * content of the other blocks is skipped. For a dump, `batch.offsets` gets the offsets of the records,
+   * counted from the position of the reader before the call.
    *
-   * @throws {FormatError} if a record is not what must come next, or a dump ends before its last block
+   * @throws {FormatError} if a record is not valid at its place, or a dump ends before its last block
    */
   async take(batch: Batch): Promise<void> {
     const beginBytes = this.offsetBytes;
@@ -243,7 +270,10 @@ export class DumpReader {
     if (offsetsPtr !== 0) batch.offsets[batch.count] = this.offsetBytes - beginBytes;
   }
 
-  /** Reads to the end of the file. @throws {FormatError} if the file goes on or is not whole */
+  /**
+   * Reads to the end of the file. @throws {FormatError} if more data follows the last record, or records are
+   * missing
+   */
   async finish(): Promise<void> {
     if (this.#ended) return;
     if (this.#window.length > 0 || await this.#window.refill()) throw this.#badRecord();
@@ -286,25 +316,25 @@ export class DumpReader {
   }
 }
 
-/** Reads the records of a digest in order. */
+/** Reads the records of a digest in the order of the blocks. */
 export class DigestReader {
   readonly header: DigestHeader;
-  readonly #window: Window;
+  readonly #window: ArchiveWindow;
   readonly #cursor: DigestCursor;
   #nextBlock = 0;
 
-  private constructor(core: Core, window: Window, header: DigestHeader) {
+  private constructor(core: Core, window: ArchiveWindow, header: DigestHeader) {
     this.header = header;
     this.#window = window;
     this.#cursor = core.digestCursor();
   }
 
-  /** Begins with a window that holds the header. */
-  static async fromWindow(core: Core, window: Window): Promise<DigestReader> {
+  /** Opens a digest whose header begins at the first byte of a window. */
+  static async fromWindow(core: Core, window: ArchiveWindow): Promise<DigestReader> {
     return new DigestReader(core, window, await takeHeader(window, parseDigestHeader));
   }
 
-  /** Reads the header. @throws {FormatError} if it is none */
+  /** Opens a digest. @throws {FormatError} if it does not begin with the header of a digest */
   static async open(core: Core, source: ByteSource): Promise<DigestReader> {
     return await DigestReader.fromWindow(core, await openWindow(core, source));
   }
@@ -313,15 +343,15 @@ export class DigestReader {
     return this.#window.source.path;
   }
 
-  /** What it is read from. */
+  /** The digest as a stream of bytes. */
   get source(): ByteSource {
     return this.#window.source;
   }
 
   /**
-   * Takes the digests of the next `count` blocks to `digestsPtr`, 16 bytes each.
+   * Reads the MD5s of the next `count` blocks to the address `digestsPtr`, 16 bytes each.
    *
-   * @throws {FormatError} if a record is not canonical or the file ends
+   * @throws {FormatError} if a record is not canonical or the file ends early
    */
   async take(digestsPtr: number, count: number): Promise<void> {
     for (let taken = 0; taken < count;) {
@@ -346,7 +376,7 @@ export class DigestReader {
     }
   }
 
-  /** Reads to the end of the file. @throws {FormatError} if the file goes on */
+  /** Reads to the end of the file. @throws {FormatError} if more data follows the last record */
   async finish(): Promise<void> {
     if (this.#window.length === 0 && !await this.#window.refill()) return;
     throw this.#error(`the end of the file after block ${this.header.blockCount - 1}`, "more");
@@ -357,7 +387,10 @@ export class DigestReader {
   }
 }
 
-/** Opens whatever kind of archive `source` holds. @throws {FormatError} if it holds none */
+/**
+ * Opens a dump, an rdiff or a digest. @throws {FormatError} if `source` does not begin with the header of one
+ * of them
+ */
 export async function openArchive(
   core: Core,
   source: ByteSource,

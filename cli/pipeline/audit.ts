@@ -1,6 +1,7 @@
 /**
- * A sample of a disk against a digest: of the blocks that a bitmap calls unchanged, before the dump, so that its mode can
- * still be chosen; of those that an interrupted dump has, before it is gone on with.
+ * Compares a sample of the blocks of a disk with a digest. Two callers need it: an incremental dump, before
+ * it begins, samples the blocks that the bitmap calls unchanged, so that another mode can still be chosen;
+ * and a dump that is resumed samples the blocks that the interrupted run has written.
  */
 
 import type { Bitmap } from "../archive/bitmap.ts";
@@ -13,28 +14,31 @@ import { readDisk } from "./disk_reader.ts";
 import type { JournalDigests } from "./partial.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
-/** What is compared. Disk and digest have blocks of the same size, as many as `sample` has bits. */
+/**
+ * The two sides of the comparison. The disk and the digest have blocks of the same size, and `sample` has one
+ * bit for each block.
+ */
 export interface Audit {
   disk: ReadableDisk;
-  /** What the blocks were; read to its end. */
+  /** The expected MD5s. They are read to the end. */
   digestIn: Pick<DigestReader | JournalDigests, "header" | "take" | "finish">;
-  /** The blocks to look at. */
+  /** A set bit selects a block. */
   sample: Bitmap;
 }
 
-/** What the sample showed. */
+/** The outcome of an audit. */
 export interface AuditResult {
   sampledBlocks: number;
-  /** Blocks that are not what the digest says. */
+  /** The number of sampled blocks whose MD5 is not the one of the digest. */
   differingBlocks: number;
-  /** The first of them. */
+  /** The first of these blocks; absent if there is none. */
   firstDifferingBlock?: number;
 }
 
 /**
- * Reads the blocks of the sample and compares their MD5 with the digest.
+ * Reads the blocks of the sample from the disk and compares their MD5s with the digest.
  *
- * @throws {FormatError} if the digest is damaged or not whole
+ * @throws {FormatError} if the digest is damaged or incomplete
  */
 export async function auditSample(
   owner: Core,
@@ -46,19 +50,20 @@ export async function auditSample(
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const result: AuditResult = { sampledBlocks: 0, differingBlocks: 0 };
-  const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Gathered(core, blockBytes));
-  /** The digest was read up to this block. */
+  const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new SampledBatch(core, blockBytes));
+  /** The number of blocks whose digests were read. */
   let reached = 0;
-  const passTo = async (block: number, { scratchPtr, capacity }: Gathered) => {
+  const passTo = async (block: number, { scratchPtr, capacity }: SampledBatch) => {
     while (reached < block) {
       const count = Math.min(capacity, block - reached);
       await digestIn.take(scratchPtr, count);
       reached += count;
-      // Of a journal, or a digest that is in memory already, nothing is waited for.
+      // A journal, or a digest that is in memory, is read without waiting for anything, so this loop lets the
+      // event loop run.
       await checkpoint.passBatch({ end: reached }, digestIn.header);
     }
   };
-  const next = async (gathered: Gathered) => {
+  const next = async (gathered: SampledBatch) => {
     gathered.clear();
     while (gathered.room > 0) {
       const start = sample.next(reached, blockCount, true);
@@ -70,12 +75,12 @@ export async function auditSample(
     }
     return gathered.count > 0;
   };
-  const compare = async (gathered: Gathered) => {
+  const compare = async (gathered: SampledBatch) => {
     const { batch, recordedPtr, differsPtr } = gathered;
     await batch.hash(crew);
     gathered.differing = core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, differsPtr);
   };
-  const count = ({ count, differing, firstDiffering }: Gathered) => {
+  const count = ({ count, differing, firstDiffering }: SampledBatch) => {
     result.sampledBlocks += count;
     if (differing === 0) return;
     result.differingBlocks += differing;
@@ -91,14 +96,17 @@ export async function auditSample(
   return result;
 }
 
-/** Blocks of the sample, which lie apart on the disk, side by side: as many as it takes to keep the core at work. */
-class Gathered {
+/**
+ * Blocks of the sample, which lie apart on the disk, placed next to each other in one batch, so that the core
+ * hashes as many at a time as it can.
+ */
+class SampledBatch {
   readonly batch: Batch;
-  /** What the digest has for them. */
+  /** The address of the digests of these blocks. */
   readonly recordedPtr: number;
-  /** Room for digests of other blocks. */
+  /** The address of memory for digests of blocks that are not in the sample. */
   readonly scratchPtr: number;
-  /** One byte a block: 1 where it is not what the digest says. */
+  /** The address of one byte for each block: 1 if its MD5 is not the one of the digest. */
   readonly differsPtr: number;
   differing = 0;
   #runs: { start: number; end: number }[] = [];
@@ -120,12 +128,12 @@ class Gathered {
     return this.batch.count;
   }
 
-  /** How many more blocks fit. */
+  /** The number of blocks that still fit. */
   get room(): number {
     return this.capacity - this.count;
   }
 
-  /** First block of the disk behind those that were gathered. */
+  /** The first block of the disk after the blocks of the batch. */
   get end(): number {
     return this.#runs.at(-1)!.end;
   }
@@ -136,7 +144,7 @@ class Gathered {
     this.batch.count = 0;
   }
 
-  /** Takes in a run of the disk; returns where its digests belong. */
+  /** Adds a run of blocks of the disk. Returns the address for their digests. */
   add(run: { start: number; end: number }): number {
     const digestsPtr = this.recordedPtr + this.count * this.#core.DIGEST_SIZE;
     this.#runs.push(run);
@@ -147,7 +155,8 @@ class Gathered {
   async read(disk: ReadableDisk): Promise<void> {
     let place = 0;
     for (const { start, end } of this.#runs) {
-      // Block `start` has the slot of `place`, whatever run it would be for the batch.
+      // The batch computes the slot of a block from its first block. This value makes block `start` use the
+      // slot at `place`.
       this.batch.first = start - place;
       await readDisk(disk, this.batch, { start, end });
       place += end - start;

@@ -1,8 +1,8 @@
 /**
- * A batch: a run of consecutive blocks on its way through the program. Every reader fills batches, the core works on
- * whole batches, every writer writes them.
+ * A batch is a run of consecutive blocks that is read, processed and written as a whole. Readers fill
+ * batches, the core works on whole batches, and writers write them.
  *
- *      table   | ptr | 0 | ptr | 1 | ...      where each block lies; ZERO and ABSENT are no addresses
+ *      table   | ptr | 0 | ptr | 1 | ...      the address of each block; ZERO and ABSENT are not addresses
  *               |           |
  *      slots   [block first+0][  ...  ][block first+2][ ... ]     block i of the batch has slot i
  *      digests [16 bytes][16 bytes] ...                            a zero block has sixteen zero bytes
@@ -13,38 +13,50 @@ import type { BlockRun, Core } from "../core.ts";
 import type { Crew } from "../workers/crew.ts";
 import { settleAll } from "../settle_all.ts";
 
-/** Bytes of slots a batch has, if a block is no larger: 24 blocks of 1 MiB, half of them zero, fill all lanes of the MD5 kernel. */
+/**
+ * The most bytes of slots that a batch has if a block is not larger. With 24 blocks of 1 MiB, of which half
+ * are zero, all lanes of the MD5 kernel are in use.
+ */
 export const BATCH_BYTES = 24 * 1024 * 1024;
-/** As much where two batches go together: some lanes unused cost less than the memory. */
+/**
+ * The same for batches that are processed in pairs. Unused lanes of the MD5 kernel cost less than the memory
+ * of two full batches.
+ */
 export const HALF_BATCH_BYTES = BATCH_BYTES / 2;
-/** As much where nothing is hashed. */
+/** The same for batches that are not hashed. */
 export const SMALL_BATCH_BYTES = BATCH_BYTES / 4;
-/** Small blocks in more than 2 MiB leave the processor's caches: 512-byte blocks then hash at 0.6 of the speed. */
+/**
+ * The most blocks of a batch. More than 2 MiB of small blocks do not stay in the processor's caches: blocks
+ * of 512 bytes are then hashed at 0.6 of the speed.
+ */
 const BATCH_BLOCKS = 4096;
 
-/** Memory for a run of blocks. All regions lie in the core's memory. */
+/** The memory of a run of blocks. All of it lies in the core's memory. */
 export class Batch {
   readonly core: Core;
   readonly blockBytes: number;
-  /** Blocks that fit. */
+  /** The largest number of blocks of a run. */
   readonly capacity: number;
-  /** First block of the run. */
+  /** The number of the first block of the run. */
   first = 0;
-  /** Blocks of the run, at most `capacity`. */
+  /** The number of blocks of the run, at most `capacity`. */
   count = 0;
   readonly tablePtr: number;
   readonly slotsPtr: number;
   readonly digestsPtr: number;
   readonly offsetsPtr: number;
-  /** Where the record of each block begins in the archive that was read for it, and where the last one ends. */
+  /**
+   * The offsets of the records of the blocks in the archive that they were read from, and after these the end
+   * of the last record. The reader sets them and documents from where they count.
+   */
   readonly offsets: Uint32Array;
-  /** An address, `core.ZERO` or `core.ABSENT` for each block. */
+  /** For each block its address, `core.ZERO` or `core.ABSENT`. */
   readonly table: Uint32Array;
-  /** 16 bytes for each block. */
+  /** The MD5s, 16 bytes for each block. */
   readonly digests: Uint8Array;
   #free: Promise<void> = Promise.resolve();
 
-  /** `mostBytes`: of slots, if a block is no larger */
+  /** @param mostBytes the most bytes of slots, if a block is not larger */
   constructor(core: Core, blockBytes: number, mostBytes = BATCH_BYTES) {
     this.core = core;
     this.blockBytes = blockBytes;
@@ -58,39 +70,45 @@ export class Batch {
     this.digests = core.bytes(this.digestsPtr, this.capacity * 16);
   }
 
-  /** Core memory that the slots of one batch take. */
+  /** Returns the number of bytes of the slots of one batch. */
   static bytesFor(blockBytes: number, mostBytes = BATCH_BYTES): number {
     return capacityFor(blockBytes, mostBytes) * blockBytes;
   }
 
-  /** Resolves when nobody named to {@linkcode usedBy} is at it any more. */
+  /**
+   * Resolves when all uses that were added with {@linkcode usedBy} have ended, so that the memory may be
+   * changed.
+   */
   get free(): Promise<void> {
     return this.#free;
   }
 
-  /** Somebody is at it until `use` settles. */
+  /** Keeps the memory of the batch in use until `use` settles. */
   usedBy(use: Promise<void>): void {
     this.#free = settleAll([this.#free, use]);
-    // Who fails at something else first does not wait for it.
+    // If something else fails first, `free` is not awaited. Its rejection must not count as unhandled then.
     this.#free.catch(() => {});
   }
 
-  /** First block after the run. */
+  /** The number of the first block after the run. */
   get end(): number {
     return this.first + this.count;
   }
 
-  /** Address of the slot of `block`. */
+  /** Returns the address of the slot of a block. */
   slotPtr(block: number): number {
     return this.slotsPtr + (block - this.first) * this.blockBytes;
   }
 
-  /** The slots of the blocks from `start` to before `end`. */
+  /** Returns the slots of the blocks from `start` to before `end`. */
   slots(start: number, end: number): Uint8Array {
     return this.core.bytes(this.slotPtr(start), (end - start) * this.blockBytes);
   }
 
-  /** Moves on to the run that begins at `first` and ends before `totalBlocks`; false if there is none. All blocks are absent. */
+  /**
+   * Sets the run to the blocks from `first` on, as many as fit and exist, and marks all of them as absent.
+   * Returns false if there are none.
+   */
   start(first: number, totalBlocks: number): boolean {
     this.first = first;
     this.count = Math.min(this.capacity, totalBlocks - first);
@@ -98,14 +116,17 @@ export class Batch {
     return this.count > 0;
   }
 
-  /** Finds the zero blocks; returns how many blocks are neither zero nor absent. */
+  /**
+   * Finds the zero blocks and sets their entries to ZERO. Returns the number of blocks that are neither zero
+   * nor absent.
+   */
   dropZeros(): number {
     return this.core.dropZeros(this.tablePtr, this.count, this.blockBytes);
   }
 
-  /** Finds the zero blocks and computes the digests of the others. */
+  /** Finds the zero blocks and computes the MD5s of the others. */
   async hash(crew: Crew): Promise<void> {
-    // Disks have long stretches of nothing: no thread need be asked for them.
+    // Disks have long runs of zero blocks. Their digests are set here, without a task for a thread.
     if (!this.#hasData()) return void this.allDigests.fill(0);
     await crew.run({ kind: "hash", run: this.run, digestsPtr: this.digestsPtr });
   }
@@ -116,7 +137,10 @@ export class Batch {
     return false;
   }
 
-  /** How many blocks are zero, as far as that is known; of those only whose byte in `selected` is not 0. */
+  /**
+   * Returns the number of entries that are ZERO. With `selected`, one byte for each block, blocks whose byte
+   * is 0 are not counted.
+   */
   countZeros(selected?: Uint8Array): number {
     const { table, count } = this;
     let zeros = 0;
@@ -124,20 +148,21 @@ export class Batch {
     return zeros;
   }
 
-  /** The digests of the run, in order. */
+  /** The MD5s of the run, in the order of the blocks. */
   get allDigests(): Uint8Array {
     return this.digests.subarray(0, this.count * 16);
   }
 
-  /** Tells a hash the digests of the run; they stay as they are until it resolves. */
-  tellDigests(hash: PassingHash | undefined): Promise<void> {
-    const told = hash?.update([this.allDigests]) ?? Promise.resolve();
-    // Who does something else first may fail at that.
-    told.catch(() => {});
-    return told;
+  /** Adds the MD5s of the run to a hash. They must not change before the promise resolves. */
+  updateHash(hash: PassingHash | undefined): Promise<void> {
+    const hashed = hash?.update([this.allDigests]) ?? Promise.resolve();
+    // If something else fails first, the promise is not awaited. Its rejection must not count as unhandled
+    // then.
+    hashed.catch(() => {});
+    return hashed;
   }
 
-  /** What the core needs to know of it, for other threads. */
+  /** The description of the run that the core's functions take, also on other threads. */
   get run(): BlockRun {
     const { tablePtr, count, blockBytes, first } = this;
     return { tablePtr, count, blockBytes, first };

@@ -1,32 +1,38 @@
-/** A list of archives, newest first, read as one: for each block the last archive that has a record decides. */
+/**
+ * A list of archives, the newest first, that is read like one archive. If several archives have a record of a
+ * block, the last of them in the list, which is the oldest, supplies it.
+ */
 
 import { type DumpHeader, formatSeriesId, type Generation } from "../archive/header.ts";
 import { comparableSeconds, formatTimeStamp } from "../archive/time_stamp.ts";
 import { formatError, MismatchError } from "../errors.ts";
 import type { DumpReader } from "./archive_reader.ts";
-import type { RecordOrigin } from "./dump_writer.ts";
+import type { RecordOrigin } from "./record_sink.ts";
 import type { Batch } from "./batch.ts";
 
-/** Something that was read from a file and describes a generation. */
-export interface Named {
+/** The header of an archive and the path that messages name. */
+export interface ArchiveIdentity {
   readonly path: string;
   readonly header: Generation & { capacityBytes?: number; full?: boolean };
 }
 
-/** Archives that are read at a time: each takes a file descriptor and memory. */
+/** The largest number of archives that are read at the same time. Each takes a file descriptor and memory. */
 export const MAX_CHAIN = 800;
 
-/** Archives of a list that leave memory for batches as large, and threads as many, as are best. */
+/** The largest number of archives that leave enough memory for batches of full size and for all threads. */
 export const MANY_ARCHIVES = 40;
 
-/** Archives that belong together. */
+/** The archives of a chain and the generation to which they lead. */
 export class Chain {
   readonly readers: readonly DumpReader[];
-  /** What the chain leads to: the header of the last archive with the full flag of the first. */
+  /**
+   * The header of the generation to which the chain leads: the header of the last archive, with the full flag
+   * of the first one.
+   */
   readonly header: DumpHeader;
 
   /**
-   * @param readers at least one: a dump or an rdiff, then rdiffs, each older than the one before
+   * @param readers at least one: a dump or an rdiff, then rdiffs, each older than the one before it
    * @throws {MismatchError} if they do not form a chain
    */
   constructor(readers: readonly DumpReader[]) {
@@ -36,28 +42,33 @@ export class Chain {
     this.header = { ...readers[readers.length - 1].header, full: first.header.full };
   }
 
-  /** Bytes of slots of a batch for which `mostBytes` would be right with few archives. */
+  /** Returns the bytes of slots of a batch: `mostBytes`, or half of it if the chain is long. */
   batchBytes(mostBytes: number): number {
     return this.isLong ? mostBytes / 2 : mostBytes;
   }
 
-  /** The archives take memory that batches and threads would have otherwise. */
+  /** True if the archives take so much memory that batches must be smaller and threads fewer. */
   get isLong(): boolean {
     return this.readers.length > MANY_ARCHIVES;
   }
 
-  /** The first block from `block` on that may have a record: rdiffs can name few blocks of a very large disk. */
+  /**
+   * Returns the first block from `block` on that may have a record. The blocks before it can be skipped: an
+   * rdiff may have few records for a very large disk.
+   */
   nextFrom(block: number): number {
     return Math.max(block, Math.min(...this.readers.map((reader) => reader.nextBlock)));
   }
 
   /**
-   * Fills the blocks of a batch; in a chain of rdiffs blocks may stay absent. With `changed`, one byte a block, tells
-   * where the records of the dump stand that nothing in the list replaces.
+   * Reads the blocks of a batch. In a chain of rdiffs, blocks may stay absent.
+   *
+   * @param changed gets one byte for each block: 0 if no rdiff has a record of the block
+   * @returns the places of the records of the dump, if `changed` is given and the chain begins with a dump
    */
   async take(batch: Batch, changed?: Uint8Array): Promise<RecordOrigin | undefined> {
     const [first, ...others] = this.readers;
-    // The last archive comes first: what it has, the others only pass over.
+    // The last archive is read first, because its blocks replace those of the others, which are then skipped.
     for (const reader of others.reverse()) await reader.take(batch);
     const { table, count, core } = batch;
     for (let i = 0; changed !== undefined && i < count; i++) changed[i] = table[i] === core.ABSENT ? 0 : 1;
@@ -67,7 +78,10 @@ export class Chain {
     return { source: first.source, beginBytes, offsets: batch.offsets, changed: changed.subarray(0, count) };
   }
 
-  /** Reads every archive to its end. @throws {FormatError} if one is not whole */
+  /**
+   * Reads every archive to its end. @throws {FormatError} if an archive is incomplete or has more data than
+   * it should
+   */
   async finish(): Promise<void> {
     for (const reader of this.readers) await reader.finish();
   }
@@ -83,10 +97,13 @@ function assertFollows(newer: DumpReader, older: DumpReader, first: DumpReader):
   assertOlder(newer, older);
 }
 
-/** @throws {MismatchError} unless the second is of an older generation than the first */
-export function assertOlder(newer: Named, older: Named): void {
+/**
+ * Checks the order of two archives. @throws {MismatchError} unless the second is of an older generation than
+ * the first
+ */
+export function assertOlder(newer: ArchiveIdentity, older: ArchiveIdentity): void {
   const gap = comparableSeconds(newer.header.time) - comparableSeconds(older.header.time);
-  // The original gave a dump the time of its parent when both were made within one second.
+  // The original program gives a dump the time of its parent if both are made within one second.
   if (gap > 0 || (gap === 0 && newer.header.full === true)) return;
   throw new MismatchError(
     `Cannot combine archives: "${older.path}" (${formatTimeStamp(older.header.time)}) is not older than ` +
@@ -94,8 +111,10 @@ export function assertOlder(newer: Named, older: Named): void {
   );
 }
 
-/** @throws {MismatchError} unless both are of one series and of disks of one size */
-export function assertSameDisk(a: Named, b: Named): void {
+/**
+ * Checks that two archives are of the same disk. @throws {MismatchError} unless series and sizes are equal
+ */
+export function assertSameDisk(a: ArchiveIdentity, b: ArchiveIdentity): void {
   const differ = (what: string, inA: string | number, inB: string | number) =>
     new MismatchError(`Cannot combine "${a.path}" and "${b.path}": ${what} ${inA} against ${inB}`);
   const [x, y] = [a.header, b.header];
@@ -108,8 +127,11 @@ export function assertSameDisk(a: Named, b: Named): void {
   if (seriesX !== seriesY) throw differ("series", seriesX, seriesY);
 }
 
-/** @throws {MismatchError} unless both are of one generation of one series */
-export function assertSameGeneration(a: Named, b: Named): void {
+/**
+ * Checks that two archives are of the same generation. @throws {MismatchError} unless series, sizes and time
+ * are equal
+ */
+export function assertSameGeneration(a: ArchiveIdentity, b: ArchiveIdentity): void {
   assertSameDisk(a, b);
   if (comparableSeconds(a.header.time) === comparableSeconds(b.header.time)) return;
   throw new MismatchError(
@@ -119,9 +141,10 @@ export function assertSameGeneration(a: Named, b: Named): void {
 }
 
 /**
- * What lies behind the capacity in the last block must be zero: nothing else can be written back.
+ * Checks that the bytes of the last block after the capacity are zero: a restore cannot write them, so other
+ * bytes would be lost.
  *
- * @throws {FormatError} if it is not
+ * @throws {FormatError} if one of them is not zero
  */
 export function assertPadding(batch: Batch, chain: Chain): void {
   const { blockCount, blockBytes, capacityBytes } = chain.header;

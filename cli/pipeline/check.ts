@@ -1,4 +1,4 @@
-/** Chain against digest. */
+/** Compares the blocks of a chain with a digest. */
 
 import type { PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
@@ -8,35 +8,40 @@ import { assertPadding, assertSameGeneration, type Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
 
-/** What became of the blocks. */
-export interface CheckResult {
+/** The state of the blocks of a chain. */
+export interface CheckCounts {
+  /** Blocks of the disk. */
   blocks: number;
+  /** Blocks that have the MD5 of the digest; without a digest, blocks that have a record. */
   goodBlocks: number;
+  /** Blocks whose bytes are all zero. */
   zeroBlocks: number;
-  /** Blocks for which a chain of rdiffs has no record. */
+  /** The number of blocks of which a chain of rdiffs has no record. */
   absentBlocks: number;
+  /** Blocks that do not have the MD5 of the digest. */
   badBlocks: number;
-  /** Runs of bad blocks, ascending, the first {@linkcode MAX_BAD_RUNS} of them. */
+  /** Runs of bad blocks from `start` up to `end`, without `end`, in ascending order; the first 1000. */
   badRuns: { start: number; end: number }[];
-  /** Runs of bad blocks in all. */
+  /** The number of runs of bad blocks. */
   badRunCount: number;
 }
 
-/** A report names so many runs; the counts go on. */
+/** The largest number of runs that a result lists. The counts include all of them. */
 export const MAX_BAD_RUNS = 1000;
 
 /**
- * Compares every block of the chain with the digest of the generation that it leads to; without one, the blocks are only
- * read. `root` hears the MD5s of all blocks of a chain that begins with a dump.
+ * Compares every block of a chain with the digest of the generation to which the chain leads. Without a
+ * digest, the blocks are only read. `root` is updated with the MD5s of all blocks if the chain begins with a
+ * dump.
  *
  * @throws {MismatchError} if the digest is of another generation
- * @throws {FormatError} if an archive or the digest is damaged or not whole
+ * @throws {FormatError} if an archive or the digest is damaged or incomplete
  */
 export async function check(
   owner: Core,
   { chain, digest, root }: { chain: Chain; digest?: DigestReader; root?: PassingHash },
   options: RunOptions = {},
-): Promise<CheckResult> {
+): Promise<CheckCounts> {
   await using core = owner.scope();
   const { blockCount, blockBytes } = chain.header;
   const last = chain.readers[chain.readers.length - 1];
@@ -44,7 +49,7 @@ export async function check(
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const ring = shortRingOf(blockBytes, () => new CheckedBatch(core, chain));
-  const result: CheckResult = {
+  const result: CheckCounts = {
     blocks: blockCount,
     goodBlocks: 0,
     zeroBlocks: 0,
@@ -54,14 +59,17 @@ export async function check(
     badRunCount: 0,
   };
   const badRuns = new RunList();
-  /** Every block is compared or heard; else blocks without a record are only counted. */
+  /**
+   * True if every block must pass through a batch, because it is compared or hashed. Otherwise blocks without
+   * a record are counted without a batch.
+   */
   const isComplete = digest !== undefined || root !== undefined;
   let first = 0;
   const take = async ({ batch, recordedPtr }: CheckedBatch) => {
     if (!batch.start(first, blockCount)) return false;
     await chain.take(batch);
     await digest?.take(recordedPtr, batch.count);
-    // An rdiff of a few bytes can name the last blocks of a very large disk.
+    // An rdiff of a few bytes may have records of the last blocks of a very large disk only.
     first = isComplete ? batch.end : chain.nextFrom(batch.end);
     result.absentBlocks += first - batch.end;
     assertPadding(batch, chain);
@@ -74,7 +82,7 @@ export async function check(
     item.badBlocks = core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, badPtr, batch.tablePtr);
   };
   const count = async ({ batch, bad, badBlocks }: CheckedBatch) => {
-    if (chain.header.full) await batch.tellDigests(root);
+    if (chain.header.full) await batch.updateHash(root);
     for (let i = 0; i < batch.count; i++) {
       if (batch.table[i] === core.ABSENT) result.absentBlocks++;
       else if (batch.table[i] === core.ZERO) result.zeroBlocks++;
@@ -95,11 +103,11 @@ export async function check(
   return result;
 }
 
-/** A batch and what the digest has for it. */
+/** A batch and the MD5s that its blocks must have. */
 class CheckedBatch {
   readonly batch: Batch;
   readonly recordedPtr: number;
-  /** One byte a block: 1 where the block does not have its digest. */
+  /** The address of one byte for each block: 1 if its MD5 is not the one of the digest. */
   readonly badPtr: number;
   readonly bad: Uint8Array;
   badBlocks = 0;
@@ -112,9 +120,9 @@ class CheckedBatch {
   }
 }
 
-/** Joins ascending blocks to runs; keeps the first of them and counts all. */
+/** Joins ascending block numbers to runs, counts the runs and keeps the first {@linkcode MAX_BAD_RUNS}. */
 class RunList {
-  readonly runs: CheckResult["badRuns"] = [];
+  readonly runs: CheckCounts["badRuns"] = [];
   count = 0;
   #end = -1;
 

@@ -1,4 +1,4 @@
-/** Two archives of one kind against each other, and the rdiff between two dumps. */
+/** Compares two archives of the same kind, and makes the rdiff between two dumps. */
 
 import type { Bitmap } from "../archive/bitmap.ts";
 import type { ByteSink } from "../archive/bytes.ts";
@@ -13,19 +13,23 @@ import { assertSameDisk } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
-/** What two archives have in common. */
+/** The differences between two archives. */
 export interface CompareResult {
-  /** Sizes and every block agree. */
+  /** The sizes agree, and all blocks do. */
   same: boolean;
-  /** Blocks of the disk of the first. */
+  /** Blocks of the disk of the first archive. */
   blocks: number;
+  /** Blocks that differ; 0 if the sizes differ, because then no blocks are compared. */
   differentBlocks: number;
+  /** The first block that differs, if one does. */
   firstDifferentBlock?: number;
-  /** Fields of the headers that differ, for people; series and time do not make archives different. */
+  /**
+   * A sentence for people about each field of the headers that differs. Series, time and metadata may differ.
+   */
   headerDifferences: string[];
 }
 
-/** Compares two dumps or two rdiffs block by block. @throws {FormatError} if one is damaged or not whole */
+/** Compares two dumps or two rdiffs block by block. @throws {FormatError} if one is damaged or incomplete */
 export async function compareDumps(
   owner: Core,
   [a, b]: readonly [DumpReader, DumpReader],
@@ -46,7 +50,7 @@ export async function compareDumps(
   return result;
 }
 
-/** Compares two digests. @throws {FormatError} if one is damaged or not whole */
+/** Compares two digests. @throws {FormatError} if one is damaged or incomplete */
 export async function compareDigests(
   owner: Core,
   [a, b]: readonly [DigestReader, DigestReader],
@@ -80,6 +84,7 @@ export async function compareDigests(
  * Writes the rdiff that leads from a newer dump back to an older one of the same series.
  *
  * @throws {MismatchError} if the two are not an older and a newer dump of one series
+ * @throws {FormatError} if one is damaged or incomplete
  */
 export async function rdiffBetween(
   owner: Core,
@@ -110,7 +115,7 @@ export async function rdiffBetween(
   return { blocks: older.header.blockCount, records: rdiff.records, zeroRecords: rdiff.zeroRecords };
 }
 
-/** Sets the bit of every block that an rdiff (or a dump) has a record for. */
+/** Sets the bits of all blocks of which an rdiff or a dump has a record. */
 export async function markRecords(
   owner: Core,
   reader: DumpReader,
@@ -129,7 +134,7 @@ export async function markRecords(
   await reader.finish();
 }
 
-function startResult(a: Generation & HeaderExtras, b: Generation & HeaderExtras): CompareResult {
+function startResult(a: Generation & OptionalFields, b: Generation & OptionalFields): CompareResult {
   const headerDifferences: string[] = [];
   const note = (what: string, inA: string | number, inB: string | number) => {
     if (inA !== inB) headerDifferences.push(`${what}: ${inA} against ${inB}`);
@@ -147,7 +152,7 @@ function startResult(a: Generation & HeaderExtras, b: Generation & HeaderExtras)
   return { same: sameSizes, blocks: a.blockCount, differentBlocks: 0, headerDifferences };
 }
 
-interface HeaderExtras {
+interface OptionalFields {
   capacityBytes?: number;
   adapterType?: number;
   metadata?: ReadonlyMap<string, string>;
@@ -157,11 +162,11 @@ function metadataText(metadata: ReadonlyMap<string, string> = new Map()): string
   return JSON.stringify([...metadata].sort());
 }
 
-/** A run of blocks in two archives. */
+/** The same run of blocks in two archives. */
 class ComparedRun {
   readonly batchA: Batch;
   readonly batchB: Batch;
-  /** One byte a block: 1 where the two differ. */
+  /** The address of one byte for each block: 1 if the blocks differ. */
   readonly differentPtr: number;
   readonly different: Uint8Array;
 
@@ -173,7 +178,11 @@ class ComparedRun {
   }
 }
 
-/** Reads two archives of one disk side by side and hands on what differs; `nextFrom` tells where there is more to see. */
+/**
+ * Reads two archives of one disk at the same time, compares them run by run and calls `use` with each run.
+ *
+ * @param nextFrom returns the first block from a given one on that is to be compared
+ */
 async function compareRuns(
   core: Core,
   { a, b, nextFrom }: { a: DumpReader; b: DumpReader; nextFrom: (block: number) => number },

@@ -1,32 +1,39 @@
 /**
- * The conveyor: batches go round in a ring, through one stage after the other, and all stages work at the same time.
+ * A pipeline with a fixed set of batches. The batches circulate: they pass one stage after the other and are
+ * filled again. All stages work at the same time, on different batches.
  *
  *                 ┌──────────────────────────── free again ───────────────────────────┐
  *                 ▼                                                                   │
  *     batch 3  [ fill ] ──► batch 2  [ hash ] ──► batch 1  [ write ] ──► batch 0  [ progress ]
  *                             ▲
- *                             └ together: as many batches at a time as there are, in any order; still handed on in order
+ *                             └ together: several batches at a time, finished in any order, passed on in order
  *
- * Only so many batches exist, so whoever is fast waits for a free one: that is all the back-pressure there is. A stage
- * sees the batches in their order, each after all earlier stages; what comes out is the same as if one batch after the
- * other had gone the whole way, errors included: that of the earliest batch counts.
+ * The number of batches bounds the memory and makes a fast stage wait for a free batch. A stage sees the
+ * batches in their order, each after all earlier stages. The result is the same as if each batch had passed
+ * all stages before the next one began. This includes errors: if several batches fail, the error of the
+ * earliest one is thrown.
  */
 
 import { settleAll } from "../settle_all.ts";
 
-/** What is done to each batch. */
+/** A step that is applied to each batch. */
 export interface Stage<Item> {
-  /** Called for one item after the other, in order. */
+  /**
+   * Processes an item. The calls come in the order of the items, and the next one comes after the promise has
+   * resolved, unless `together` is set.
+   */
   each(item: Item): unknown;
-  /** The stage keeps no state from one item to the next and may be at several of them at a time. */
+  /** True if the stage keeps no state between items, so that several items may be in it at the same time. */
   together?: boolean;
 }
 
 /**
- * Sends items round until `fill` gives no more.
+ * Passes items through the stages until `fill` returns false.
  *
- * @param ring the items, each of them used again and again; one alone makes a plain loop
- * @param fill makes the next item ready; false ends it. It is not called again before it has come back.
+ * @param ring the items, which are used again and again. With a single item, the stages run one after the
+ *   other.
+ * @param fill makes the next item ready, or returns false at the end. It is not called again before it has
+ *   returned.
  * @param stages in the order in which an item passes them
  */
 export async function convey<Item>(
@@ -35,11 +42,12 @@ export async function convey<Item>(
   stages: readonly Stage<Item>[],
 ): Promise<void> {
   const underWay: Promise<void>[] = [];
-  /** For each stage, its work on the item before. */
+  /** For each stage the promise of its work on the previous item. */
   const previous: Promise<unknown>[] = stages.map(() => Promise.resolve());
 
   const send = async (item: Item): Promise<void> => {
-    // No await before the loop has named its place in every stage: the order of the calls is the order of the items.
+    // There is no await before the item has entered its promise in every stage, so the order of the calls is
+    // the order of the items.
     let ready: Promise<unknown> = Promise.resolve();
     const begun: Promise<unknown>[] = [];
     for (const [at, stage] of stages.entries()) {
@@ -48,7 +56,8 @@ export async function convey<Item>(
       previous[at] = ready;
       begun.push(ready);
     }
-    // A stage that an earlier item has stopped gives up this one while the stages before may still be at it.
+    // If an earlier item has failed in a stage, this item is not processed there. Earlier stages may still be
+    // working on it, and they must end before the error is thrown.
     await Promise.allSettled(begun);
     await ready;
   };
@@ -62,12 +71,12 @@ export async function convey<Item>(
       }
       if (!await fill(item)) break;
       const done = send(item);
-      // Met in its turn, below; until then it must not count as unhandled.
+      // The promise is awaited below. Its rejection must not count as unhandled until then.
       done.catch(() => {});
       underWay.push(done);
     }
   } catch (error) {
-    // The failure of the earliest item counts.
+    // Another item that is on its way may fail as well. The error of the earliest item is thrown.
     await settleAll(underWay);
     throw error;
   }

@@ -1,18 +1,24 @@
-/** Where the data of a disk lies, roughly: for progress that counts what takes time, and not holes. */
+/**
+ * Estimates where the data of a disk lies. With it, progress counts the bytes that take time to read, and not
+ * the holes.
+ */
 
 import type { Bitmap } from "../archive/bitmap.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 
-/** The disk is counted in so many equal parts. */
+/** The number of equal parts into which a disk is divided. */
 const PARTS = 1024;
 
-/** How many bytes of data lie in front of each place of a disk. */
+/** The distribution of data over a disk. */
 export class DataSpread {
   readonly #partBytes: number;
-  /** Bytes of data in front of each part, and of all. */
+  /** The bytes of data before each part, and after these the total. */
   readonly #before: Float64Array;
 
-  /** `data`: bytes of data in each part of `partBytes` */
+  /**
+   * @param data the bytes of data in each part
+   * @param partBytes the size of a part
+   */
   constructor(data: Float64Array, partBytes: number) {
     this.#partBytes = partBytes;
     this.#before = new Float64Array(data.length + 1);
@@ -23,7 +29,7 @@ export class DataSpread {
     return this.#before[this.#before.length - 1];
   }
 
-  /** Bytes of data in front of `offsetBytes`; within a part the data counts as evenly spread. */
+  /** Returns the bytes of data before `offsetBytes`. The data of a part counts as evenly spread within it. */
   bytesBefore(offsetBytes: number): number {
     const at = Math.min(offsetBytes / this.#partBytes, this.#before.length - 1);
     const part = Math.floor(at);
@@ -32,17 +38,20 @@ export class DataSpread {
   }
 }
 
-/** What of a disk is read, and how long to look for it. */
+/** The part of a disk that will be read, and the time limit of the survey. */
 export interface SurveyRange {
-  /** What lies in front of it is not read. */
+  /** Bytes before this offset will not be read. */
   startBytes?: number;
-  /** Only these blocks are read. */
+  /** Only these blocks will be read. Without it, all blocks are. */
   changed?: { blocks: Bitmap; blockBytes: number };
-  /** Whether there is time for one more stretch; of what is left the data is estimated from what was seen. */
+  /**
+   * Returns whether there is time to ask for one more extent. The data of the rest is estimated from the
+   * extents before it.
+   */
   goesOn: () => boolean;
 }
 
-/** Asks a disk for its stretches from front to back. */
+/** Asks a disk for its extents in ascending order. Returns the distribution of the data that will be read. */
 export async function surveyData(
   disk: Pick<ReadableDisk, "capacityBytes" | "extentAt">,
   { startBytes = 0, changed, goesOn }: SurveyRange,
@@ -55,7 +64,7 @@ export async function surveyData(
   for (const run of runsToRead(capacityBytes, { startBytes, changed })) {
     for (let at = run.startBytes; at < run.endBytes;) {
       if (!goesOn()) {
-        // Nothing seen yet: all of it may be data.
+        // Without any extent, all of the disk may be data.
         const share = seenBytes === 0 ? 1 : dataBytes / seenBytes;
         spread(data, { startBytes: at, endBytes: run.endBytes, partBytes, share });
         break;

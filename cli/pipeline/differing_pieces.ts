@@ -6,16 +6,22 @@ import { SECTOR_BYTES } from "../sector.ts";
 import { Batch } from "./batch.ts";
 import { readDisk } from "./disk_reader.ts";
 
-/** The size of the pieces that are compared: the unit of most file systems and holes. Other blocks are compared in sectors. */
+/**
+ * The size of the pieces that are compared: the unit of most file systems and holes. Other blocks are
+ * compared in sectors.
+ */
 const PAGE_BYTES = 4096;
 
-/** The shortest hole that is made inside a block with data: each hole costs a system call and divides the file further. */
+/**
+ * The shortest hole that is made inside a block with data: each hole costs a system call and divides the file
+ * further.
+ */
 const HOLE_BYTES = 64 * 1024;
 
 /** The number of bytes that are compared at a time. */
 const WINDOW_BYTES = 1024 * 1024;
 
-/** The marks of pieces. The core sets the first two. */
+/** The marks of pieces. The core sets SAME and DATA. */
 const SAME = 0;
 const DATA = 1;
 const HOLE = 2;
@@ -41,14 +47,15 @@ export class DifferingPieces {
   /** The addresses of the pieces that the disk is to hold. */
   readonly #wantedTablePtr: number;
   readonly #wantedTable: Uint32Array;
-  /** One mark for each piece. */
+  /** The address of one mark for each piece. */
   readonly #differsPtr: number;
   readonly #differs: Uint8Array;
 
   /**
    * @param held the present content of the disk
    * @param options.blockBytes the block size of the archives
-   * @param options.capacityBytes the number of bytes of the disk that are compared; no byte after them is read
+   * @param options.capacityBytes the number of bytes of the disk that are compared; no byte after them is
+   *   read
    */
   constructor(
     core: Core,
@@ -75,12 +82,12 @@ export class DifferingPieces {
   }
 
   /**
-   * Yields the parts of a range in which the disk differs, in ascending order. Parts that cannot be read count as different.
-   * The caller may write a part before it asks for the next one.
+   * Yields the parts of a range in which the disk differs, in ascending order. Parts that cannot be read
+   * count as different. The caller may write a part before it asks for the next one.
    *
    * @param range a range that begins at a block
-   * @param wantedPtr the address of the bytes that the disk is to hold, padded with zeros to whole blocks; undefined if all
-   *   of them are zero
+   * @param wantedPtr the address of the bytes that the disk is to hold, padded with zeros to whole blocks;
+   *   undefined if all of them are zero
    */
   async *in({ offsetBytes, lenBytes }: DiskRange, wantedPtr?: number): AsyncGenerator<DifferingPart> {
     const core = this.#core;
@@ -112,7 +119,9 @@ export class DifferingPieces {
     }
   }
 
-  /** Changes the marks of runs of at least `fewest` pieces that differ and are to be zero to {@linkcode HOLE}. */
+  /**
+   * Changes the marks of runs of at least `fewest` pieces that differ and are to be zero to {@linkcode HOLE}.
+   */
   #markHoles(fewest: number): void {
     const { count } = this.#held;
     for (let from = 0; from < count;) {
@@ -135,7 +144,9 @@ export class DifferingPieces {
     }
   }
 
-  /** Reads the window. Returns false if that fails, because a disk that cannot be read can often be written. */
+  /**
+   * Reads the window. Returns false if that fails, because a disk that cannot be read can often be written.
+   */
   async #read(): Promise<boolean> {
     const { first, end } = this.#held;
     try {

@@ -1,4 +1,4 @@
-/** Dump to digest. */
+/** Computes the digest of a dump. */
 
 import type { ByteSink, PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
@@ -10,10 +10,10 @@ import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
 /**
- * Computes the digest of a dump; `root` hears the MD5s of all blocks.
+ * Computes the digest of a dump. `root` is updated with the MD5s of all blocks.
  *
- * @throws {MismatchError} if it is an rdiff
- * @throws {FormatError} if it is damaged or not whole
+ * @throws {MismatchError} if the archive is an rdiff
+ * @throws {FormatError} if it is damaged or incomplete
  */
 export async function digestOf(
   owner: Core,

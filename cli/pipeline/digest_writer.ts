@@ -1,4 +1,4 @@
-/** Batch to digest. */
+/** Writes batches to a digest. */
 
 import type { ByteSink, PassingHash } from "../archive/bytes.ts";
 import { type DigestHeader, digestHeaderBytes } from "../archive/header.ts";
@@ -6,18 +6,21 @@ import type { Core } from "../core.ts";
 import type { Batch } from "./batch.ts";
 import { PIECE_MIN_BYTES, PieceWriter } from "./piece_writer.ts";
 
-/** Pieces of digests end in front of a block that is a multiple of this: 672 KiB, if no block is zero. */
+/**
+ * Pieces of a digest end before a block whose number is a multiple of this one. 32768 records without a zero
+ * block take 672 KiB.
+ */
 const DIGEST_GROUP = 32 * 1024;
 
 /** Writes the records of a digest. */
 export class DigestWriter {
-  /** Records of zero blocks so far. */
+  /** The number of records of zero blocks so far. */
   zeroRecords = 0;
   readonly #root?: PassingHash;
   readonly #core: Core;
   readonly #pieces: PieceWriter;
 
-  /** `root` hears the MD5s of all blocks. */
+  /** @param options.root is updated with the MD5s of all blocks */
   constructor(core: Core, sink: ByteSink, header: DigestHeader, { root }: { root?: PassingHash } = {}) {
     this.#root = root;
     const headerBytes = digestHeaderBytes(header);
@@ -27,11 +30,11 @@ export class DigestWriter {
     this.#pieces.append(headerBytes);
   }
 
-  /** Writes the digests of all blocks of the batch; none may be absent. */
+  /** Writes the MD5s of all blocks of a batch. No block may be absent. */
   async write(batch: Batch): Promise<void> {
     const pieces = this.#pieces;
     this.zeroRecords += batch.countZeros();
-    const told = batch.tellDigests(this.#root);
+    const hashed = batch.updateHash(this.#root);
     for (let block = batch.first; block < batch.end;) {
       const end = Math.min(batch.end, (Math.floor(block / DIGEST_GROUP) + 1) * DIGEST_GROUP);
       const digestsPtr = batch.digestsPtr + (block - batch.first) * this.#core.DIGEST_SIZE;
@@ -39,7 +42,7 @@ export class DigestWriter {
       if (end % DIGEST_GROUP === 0 && pieces.lengthBytes >= PIECE_MIN_BYTES) await pieces.send();
       block = end;
     }
-    await told;
+    await hashed;
   }
 
   /** Completes the stream. */

@@ -1,17 +1,18 @@
-/** Disk to batch: reads what may hold data, passes over what the disk knows to be zero. */
+/** Reads a disk into batches. Holes are not read. */
 
 import type { ReadableDisk } from "../disks/disk.ts";
 import type { Batch } from "./batch.ts";
 
-/** What of a disk is of use here. */
-type Readable = Pick<ReadableDisk, "path" | "capacityBytes" | "overlaps" | "extentAt" | "read">;
+/** The part of the disk interface that this file uses. */
+type DiskToRead = Pick<ReadableDisk, "path" | "capacityBytes" | "overlaps" | "extentAt" | "read">;
 
 /**
- * Fills the blocks of `batch` from `start` to before `end`. Blocks that lie in a hole become ZERO without being read;
- * of the last block of the disk, what lies behind the capacity is zeros. Returns how many blocks were read.
+ * Fills the blocks of `batch` from `start` to before `end`. Blocks that lie in a hole become ZERO and are not
+ * read. The bytes of the last block after the capacity become zero. Returns the number of blocks that were
+ * read.
  */
 export async function readDisk(
-  disk: Readable,
+  disk: DiskToRead,
   batch: Batch,
   { start, end }: { start: number; end: number },
 ): Promise<number> {
@@ -23,7 +24,7 @@ export async function readDisk(
       const offset = block * blockBytes;
       const extent = await disk.extentAt(offset);
       const endsDisk = extent.endBytes >= disk.capacityBytes;
-      // Of a hole only the blocks that lie in it wholly are skipped, of data every block that it touches is read.
+      // A block is skipped if it lies in a hole as a whole. A block that touches data is read.
       const wholeBlocks = endsDisk ? end - block : Math.floor((extent.endBytes - offset) / blockBytes);
       if (extent.zero && wholeBlocks > 0) {
         const runEnd = Math.min(end, block + wholeBlocks);
@@ -40,7 +41,7 @@ export async function readDisk(
       block = runEnd;
     }
   } finally {
-    // All of them, even if one fails: until then the batch is in use.
+    // The other reads must end too, even if one fails, because they write to the memory of the batch.
     await Promise.allSettled(underWay);
   }
   await Promise.all(underWay);
@@ -48,7 +49,7 @@ export async function readDisk(
 }
 
 async function readRun(
-  disk: Readable,
+  disk: DiskToRead,
   batch: Batch,
   { start, end }: { start: number; end: number },
 ): Promise<void> {

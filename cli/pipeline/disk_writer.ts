@@ -17,7 +17,10 @@ export interface BlockSpan {
 export class DiskWriter {
   /** The number of blocks of which at least a part was written. */
   writtenBlocks = 0;
-  /** The number of blocks that the disk held already; undefined if the present content of the disk is not compared. */
+  /**
+   * The number of blocks that the disk held already; undefined if the present content of the disk is not
+   * compared.
+   */
   unchangedBlocks?: number;
   readonly #disk: WritableDisk;
   readonly #blockBytes: number;
@@ -39,7 +42,8 @@ export class DiskWriter {
   }
 
   /**
-   * Writes a run of blocks. Holes of the disk stay where zeros are written, and zeros become holes where the disk can have them.
+   * Writes a run of blocks. Holes of the disk stay where zeros are written, and zeros become holes where the
+   * disk can have them.
    *
    * @param slots the bytes of the blocks in the core's memory; for zero blocks memory that may be overwritten
    */

@@ -1,4 +1,7 @@
-/** Disk to dump and digest; diff and incr also write the way back to the previous generation. */
+/**
+ * Dumps a disk to a dump and a digest. The modes diff and incr also write the rdiff to the previous
+ * generation.
+ */
 
 import type { Bitmap } from "../archive/bitmap.ts";
 import type { ByteSink, PassingHash } from "../archive/bytes.ts";
@@ -16,52 +19,60 @@ import { convey } from "./conveyor.ts";
 import { readDisk } from "./disk_reader.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
-/** What every dump reads and writes. */
-interface AnyDump {
+/** The inputs and outputs of every dump. */
+interface CommonDump {
   disk: ReadableDisk;
-  /** Header of the new dump; the digest's follows from it. */
+  /** The header of the new dump. The header of the digest is derived from it. */
   header: DumpHeader;
   dumpOut: ByteSink;
   digestOut: ByteSink;
-  /** Hears the MD5s of all blocks. */
+  /** Is updated with the MD5s of all blocks. */
   root?: PassingHash;
 }
 
-/** What a full dump reads and writes. */
-export interface FullDump extends AnyDump {
-  /** Gets the digest of every block as soon as it is written. The blocks it has already are in `dumpOut`, too. */
+/** The inputs and outputs of a full dump. */
+export interface FullDump extends CommonDump {
+  /**
+   * Gets the MD5s of a batch as soon as the batch is written. If it has blocks at the beginning, `dumpOut`
+   * must have them as well, and the dump is resumed after them.
+   */
   journal?: Journal;
 }
 
-/** What a differential or incremental dump reads and writes. */
-export interface ChangedDump extends AnyDump {
-  /** The previous generation. */
+/** The inputs and outputs of a differential or incremental dump. */
+export interface ChangedDump extends CommonDump {
+  /** The dump of the previous generation. */
   dumpIn: DumpReader;
   digestIn: DigestReader;
-  /** Blocks that may have changed; without it every block may. */
+  /** The blocks that may have changed. Without it, every block may have. */
   changedBlocks?: Bitmap;
-  /** The way back from the new generation to the previous one. */
+  /** The rdiff that leads from the new generation back to the previous one. */
   rdiffOut: ByteSink;
-  /** Hears the MD5s of all blocks of the previous generation. */
+  /** Is updated with the MD5s of all blocks of the previous generation. */
   previousRoot?: PassingHash;
 }
 
-/** What a dump did. */
-export interface DumpResult {
+/** The blocks of a new dump. */
+export interface DumpCounts {
+  /** Blocks of the disk. */
   blocks: number;
+  /** Blocks whose bytes are all zero. */
   zeroBlocks: number;
-  /** Blocks that were read from the disk: not those in holes, nor those that a bitmap calls unchanged. */
+  /**
+   * Blocks that were read from the disk. Blocks in holes are not read, nor those that a bitmap calls
+   * unchanged.
+   */
   blocksRead: number;
-  /** Blocks that differ from the previous generation; absent for a full dump. */
+  /** The number of blocks that differ from the previous generation; absent for a full dump. */
   changedBlocks?: number;
-  /** Of these, blocks that were zero: their records in the rdiff have no content. */
+  /** Changed blocks that were zero before; absent for a full dump. */
   changedFromZeroBlocks?: number;
-  /** Blocks that an earlier run had dumped; absent if it went on with none. */
+  /** Blocks that an earlier, interrupted job had dumped; absent if there were none. */
   resumedBlocks?: number;
 }
 
-/** Dumps the whole disk, or goes on with it behind the blocks of the journal. */
-export async function dumpFull(owner: Core, job: FullDump, options: RunOptions = {}): Promise<DumpResult> {
+/** Dumps the whole disk, or resumes a dump after the blocks of its journal. */
+export async function dumpFull(owner: Core, job: FullDump, options: RunOptions = {}): Promise<DumpCounts> {
   await using core = owner.scope();
   const { disk, header, journal } = job;
   const { blockCount, blockBytes } = header;
@@ -69,7 +80,7 @@ export async function dumpFull(owner: Core, job: FullDump, options: RunOptions =
   const checkpoint = new Checkpoint(options);
   const dump = new DumpWriter(core, job.dumpOut, header);
   const digest = new DigestWriter(core, job.digestOut, header, job);
-  const result: DumpResult = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
+  const result: DumpCounts = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
   const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Batch(core, blockBytes));
   let first = journal?.blocks ?? 0;
   if (first > 0) {
@@ -108,7 +119,7 @@ export async function dumpFull(owner: Core, job: FullDump, options: RunOptions =
   return result;
 }
 
-/** Writes the digests of all blocks of the journal; `batch` is free for that. */
+/** Writes the MD5s of all blocks of a journal to a digest. `batch` is used as memory. */
 async function copyDigests(
   journal: Journal,
   { to, batch, passed }: { to: DigestWriter; batch: Batch; passed: () => Promise<void> },
@@ -129,22 +140,23 @@ async function copyDigests(
 }
 
 /**
- * Core memory for the pairs that go round. Three compressed files have their pieces beside it, and the records
- * of two are collected: that takes 60 MiB with blocks of 1 MiB, and as much with one pair of blocks of 16 MiB.
+ * The core memory for the pairs of batches. The pieces of three compressed files need memory beside it, and
+ * the records of two files are copied: altogether 60 MiB with blocks of 1 MiB, and as much with a single pair
+ * of blocks of 16 MiB.
  */
 const PAIRS_BYTES = 48 * 1024 * 1024;
 
-/** A stretch of the disk in both generations. */
-class Pair {
+/** The same run of blocks in the previous and the new generation. */
+class BatchPair {
   readonly older: Batch;
   readonly newer: Batch;
-  /** Digests that the old digest has for the old blocks. */
+  /** The address of the MD5s that the old digest has for the old blocks. */
   readonly recordedPtr: number;
-  /** One byte a block: 1 where the generations differ. */
+  /** The address of one byte for each block: 1 if the generations differ. */
   readonly changedPtr: number;
   readonly changed: Uint8Array;
   changedBlocks = 0;
-  /** Where the record of the first old block stands. */
+  /** The offset in the old dump of the record of the first block. */
   beginBytes = 0;
 
   constructor(core: Core, blockBytes: number) {
@@ -157,15 +169,18 @@ class Pair {
 }
 
 /**
- * Dumps the disk against its previous generation. The old dump is verified with its digest on the way.
+ * Dumps the disk and compares it with its previous generation. The old dump is verified with its digest in
+ * the same pass.
  *
- * @throws {MismatchError} if old dump, old digest, disk or bitmap do not belong together
+ * @throws {MismatchError} if the old dump, the old digest, the disk and the bitmap do not belong together, or
+ *   a block of the old dump does not have its MD5
+ * @throws {FormatError} if the old dump or the old digest is damaged or incomplete
  */
 export async function dumpChanged(
   owner: Core,
   job: ChangedDump,
   options: RunOptions = {},
-): Promise<DumpResult> {
+): Promise<DumpCounts> {
   await using core = owner.scope();
   const { disk, header, dumpIn, digestIn, changedBlocks } = job;
   const { blockCount, blockBytes } = header;
@@ -179,12 +194,12 @@ export async function dumpChanged(
   const ring = ringOf(
     crew,
     2 * Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
-    () => new Pair(core, blockBytes),
+    () => new BatchPair(core, blockBytes),
     { ringBytes: PAIRS_BYTES },
   );
   let first = 0;
 
-  const readOlder = async (pair: Pair) => {
+  const readOlder = async (pair: BatchPair) => {
     const { older, newer, recordedPtr } = pair;
     if (!older.start(first, blockCount) || !newer.start(first, blockCount)) return false;
     first = older.end;
@@ -193,7 +208,7 @@ export async function dumpChanged(
     await digestIn.take(recordedPtr, older.count);
     return true;
   };
-  const readNewer = async ({ older, newer }: Pair) => {
+  const readNewer = async ({ older, newer }: BatchPair) => {
     const { end } = newer;
     newer.table.set(older.table.subarray(0, older.count));
     for (let block = newer.first; block < end;) {
@@ -204,7 +219,7 @@ export async function dumpChanged(
       result.blocksRead += blocksRead;
     }
   };
-  const verifyAndCompare = async (pair: Pair) => {
+  const verifyAndCompare = async (pair: BatchPair) => {
     const { older, newer, recordedPtr, changedPtr, changed } = pair;
     await older.hash(crew);
     if (core.diffDigests(older.digestsPtr, recordedPtr, older.count, changedPtr) > 0) {
@@ -219,20 +234,21 @@ export async function dumpChanged(
       newerDigestsPtr: newer.digestsPtr,
     });
   };
-  const write = async (pair: Pair) => {
+  const write = async (pair: BatchPair) => {
     const { older, newer, changedPtr, beginBytes } = pair;
     const changed = pair.changed.subarray(0, older.count);
     result.zeroBlocks += newer.countZeros();
     result.changedBlocks += pair.changedBlocks;
-    // The hash reads the memory of the batch, whatever becomes of the outputs meanwhile.
-    const told = core.hold(Promise.resolve(older.tellDigests(job.previousRoot)));
-    told.catch(() => {});
+    // The hash reads the memory of the batch even if an output fails meanwhile, so the memory must stay
+    // allocated until it ends.
+    const hashed = core.hold(Promise.resolve(older.updateHash(job.previousRoot)));
+    hashed.catch(() => {});
     await rdiff.store(older, { selectPtr: changedPtr });
     await dump.store(newer, {
       origin: { source: dumpIn.source, beginBytes, offsets: older.offsets, changed },
     });
     await digest.write(newer);
-    await told;
+    await hashed;
   };
   await convey(ring, readOlder, [
     { together: disk.overlaps, each: readNewer },
@@ -249,7 +265,10 @@ export async function dumpChanged(
   return { ...result, changedFromZeroBlocks: rdiff.zeroRecords };
 }
 
-/** @throws {MismatchError} if the sizes, series and times of what a dump works with do not belong together */
+/**
+ * Checks that the inputs of a dump belong together. @throws {MismatchError} unless their sizes, series and
+ * times agree
+ */
 export function assertFits(
   { disk, header, dumpIn, digestIn, changedBlocks }: Omit<ChangedDump, "dumpOut" | "digestOut" | "rdiffOut">,
 ): void {

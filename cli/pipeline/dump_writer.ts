@@ -1,84 +1,64 @@
-/** Batch to dump or rdiff. The core writes the records; how they come together is for one of two ways to say. */
+/**
+ * Writes batches to a dump or rdiff. The core makes the records, and one of two classes assembles them and
+ * writes them to the file.
+ */
 
-import type { ByteSink, ByteSource } from "../archive/bytes.ts";
+import type { ByteSink } from "../archive/bytes.ts";
 import { type DumpHeader, dumpHeaderBytes } from "../archive/header.ts";
 import type { Core } from "../core.ts";
 import type { Batch } from "./batch.ts";
+import type { RecordSink, WriteOptions } from "./record_sink.ts";
 import { RecordsInPieces } from "./records_in_pieces.ts";
 import { RecordsInPlace } from "./records_in_place.ts";
 
-/** What of a batch is written. */
-export interface WriteOptions {
-  /** One byte a block: those whose byte is 0 are left out. */
-  selectPtr?: number;
-  /** Where records were read that may be as they are to be written: they may be copied from there. */
-  origin?: RecordOrigin;
-}
-
-/** Where the records of a batch's blocks stand in an archive that was read. */
-export interface RecordOrigin {
-  readonly source: ByteSource;
-  /** Offset in its stream that the others count from. */
-  readonly beginBytes: number;
-  /** Where the record of each block begins, and behind the last one where that ends. */
-  readonly offsets: Uint32Array;
-  /** One byte a block: 0 where the block to write is the one that was read. */
-  readonly changed: Uint8Array;
-}
-
-/** Records of a batch that were written. */
-export interface StoredRecords {
-  records: number;
-  /** Resolves when nobody is at the batch any more. */
-  free: Promise<void>;
-}
-
-/** A way to bring records to a sink. */
-export interface RecordSink {
-  /** Writes the blocks that are not absent; resolves when the next batch may be written. */
-  store(batch: Batch, options: WriteOptions): Promise<StoredRecords>;
-  /** Completes the stream. */
-  finish(): Promise<void>;
-}
-
-/** From this size on, blocks go to the file from where they lie; smaller ones are copied together first. */
+/**
+ * Blocks of at least this size are written from the memory in which they lie. Smaller ones are copied to
+ * pieces first, which is faster for them.
+ */
 const IN_PLACE_BYTES = 64 * 1024;
 
 /** Writes the records of one dump or rdiff. */
 export class DumpWriter {
-  /** Records written so far, and how many of them are of zero blocks. */
+  /** The number of records written so far, and the number of those of zero blocks. */
   records = 0;
   zeroRecords = 0;
   readonly #core: Core;
-  readonly #way: RecordSink;
+  readonly #recordSink: RecordSink;
 
-  /** Begins with the header, unless the sink goes on with a dump that has blocks already. */
+  /** Writes the header first, unless the sink holds the beginning of a dump that is resumed. */
   constructor(core: Core, sink: ByteSink, header: DumpHeader) {
     const headerBytes = sink.offsetBytes > 0 ? new Uint8Array(0) : dumpHeaderBytes(header);
     const { blockBytes } = header;
     this.#core = core;
-    this.#way = blockBytes >= IN_PLACE_BYTES && sink.writeParts !== undefined
+    this.#recordSink = blockBytes >= IN_PLACE_BYTES && sink.writeParts !== undefined
       ? new RecordsInPlace(core, sink, headerBytes)
       : new RecordsInPieces(core, sink, { headerBytes, blockBytes });
   }
 
-  /** Writes the blocks of the batch that are not absent, and is done with it when it resolves. */
+  /**
+   * Writes the blocks of a batch that are not absent. The memory of the batch may be changed when the promise
+   * resolves.
+   */
   async write(batch: Batch, options: WriteOptions = {}): Promise<void> {
     await this.store(batch, options);
     await batch.free;
   }
 
-  /** The same, but a hash may still be at the batch until its `free` resolves, while the next one is stored. */
+  /**
+   * Writes the blocks of a batch that are not absent. The next batch may be stored when the promise resolves,
+   * but the memory of this one may be changed only when its `free` resolves, because a hash may still read
+   * it.
+   */
   async store(batch: Batch, options: WriteOptions = {}): Promise<void> {
     const { selectPtr } = options;
     this.zeroRecords += batch.countZeros(selectPtr && this.#core.bytes(selectPtr, batch.count) || undefined);
-    const { records, free } = await this.#way.store(batch, options);
+    const { records, free } = await this.#recordSink.store(batch, options);
     this.records += records;
     batch.usedBy(free);
   }
 
   /** Completes the stream. */
   async finish(): Promise<void> {
-    await this.#way.finish();
+    await this.#recordSink.finish();
   }
 }

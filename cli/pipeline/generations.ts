@@ -1,185 +1,222 @@
 /**
- * Which generations a collection of archives can bring back, and by which of them:
+ * Finds out which generations a collection of archives can restore, and with which chains of archives:
  *
  *     dump 5        rdiff 4         rdiff 3         rdiff 2
  *       ▼   ◄─────────┘ ▼ ◄───────────┘ ▼ ◄───────────┘ ▼
  *     gen. 5          gen. 4          gen. 3          gen. 2
  *
- * A generation can be restored if an intact dump of it is there, or an intact rdiff that leads to it from a generation that
- * can be restored. Nothing is read here: what the files are is said already, and whoever can read them is asked for a proof.
+ * A generation can be restored if an intact dump of it exists, or an intact rdiff that leads to it from a
+ * generation that can be restored. This file reads no archives: the caller describes them, and passes a
+ * function that proves a chain by reading it.
  *
- * Two generations of one second are told apart by their roots. A root that is not known is that of any generation of its
- * second.
+ * Two generations of the same second are distinguished by their roots. A generation without a known root is
+ * taken to be the same as every generation of its second.
  */
 
 import { MAX_CHAIN } from "./chain.ts";
 
-/** Something that tells of a generation. */
-export interface Told {
+/** A generation of a series, by its time and its root. */
+export interface GenerationId {
+  /** The time, as `formatTimeStamp` writes it. */
   time: string;
-  /** That time, to be compared. */
+  /** The time in seconds, on a scale that has a meaning only within the series. */
   seconds: number;
-  /** Of all blocks; `null` if it is not known. */
+  /** SHA-256 over the MD5s of all blocks, 64 hexadecimal digits; `null` if it is not known. */
   root: string | null;
 }
 
-/** A dump or an rdiff, as its header and its seal tell, with the generation that it leads to. */
-export interface KnownArchive extends Told {
+/** A dump or rdiff and the generation to which it leads, as its header and its seal state them. */
+export interface KnownArchive extends GenerationId {
   path: string;
-  /** A dump. */
+  /** True for a dump. */
   full: boolean;
-  /** Of an rdiff: the generation that it begins at, if a seal tells it. */
-  from?: Told;
-  /** What is wrong with the file; by an archive with a fault only a proof leads anywhere. */
+  /** For an rdiff, the generation from which it leads; undefined if no seal states it. */
+  from?: GenerationId;
+  /**
+   * A description of the fault of the file. A chain with such a file restores a generation only if it is
+   * proved.
+   */
   fault?: string;
 }
 
-/** Archives that may bring a generation back. */
-export interface Way {
-  /** Newest first. */
+/** A chain that may restore a generation. */
+export interface CandidateChain {
+  /** The paths of the archives, the newest first. */
   chain: string[];
-  /** Not every rdiff is known to begin where the archive in front of it leads to. */
+  /** True if the generation from which one of the rdiffs leads is not known and was assumed to fit. */
   isAssumed: boolean;
-  /** Why it should bring nothing back; empty if nothing is known to be wrong. */
+  /** Reasons why the chain may not restore the generation; empty if no fault is known. */
   reasons: readonly string[];
 }
 
-/** A generation, and how it is brought back. */
-export interface KnownGeneration extends Told {
-  /** What brings it back; undefined if nothing does. */
+/** A generation, and the archives from which it can be restored. */
+export interface KnownGeneration extends GenerationId {
+  /** Paths of the archives from which it can be restored, newest first; undefined if there are none. */
   chain?: string[];
-  /** Of `chain`, as in {@linkcode Way}. */
+  /** Not every rdiff of `chain` is known to begin at the generation to which the archive before it leads. */
   isAssumed: boolean;
-  /** `chain` was proved. */
+  /** The blocks to which `chain` leads are proved. */
   proved: boolean;
-  /** Why there is no chain: archives with faults, or what is missing. */
+  /** Sentences that say why there is no chain: archives with faults, or archives that are missing. */
   reasons: readonly string[];
-}
-
-/** Whether a way brings a generation back; neither `proved` nor a `fault` where nothing can tell. */
-export type Prove = (generation: Told, way: Way) => Promise<{ proved: boolean; fault?: string }>;
-
-/** Reasons that are told of a way; it may have one for each of hundreds of archives. */
-const MAX_REASONS = 20;
-
-/** Ways to one generation that are kept, and newer generations that an rdiff without a seal is tried from. */
-const MAX_WAYS = 16;
-
-/** A way while it is looked for: ways to older generations share the archives in front, and what is wrong with them. */
-interface Path extends Pick<Way, "isAssumed"> {
-  last: string;
-  front?: Path;
-  length: number;
-  /** What is wrong at its end, and how much is wrong with all of it. */
-  ownReasons: readonly string[];
-  reasonCount: number;
-  /** What is wrong in front does not count. */
-  isSettled?: true;
-  /** Generations that rdiffs without seals pass over. */
-  skips: number;
-}
-
-/** A generation to which the ways are known. */
-interface Reached {
-  generation: Told;
-  paths: readonly Path[];
 }
 
 /**
- * @param archives of one series
- * @param others of the series: digests, seals
- * @param prove asked for each way, the likeliest first, until one is proved
+ * Returns whether a chain restores a generation. If nothing can prove or disprove it, the result has neither
+ * `proved` nor `fault`.
+ */
+export type ProveChain = (
+  generation: GenerationId,
+  candidate: CandidateChain,
+) => Promise<{ proved: boolean; fault?: string }>;
+
+/**
+ * The largest number of reasons that are listed for a chain. A chain may have one for each of hundreds of
+ * archives.
+ */
+const MAX_REASONS = 20;
+
+/**
+ * The largest number of chains that are kept for a generation, and of newer generations from which an rdiff
+ * without a seal is assumed to lead.
+ */
+const MAX_CHAINS = 16;
+
+/**
+ * A chain during the search, as a list that is linked from its last archive to its first. Chains to older
+ * generations share the archives at their beginning, and the reasons of these.
+ */
+interface ChainEnd extends Pick<CandidateChain, "isAssumed"> {
+  last: string;
+  front?: ChainEnd;
+  length: number;
+  /** The reasons of the last archive, and the number of reasons of the whole chain. */
+  ownReasons: readonly string[];
+  reasonCount: number;
+  /** If true, the reasons of the archives before the last one do not count. */
+  isSettled?: true;
+  /** The number of generations that rdiffs without seals are assumed to pass over. */
+  skips: number;
+}
+
+/** A generation and the chains that lead to it. */
+interface ReachedGeneration {
+  generation: GenerationId;
+  ends: readonly ChainEnd[];
+}
+
+/**
+ * Finds the generations of one series and the chains that restore them.
+ *
+ * @param archives the dumps and rdiffs of one series
+ * @param options.others the generations that digests and seals of the series state
+ * @param options.prove is called for the chains to a generation, the likeliest first, until one is proved
  * @returns all generations, the newest first
  */
 export async function generationsOf(
   archives: readonly KnownArchive[],
   { others = [], prove = () => Promise.resolve({ proved: false }) }: {
-    others?: readonly Told[];
-    prove?: Prove;
+    others?: readonly GenerationId[];
+    prove?: ProveChain;
   } = {},
 ): Promise<KnownGeneration[]> {
-  const generations = distinct(archives, others);
+  const generations = distinctGenerations(archives, others);
   const seconds = [...new Set(generations.map(({ seconds }) => seconds))];
-  const reached: Reached[] = [];
+  const reached: ReachedGeneration[] = [];
   const known: KnownGeneration[] = [];
-  // The newest first: what an rdiff begins at is decided before it.
+  // The order is from the newest to the oldest, so that the chains to the generation from which an rdiff
+  // leads are known before the rdiff is used.
   for (const generation of generations) {
-    const isAmbiguous = ({ seconds, root }: Told) =>
+    const isAmbiguous = ({ seconds, root }: GenerationId) =>
       root === null && generations.filter((other) => other.seconds === seconds).length > 1;
     const finder = { generation, reached, seconds, isAmbiguous };
     const found = archives.filter((archive) => isSame(archive, generation)).map((archive) =>
-      pathsBy(archive, finder)
+      chainsEndingWith(archive, finder)
     );
-    const missing = found.filter((paths) => typeof paths === "string");
-    const likeliest = likeliestOf(found.filter((paths) => typeof paths !== "string").flat());
-    const { paths, proved } = await proveOne(generation, likeliest, prove);
-    reached.push({ generation, paths });
-    const [path] = proved
-      ? paths
-      : paths.filter(({ reasonCount, skips }) => reasonCount === 0 && skips === 0);
-    if (path !== undefined) {
-      known.push({ ...generation, chain: chainOf(path), isAssumed: path.isAssumed, proved, reasons: [] });
-    } else known.push({ ...generation, isAssumed: false, proved: false, reasons: whyLost(paths, missing) });
+    const missing = found.filter((ends) => typeof ends === "string");
+    const likeliest = likeliestOf(found.filter((ends) => typeof ends !== "string").flat());
+    const { ends, proved } = await proveOneOf(generation, likeliest, prove);
+    reached.push({ generation, ends });
+    const [end] = proved ? ends : ends.filter(({ reasonCount, skips }) => reasonCount === 0 && skips === 0);
+    if (end !== undefined) {
+      known.push({ ...generation, chain: chainOf(end), isAssumed: end.isAssumed, proved, reasons: [] });
+    } else {
+      const reasons = reasonsWithoutChain(ends, missing);
+      known.push({ ...generation, isAssumed: false, proved: false, reasons });
+    }
   }
   return known;
 }
 
-/** Whether two may tell of one generation. */
-export function isSame(a: Pick<Told, "seconds" | "root">, b: Pick<Told, "seconds" | "root">): boolean {
+/** Returns whether two identities may be of the same generation. */
+export function isSame(
+  a: Pick<GenerationId, "seconds" | "root">,
+  b: Pick<GenerationId, "seconds" | "root">,
+): boolean {
   return a.seconds === b.seconds && (a.root === null || b.root === null || a.root === b.root);
 }
 
-/** The generations, the newest first; of those of one second the ones with a dump first, since rdiffs may begin there. */
-function distinct(archives: readonly KnownArchive[], others: readonly Told[]): Told[] {
-  const generations: Told[] = [];
-  for (const [seconds, told] of Map.groupBy([...archives, ...others], ({ seconds }) => seconds)) {
-    const withRoot = told.filter(({ root }) => root !== null);
-    for (const root of new Set((withRoot.length > 0 ? withRoot : told).map(({ root }) => root))) {
-      const { time } = told.find((one) => one.root === root)!;
+/**
+ * Returns the generations, the newest first. Of those of one second, generations with a dump come first,
+ * because rdiffs may lead from them to the others.
+ */
+function distinctGenerations(
+  archives: readonly KnownArchive[],
+  others: readonly GenerationId[],
+): GenerationId[] {
+  const generations: GenerationId[] = [];
+  for (const [seconds, keys] of Map.groupBy([...archives, ...others], ({ seconds }) => seconds)) {
+    const withRoot = keys.filter(({ root }) => root !== null);
+    for (const root of new Set((withRoot.length > 0 ? withRoot : keys).map(({ root }) => root))) {
+      const { time } = keys.find((one) => one.root === root)!;
       generations.push({ time, seconds, root });
     }
   }
-  const hasDump = (generation: Told) =>
+  const hasDump = (generation: GenerationId) =>
     archives.some(({ full, seconds, root }) =>
       full && seconds === generation.seconds && root === generation.root
     );
   return generations.sort((a, b) => b.seconds - a.seconds || Number(hasDump(b)) - Number(hasDump(a)));
 }
 
-/** The ways that end with an archive, for each generation that it may begin at; or why there is none at all. */
-function pathsBy(
+/**
+ * Returns the chains that end with an archive, one list for each generation from which it may lead, or the
+ * reason why there are none.
+ */
+function chainsEndingWith(
   archive: KnownArchive,
   { generation, reached, seconds, isAmbiguous }: {
-    generation: Told;
-    reached: readonly Reached[];
+    generation: GenerationId;
+    reached: readonly ReachedGeneration[];
     seconds: readonly number[];
-    isAmbiguous: (told: Told) => boolean;
+    isAmbiguous: (key: GenerationId) => boolean;
   },
-): Path[][] | string {
+): ChainEnd[][] | string {
   const { path: last, full, from, fault } = archive;
   const ownReasons = fault === undefined ? [] : [`"${last}" is damaged`];
   const isUnclear = isAmbiguous(archive);
   const reasonCount = ownReasons.length;
   if (full) return [[{ last, length: 1, skips: 0, isAssumed: isUnclear, ownReasons, reasonCount }]];
-  // Without a seal, an rdiff is taken to begin at the generation that follows, or else at one further on. One of the same
-  // second comes last: the original gave a dump the time of its parent when both were made within one second.
+  // Without a seal, an rdiff is assumed to lead from the next newer generation, or else from one after it. A
+  // generation of the same second is tried last: the original program gives a dump the time of its parent if
+  // both are made within one second.
   const newer = reached.filter((one) => one.generation.seconds !== generation.seconds).toReversed();
   const twins = reached.filter((one) => one.generation.seconds === generation.seconds);
   const begins = from === undefined
-    ? [...newer.slice(0, MAX_WAYS), ...twins]
+    ? [...newer.slice(0, MAX_CHAINS), ...twins]
     : reached.filter((one) => isSame(one.generation, from));
   if (begins.length === 0) {
     return from === undefined
-      ? `"${last}" leads to it, but no newer generation is there`
-      : `"${last}" leads to it from the generation of ${from.time}, of which nothing is there`;
+      ? `"${last}" leads to it, but no newer generation exists`
+      : `"${last}" leads to it from the generation of ${from.time}, of which no file exists`;
   }
   const isAssumed = isUnclear || from === undefined || isAmbiguous(from);
-  const passed = (begin: Told) =>
+  const passed = (begin: GenerationId) =>
     from === undefined
       ? Math.max(0, seconds.indexOf(generation.seconds) - seconds.indexOf(begin.seconds) - 1)
       : 0;
-  const ways = begins.map(({ generation: begin, paths }) =>
-    paths.map((front) => ({
+  const lists = begins.map(({ generation: begin, ends }) =>
+    ends.map((front) => ({
       last,
       front,
       length: front.length + 1,
@@ -189,56 +226,66 @@ function pathsBy(
       reasonCount: front.reasonCount + reasonCount,
     }))
   );
-  return ways.some((paths) => paths.length > 0)
-    ? ways
-    : `"${last}" leads to it from the generation of ${begins[0].generation.time}, to which nothing leads`;
+  return lists.some((ends) => ends.length > 0)
+    ? lists
+    : `"${last}" leads to it from the generation of ${begins[0].generation.time}, to which no chain leads`;
 }
 
-/** Of lists of ways, each with the likeliest first, the likeliest of all: those without faults, and some of every list. */
-function likeliestOf(lists: readonly Path[][]): Path[] {
-  return lists.flatMap((paths) => paths.map((path, rank) => ({ path, rank })))
-    .sort(({ path: a, rank: rankA }, { path: b, rank: rankB }) =>
+/**
+ * Returns the likeliest chains of several lists: chains without faults first, then the first chains of every
+ * list. The likeliest chain of each list comes first.
+ */
+function likeliestOf(lists: readonly ChainEnd[][]): ChainEnd[] {
+  return lists.flatMap((ends) => ends.map((end, rank) => ({ end, rank })))
+    .sort(({ end: a, rank: rankA }, { end: b, rank: rankB }) =>
       a.reasonCount - b.reasonCount || Number(a.isAssumed) - Number(b.isAssumed) || rankA - rankB ||
       a.skips - b.skips || a.length - b.length
-    ).map(({ path }) => path).slice(0, MAX_WAYS);
+    ).map(({ end }) => end).slice(0, MAX_CHAINS);
 }
 
-/** The way that is proved, alone; or all, those at the end that are refuted. */
-async function proveOne(
-  generation: Told,
-  paths: readonly Path[],
-  prove: Prove,
-): Promise<{ paths: Path[]; proved: boolean }> {
-  const left: Path[] = [];
-  for (const path of paths) {
-    const { isAssumed, length, reasonCount } = path;
+/**
+ * Proves one of the chains and returns it alone. If none can be proved, returns all chains; those that are
+ * disproved come last.
+ */
+async function proveOneOf(
+  generation: GenerationId,
+  ends: readonly ChainEnd[],
+  prove: ProveChain,
+): Promise<{ ends: ChainEnd[]; proved: boolean }> {
+  const left: ChainEnd[] = [];
+  for (const end of ends) {
+    const { isAssumed, length, reasonCount } = end;
     if (length > MAX_CHAIN) {
       const reason = `it takes ${length} archives, at most ${MAX_CHAIN} can be read at a time: ` +
         "merge some of them first";
-      left.push(settled(path, [reason]));
+      left.push(withReasons(end, [reason]));
       continue;
     }
     const { proved, fault } = await prove(generation, {
-      chain: chainOf(path),
+      chain: chainOf(end),
       isAssumed,
-      reasons: reasonsOf(path),
+      reasons: reasonsOf(end),
     });
-    // All blocks are right, whatever is wrong with the files: the ways to older generations can begin here.
-    if (proved) return { paths: [{ ...settled(path, []), skips: 0, isAssumed: false }], proved };
-    left.push(fault === undefined || reasonCount > 0 ? path : settled(path, [fault]));
+    // All blocks are right, even if files of the chain have faults. Chains to older generations can begin
+    // with this one.
+    if (proved) return { ends: [{ ...withReasons(end, []), skips: 0, isAssumed: false }], proved };
+    left.push(fault === undefined || reasonCount > 0 ? end : withReasons(end, [fault]));
   }
-  return { paths: left.sort((a, b) => a.reasonCount - b.reasonCount), proved: false };
+  return { ends: left.sort((a, b) => a.reasonCount - b.reasonCount), proved: false };
 }
 
-/** The same way, of which nothing is wrong but this. */
-function settled(path: Path, ownReasons: readonly string[]): Path {
-  return { ...path, ownReasons, reasonCount: ownReasons.length, isSettled: true };
+/** Returns the same chain with only these reasons. */
+function withReasons(end: ChainEnd, ownReasons: readonly string[]): ChainEnd {
+  return { ...end, ownReasons, reasonCount: ownReasons.length, isSettled: true };
 }
 
-/** What is wrong with a way, from its beginning on, as far as it is told. */
-function reasonsOf(path: Path): string[] {
+/**
+ * Returns the reasons of a chain, from its first archive to its last, at most {@linkcode MAX_REASONS} of
+ * them.
+ */
+function reasonsOf(end: ChainEnd): string[] {
   const reasons: string[] = [];
-  for (let at: Path | undefined = path; at !== undefined; at = at.isSettled ? undefined : at.front) {
+  for (let at: ChainEnd | undefined = end; at !== undefined; at = at.isSettled ? undefined : at.front) {
     reasons.push(...at.ownReasons);
   }
   reasons.reverse();
@@ -246,14 +293,16 @@ function reasonsOf(path: Path): string[] {
   return more > 0 ? [...reasons.slice(0, MAX_REASONS), `and ${more} more`] : reasons;
 }
 
-function whyLost([path]: readonly Path[], missing: readonly string[]): readonly string[] {
-  if (path === undefined) return missing.length > 0 ? missing : ["no dump and no rdiff leads to it"];
-  if (path.reasonCount > 0) return reasonsOf(path);
-  return [`nothing proves that "${path.last}" and those before it lead to it past the generations between`];
+function reasonsWithoutChain([end]: readonly ChainEnd[], missing: readonly string[]): readonly string[] {
+  if (end === undefined) return missing.length > 0 ? missing : ["no dump and no rdiff leads to it"];
+  if (end.reasonCount > 0) return reasonsOf(end);
+  return [
+    `nothing proves that "${end.last}" and the archives before it lead to it past the generations between them`,
+  ];
 }
 
-function chainOf(path: Path): string[] {
+function chainOf(end: ChainEnd): string[] {
   const chain: string[] = [];
-  for (let at: Path | undefined = path; at !== undefined; at = at.front) chain.push(at.last);
+  for (let at: ChainEnd | undefined = end; at !== undefined; at = at.front) chain.push(at.last);
   return chain.reverse();
 }

@@ -1,19 +1,24 @@
-/** The records of an archive, one by one, for people to look at. */
+/** Lists the records of an archive one by one. */
 
 import type { Core } from "../core.ts";
 import type { DigestReader, DumpReader } from "./archive_reader.ts";
 import { Batch } from "./batch.ts";
 import { Checkpoint, crewOf, type RunOptions } from "./run.ts";
 
-/** A record; a data block with its MD5. */
+/** A record of an archive. */
 export interface ListedRecord {
+  /** Number of the block; the first block of a disk is 0. */
   block: number;
+  /** All bytes of the block are zero. */
   zero: boolean;
-  /** 32 hexadecimal digits, absent for a zero block. */
+  /** The MD5 of the block as 32 hexadecimal digits; absent for a zero block. */
   md5?: string;
 }
 
-/** The records of a dump or rdiff, a batch at a time. @throws {FormatError} if it is damaged or not whole */
+/**
+ * Yields the records of a dump or rdiff, one batch at a time. @throws {FormatError} if it is damaged or
+ * incomplete
+ */
 export async function* listDump(
   owner: Core,
   reader: DumpReader,
@@ -39,7 +44,9 @@ export async function* listDump(
   await reader.finish();
 }
 
-/** The records of a digest, a part at a time. @throws {FormatError} if it is damaged or not whole */
+/**
+ * Yields the records of a digest, up to 4096 at a time. @throws {FormatError} if it is damaged or incomplete
+ */
 export async function* listDigest(
   owner: Core,
   reader: DigestReader,

@@ -1,18 +1,19 @@
-/** Chain to dump or rdiff. */
+/** Merges a chain to one archive. */
 
 import type { ByteSink, PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
-import { DumpWriter, type RecordOrigin } from "./dump_writer.ts";
+import { DumpWriter } from "./dump_writer.ts";
 import { Batch, BATCH_BYTES, SMALL_BATCH_BYTES } from "./batch.ts";
 import type { Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
+import type { RecordOrigin } from "./record_sink.ts";
 import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
 
 /**
- * Writes what a chain leads to as one archive: a dump if the chain begins with one, else an rdiff. `root` hears the MD5s of
- * all blocks of a dump.
+ * Writes the generation to which a chain leads as one archive: a dump if the chain begins with a dump, an
+ * rdiff otherwise. For a dump, `root` is updated with the MD5s of all blocks.
  *
- * @throws {FormatError} if an archive is damaged or not whole
+ * @throws {FormatError} if an archive is damaged or incomplete
  */
 export async function merge(
   owner: Core,
@@ -39,9 +40,9 @@ export async function merge(
   };
   const crew = crewOf(core, options);
   const write = async ({ batch, origin }: typeof ring[number]) => {
-    const told = isHashed ? batch.tellDigests(root) : undefined;
+    const hashed = isHashed ? batch.updateHash(root) : undefined;
     await writer.store(batch, { origin });
-    await told;
+    await hashed;
   };
   await convey(ring, take, [
     ...(isHashed ? [{ together: true, each: ({ batch }: typeof ring[number]) => batch.hash(crew) }] : []),

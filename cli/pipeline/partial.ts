@@ -1,4 +1,6 @@
-/** What an interrupted dump left: how much of it is proved by its journal, and where it can be gone on with. */
+/**
+ * Finds out how much of an interrupted dump its journal proves, and from which place the dump can be resumed.
+ */
 
 import type { Journal } from "../archive/journal.ts";
 import type { Begun } from "../archive/piece_sink.ts";
@@ -13,42 +15,47 @@ import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
 
 /** An unfinished dump. */
-export interface Partial {
-  /** Opened with a small window: damage costs no more than that. */
+export interface PartialDump {
+  /**
+   * The dump, opened with a small window: a read that reaches damage fails as a whole, so the intact records
+   * that it would have returned are lost, at most as many as fit into the window.
+   */
   dumpIn: DumpReader;
   journal: Journal;
-  /** For the lengths of very many pieces. */
+  /** Opens a temporary file for the lengths of very many pieces. */
   scratch?: OpenScratch;
 }
 
-/** What of it can be kept. */
-export interface Proved {
-  /** Blocks that are intact; none of the others is. */
+/** The part of an unfinished dump that can be kept. */
+export interface ProvedPart {
+  /** The number of intact blocks at the beginning of the dump. The blocks after them are not kept. */
   blocks: number;
-  /** Where they end: in front of a record, and of a compressed file at the end of a piece. */
+  /** The end of these blocks: it lies before a record, and in a compressed file at the end of a piece. */
   begun: Begun;
 }
 
-/** A place where the file can be gone on with. */
-interface Cut {
+/** A place from which the dump can be resumed. */
+interface ResumePoint {
   blocks: number;
   storedBytes: number;
   contentBytes: number;
-  /** Pieces in front of it. */
+  /** The number of pieces before the place. */
   pieces: number;
 }
 
 /**
- * Reads the dump up to the first block that is missing, damaged or not in the journal.
+ * Reads a dump up to the first block that is missing, damaged or not in the journal.
  *
- * A compressed dump is cut at the end of a piece, which is where the next one begins in an uninterrupted run as well: it
- * holds the same bytes in the end.
+ * A compressed dump is cut at the end of a piece. An uninterrupted run begins a piece there as well, so the
+ * finished file has the same bytes.
+ *
+ * @returns the blocks that can be kept
  */
 export async function provePartial(
   owner: Core,
-  { dumpIn, journal, scratch }: Partial,
+  { dumpIn, journal, scratch }: PartialDump,
   options: RunOptions = {},
-): Promise<Proved> {
+): Promise<ProvedPart> {
   await using core = owner.scope();
   const { blockCount, blockBytes } = dumpIn.header;
   const recordedBlocks = Math.min(journal.blocks, blockCount);
@@ -62,7 +69,7 @@ export async function provePartial(
   const pieces = new PieceEnds(dumpIn, new PieceTable({ scratch }));
   let first = 0;
   let ended = false;
-  let cut: Cut = { blocks: 0, storedBytes: 0, contentBytes: 0, pieces: 0 };
+  let cut: ResumePoint = { blocks: 0, storedBytes: 0, contentBytes: 0, pieces: 0 };
   const take = async (item: PartialBatch) => {
     const { batch, recordedPtr } = item;
     if (ended || !batch.start(first, recordedBlocks)) return false;
@@ -103,19 +110,22 @@ export async function provePartial(
   return { blocks, begun: { storedBytes, contentBytes, pieces: pieces.table } };
 }
 
-/** A batch of the partial dump, and what the journal has for it. */
+/** A batch of the dump and the MD5s that the journal has for it. */
 class PartialBatch {
   readonly batch: Batch;
   readonly recordedPtr: number;
-  /** One byte a block: 1 where it is not what the journal says. */
+  /** The address of one byte for each block: 1 if its MD5 is not the one of the journal. */
   readonly badPtr: number;
   readonly bad: Uint8Array;
-  /** Blocks in front of the first bad one. */
+  /** The number of blocks before the first bad one. */
   goodBlocks = 0;
-  /** Where the record of the first block begins in the stream. */
+  /** The offset in the stream of the record of the first block. */
   beginBytes = 0;
-  /** Ends of pieces at records of the batch, ascending; undefined for a plain file, where every record will do. */
-  cuts?: Cut[];
+  /**
+   * The ends of pieces that lie between two records of the batch, ascending; undefined for a plain file,
+   * which can be cut before any record.
+   */
+  cuts?: ResumePoint[];
 
   constructor(core: Core, blockBytes: number) {
     this.batch = new Batch(core, blockBytes, HALF_BATCH_BYTES);
@@ -124,15 +134,18 @@ class PartialBatch {
     this.bad = core.bytes(this.badPtr, this.batch.capacity);
   }
 
-  /** After a failed `take`: only blocks are left whose record and the beginning of the next one are known. */
+  /**
+   * Drops the blocks that a failed `take` did not read. The last block that was read is dropped as well,
+   * because the end of its record is not known.
+   */
   dropAbsent(): void {
     const { batch } = this;
     const absent = batch.table.subarray(0, batch.count).indexOf(batch.core.ABSENT);
     batch.count = Math.max(0, absent - 1);
   }
 
-  /** The last place behind good blocks only. */
-  lastCut(): Cut | undefined {
+  /** Returns the last place that has only good blocks before it; undefined if the batch has none. */
+  lastCut(): ResumePoint | undefined {
     const { batch, cuts, goodBlocks, beginBytes } = this;
     const blocks = batch.first + goodBlocks;
     if (cuts !== undefined) return cuts.findLast((cut) => cut.blocks <= blocks);
@@ -142,7 +155,7 @@ class PartialBatch {
   }
 }
 
-/** The pieces of a compressed dump, as far as they were read. */
+/** The pieces of a compressed dump that were read. */
 class PieceEnds {
   readonly table: PieceTable;
   readonly #source?: PieceSource;
@@ -153,10 +166,13 @@ class PieceEnds {
     if (source instanceof PieceSource) this.#source = source;
   }
 
-  /** Passes over the pieces that end in the batch; some end inside a record, those of blocks above 2 MiB. */
-  cutsIn({ batch, beginBytes }: PartialBatch): Cut[] | undefined {
+  /**
+   * Adds the pieces that end in the batch to the table. Returns those that end between two records; a block
+   * above 2 MiB takes several pieces, so some end inside a record.
+   */
+  cutsIn({ batch, beginBytes }: PartialBatch): ResumePoint[] | undefined {
     if (this.#source === undefined) return undefined;
-    const cuts: Cut[] = [];
+    const cuts: ResumePoint[] = [];
     const endBytes = beginBytes + batch.offsets[batch.count];
     for (let at = 0;;) {
       const piece = this.#source.pieceAt(this.#contentBytes);
@@ -175,7 +191,7 @@ class PieceEnds {
   }
 }
 
-/** The digests of the first blocks of a journal, as a digest gives them. */
+/** Reads the MD5s of the first blocks of a journal with the interface of a `DigestReader`. */
 export class JournalDigests {
   readonly header: { blockCount: number; blockBytes: number };
   readonly #core: Core;
@@ -188,12 +204,12 @@ export class JournalDigests {
     this.header = header;
   }
 
-  /** As `DigestReader.take`. */
+  /** Reads MD5s in the same way as `DigestReader.take`. */
   take(digestsPtr: number, count: number): void {
     this.#journal.read(this.#core.bytes(digestsPtr, count * this.#core.DIGEST_SIZE), this.#nextBlock);
     this.#nextBlock += count;
   }
 
-  /** There is nothing behind the last block. */
+  /** Does nothing: a journal has no end that could be damaged. */
   finish(): void {}
 }

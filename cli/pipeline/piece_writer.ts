@@ -1,36 +1,39 @@
 /**
- * Bytes on their way to a sink, in pieces of about a mebibyte that are filled in the core's memory. A few of them are under
- * way at a time, so that they are compressed side by side, and written while the next ones are filled.
+ * Collects bytes for a sink in pieces of about one mebibyte, which are filled in the core's memory. Several
+ * pieces are written at a time, so that they are compressed in parallel while the next one is filled.
  */
 
 import type { ByteSink, Origin } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 
-/** A piece with so many bytes is complete: small enough for memory, large enough to compress well. */
+/** The size at which a piece is complete: small enough for memory, large enough to compress well. */
 export const PIECE_MIN_BYTES = 512 * 1024;
 
-/** Core memory for the pieces of one sink, if a piece is no larger. */
+/** The core memory for the pieces of one sink. A sink with longer pieces has one piece. */
 const PIECES_BYTES = 12 * 1024 * 1024;
 const PIECES_MAX = 6;
 
-interface Piece {
+interface PieceBuffer {
   ptr: number;
   stored: Promise<void>;
 }
 
-/** Fills one piece after the other. */
+/** Fills one piece after the other and passes them to a sink. */
 export class PieceWriter {
-  /** Bytes in the piece at hand. */
+  /** The number of bytes in the current piece. */
   lengthBytes = 0;
   readonly #core: Core;
   readonly #sink: ByteSink;
   readonly #capacityBytes: number;
   readonly #piecesMax: number;
-  /** Pieces that are free again or will be, the oldest first. */
-  readonly #others: Piece[] = [];
+  /**
+   * The pieces that were passed to the sink, the oldest first. Their memory is used again when they are
+   * stored.
+   */
+  readonly #others: PieceBuffer[] = [];
   #ptr: number;
 
-  /** `capacityBytes`: the longest piece */
+  /** @param capacityBytes the size of the longest piece */
   constructor(core: Core, sink: ByteSink, capacityBytes: number) {
     this.#core = core;
     this.#sink = sink;
@@ -39,23 +42,28 @@ export class PieceWriter {
     this.#ptr = core.alloc(capacityBytes);
   }
 
-  /** Where the next bytes of the piece go to. */
+  /** The free memory of the current piece. */
   get room(): { ptr: number; length: number } {
     return { ptr: this.#ptr + this.lengthBytes, length: this.#capacityBytes - this.lengthBytes };
   }
 
-  /** Takes bytes from anywhere. */
+  /** Copies bytes to the current piece. */
   append(bytes: Uint8Array): void {
     this.#core.bytes(this.room.ptr, bytes.length).set(bytes);
     this.lengthBytes += bytes.length;
   }
 
-  /** Sends the piece off, and waits for room for the next one. */
+  /**
+   * Passes the current piece to the sink and waits until there is memory for the next one.
+   *
+   * @param origin the place from which all bytes of the piece were read, if there is one
+   */
   async send(origin?: Origin): Promise<void> {
     if (this.lengthBytes === 0) return;
     const written = this.#sink.write(this.#core.bytes(this.#ptr, this.lengthBytes), origin);
     const stored = this.#core.hold(Promise.resolve(written));
-    // Met when the memory is needed again.
+    // The promise is awaited when the memory is used again. Its rejection must not count as unhandled until
+    // then.
     stored.catch(() => {});
     this.#others.push({ ptr: this.#ptr, stored });
     this.lengthBytes = 0;
@@ -68,7 +76,7 @@ export class PieceWriter {
     this.#ptr = oldest.ptr;
   }
 
-  /** Sends off what is left and completes the stream. */
+  /** Passes the last piece to the sink and completes the stream. */
   async finish(): Promise<void> {
     await this.send();
     for (const { stored } of this.#others) await stored;

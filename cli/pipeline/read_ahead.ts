@@ -1,10 +1,12 @@
-/** Read-ahead: while the reader consumes one part of a file, the next is being read. */
+/** Reads ahead: while the reader consumes one part of a file, the next part is read. */
 
 import type { ByteSource } from "../archive/bytes.ts";
 import { WORD_BYTES } from "../archive/room.ts";
 import type { Core } from "../core.ts";
 
-/** Bytes of a part. On some machines a read by another thread costs as much time as reading half a mebibyte. */
+/**
+ * Bytes of a part. On some machines a read by another thread costs as much time as reading half a mebibyte.
+ */
 export const PART_BYTES = 4 * 1024 * 1024;
 /** Bytes of the first part. Many archives and most digests are not longer. */
 const FIRST_PART_BYTES = 128 * 1024;
@@ -15,7 +17,10 @@ interface PartRoom {
   lenBytes: number;
 }
 
-/** A part that is being read. `got` is the number of bytes that were read, less than the part's length at the end. */
+/**
+ * A part that is being read. `got` is the number of bytes that were read, less than the part's length at the
+ * end.
+ */
 interface OrderedPart {
   room: PartRoom;
   part: Uint8Array;
@@ -95,8 +100,8 @@ export class ReadAhead implements Pick<ByteSource, "offsetBytes" | "read" | "ski
   }
 
   #order(room: PartRoom): OrderedPart {
-    // The part begins at the same byte of a word as its offset in the stream, so that a source that has its bytes in memory
-    // can copy them word by word.
+    // The part begins at the same byte of a word as its offset in the stream, so that a source that has its
+    // bytes in memory can copy them word by word.
     const ptr = room.ptr + this.#source.offsetBytes % WORD_BYTES;
     const part = this.#core.bytes(ptr, room.lenBytes);
     // The reader may fail or end before this read does: the memory is kept until then.

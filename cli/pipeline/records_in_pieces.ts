@@ -1,27 +1,31 @@
-/** Records that are copied together to pieces: what a compressed file keeps apart, and what small blocks are fastest in. */
+/**
+ * Copies records to pieces. Compressed files need it, because they keep pieces apart, and small blocks are
+ * written faster this way.
+ */
 
 import type { ByteSink, Origin } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 import type { Batch } from "./batch.ts";
-import type { RecordOrigin, RecordSink, StoredRecords, WriteOptions } from "./dump_writer.ts";
+import type { RecordOrigin, RecordSink, StoredRecords, WriteOptions } from "./record_sink.ts";
 import { PIECE_MIN_BYTES, PieceWriter } from "./piece_writer.ts";
 
 /**
- * Pieces end in front of a block that is a multiple of as many as make this. So they end at the same blocks in the dumps of
- * all generations, however many zero blocks stood in front, and one that did not change can be copied.
+ * Pieces end before a block whose number is a multiple of the number of blocks in this many bytes. Therefore
+ * they end at the same blocks in the dumps of all generations, however many zero blocks there are, and a
+ * piece whose blocks did not change can be copied.
  */
 const GROUP_BYTES = 1024 * 1024;
 
-/** For small blocks, and files that keep pieces. */
+/** Writes records by copying them to pieces: for small blocks, and for files that keep pieces apart. */
 export class RecordsInPieces implements RecordSink {
   readonly #core: Core;
   readonly #pieces: PieceWriter;
   readonly #groupBlocks: number;
   #lastGroup = 0;
-  /** Where all bytes of the piece at hand were read. */
+  /** The place from which all bytes of the current piece were read; undefined if there is no such place. */
   #pieceOrigin?: Origin;
 
-  /** `headerBytes`: what the stream begins with */
+  /** @param options.headerBytes the first bytes of the stream */
   constructor(
     core: Core,
     sink: ByteSink,
@@ -29,7 +33,7 @@ export class RecordsInPieces implements RecordSink {
   ) {
     this.#core = core;
     this.#groupBlocks = Math.max(1, Math.floor(GROUP_BYTES / blockBytes));
-    // A piece that has just not enough at the end of a group takes in another group.
+    // A piece that is a little too short at the end of a group gets another group.
     const longestGroup = this.#groupBlocks * (core.RECORD_HEADER_MAX + blockBytes);
     this.#pieces = new PieceWriter(core, sink, headerBytes.length + PIECE_MIN_BYTES + longestGroup);
     this.#pieces.append(headerBytes);
@@ -53,7 +57,7 @@ export class RecordsInPieces implements RecordSink {
         pieces.lengthBytes += packer.packedBytes;
         this.#noteOrigin(origin, { from, to: packer.next, begunBytes });
       }
-      // Its blocks were copied.
+      // The blocks were copied, so the memory of the batch is free.
       if (packer.next === batch.count) return { records, free: Promise.resolve() };
       await pieces.send(this.#pieceOrigin);
     }
@@ -63,7 +67,10 @@ export class RecordsInPieces implements RecordSink {
     await this.#pieces.finish();
   }
 
-  /** The blocks from `from` to before `to` were added behind `begunBytes` of the piece. */
+  /**
+   * Updates the origin of the current piece after the blocks from `from` to before `to` were added at
+   * `begunBytes`.
+   */
   #noteOrigin(
     origin: RecordOrigin | undefined,
     { from, to, begunBytes }: { from: number; to: number; begunBytes: number },
@@ -74,7 +81,8 @@ export class RecordsInPieces implements RecordSink {
     const { source, beginBytes, offsets, changed } = origin;
     const changedAt = changed.indexOf(1, from);
     if (changedAt >= 0 && changedAt < to) return;
-    // A block of zeros that the archive has as data is written shorter, so the lengths tell that the bytes are the same.
+    // Records can be copied only if their bytes are the same. A zero block that the archive has as data is
+    // written as a shorter record, so a comparison of the lengths is enough.
     if (offsets[to] - offsets[from] !== this.#pieces.lengthBytes - begunBytes) return;
     const offsetBytes = beginBytes + offsets[from] - begunBytes;
     if (begunBytes > 0 && (begun!.source !== source || begun!.offsetBytes !== offsetBytes)) return;

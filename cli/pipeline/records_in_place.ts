@@ -1,20 +1,27 @@
-/** Records whose blocks are written from where they lie, with what stands between them in a region of its own. */
+/**
+ * Writes blocks from the memory in which they lie. Only the headers of the records have memory of their own.
+ */
 
 import type { ByteSink, Origin, Written } from "../archive/bytes.ts";
 import type { Core, Span } from "../core.ts";
 import type { Batch } from "./batch.ts";
-import type { RecordOrigin, RecordSink, StoredRecords, WriteOptions } from "./dump_writer.ts";
+import type { RecordOrigin, RecordSink, StoredRecords, WriteOptions } from "./record_sink.ts";
 
-/** For large blocks, and files that do not show what was one write. */
+/**
+ * Writes records without copying their blocks: for large blocks, and for files that do not keep separate
+ * writes apart.
+ */
 export class RecordsInPlace implements RecordSink {
   readonly #core: Core;
   readonly #sink: ByteSink;
-  /** Until the first batch comes. */
+  /** The first bytes of the stream; undefined once they are written. */
   #headerBytes?: Uint8Array;
-  /** Room for what stands in front of the blocks, for each batch that goes round: it is in use as long as the batch. */
+  /**
+   * The memory for the headers of the records, one region for each batch. It is in use as long as the batch.
+   */
   readonly #rooms = new Map<Batch, Span>();
 
-  /** `headerBytes`: what the stream begins with */
+  /** @param headerBytes the first bytes of the stream */
   constructor(core: Core, sink: ByteSink, headerBytes: Uint8Array) {
     this.#core = core;
     this.#sink = sink;
@@ -52,7 +59,8 @@ export class RecordsInPlace implements RecordSink {
       const lenBytes = usedBytes - begunBytes + contentBytes;
       last = this.#sink.writeParts!(parts, originOf(origin, { from, to, lenBytes }));
     }
-    // What is written last is stored last, and free last. If it cannot be stored, this waits until no hash is at the batch.
+    // Writes are stored and become free in their order, so the last one stands for all. If it cannot be
+    // stored, this waits until no hash reads the batch.
     await last?.stored.catch(() => last!.free);
     return { records, free: last?.free ?? Promise.resolve() };
   }
@@ -78,13 +86,16 @@ export class RecordsInPlace implements RecordSink {
   }
 }
 
-/** End of the stretch from `from` on in which all blocks are changed, or none is. */
+/** Returns the end of the run of blocks from `from` on that are all changed or all unchanged. */
 function stretchEnd(changed: Uint8Array, from: number): number {
   const end = changed.indexOf(1 - changed[from], from);
   return end < 0 ? changed.length : end;
 }
 
-/** A block of zeros that the archive has as data is written shorter, so the lengths tell that the bytes are the same. */
+/**
+ * Returns the origin of records that can be copied. Their bytes must be the same: a zero block that the
+ * archive has as data is written as a shorter record, so a comparison of the lengths is enough.
+ */
 function originOf(
   origin: RecordOrigin | undefined,
   { from, to, lenBytes }: { from: number; to: number; lenBytes: number },

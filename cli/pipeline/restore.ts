@@ -1,4 +1,4 @@
-/** Chain to disk. */
+/** Restores the generation to which a chain leads to a disk. */
 
 import type { PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
@@ -10,30 +10,34 @@ import { convey } from "./conveyor.ts";
 import { DiskWriter } from "./disk_writer.ts";
 import { Checkpoint, crewOf, type RunOptions, shortRingOf } from "./run.ts";
 
-/** How zero blocks are handled. */
+/** The handling of zero blocks. */
 export interface RestoreOptions extends RunOptions {
-  /** Leave zero blocks as they are on a disk that is not new; right only if they are zero there already. */
+  /**
+   * Do not write zero blocks to a disk that is not new. The result is right only if these blocks of the disk
+   * are zero already.
+   */
   omitZeroBlocks?: boolean;
 }
 
-/** What a restore did. */
-export interface RestoreResult {
+/** The blocks of a restore. */
+export interface RestoreCounts {
+  /** Blocks of the disk that was dumped. */
   blocks: number;
-  /** Blocks whose bytes were written. */
+  /** Blocks that were written. */
   writtenBlocks: number;
-  /** Blocks that the disk held already; absent if its present content was not compared. */
+  /** Blocks that the disk held already; absent if its content was not compared. */
   unchangedBlocks?: number;
-  /** Zero blocks, written or not. */
+  /** Blocks whose bytes are all zero, written or not. */
   zeroBlocks: number;
-  /** Blocks without a record in a chain of rdiffs; they stay as they are. */
+  /** Blocks without a record in a list of rdiffs alone. They stay as they are. */
   absentBlocks: number;
 }
 
 /**
- * Reads a whole chain without writing anything, so that a damaged archive is found before a disk that holds data is
- * touched. `root` hears the MD5s of all blocks of a chain that begins with a dump.
+ * Reads a whole chain and writes nothing, so that a damaged archive is found before a disk that holds data is
+ * changed. `root` is updated with the MD5s of all blocks if the chain begins with a dump.
  *
- * @throws {FormatError} if an archive is damaged or not whole
+ * @throws {FormatError} if an archive is damaged or incomplete
  */
 export async function proveReadable(
   owner: Core,
@@ -44,7 +48,7 @@ export async function proveReadable(
   await conveyChain(core, { chain, root }, options, () => {});
 }
 
-/** @throws {MismatchError} if the disk is smaller than the one that was dumped */
+/** Checks the size of a disk. @throws {MismatchError} if the disk is smaller than the one that was dumped */
 export function assertRoom(chain: Chain, disk: WritableDisk): void {
   const { capacityBytes } = chain.header;
   if (disk.capacityBytes >= capacityBytes) return;
@@ -54,21 +58,22 @@ export function assertRoom(chain: Chain, disk: WritableDisk): void {
 }
 
 /**
- * Writes what a chain leads to onto a disk; blocks without a record are not touched. Of a disk with a present content (`held`)
- * only the parts that differ are written. `root` hears the MD5s of all blocks of a chain that begins with a dump.
+ * Writes the generation to which a chain leads to a disk. Blocks without a record are not changed. If the
+ * present content of the disk can be read (`held`), only the parts that differ are written. `root` is updated
+ * with the MD5s of all blocks if the chain begins with a dump.
  *
  * @throws {MismatchError} if the disk is smaller than the one that was dumped
- * @throws {FormatError} if an archive is damaged or not whole
+ * @throws {FormatError} if an archive is damaged or incomplete
  */
 export async function restore(
   owner: Core,
   { chain, disk, root }: { chain: Chain; disk: WritableDisk; root?: PassingHash },
   options: RestoreOptions = {},
-): Promise<RestoreResult> {
+): Promise<RestoreCounts> {
   await using core = owner.scope();
   const { blockCount, blockBytes, capacityBytes } = chain.header;
   assertRoom(chain, disk);
-  const result: RestoreResult = {
+  const result: RestoreCounts = {
     blocks: blockCount,
     writtenBlocks: 0,
     zeroBlocks: 0,
@@ -86,7 +91,7 @@ export async function restore(
       if (entry !== core.ABSENT) result.absentBlocks -= count;
       if (entry === core.ZERO) result.zeroBlocks += count;
       if (entry !== core.ABSENT && !(entry === core.ZERO && skipZeros)) {
-        // The slots of zero blocks are free; zeros are written from there.
+        // The slots of zero blocks hold nothing that is needed, so zeros can be written from there.
         await writer.write({ first: block, end, zero: entry === core.ZERO }, batch.slots(block, end));
       }
       block = end;
@@ -98,7 +103,7 @@ export async function restore(
   return { ...result, writtenBlocks, ...(unchangedBlocks === undefined ? {} : { unchangedBlocks }) };
 }
 
-/** Reads a chain to its end, a batch at a time. */
+/** Reads a chain to its end and calls `use` with each batch. */
 async function conveyChain(
   core: Core,
   { chain, root }: { chain: Chain; root?: PassingHash },
@@ -119,16 +124,16 @@ async function conveyChain(
     return true;
   };
   const hash = { together: true, each: (batch: Batch) => batch.hash(crew) };
-  const hear = { each: (batch: Batch) => batch.tellDigests(root) };
+  const updateRoot = { each: (batch: Batch) => batch.updateHash(root) };
   await convey(ring, take, [
-    ...(root === undefined ? [] : [hash, hear]),
+    ...(root === undefined ? [] : [hash, updateRoot]),
     { each: use },
     { each: (batch) => checkpoint.passBatch(batch, chain.header) },
   ]);
   await chain.finish();
 }
 
-/** End of the run of blocks of one kind (data, zero, absent) that begins at `block`. */
+/** Returns the end of the run of blocks of one kind (data, zero, absent) that begins at `block`. */
 function runEnd(batch: Batch, block: number): number {
   const kind = (at: number) => Math.min(batch.table[at - batch.first], KIND_DATA);
   let end = block + 1;
@@ -136,5 +141,5 @@ function runEnd(batch: Batch, block: number): number {
   return end;
 }
 
-/** ZERO and ABSENT are 0 and 1, every address is larger. */
+/** ZERO and ABSENT are 0 and 1; every address is larger. */
 const KIND_DATA = 2;

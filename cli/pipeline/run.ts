@@ -1,42 +1,49 @@
-/** What a running command works with and tells the outside, and how it is stopped. */
+/**
+ * The options that all functions of the pipeline take: threads, memory for bitmaps, progress and a signal
+ * that stops them.
+ */
 
 import type { BitmapPages } from "../archive/bitmap_pages.ts";
 import type { Core } from "../core.ts";
 import { Pace, type PaceOptions } from "../pace.ts";
 import { Crew } from "../workers/crew.ts";
 
-/** How far a command is. */
+/** The progress of a function. */
 export interface Progress {
-  /** Blocks of the disk passed so far. */
+  /** The number of blocks of the disk that are done. */
   doneBlocks: number;
-  /** Blocks of the disk. */
+  /** The number of blocks of the disk. */
   totalBlocks: number;
-  /** Bytes of a block. */
+  /** The size of a block. */
   blockBytes: number;
 }
 
-/** Handed to every function of the pipeline. */
+/** The options of a function of the pipeline. */
 export interface RunOptions extends PaceOptions {
-  /** The threads that work; without it this one alone. */
+  /** The threads that work. Without it, the calling thread does all work. */
   crew?: Crew;
-  /** Where the bitmaps of the command lie; without it they stay in memory. */
+  /** Holds the pages of bitmaps, in memory and in a temporary file. Without it, all pages stay in memory. */
   pages?: BitmapPages;
-  /** Called a few times a second. */
+  /** Is called a few times a second. */
   onProgress?: (progress: Progress) => void;
 }
 
-/** The crew of a run. */
+/** Returns the crew of the options, or one that consists of the calling thread. */
 export function crewOf(core: Core, { crew }: RunOptions): Crew {
   return crew ?? new Crew(core, { threads: 1 });
 }
 
-/** Core memory for what goes round on a conveyor: as much as keeps everybody at work, a third of what the program may have. */
+/**
+ * The core memory for the items of a conveyor: it keeps all threads busy, and it is a third of the memory
+ * that the program may use.
+ */
 const RING_BYTES = 72 * 1024 * 1024;
 
 /**
- * Returns the items of `itemBytes` that go round: one for each thread, and one that is filled or written
- * meanwhile. Where not even two fit into `ringBytes`, one goes round alone, and a single thread has one where no
- * more than two fit.
+ * Returns the items of a conveyor: one for each thread, and one that is filled or written meanwhile. There is
+ * a single item if not even two fit into `ringBytes`, or if there is one thread and no more than two fit.
+ *
+ * @param itemBytes the core memory of one item
  */
 export function ringOf<Item>(
   crew: Crew,
@@ -49,20 +56,23 @@ export function ringOf<Item>(
   return Array.from({ length: Math.min(crew.threads + 1, fitting) }, make);
 }
 
-/** Above, one item does where little is done with it: two would take more memory than their overlap is worth. */
+/**
+ * If blocks are larger, a single item is enough for work that is short: two would take more memory than their
+ * overlap is worth.
+ */
 const LONE_ITEM_BYTES = 8 * 1024 * 1024;
 
 /**
- * The same where a third one gains nothing: one is filled while the other is hashed or written. Memory that is touched for the
- * first time takes its time, too.
+ * Returns the items of a conveyor for work that does not gain from a third item: one item is filled while the
+ * other is hashed or written. Memory that is used for the first time costs time, too.
  */
 export function shortRingOf<Item>(blockBytes: number, make: () => Item): Item[] {
   return blockBytes > LONE_ITEM_BYTES ? [make()] : [make(), make()];
 }
 
 /**
- * Where a loop passes once a batch: it gives way to events now and then, reports its progress, and throws if the command was
- * stopped.
+ * The point that a loop passes once for each batch: it lets the event loop run now and then, reports the
+ * progress, and throws if the signal was aborted.
  */
 export class Checkpoint {
   readonly #options: RunOptions;
@@ -73,12 +83,12 @@ export class Checkpoint {
     this.#pace = new Pace(options);
   }
 
-  /** The pace of loops between the batches. */
+  /** The same pace, for loops between the batches. */
   get pace(): Pace {
     return this.#pace;
   }
 
-  /** {@linkcode pass} at the end of a batch. */
+  /** Calls {@linkcode Checkpoint.pass} for the end of a batch. */
   passBatch(batch: { end: number }, header: { blockCount: number; blockBytes: number }): Promise<void> {
     return this.pass({
       doneBlocks: batch.end,
@@ -88,7 +98,8 @@ export class Checkpoint {
   }
 
   async pass(progress: Progress): Promise<void> {
-    // Files that are read and written by other threads let the events run meanwhile.
+    // While other threads read and write files, the event loop runs anyway, so the signal may be aborted
+    // before a rest is due.
     this.#options.signal?.throwIfAborted();
     if (!this.#pace.isDueNow()) return;
     await this.#pace.rest();

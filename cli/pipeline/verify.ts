@@ -1,4 +1,4 @@
-/** Disk against what it was restored from: whether it holds what was backed up. */
+/** Compares a disk with a digest or with the archives that were restored to it. */
 
 import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
@@ -11,18 +11,19 @@ import { convey } from "./conveyor.ts";
 import { readDisk } from "./disk_reader.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions, shortRingOf } from "./run.ts";
 
-/** What is compared: the first `capacityBytes` bytes of a disk, which may be larger. */
+/** The two sides of the comparison. Only the first `capacityBytes` bytes of the disk are compared. */
 export interface Verification {
   disk: ReadableDisk;
   capacityBytes: number;
-  /** A digest, or the archives themselves: blocks that are not in them are not compared. */
+  /** A digest, or a chain of archives. Blocks without a record in the chain are not compared. */
   expected: DigestReader | Chain;
 }
 
 /**
- * Reads a disk and compares the MD5 of each block with what is expected. Returns how many blocks there are.
+ * Reads a disk and compares the MD5 of each block with the expected one. Returns the number of blocks.
  *
  * @throws {MismatchError} at the first block that differs
+ * @throws {FormatError} if the digest or an archive is damaged or incomplete
  */
 export async function verifyDisk(
   owner: Core,
@@ -60,8 +61,8 @@ export async function verifyDisk(
     const block = await item.firstBad(crew);
     if (block === undefined) return;
     throw new MismatchError(
-      `Cannot trust disk "${disk.path}": block ${block} was read back and is not what ` +
-        `"${nameOf(expected)}" says`,
+      `Cannot trust disk "${disk.path}": block ${block} was read back and differs from ` +
+        `"${nameOf(expected)}"`,
       { block },
     );
   };
@@ -78,16 +79,16 @@ function nameOf(expected: DigestReader | Chain): string {
   return "path" in expected ? expected.path : expected.readers[expected.readers.length - 1].path;
 }
 
-/** Blocks of the disk, and what is expected of them. */
+/** Blocks of the disk and their expected MD5s. */
 class VerifiedBatch {
   readonly batch: Batch;
   readonly #core: Core;
   readonly #expected: DigestReader | Chain;
-  /** Of the archives, where they are what is expected. */
+  /** The blocks of the chain; undefined if the disk is compared with a digest. */
   readonly #archived?: Batch;
   readonly #expectedPtr: number;
   readonly #badPtr: number;
-  /** One byte a block: 1 where they differ. */
+  /** One byte for each block: 1 if the MD5s differ. */
   readonly #bad: Uint8Array;
 
   constructor(core: Core, expected: DigestReader | Chain) {
@@ -104,7 +105,7 @@ class VerifiedBatch {
     this.#bad = core.bytes(this.#badPtr, capacity);
   }
 
-  /** Reads what is expected of the blocks. */
+  /** Reads the digests or the archived blocks for the run. */
   async take(): Promise<void> {
     const { first, end, count } = this.batch;
     if ("readers" in this.#expected) {
@@ -115,7 +116,7 @@ class VerifiedBatch {
     }
   }
 
-  /** The first block that is not as expected. */
+  /** Returns the first block that differs; undefined if none does. */
   async firstBad(crew: Crew): Promise<number | undefined> {
     const { batch } = this;
     await batch.hash(crew);

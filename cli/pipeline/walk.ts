@@ -1,4 +1,7 @@
-/** Archives read for their structure alone: which records they have, and that they are whole. */
+/**
+ * Reads archives to verify their structure: the records are valid and complete. Contents of blocks are not
+ * verified.
+ */
 
 import type { PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
@@ -6,16 +9,16 @@ import type { DigestReader, DumpReader } from "./archive_reader.ts";
 import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
 import { Checkpoint, type RunOptions } from "./run.ts";
 
-/** Records of an archive. */
+/** The numbers of records of an archive. */
 export interface RecordCounts {
   dataRecords: number;
   zeroRecords: number;
 }
 
 /**
- * Walks from record to record of a dump or rdiff to its end; the blocks of a plain file are passed over without being read.
+ * Reads the records of a dump or rdiff to its end. The blocks of a plain file are skipped and not read.
  *
- * @throws {FormatError} if it is damaged or not whole
+ * @throws {FormatError} if it is damaged or incomplete
  */
 export async function walkRecords(
   owner: Core,
@@ -27,7 +30,7 @@ export async function walkRecords(
   const checkpoint = new Checkpoint(options);
   const batch = new Batch(core, header.blockBytes, SMALL_BATCH_BYTES);
   for (let first = 0; batch.start(first, header.blockCount); first = Math.max(batch.end, reader.nextBlock)) {
-    // What has a place in the table already is passed over.
+    // Blocks whose entry in the table is not absent are skipped.
     batch.table.fill(core.ZERO, 0, batch.count);
     await reader.take(batch);
     await checkpoint.passBatch(batch, header);
@@ -36,13 +39,13 @@ export async function walkRecords(
   return { dataRecords: reader.dataRecords, zeroRecords: reader.records - reader.dataRecords };
 }
 
-/** MD5s that are taken at a time. */
+/** The number of MD5s that are read at a time. */
 const DIGESTS = 65536;
 
 /**
- * Reads a digest to its end; `root` hears all its MD5s.
+ * Reads a digest to its end. `root` is updated with all MD5s.
  *
- * @throws {FormatError} if it is damaged or not whole
+ * @throws {FormatError} if it is damaged or incomplete
  */
 export async function walkDigest(
   owner: Core,

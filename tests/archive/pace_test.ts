@@ -3,7 +3,7 @@
 import zlib from "node:zlib";
 import { sourceFor, walkContainer } from "../../cli/archive/container.ts";
 import { remainsOf } from "../../cli/archive/remains.ts";
-import { damagedFile } from "../pipeline/damaged.ts";
+import { damagedFile } from "../damage/damaged.ts";
 import { assertGivesWay, repeated } from "./busy_loops.ts";
 import { readAll, streamOf } from "./files.ts";
 import { frameOf, memberOf } from "./pieces.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Core } from "../../cli/core.ts";
 import { FormatError, MismatchError } from "../../cli/errors.ts";
-import { check, type CheckResult, MAX_BAD_RUNS } from "../../cli/pipeline/check.ts";
+import { check, type CheckCounts, MAX_BAD_RUNS } from "../../cli/pipeline/check.ts";
 import { drawDigest, drawDump, drawRdiff, openChain, openDigest } from "./drawn_archives.ts";
 import { MemoryFile } from "./memory_file.ts";
 
@@ -87,7 +87,7 @@ Deno.test("check() refuses a digest that ends too early or goes on", async () =>
   }
 });
 
-async function checked(archives: MemoryFile[], digest: MemoryFile): Promise<CheckResult> {
+async function checked(archives: MemoryFile[], digest: MemoryFile): Promise<CheckCounts> {
   const core = await Core.load();
   return await check(core, {
     chain: await openChain(core, ...archives),

@@ -1,21 +1,29 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { generationsOf, type KnownArchive, type Prove } from "../../cli/pipeline/generations.ts";
+import { generationsOf, type KnownArchive, type ProveChain } from "../../cli/pipeline/generations.ts";
 
-type Told = [second: number, root?: string];
+type DrawnGeneration = [second: number, root?: string];
 
-const told = ([second, root]: Told) => ({ time: `t${second}`, seconds: second, root: root ?? null });
+const told = ([second, root]: DrawnGeneration) => ({
+  time: `t${second}`,
+  seconds: second,
+  root: root ?? null,
+});
 
-function dump(path: string, to: Told, fault?: string): KnownArchive {
+function dump(path: string, to: DrawnGeneration, fault?: string): KnownArchive {
   return { path, full: true, ...told(to), fault };
 }
 
 /** Without `from`, as if it had no seal. */
-function rdiff(path: string, to: Told, { from, fault }: { from?: Told; fault?: string } = {}): KnownArchive {
+function rdiff(
+  path: string,
+  to: DrawnGeneration,
+  { from, fault }: { from?: DrawnGeneration; fault?: string } = {},
+): KnownArchive {
   return { path, full: false, ...told(to), from: from && told(from), fault };
 }
 
 /** Says that the chains of this list, as words, are right and all others wrong. */
-const only = (...chains: string[]): Prove => ({ time }, { chain }) =>
+const only = (...chains: string[]): ProveChain => ({ time }, { chain }) =>
   Promise.resolve(
     chains.includes(chain.join(" "))
       ? { proved: true }
@@ -46,7 +54,7 @@ Deno.test("a generation is reached by its dump, or by rdiffs from a newer one", 
   assertEquals(known.map(({ isAssumed }) => isAssumed), [false, false, false, true, false]);
   assertEquals([known[0].reasons, known[4].reasons], [
     ["no dump and no rdiff leads to it"],
-    ['"r1" leads to it from the generation of t2, of which nothing is there'],
+    ['"r1" leads to it from the generation of t2, of which no file exists'],
   ]);
 });
 
@@ -99,7 +107,7 @@ Deno.test("the ways of one generation are tried until one is proved, the likelie
   ];
   const tried: string[] = [];
   const right = only("d", "d bad r");
-  const prove: Prove = (generation, way) => {
+  const prove: ProveChain = (generation, way) => {
     tried.push(way.chain.join(" "));
     return right(generation, way);
   };
@@ -125,7 +133,7 @@ Deno.test("without a proof, neither damaged archives nor skipped generations are
 Deno.test("an rdiff without a seal is tried from newer generations than the next, the nearest first", async () => {
   const dumps = Array.from({ length: 20 }, (_, i) => dump(`d${20 - i}`, [20 - i]));
   const tried: string[] = [];
-  const prove: Prove = ({ time }, { chain }) => {
+  const prove: ProveChain = ({ time }, { chain }) => {
     if (time !== "t0") return Promise.resolve({ proved: false });
     tried.push(chain.join(" "));
     return Promise.resolve({ proved: false, fault: "other blocks" });
@@ -142,7 +150,7 @@ Deno.test("what is proved past other generations leads on to older ones", async 
     rdiff("r7", [7, "A"]),
     rdiff("r6", [6], { from: [7, "A"] }),
   ];
-  const prove: Prove = ({ time }, { chain }) =>
+  const prove: ProveChain = ({ time }, { chain }) =>
     Promise.resolve({
       proved: chain.join(" ") === "d9 r7",
       fault: time === "t7" && chain[0] === "d8" ? "other blocks" : undefined,

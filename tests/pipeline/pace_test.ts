@@ -1,22 +1,18 @@
-/** Loops of the pipeline that wait for nothing give way to events. */
+/** Loops of the pipeline that do not wait for input or output let the event loop run now and then. */
 
 import { Bitmap } from "../../cli/archive/bitmap.ts";
 import { sourceFor } from "../../cli/archive/container.ts";
-import { digestHeaderBytes, dumpHeaderBytes } from "../../cli/archive/header.ts";
+import { dumpHeaderBytes } from "../../cli/archive/header.ts";
 import { Journal } from "../../cli/archive/journal.ts";
 import { Core } from "../../cli/core.ts";
 import { Batch } from "../../cli/pipeline/batch.ts";
 import { auditSample } from "../../cli/pipeline/audit.ts";
 import { DumpReader } from "../../cli/pipeline/archive_reader.ts";
-import { surveyDigest } from "../../cli/pipeline/digest_survey.ts";
 import { dumpFull } from "../../cli/pipeline/dump.ts";
-import { eachLost } from "../../cli/pipeline/lost_blocks.ts";
 import { JournalDigests } from "../../cli/pipeline/partial.ts";
 import { drawSample, SeededRandom } from "../../cli/pipeline/sample.ts";
-import { assertGivesWay, repeated } from "../archive/busy_loops.ts";
-import { concat } from "../archive/files.ts";
+import { assertGivesWay } from "../archive/busy_loops.ts";
 import { Folder } from "../disks/helpers.ts";
-import { damagedFile } from "./damaged.ts";
 import { headerOf } from "./drawn_archives.ts";
 import { MemoryDisk } from "./memory_disk.ts";
 import { MemoryFile } from "./memory_file.ts";
@@ -30,7 +26,7 @@ const BLOCK_BYTES = 512;
 for (
   const [way, options] of [["at random", {}], ["in the order of the blocks", { mostAtRandom: 0 }]] as const
 ) {
-  Deno.test(`drawSample() draws a large sample ${way} in a way that lets signals be heard`, async () => {
+  Deno.test(`drawSample() draws a large sample ${way} and lets the event loop run`, async () => {
     const random = await SeededRandom.of("pace");
     await assertGivesWay(({ options: run }) =>
       drawSample(new Bitmap(BLOCKS), { ...run, ...options, random, sampleBlocks: BLOCKS / 2 })
@@ -38,7 +34,7 @@ for (
   });
 }
 
-Deno.test("drawSample() passes over what is excluded in a way that lets signals be heard", async () => {
+Deno.test("drawSample() passes over what is excluded and lets the event loop run", async () => {
   const excluded = new Bitmap(BLOCKS);
   for (let block = 0; block < BLOCKS; block += 2) excluded.set(block);
   const random = await SeededRandom.of("pace");
@@ -54,7 +50,7 @@ async function journalIn(folder: Folder): Promise<{ file: Deno.FsFile; journal: 
   return { file, journal };
 }
 
-Deno.test("auditSample() passes over a journal in a way that lets signals be heard", async () => {
+Deno.test("auditSample() passes over a journal and lets the event loop run", async () => {
   using folder = new Folder();
   const { file, journal } = await journalIn(folder);
   using _file = file;
@@ -66,7 +62,7 @@ Deno.test("auditSample() passes over a journal in a way that lets signals be hea
   });
 });
 
-Deno.test("dumpFull() takes over the digests of a journal in a way that lets signals be heard", async () => {
+Deno.test("dumpFull() takes over the digests of a journal and lets the event loop run", async () => {
   using folder = new Folder();
   const { file, journal } = await journalIn(folder);
   using _file = file;
@@ -81,37 +77,7 @@ Deno.test("dumpFull() takes over the digests of a journal in a way that lets sig
   );
 });
 
-/** The digest of a disk of zeros. */
-function zeroDigest(blockCount: number): Uint8Array {
-  const head = digestHeaderBytes(headerOf("", { blockCount, blockBytes: BLOCK_BYTES }));
-  return concat(head, repeated(Uint8Array.of(0x31, 0), blockCount, new Uint8Array(0)));
-}
-
-const MANY_BLOCKS = 4_000_000;
-const NO_RECORD = Uint8Array.of(0x39, 0x39);
-
-for (
-  const [what, bytes] of [
-    ["without damage", zeroDigest(MANY_BLOCKS)],
-    [
-      "of which the end is rubbish",
-      concat(zeroDigest(MANY_BLOCKS).subarray(0, 200), repeated(NO_RECORD, MANY_BLOCKS, NO_RECORD)),
-    ],
-  ] as const
-) {
-  Deno.test(`surveyDigest() reads a digest ${what} in a way that lets signals be heard`, async () => {
-    await assertGivesWay(({ pace }) => surveyDigest(core, damagedFile("digest", bytes, { pace })));
-  });
-}
-
-Deno.test("eachLost() passes over blocks that are not lost in a way that lets signals be heard", async () => {
-  const file = damagedFile("digest", zeroDigest(BLOCKS));
-  const digest = { file, findings: await surveyDigest(core, file) };
-  const lost = new Bitmap(BLOCKS);
-  await assertGivesWay(({ options }) => eachLost(core, { digest, lost }, options, () => {}));
-});
-
-Deno.test("DumpReader passes over records that are not wanted in a way that lets signals be heard", async () => {
+Deno.test("DumpReader passes over records that are not wanted and lets the event loop run", async () => {
   const header = { ...headerOf("", { blockCount: BLOCKS, blockBytes: BLOCK_BYTES }), full: false };
   const records = Array.from({ length: BLOCKS - 1 }, (_, block) => `${block}\x001\0`).join("");
   const file = new MemoryFile("a.rdiff", [dumpHeaderBytes(header), new TextEncoder().encode(records)]);

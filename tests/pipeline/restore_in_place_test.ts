@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Core } from "../../cli/core.ts";
 import type { Extent, WritableDisk } from "../../cli/disks/disk.ts";
 import { FormatError } from "../../cli/errors.ts";
-import { restore, type RestoreOptions, type RestoreResult } from "../../cli/pipeline/restore.ts";
+import { restore, type RestoreCounts, type RestoreOptions } from "../../cli/pipeline/restore.ts";
 import { noise, seeded } from "../disks/helpers.ts";
 import { drawDisk, drawDump, drawRdiff, openChain } from "./drawn_archives.ts";
 import { MemoryDisk, type Range } from "./memory_disk.ts";
@@ -79,7 +79,7 @@ async function restored(
   disk: HeldDisk,
   archives: MemoryFile[],
   options: RestoreOptions = {},
-): Promise<RestoreResult> {
+): Promise<RestoreCounts> {
   const core = await Core.load();
   return await restore(core, { chain: await openChain(core, ...archives), disk }, options);
 }

@@ -4,8 +4,8 @@ import { FormatError, MismatchError } from "../../cli/errors.ts";
 import {
   proveReadable,
   restore,
+  type RestoreCounts,
   type RestoreOptions,
-  type RestoreResult,
 } from "../../cli/pipeline/restore.ts";
 import { drawBlock, drawDisk, drawDump, drawRdiff, openChain } from "./drawn_archives.ts";
 import { MemoryDisk } from "./memory_disk.ts";
@@ -152,7 +152,7 @@ async function restored(
   disk: MemoryDisk,
   archives: MemoryFile[],
   options: RestoreOptions = {},
-): Promise<RestoreResult> {
+): Promise<RestoreCounts> {
   const core = await Core.load();
   return await restore(core, { chain: await openChain(core, ...archives), disk }, options);
 }

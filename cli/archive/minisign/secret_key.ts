@@ -65,6 +65,7 @@ export interface SecretKey {
 
 /** The password does not open the key: another one may. */
 export class WrongPasswordError extends Error {
+  /** Always `WrongPasswordError`. */
   override name = "WrongPasswordError";
 }
 

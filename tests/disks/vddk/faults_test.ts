@@ -317,7 +317,7 @@ testWith({ missing: MISSING_STANDIN }, "restore --verify finds bytes that the se
   file.writeSync(Uint8Array.of(1, 2, 3));
   const { code, stderr } = await running;
   assertEquals(code, 3, stderr);
-  assertStringIncludes(stderr, "block 24 was read back and is not what");
+  assertStringIncludes(stderr, "block 24 was read back and differs from");
 });
 
 testWith(
@@ -345,7 +345,7 @@ testWith(
         assertStringIncludes(stdout, "read back: every block is as it should be");
       } else {
         assertEquals(code, 3, stdout);
-        assertStringIncludes(stderr, "block 0 was read back and is not what");
+        assertStringIncludes(stderr, "block 0 was read back and differs from");
       }
     }
   },

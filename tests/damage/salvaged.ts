@@ -4,12 +4,12 @@ import type { DamagedFile } from "../../cli/archive/damaged_file.ts";
 import { type DigestHeader, type DumpHeader, parseDumpHeader } from "../../cli/archive/header.ts";
 import { Core } from "../../cli/core.ts";
 import { Batch } from "../../cli/pipeline/batch.ts";
-import { surveyDigest } from "../../cli/pipeline/digest_survey.ts";
-import { headerFor, salvage, type Salvaged, type SealedDigest } from "../../cli/pipeline/salvage.ts";
+import { surveyDigest } from "../../cli/damage/digest_survey.ts";
+import { headerFor, salvage, type Salvaged, type SealedDigest } from "../../cli/damage/salvage.ts";
 import { type Archive, type Block, concat, digest, dump } from "../refusals/material.ts";
 import { damagedFile } from "./damaged.ts";
-import { openDump } from "./drawn_archives.ts";
-import { MemoryFile } from "./memory_file.ts";
+import { openDump } from "../pipeline/drawn_archives.ts";
+import { MemoryFile } from "../pipeline/memory_file.ts";
 import { MemoryScratch } from "../support/memory_scratch.ts";
 
 /** The header of its dump. */

@@ -1,4 +1,4 @@
-/** The headers of archives that may be damaged. */
+/** Reads and compares the headers of archives that may be damaged. */
 
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import { type DumpHeader, MAX_HEADER_BYTES, parseDumpHeader } from "../archive/header.ts";
@@ -6,7 +6,7 @@ import { remainsOf } from "../archive/remains.ts";
 import { comparableSeconds } from "../archive/time_stamp.ts";
 import { FormatError } from "../errors.ts";
 
-/** The header of a dump or rdiff; undefined if it cannot be read. */
+/** Reads the header of a dump or rdiff. Returns undefined if it cannot be read. */
 export async function readHeader(file: DamagedFile): Promise<DumpHeader | undefined> {
   const first = new Uint8Array(MAX_HEADER_BYTES);
   let filled = 0;
@@ -24,15 +24,18 @@ export async function readHeader(file: DamagedFile): Promise<DumpHeader | undefi
   }
 }
 
-/** What names a generation. */
-export type Generation = Pick<DumpHeader, "seriesId" | "time">;
+/** The fields of a header that identify a generation. */
+export type GenerationFields = Pick<DumpHeader, "seriesId" | "time">;
 
-/** Whether two headers are of one generation. */
-export function isSameGeneration(a: Generation, b: Generation): boolean {
+/** Returns whether two headers are of the same generation. */
+export function isSameGeneration(a: GenerationFields, b: GenerationFields): boolean {
   return isSameSeries(a, b) && comparableSeconds(a.time) === comparableSeconds(b.time);
 }
 
-/** Whether two headers are of one series. */
-export function isSameSeries(a: Pick<Generation, "seriesId">, b: Pick<Generation, "seriesId">): boolean {
+/** Returns whether two headers are of the same series. */
+export function isSameSeries(
+  a: Pick<GenerationFields, "seriesId">,
+  b: Pick<GenerationFields, "seriesId">,
+): boolean {
   return a.seriesId.every((byte, i) => byte === b.seriesId[i]);
 }

@@ -1,13 +1,16 @@
 /**
- * What is left of a generation, as a dump: each block from wherever it is intact.
+ * Writes the rest of a damaged generation as a dump. Each block comes from any place where it is intact.
  *
- *     its own dump    ──► its blocks, proved by the digest ─────────────────────┐
- *     all archives    ──► blocks that it lacks, proved by their MD5 ──► scratch ┴─► dump
+ *     dump of the generation ──► its blocks, proved by the digest ────────────────────────┐
+ *     all archives           ──► blocks that it lacks, proved by their MD5 ──► temporary ─┴─► new dump
+ *                                                                              file
  *
- * A record's number, its place and the generation that it was made for do not matter: a block is what has its MD5.
+ * The number of a record, its place and the generation of its archive do not matter: a block with the right
+ * MD5 is the right block.
  *
- * The digest may be damaged too. Where it says what an archive of the generation contradicts, or where it says nothing, only
- * the root of the generation's seal can decide. Without one, data are saved rather than zeros, and are called doubtful.
+ * The digest may be damaged too. If an archive of the generation contradicts a digest, or a digest is not
+ * known, only the root in the seal of the generation can decide. Without a root, data is kept rather than
+ * zeros, and reported as doubtful.
  */
 
 import { Bitmap } from "../archive/bitmap.ts";
@@ -19,72 +22,84 @@ import { createSha256 } from "../archive/sha256.ts";
 import type { Core } from "../core.ts";
 import { FormatError } from "../errors.ts";
 import { Pace } from "../pace.ts";
+import { DumpWriter } from "../pipeline/dump_writer.ts";
+import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { isSameGeneration, isSameSeries, readHeader } from "./archive_headers.ts";
 import { searchBlocks } from "./block_search.ts";
 import { BlockStore, KeptBlocks } from "./block_store.ts";
 import { isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
-import { DumpWriter } from "./dump_writer.ts";
-import type { Fault } from "./fault_log.ts";
+import type { ArchiveFault } from "./fault_log.ts";
 import {
+  compareWithDigest,
+  DigestComparison,
   type DigestInFile,
-  eachLost,
-  judgeArchive,
-  JudgedRun,
   sizesOfGeneration,
   uncertainOf,
-  wantLost,
+  visitLost,
+  wantedDigests,
 } from "./lost_blocks.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
-import { decide, type Plan } from "./salvage_decide.ts";
+import { decideByRoot, type SalvagePlan } from "./salvage_decide.ts";
 import { Survey } from "./survey.ts";
 import type { WantedBlocks } from "./wanted_blocks.ts";
 
-/** What was brought back. */
+/** The result of a salvage. */
 export interface Salvaged {
   blocks: number;
-  /** Blocks that are zero, as the digest says; they need no archive. */
+  /** The number of zero blocks according to the digest. They need no archive. */
   zeroBlocks: number;
-  /** Blocks that are intact in the first archive that was read, and those that came from others or from other places. */
+  /**
+   * The number of blocks that are intact at their place in the first archive, and the number of blocks from
+   * other archives or other places.
+   */
   intactBlocks: number;
   foundBlocks: number;
-  /** Blocks that are nowhere; the dump has zeros in their place. */
+  /** The number of blocks that were not found. The dump has zeros in their place. */
   lostBlocks: number;
-  /** Those of them whose digest is lost, so that they could not be proved. */
+  /** The number of lost blocks whose digest is not known, so that they could not be proved. */
   unprovableBlocks: number;
   lost: Bitmap;
   /**
-   * Blocks that were saved and are in doubt: those that the digest calls zero while an archive of the generation has data, and,
-   * where a digest is damaged and nothing else proves the whole, those that no archive has in their place.
+   * Blocks that were saved but may be wrong: blocks that are zero according to the digest while an archive of
+   * the generation has data; and, if the digest is damaged and nothing else proves the whole generation,
+   * blocks that no archive has at their place.
    */
   doubtful: Bitmap;
   doubtfulBlocks: number;
-  /** Blocks that digest and archives did not prove, or not without contradiction, and that the root did. */
+  /**
+   * The number of blocks that the root proved, and that the digest and the archives did not prove or
+   * contradicted each other about.
+   */
   decidedBlocks: number;
-  /** Whether what was saved has the root that it must have; undefined if none is known. */
+  /** Whether the saved blocks have the root of the seal; undefined if no root is known. */
   hasRoot?: boolean;
-  /** More is lost than one run can look for: another run with this dump in front brings back more. */
+  /**
+   * True if more blocks are lost than one run can search for. Another run with this dump as the first archive
+   * finds more of them.
+   */
   isPartial: boolean;
-  /** How many blocks that were missing came from each archive. */
+  /** For each archive the number of blocks that were found in it and that the first archive lacks. */
   foundIn: { path: string; blocks: number }[];
-  /** Of the digest and the archives. */
-  faults: Fault[];
+  /** The first faults of the digest and the archives. */
+  faults: ArchiveFault[];
   faultCount: number;
 }
 
 const MAX_SHOWN_FAULTS = 1000;
 
-/** What the seal of the generation says. */
+/** The facts that the seal of a generation states about its digest. */
 export interface SealedDigest {
-  /** SHA-256 over the MD5s of all blocks, in hexadecimal digits; null if it is not known. */
+  /** The SHA-256 of the MD5s of all blocks, in hexadecimal digits; null if it is not known. */
   root: string | null;
-  /** The digest is, byte for byte, what was sealed. */
+  /** True if the digest file has the bytes that were sealed. */
   isIntact: boolean;
 }
 
 /**
- * Writes the dump of a generation with all of its blocks that exist anywhere in the archives.
+ * Writes a dump with all blocks of a generation that exist anywhere in the archives.
  *
- * @param given `header`: of the dump; `scratch` opens the file for blocks, if any are needed; `sealed`: if there is a seal
+ * @param given.header the header of the dump
+ * @param given.scratch opens the temporary file for blocks; it is called only if it is needed
+ * @param given.sealed the facts from a seal, if there is one
  * @throws {FormatError} if the archives hold none of the blocks
  */
 export async function salvage(
@@ -119,21 +134,22 @@ export async function salvage(
     faults: [...digest.findings.faults],
     faultCount: digest.findings.faults.length,
   };
-  const hear = ({ faults, faultCount }: Survey) => {
+  const addFaults = ({ faults, faultCount }: Survey) => {
     result.faults.push(...faults.slice(0, Math.max(0, MAX_SHOWN_FAULTS - result.faults.length)));
     result.faultCount += faultCount;
   };
 
   const { doubtful } = result;
   const uncertain = uncertainOf(digest, options);
-  // Records that are gone without a trace shift all that follow: only what stands in its place says that none are.
+  // If records of the digest are missing without a trace, all following digests are assigned to wrong blocks.
+  // Only blocks at their own places show that none are missing.
   const isVouched = sealed.root !== null || digest.findings.faults.length === 0;
   const displaced = new Bitmap(blockCount, pages);
   const missing = new Bitmap(blockCount, pages);
-  /** Blocks without a digest that holds. */
+  /** The blocks whose digest is not known or does not prove them. */
   const unproved = new Bitmap(blockCount, pages);
   const store = new BlockStore(scratch, blockBytes);
-  const survey = await judgeArchive(core, {
+  const survey = await compareWithDigest(core, {
     file: first,
     digest,
     onBatch: ({ batch, recorded, bad }) => {
@@ -155,10 +171,10 @@ export async function salvage(
       }
     },
   }, options);
-  /** Blocks that stand in other archives of the generation. */
+  /** Blocks at their own place in other archives of the generation. */
   const kept = new KeptBlocks(store);
   for (const file of sealed.isIntact ? [] : ownOthers) {
-    await judgeArchive(core, {
+    await compareWithDigest(core, {
       file,
       digest,
       onBatch: ({ batch, recorded, bad }) => {
@@ -184,9 +200,9 @@ export async function salvage(
     }, options);
   }
 
-  const wanted = await wantLost(core, digest, missing, options);
+  const wanted = await wantedDigests(core, digest, missing, options);
   result.isPartial = wanted.isFull;
-  if (wanted.count === 0) hear(survey);
+  if (wanted.count === 0) addFaults(survey);
   for (const file of wanted.count === 0 ? [] : archives) {
     const before = wanted.foundCount;
     const survey = await searchBlocks(core, file, {
@@ -197,11 +213,11 @@ export async function salvage(
         if (wanted.placeOf(digest, 0) === undefined) wanted.place(digest, 0, store.keep(content));
       },
     });
-    hear(survey);
+    addFaults(survey);
     const blocks = wanted.foundCount - before;
     if (blocks > 0) result.foundIn.push({ path: file.path, blocks });
   }
-  await eachLost(core, { digest, lost: missing }, options, (block, digests, at) => {
+  await visitLost(core, { digest, lost: missing }, options, (block, digests, at) => {
     if (wanted.placeOf(digests, at) === undefined) result.lost.set(block);
     else {
       result.foundBlocks++;
@@ -209,8 +225,14 @@ export async function salvage(
     }
   });
 
-  const plan: Plan = { unproved, doubtful, kept, lost: result.lost, asIs: new Bitmap(blockCount, pages) };
-  await decide(core, { first, isOwn, digest, plan, root: sealed.root, result }, options);
+  const plan: SalvagePlan = {
+    unproved,
+    doubtful,
+    kept,
+    lost: result.lost,
+    asIs: new Bitmap(blockCount, pages),
+  };
+  await decideByRoot(core, { first, isOwn, digest, plan, root: sealed.root, result }, options);
   const pace = new Pace(options);
   for (let block = displaced.next(0, blockCount, true); block < blockCount;) {
     if (pace.isDue()) await pace.rest();
@@ -223,13 +245,16 @@ export async function salvage(
   result.lostBlocks = result.lost.count();
   result.intactBlocks = blockCount - result.zeroBlocks - result.foundBlocks - result.lostBlocks -
     result.doubtfulBlocks;
-  assertWorthIt(result, { archives, digest });
+  assertAnyBlockFound(result, { archives, digest });
   const root = await write(core, { first, digest, header, dumpOut, wanted, store, plan }, options);
   if (sealed.root !== null) result.hasRoot = root === sealed.root;
   return result;
 }
 
-/** The archive that is read first, the dump of the generation or else the largest; and what else is of the generation. */
+/**
+ * Returns the archive that is read first: the largest dump of the generation, or else the largest archive.
+ * Also returns the other archives of the generation.
+ */
 async function orderOf(
   archives: readonly DamagedFile[],
   { findings }: DigestInFile,
@@ -247,7 +272,7 @@ async function orderOf(
   return { first, isOwn: own.includes(first), ownOthers: own.filter((file) => file !== first) };
 }
 
-function assertWorthIt(
+function assertAnyBlockFound(
   { blocks, zeroBlocks, doubtfulBlocks, lostBlocks }: Salvaged,
   { archives, digest }: { archives: readonly DamagedFile[]; digest: DigestInFile },
 ): void {
@@ -260,8 +285,8 @@ function assertWorthIt(
 }
 
 /**
- * Reads the first archive again, fills in what was found, and proves each block once more before it is written. Returns the
- * root of what was written.
+ * Reads the first archive again, adds the blocks that were found, and verifies each block before it is
+ * written. Returns the root of the written blocks.
  */
 async function write(
   core: Core,
@@ -272,7 +297,7 @@ async function write(
     dumpOut: ByteSink;
     wanted: WantedBlocks;
     store: BlockStore;
-    plan: Plan;
+    plan: SalvagePlan;
   },
   options: RunOptions,
 ): Promise<string> {
@@ -282,13 +307,13 @@ async function write(
   const checkpoint = new Checkpoint(options);
   const survey = await Survey.open(core, first, { expected: sizesOfGeneration(digest), run: options });
   const digests = new KnownDigests(core, digest.file, digest.findings);
-  const run = new JudgedRun(core, blockBytes);
+  const run = new DigestComparison(core, blockBytes);
   const { batch, recorded, bad } = run;
   const writer = new DumpWriter(core, dumpOut, header);
   for (let from = 0; batch.start(from, blockCount); from = batch.end) {
     await survey.take(batch);
     await digests.take(run.recordedPtr, batch.count);
-    await run.judge(core, options);
+    await run.compare(core, options);
     for (let i = 0; i < batch.count; i++) {
       const block = batch.first + i;
       const at = i * core.DIGEST_SIZE;
@@ -307,7 +332,7 @@ async function write(
         batch.table[i] = batch.slotPtr(block);
       }
     }
-    await run.judge(core, options);
+    await run.compare(core, options);
     for (let i = 0; i < batch.count; i++) {
       const block = batch.first + i;
       if (bad[i] !== 0 && !lost.get(block) && !asIs.get(block)) throw changed(first);
@@ -321,15 +346,16 @@ async function write(
 }
 
 function changed({ path }: DamagedFile): Error {
-  return new Error(`Cannot salvage: "${path}" or what was found changed while it was read`);
+  return new Error(`Cannot salvage: "${path}" or the temporary file changed while it was read`);
 }
 
 /**
- * The header that the dump gets: what the digest says of the generation, and what the digest does not hold from the archive
- * that fits best: one of the generation itself, or else of the series. Without one there are no metadata.
+ * Returns the header of the new dump. The digest states the generation. The other fields come from the
+ * archive that fits best: one of the generation, or else one of the series. Without such an archive, there is
+ * no metadata.
  *
- * @param headers of the archives, as far as they can be read, with their files
- * @param sealed what a seal says of the generation; it counts more than headers
+ * @param headers the readable headers of the archives and their paths
+ * @param options.capacityBytes the capacity that a seal states; it takes precedence over headers
  */
 export function headerFor(
   generation: Pick<DumpHeader, "blockBytes" | "blockCount" | "seriesId" | "time">,
@@ -358,5 +384,5 @@ export function headerFor(
   };
 }
 
-/** `VixDiskLibAdapterType`. */
+/** `VixDiskLibAdapterType` of an unknown adapter. */
 const UNKNOWN_ADAPTER = 256;

@@ -1,42 +1,49 @@
-/** Blocks that are wanted, by their MD5: a hash table of digests, each with a number that tells where its block is. */
+/** A hash table of the MD5s of wanted blocks. Each entry has a number that says where the block was found. */
 
 const DIGEST_WORDS = 4;
-/** Digests that are kept at most: 24 bytes each, with room for a table to work in. */
+/** The largest number of digests. The table for them has 2^22 slots of 20 bytes, a quarter of them free. */
 export const MAX_WANTED = 3 * 2 ** 20;
 const LEAST_CAPACITY = 1024;
 
 /** The place of a block that was not found. */
 const NOWHERE = -1;
 
-/** Finds digests again. All-zero digests, which stand for zero blocks, must not be added. */
+/** Finds blocks by their digests. All-zero digests, which stand for zero blocks, must not be added. */
 export class WantedBlocks {
-  /** Different digests. */
+  /** The number of different digests. */
   count = 0;
-  /** Those of them that have a place. */
+  /** The number of digests that have a place. */
   foundCount = 0;
   readonly #capacity: number;
   readonly #digests: Uint32Array;
   readonly #places: Int32Array;
-  /** A digest file may be made so that all of its digests would fall together; nobody knows this number. */
+  /**
+   * A random number that the hash depends on: without it, a digest file could be made so that all of its
+   * digests collide.
+   */
   readonly #secret: Uint32Array = crypto.getRandomValues(new Uint32Array(DIGEST_WORDS)).map((word) =>
     word | 1
   );
 
-  /** Has room for `most` digests, or as many as may be kept: all memory is taken at once, since a larger table beside it takes as much again. */
+  /**
+   * @param most the number of digests. At most {@linkcode MAX_WANTED} are accepted. All memory is allocated
+   *   at once, because growing would need the old and the new table at the same time.
+   */
   constructor(most: number) {
-    // A quarter stays free, so that what is not there is soon known.
+    // At least a quarter of the slots stays free, so that the search for a digest that is not in the table
+    // ends soon.
     const wanted = Math.ceil(Math.min(most, MAX_WANTED) * 4 / 3);
     this.#capacity = 2 ** Math.ceil(Math.log2(Math.max(LEAST_CAPACITY, wanted)));
     this.#digests = new Uint32Array(this.#capacity * DIGEST_WORDS);
     this.#places = new Int32Array(this.#capacity).fill(NOWHERE);
   }
 
-  /** Whether no more digests are taken. */
+  /** True if no more digests are accepted. */
   get isFull(): boolean {
     return this.count >= MAX_WANTED;
   }
 
-  /** Wants the block with the digest in the 16 bytes at `at`, a multiple of 4 from the memory's begin. */
+  /** Adds the digest in the 16 bytes at `at`. Its address must be a multiple of 4. */
   add(digests: Uint8Array, at: number): void {
     const words = wordsOf(digests, at);
     const slot = this.#slotOf(words);
@@ -45,19 +52,19 @@ export class WantedBlocks {
     this.count++;
   }
 
-  /** Whether a block with that digest is wanted. */
+  /** Returns whether a block with this digest is wanted. */
   has(digests: Uint8Array, at: number): boolean {
     return this.#isUsed(this.#slotOf(wordsOf(digests, at)));
   }
 
-  /** The place of a block, undefined if it has none or is not wanted. */
+  /** Returns the place of a block; undefined if it has none or is not wanted. */
   placeOf(digests: Uint8Array, at: number): number | undefined {
     const slot = this.#slotOf(wordsOf(digests, at));
     const place = this.#places[slot];
     return this.#isUsed(slot) && place !== NOWHERE ? place : undefined;
   }
 
-  /** Gives a wanted block its place, a number from 0. */
+  /** Sets the place of a wanted block, a number from 0. */
   place(digests: Uint8Array, at: number, place: number): void {
     const slot = this.#slotOf(wordsOf(digests, at));
     if (this.#places[slot] === NOWHERE) this.foundCount++;
@@ -70,7 +77,7 @@ export class WantedBlocks {
     return (digests[at] | digests[at + 1] | digests[at + 2] | digests[at + 3]) !== 0;
   }
 
-  /** The slot that has the digest, or would. */
+  /** Returns the slot of a digest, or the slot for it if it is not in the table. */
   #slotOf(words: Uint32Array): number {
     let mixed = 0;
     for (let i = 0; i < DIGEST_WORDS; i++) {

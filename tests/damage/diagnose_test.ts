@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import type { DamagedFile } from "../../cli/archive/damaged_file.ts";
 import { Core } from "../../cli/core.ts";
-import { diagnose, type Diagnosis, MAX_RUNS } from "../../cli/pipeline/diagnose.ts";
-import { surveyDigest } from "../../cli/pipeline/digest_survey.ts";
+import { diagnose, type Diagnosis, MAX_RUNS } from "../../cli/damage/diagnose.ts";
+import { surveyDigest } from "../../cli/damage/digest_survey.ts";
 import { noise } from "../disks/helpers.ts";
 import { type Archive, concat, digest, dump, dumpRecord, rdiff } from "../refusals/material.ts";
 import { damagedFile, inContainer } from "./damaged.ts";

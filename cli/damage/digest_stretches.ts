@@ -1,71 +1,83 @@
 /**
- * Which blocks the records of a damaged plain digest belong to. They have no numbers: a wrong count would prove wrong blocks.
+ * Assigns block numbers to the records of a damaged plain digest. The records have no numbers, and a wrong
+ * count would assign digests to the wrong blocks.
  *
  *     header [21][21][2]  ?????????  [21][2][21]  ????  [21][21]  end of the file
  *            stretch      gap        stretch      gap   stretch
  *
- * Behind a gap the count is certain if no other one is possible: of all the ways to fill the gaps with whole records of 21 or
- * 2 bytes, exactly one has as many as the disk needs. Records beside a gap may themselves be what damage has made: `1` and a
- * zero byte is what one flipped bit leaves of the begin of any record, and bytes that were put in or left out shift an MD5.
+ * A stretch is a sequence of valid records, and a gap is damage between two of them. The number of a stretch
+ * is certain if only one is possible: of all ways to fill the gaps with whole records of 21 or 2 bytes,
+ * exactly one gives as many records as the disk has blocks. Records next to a gap may be a product of the
+ * damage: one flipped bit turns the beginning of any record to the record of a zero block (`1` and a zero
+ * byte), and inserted or deleted bytes shift an MD5.
  */
 
 const DATA_BYTES = 21;
 const ZERO_BYTES = 2;
-/** Bytes put in or left out that are put up with, if next to no record is missing: more could be a zero record. */
+/**
+ * The most bytes that may have been inserted or deleted at a place whose numbering is still certain, and the
+ * most records that may be missing there. More bytes could be the record of a zero block.
+ */
 const MAX_SHIFT_BYTES = 1;
 const MAX_SHIFTED_RECORDS = 3;
 
-/** Records in a row. */
-export interface Stretch {
-  /** Where it begins in the stream, and where the next byte stands that is no record. */
+/** A sequence of valid records. */
+export interface RecordStretch {
+  /** The offsets in the stream of its first byte and of the first byte after it. */
   startBytes: number;
   endBytes: number;
   records: number;
-  /** The first and the last record are of zero blocks. */
+  /** True if the first record, or the last one, is of a zero block. */
   beginsZero: boolean;
   endsZero: boolean;
 }
 
-/** Blocks whose digests are there, from `start` to before `end`. */
+/** Blocks from `start` to before `end` whose digests are known. */
 export interface KnownBlocks {
   start: number;
   end: number;
-  /** Where in the stream the record of `start` begins. */
+  /** The offset in the stream of the record of block `start`. */
   streamBytes: number;
-  /** No other count is possible. Otherwise a digest holds only for what is found in the place of the block. */
+  /**
+   * True if no other numbering is possible. Otherwise a digest proves only a block that is found at its own
+   * place in an archive.
+   */
   isCertain: boolean;
 }
 
 /**
- * Numbers the records of a plain digest.
+ * Assigns block numbers to the records of a plain digest.
  *
- * @param stretches at least one; the first begins behind the header, even if it has no records
- * @param given `endBytes`: of the stream
- * @returns what is known, ascending and apart, none of it empty
+ * @param stretches at least one; the first begins after the header, even if it has no records
+ * @param options.endBytes the length of the stream
+ * @returns the known digests as ascending ranges that do not overlap; none is empty
  */
 export function numberStretches(
-  stretches: readonly Stretch[],
+  stretches: readonly RecordStretch[],
   { blockCount, endBytes }: { blockCount: number; endBytes: number },
 ): KnownBlocks[] {
   const lenient = trimmed(stretches, { endBytes, data: false });
   const exact = numbersOf(lenient, { blockCount, endBytes });
   if (exact !== undefined) return known(stretches, { cut: lenient, numbers: exact, blockCount });
-  // Bytes were put in or left out: the MD5 in front of that may be shifted.
+  // Bytes were inserted or deleted, so the last MD5 before a gap may be shifted.
   const strict = trimmed(stretches, { endBytes, data: true });
   return known(stretches, { cut: strict, numbers: guesses(strict, { blockCount, endBytes }), blockCount });
 }
 
-/** The number of a stretch's first record. */
-interface Numbered {
+/** The block number of the first record of a stretch. */
+interface NumberedStretch {
   start: number;
   isCertain: boolean;
 }
 
-/** Takes away the records beside gaps that damage may have made: those of zero blocks, and of `data` those in front. */
+/**
+ * Removes records next to gaps that may be a product of damage: records of zero blocks on both sides, and
+ * with `data` also the last data record before a gap.
+ */
 function trimmed(
-  stretches: readonly Stretch[],
+  stretches: readonly RecordStretch[],
   { endBytes, data }: { endBytes: number; data: boolean },
-): Stretch[] {
+): RecordStretch[] {
   return stretches.map((stretch, i) => {
     const cut = { ...stretch };
     if (i > 0 && cut.beginsZero && cut.records > 0) {
@@ -81,21 +93,24 @@ function trimmed(
   });
 }
 
-/** Bytes of the gap behind each stretch; the last one may have none. */
-function gapsOf(stretches: readonly Stretch[], endBytes: number): number[] {
+/**
+ * Returns the number of bytes of the gap after each stretch. It is 0 if the last stretch ends with the
+ * stream.
+ */
+function gapsOf(stretches: readonly RecordStretch[], endBytes: number): number[] {
   return stretches.map((stretch, i) => (stretches[i + 1]?.startBytes ?? endBytes) - stretch.endBytes);
 }
 
-/** How many records the gaps have in all. */
-function missingOf(stretches: readonly Stretch[], blockCount: number): number {
+/** Returns the number of records that all gaps together have lost. */
+function missingOf(stretches: readonly RecordStretch[], blockCount: number): number {
   return stretches.reduce((left, { records }) => left - records, blockCount);
 }
 
-/** Numbers by counts that fit all lengths; undefined if there are none. */
+/** Numbers the stretches so that the lengths of all gaps fit. Returns undefined if no numbering fits. */
 function numbersOf(
-  stretches: readonly Stretch[],
+  stretches: readonly RecordStretch[],
   { blockCount, endBytes }: { blockCount: number; endBytes: number },
-): Numbered[] | undefined {
+): NumberedStretch[] | undefined {
   const gaps = gapsOf(stretches, endBytes);
   const missing = missingOf(stretches, blockCount);
   const least = gaps.map(leastRecords);
@@ -104,7 +119,8 @@ function numbersOf(
     if (records === undefined) return undefined;
     spare -= records;
   }
-  // More records in the same bytes: 19 zero records more and 2 of data less are as long.
+  // The same bytes can hold more records: 21 zero records take as many bytes as 2 data records, which is 19
+  // records more.
   const others = DATA_BYTES - ZERO_BYTES;
   const room = gaps.map((lenBytes, i) => Math.floor((lenBytes / ZERO_BYTES - least[i]!) / others));
   const roomInAll = room.reduce((sum, steps) => sum + steps, 0);
@@ -122,7 +138,7 @@ function numbersOf(
   });
 }
 
-/** The fewest whole records that take exactly `lenBytes`; undefined if none do. */
+/** Returns the fewest whole records that take exactly `lenBytes`; undefined if there are none. */
 function leastRecords(lenBytes: number): number | undefined {
   let data = Math.floor(lenBytes / DATA_BYTES);
   if ((lenBytes - data * DATA_BYTES) % ZERO_BYTES !== 0) data--;
@@ -130,13 +146,13 @@ function leastRecords(lenBytes: number): number | undefined {
 }
 
 /**
- * Numbers where no count fits the lengths. One place where bytes were put in or left out explains itself; else, as where
- * the end is cut, a record may be missing anywhere without a trace.
+ * Guesses the numbers if none fits the lengths. A single place where bytes were inserted or deleted leaves no
+ * doubt. In other cases, for example if the end is cut off, records may be missing anywhere.
  */
 function guesses(
-  stretches: readonly Stretch[],
+  stretches: readonly RecordStretch[],
   { blockCount, endBytes }: { blockCount: number; endBytes: number },
-): Numbered[] {
+): NumberedStretch[] {
   const gaps = gapsOf(stretches, endBytes);
   const missing = missingOf(stretches, blockCount);
   const last = stretches.length - 1;
@@ -152,7 +168,7 @@ function guesses(
   });
 }
 
-/** Bytes that a gap has more or less than `records` whole records. */
+/** Returns by how many bytes the length of a gap differs from `records` whole records. */
 function shiftOf(lenBytes: number, records: number): number {
   let least = Infinity;
   for (let data = 0; data <= records; data++) {
@@ -161,12 +177,15 @@ function shiftOf(lenBytes: number, records: number): number {
   return least;
 }
 
-/** What is left of the stretches is as certain as its number; what was cut away from them is not. */
+/**
+ * Returns the ranges of known digests. The rest of a stretch is as certain as its number; the records that
+ * were removed from it are not certain.
+ */
 function known(
-  stretches: readonly Stretch[],
+  stretches: readonly RecordStretch[],
   { cut, numbers, blockCount }: {
-    cut: readonly Stretch[];
-    numbers: readonly Numbered[];
+    cut: readonly RecordStretch[];
+    numbers: readonly NumberedStretch[];
     blockCount: number;
   },
 ): KnownBlocks[] {
@@ -174,7 +193,7 @@ function known(
   const add = (range: KnownBlocks, records: number) => {
     const { start } = range;
     range.end = Math.min(blockCount, start + records);
-    // Guesses may contradict each other.
+    // Guessed ranges may overlap. The earlier one counts.
     if (start >= (ranges.at(-1)?.end ?? 0) && range.end > start) ranges.push(range);
   };
   for (const [i, whole] of stretches.entries()) {

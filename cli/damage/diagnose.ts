@@ -1,74 +1,98 @@
 /**
- * Archives that `check` has refused: which blocks are wrong, where that is in which file, and where else they are intact.
+ * Diagnoses archives that failed a `check`: which blocks are wrong, at which places of which files, and which
+ * other files have them intact.
  *
- * One archive is read at a time, the one that decides first, so memory does not go with their number. The digest alone says
- * what is right; what a survey finds wrong only explains.
+ * Archives are read one at a time, so memory does not depend on their number. They are read from the oldest
+ * to the newest, because the oldest archive with a record of a block supplies it. Only the digest decides
+ * which blocks are right; the faults that a survey finds are explanations.
  */
 
 import { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
+import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
 import { type FoundBlock, searchBlocks } from "./block_search.ts";
-import type { Fault } from "./fault_log.ts";
+import type { ArchiveFault } from "./fault_log.ts";
 import { isUnknown, isZeroDigest } from "./digest_survey.ts";
-import { type DigestInFile, eachLost, judgeArchive, uncertainOf, wantLost } from "./lost_blocks.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import {
+  compareWithDigest,
+  type DigestInFile,
+  uncertainOf,
+  visitLost,
+  wantedDigests,
+} from "./lost_blocks.ts";
 import type { Survey } from "./survey.ts";
 
-/** What is wrong with a block. */
+/** How a block is wrong. */
 export type BlockState =
-  /** Its record holds something else. */
+  /** Its record has another content. */
   | "bad"
-  /** It has no record that could be found in its place. */
+  /** There is no record of it where it belongs. */
   | "missing"
-  /** It is there, but not in its place. */
+  /** Its record is intact, but stands in another place. */
   | "out of order"
-  /** The system could not read its record. */
+  /** The system could not read the record. */
   | "unreadable"
-  /** The digest is damaged there: nothing can be said of it. */
+  /** Its MD5 is damaged in the digest, so that it cannot be judged. */
   | "unprovable";
 
-/** Blocks from `start` to before `end` that are wrong for the same reason. */
+/** Neighbouring blocks that are wrong for the same reason. */
 export interface DiagnosedRun {
+  /** The first block. */
   start: number;
+  /** The block after the last one. */
   end: number;
+  /** How the blocks are wrong. */
   state: BlockState;
-  /** The file that should have had the first of them, or should have proved it. */
+  /** Path of the file that should hold the first of them; if they are unprovable, of the digest. */
   path: string;
-  /** Where in that file, as far as that is known; in a compressed one where the member or frame begins. */
+  /**
+   * Offset in bytes in that file, if it is known. In a compressed file, the offset of the gzip member or zstd
+   * frame.
+   */
   offsetBytes?: number;
-  /** A file in which all of them are intact; the digest itself where it says that they are zero. */
+  /** Path of a file in which all of them are intact; of the digest, if it says that they are zero. */
   intactIn?: string;
 }
 
-/** What became of the blocks of a generation. */
+/** The state of the blocks of a generation. */
 export interface Diagnosis {
+  /** Blocks of the disk. */
   blocks: number;
-  /** As the digest has them. */
+  /** Blocks that have the MD5 of the digest. */
   goodBlocks: number;
-  /** In a list without a dump: blocks without a record, where nothing says that there should be one. */
+  /** Blocks of a list of rdiffs alone that have no record and need none. */
   absentBlocks: number;
-  /** All others, and those of them that are intact somewhere. */
+  /** All other blocks. */
   wrongBlocks: number;
+  /** Wrong blocks of which another file has an intact copy. */
   intactElsewhere: number;
-  /** Ascending, the first {@linkcode MAX_RUNS}. */
+  /** The wrong blocks in ascending order; the first 1000 runs. */
   runs: DiagnosedRun[];
+  /** The number of runs of wrong blocks. */
   runCount: number;
-  /** Of the digest, then of each archive. */
-  faults: Fault[];
+  /** Damaged places, of the digest first, then of each archive; the first 1000. */
+  faults: ArchiveFault[];
+  /** The number of damaged places. */
   faultCount: number;
 }
 
-/** Runs and faults that are told one by one. */
+/** The largest number of runs, and of faults, that a diagnosis lists. */
 export const MAX_RUNS = 1000;
-/** Reasons that are remembered, of all archives: some hundred bytes each. The blocks of the others are called missing. */
+/**
+ * The largest number of causes that are kept, of all archives together. A cause takes some hundred bytes.
+ * Blocks whose cause was not kept are reported as missing.
+ */
 const MAX_CAUSES = 100_000;
-/** Blocks that are looked at between two looks at the clock. */
+/** The number of blocks that are processed between two looks at the clock. */
 const BLOCKS_PER_LOOK = 1000;
 
 type Cause = Omit<DiagnosedRun, "intactIn">;
 
-/** An archive in which intact blocks are looked for. It is open only meanwhile: a folder may hold very many. */
+/**
+ * An archive that is searched for intact blocks. It is opened for the search only, because a folder may hold
+ * very many archives.
+ */
 export interface OtherArchive {
   path: string;
   /** Opens the file, calls `use` with it and closes it. */
@@ -76,10 +100,11 @@ export interface OtherArchive {
 }
 
 /**
- * Says what is wrong with the archives of a generation.
+ * Diagnoses the archives of a generation.
  *
- * @param given `archives`: newest first, as a chain; `digest`: of the generation that they lead to; `others`: archives of
- * whatever generation, in which intact blocks are looked for
+ * @param given.archives the chain of the generation, newest first
+ * @param given.digest the digest of the generation
+ * @param given.others archives of any generation, which are searched for intact blocks
  */
 export async function diagnose(
   owner: Core,
@@ -92,20 +117,23 @@ export async function diagnose(
 ): Promise<Diagnosis> {
   await using core = owner.scope();
   const { blockCount, blockBytes } = digest.findings.header;
-  /** What is proved; what has a record in some archive, be it right or not; what should have one. */
   const { pages } = options;
+  /**
+   * `good` marks the blocks that are proved, and `decided` those that have a record in some archive, right or
+   * wrong.
+   */
   const good = new Bitmap(blockCount, pages);
   const decided = new Bitmap(blockCount, pages);
-  /** What is wrong for a reason that is known, be it remembered or not. */
+  /** The blocks that are wrong for a known reason, whether the cause was kept or not. */
   const suspected = new Bitmap(blockCount, pages);
   const uncertain = uncertainOf(digest, options);
   const causes = new CauseLists();
-  const faults: Fault[] = [...digest.findings.faults];
+  const faults: ArchiveFault[] = [...digest.findings.faults];
   let faultCount = faults.length;
   let isFull = false;
 
   for (const file of archives.toReversed()) {
-    const survey = await judgeArchive(core, {
+    const survey = await compareWithDigest(core, {
       file,
       digest,
       onBatch: ({ batch, recorded, bad }, survey) => {
@@ -158,8 +186,8 @@ export async function diagnose(
   if (result.wrongBlocks === 0) return result;
 
   const files: OtherArchive[] = [...archives.map(openAlready), ...others];
-  const wanted = await wantLost(core, digest, wrong, options);
-  /** Numbers that strays of the generation's own archives have. */
+  const wanted = await wantedDigests(core, digest, wrong, options);
+  /** The block numbers in the headers of stray blocks of the generation's own archives. */
   const claimed = new Bitmap(blockCount, pages);
   for (const [i, file] of files.entries()) {
     if (wanted.count === 0) break;
@@ -176,7 +204,7 @@ export async function diagnose(
   }
   const runs = new DiagnosedRuns(result);
   const fallback = archives[0]?.path ?? digest.file.path;
-  await eachLost(core, { digest, lost: wrong }, options, (block, digests, at) => {
+  await visitLost(core, { digest, lost: wrong }, options, (block, digests, at) => {
     const cause = causes.of(block) ??
       { start: block, end: block + 1, state: "missing" as const, path: fallback };
     if (isUnknown(digests, at) || uncertain.get(block)) {
@@ -215,13 +243,16 @@ function causeOf(
   return { start: block, end: block + 1, state, path: file.path, offsetBytes: place };
 }
 
-function isUnreadable(file: DamagedFile, { offsetBytes }: Fault): boolean {
+function isUnreadable(file: DamagedFile, { offsetBytes }: ArchiveFault): boolean {
   return file.unreadable.has(offsetBytes - offsetBytes % 4096);
 }
 
-/** Why blocks are wrong: what the archive says that decides comes first. */
+/**
+ * The causes of wrong blocks. If several archives have a cause for a block, the one of the archive that was
+ * read first counts, because that archive should have supplied the block.
+ */
 class CauseLists {
-  /** For each archive with any, ascending and apart when the archive is done with. */
+  /** For each archive with causes a list of them, ascending. Lists are sorted when the archive ends. */
   readonly #lists: Cause[][] = [];
   #list: Cause[] = [];
   #count = 0;
@@ -237,7 +268,7 @@ class CauseLists {
 
   endArchive(): void {
     const list = this.#list.sort((a, b) => a.start - b.start);
-    // Several faults can cost the same blocks: the first of them in the file is told.
+    // Several faults may affect the same blocks. The first of them in the file is kept.
     if (list.length > 0) {
       this.#lists.push(list.filter(({ start }, i) => i === 0 || list[i - 1].start !== start));
     }
@@ -258,7 +289,7 @@ class CauseLists {
   }
 }
 
-/** Joins ascending blocks to runs. */
+/** Joins ascending block numbers to runs. */
 class DiagnosedRuns {
   readonly #result: Diagnosis;
   #last?: DiagnosedRun;
@@ -275,7 +306,7 @@ class DiagnosedRuns {
       last.end = block + 1;
       return;
     }
-    // The place is that of the first block of the reason.
+    // The offset is that of the first block of the run.
     const run: DiagnosedRun = { start: block, end: block + 1, state, path, offsetBytes, intactIn };
     this.#last = run;
     this.#result.runCount++;

@@ -1,14 +1,17 @@
-/** Blocks that were found, in a file until they are written. */
+/** Keeps blocks that were found in a temporary file until they are written to the dump. */
 
 import { type OpenScratch, ScratchFile } from "../archive/scratch.ts";
 
-/** Blocks with a number that are kept at most: with their digests they take 16 MiB of memory. */
+/**
+ * The largest number of blocks that {@linkcode KeptBlocks} holds: with their digests, their entries take 16
+ * MiB of memory.
+ */
 const MAX_KEPT = 2 ** 18;
 const FIRST_CAPACITY = 1024;
 
 const DIGEST_BYTES = 16;
 
-/** Blocks in a file. */
+/** An append-only list of blocks in a temporary file. */
 export class BlockStore {
   readonly #file: ScratchFile;
   readonly #blockBytes: number;
@@ -19,7 +22,7 @@ export class BlockStore {
     this.#blockBytes = blockBytes;
   }
 
-  /** Writes a block behind the others; returns its place. */
+  /** Appends a block. Returns its place, a number from 0. */
   keep(content: Uint8Array): number {
     this.#file.write(content, this.#count * this.#blockBytes);
     return this.#count++;
@@ -30,12 +33,15 @@ export class BlockStore {
   }
 }
 
-/** Blocks of a store by their numbers, as many as fit into memory with their digests: a hash table of arrays. */
+/**
+ * Finds blocks of a store by their block numbers. The hash table is in memory, so the number of blocks is
+ * limited.
+ */
 export class KeptBlocks {
   readonly #store: BlockStore;
   #count = 0;
   #capacity = FIRST_CAPACITY;
-  /** For each slot the number of its block and one more, 0 for none. */
+  /** For each slot the block number plus one; 0 for an empty slot. */
   #blocks = new Float64Array(FIRST_CAPACITY);
   #places = new Float64Array(FIRST_CAPACITY);
   #digests = new Uint8Array(FIRST_CAPACITY * DIGEST_BYTES);
@@ -48,7 +54,7 @@ export class KeptBlocks {
     return this.#blocks[this.#slotOf(block)] !== 0;
   }
 
-  /** False if there are too many already. */
+  /** Adds a block. Returns false if the table is full. */
   keep(block: number, { content, digest }: { content: Uint8Array; digest: Uint8Array }): boolean {
     if (this.#count >= MAX_KEPT) return false;
     if (2 * this.#count >= this.#capacity) this.#grow();
@@ -78,7 +84,10 @@ export class KeptBlocks {
     return this.#digests.subarray(slot * DIGEST_BYTES, (slot + 1) * DIGEST_BYTES);
   }
 
-  /** The slot that has the block, or would. Neighbours go to slots that lie apart, so that their runs do not pile up. */
+  /**
+   * Returns the slot of a block, or the slot for it if it is not in the table. The hash spreads consecutive
+   * blocks over the table, so that they do not form long runs of used slots.
+   */
   #slotOf(block: number): number {
     const mask = this.#capacity - 1;
     const mixed = Math.imul(block % 2 ** 32 ^ Math.floor(block / 2 ** 32), 0x9e3779b1);

@@ -1,74 +1,82 @@
 /**
- * Where among bytes of any kind the records of a dump or rdiff begin again.
+ * Searches arbitrary bytes for the place where the records of a dump or rdiff continue.
  *
- * Blocks may hold archives, so that a record alone proves nothing. What lies within one block cannot go on past its end,
- * though: the header of the next record of the outer archive is in the way there. So a place is taken for the begin of
- * records when those that follow each other from there on reach further than any block does, or to the end of all bytes:
+ * A single record proves nothing, because blocks may hold archives themselves. Records inside a block cannot
+ * continue past its end, though, because the header of the next record of the outer archive follows there.
+ * Therefore a place is accepted if the records that follow each other from there reach further than any
+ * block, or to the end of all bytes:
  *
  *     outer  ──header──[ block: ... 7␀1␀8␀1␀9␀1␀ ... ]──header──[ block ...
- *                               └ zero records ┘        ends before the block: no begin
- *                          ... 7␀0␀512␀[ a block's bytes  ·header·  ]?      no record where the one of 7 ends: no begin
+ *                               └ zero records ┘        they end inside the block: not accepted
+ *                          ... 7␀0␀512␀[ a block's bytes  ·header·  ]?      no record follows that of 7: not accepted
  *
- * All is linear: what fails is not looked at again, and of all digits in front of a record only sixteen can be its number.
+ * The search takes linear time: bytes that were rejected are not examined again, and of the digits before a
+ * record only the last sixteen can be its number.
  */
 
-/** What the records must fit. */
+/** The records that are searched for. */
 export interface SoughtRecords {
   blockBytes: number;
-  /** Blocks of the disk. */
+  /** The number of blocks of the disk. */
   blockCount: number;
-  /** Every block has a record. */
+  /** True if every block has a record. */
   full: boolean;
-  /** The lowest block that the first record may have. */
+  /** The lowest block number that the first record may have. */
   minBlock: number;
 }
 
-/** What a search comes to. */
-export type Found =
-  /** Records begin at `at`, the first of them of `block`. */
+/** The result of a search. */
+export type SearchResult =
+  /** Records begin at `at`. The first one is of `block`. */
   | { kind: "records"; at: number; block: number }
-  /** What begins at `at` cannot be judged before more bytes are there. */
+  /** More bytes are needed to decide about the bytes from `at` on. */
   | { kind: "more"; at: number }
-  /** There are none before the end. */
+  /** There are no records before the end. */
   | { kind: "none" };
 
-/** Content that may be a block by its header, whatever its number and its surroundings: for those who know its MD5. */
-export interface Stray {
-  /** Where the content begins. */
+/**
+ * A place that may hold a block, because a valid header precedes it. Its number and its surroundings do not
+ * fit; only its MD5 can prove it.
+ */
+export interface StrayBlock {
+  /** The offset of the content. */
   at: number;
-  /** As the header says, if it says anything. */
+  /** The block number in the header, if it has one. */
   block?: number;
 }
 
-/** Digits of the largest block number. */
+/** The number of digits of the largest block number. */
 const MAX_DIGITS = 16;
-/** Number, flag, length: 17 + 2 + 9 bytes. */
+/** The longest header of a record: number, flag and length take 17 + 2 + 9 bytes. */
 const MAX_HEADER_BYTES = 28;
 
-/** So many bytes behind a place decide about it, if there are no fewer. */
+/** Returns how many bytes after a place are needed at most to decide whether records begin there. */
 export function decidingBytes(blockBytes: number): number {
   return 2 * (blockBytes + MAX_HEADER_BYTES) + MAX_HEADER_BYTES;
 }
 
-interface Header {
+interface BlockRecordHeader {
   block: number;
   zero: boolean;
-  /** Behind the header. */
+  /** The offset of the first byte after the header. */
   endAt: number;
 }
 
-/** Finds records in one window of bytes. */
+/** Searches one window of bytes for records. */
 export class RecordSearch {
   readonly #bytes: Uint8Array;
   readonly #isEnd: boolean;
   readonly #sought: SoughtRecords;
-  readonly #onStray?: (stray: Stray) => void;
+  readonly #onStray?: (stray: StrayBlock) => void;
   readonly #length: Uint8Array;
 
-  /** `isEnd`: nothing follows `bytes`; `onStray` hears of whole blocks in the window that are not among the records found. */
+  /**
+   * @param options.isEnd true if no bytes follow `bytes`
+   * @param options.onStray is called for whole blocks in the window that are not among the records found
+   */
   constructor(
     bytes: Uint8Array,
-    { isEnd, onStray, ...sought }: SoughtRecords & { isEnd: boolean; onStray?: (stray: Stray) => void },
+    { isEnd, onStray, ...sought }: SoughtRecords & { isEnd: boolean; onStray?: (stray: StrayBlock) => void },
   ) {
     this.#bytes = bytes;
     this.#isEnd = isEnd;
@@ -77,36 +85,36 @@ export class RecordSearch {
     this.#length = new TextEncoder().encode(`${sought.blockBytes}\0`);
   }
 
-  /** Whether the bytes at `at` begin as a record does. */
+  /** Returns whether the header of a record begins at `at`. */
   isHeaderAt(at: number): boolean {
     const header = this.#headerAt(at);
     return header !== undefined && header !== "more";
   }
 
-  /** The first place from `from` on where records begin. */
-  find(from: number): Found {
+  /** Returns the first place from `from` on at which records begin. */
+  find(from: number): SearchResult {
     const bytes = this.#bytes;
-    // A number ends with a zero byte, and the flag is one digit with another one.
+    // The number of a record ends with a zero byte. The flag is one digit, and a zero byte follows it.
     for (let at = from; at + 2 < bytes.length; at++) {
       if (bytes[at] !== 0 || (bytes[at + 1] & 0xfe) !== 0x30 || bytes[at + 2] !== 0) continue;
-      const judged = this.#judge(from, at);
-      if (judged.kind !== "not") return judged;
-      if (judged.resumeAt > at) {
-        from = judged.resumeAt;
+      const examined = this.#examine(from, at);
+      if (examined.kind !== "not") return examined;
+      if (examined.resumeAt > at) {
+        from = examined.resumeAt;
         at = from - 1;
       }
     }
-    // A number may have begun.
+    // The last bytes may be the beginning of a header.
     return this.#isEnd
       ? { kind: "none" }
       : { kind: "more", at: Math.max(from, bytes.length - MAX_HEADER_BYTES) };
   }
 
-  /** Judges the records whose first number ends at `zeroAt`, with its digits from `from` on. */
-  #judge(from: number, zeroAt: number): Found | { kind: "not"; resumeAt: number } {
+  /** Decides about the records whose first number ends at `zeroAt` and begins at `from` or after it. */
+  #examine(from: number, zeroAt: number): SearchResult | { kind: "not"; resumeAt: number } {
     const bytes = this.#bytes;
     let resumeAt = zeroAt;
-    let isTold = false;
+    let isReported = false;
     let firstAt = zeroAt;
     while (firstAt > from && zeroAt - firstAt < MAX_DIGITS && isDigit(bytes[firstAt - 1])) firstAt--;
     for (let at = firstAt; at < zeroAt; at++) {
@@ -119,19 +127,22 @@ export class RecordSearch {
         if (end === "more") return { kind: "more", at };
         resumeAt = Math.max(resumeAt, end);
       }
-      if (!header.zero && !isTold) {
+      if (!header.zero && !isReported) {
         if (header.endAt + this.#sought.blockBytes > bytes.length && !this.#isEnd) {
           return { kind: "more", at };
         }
-        this.#tellStray(header);
-        isTold = true;
+        this.#reportStray(header);
+        isReported = true;
       }
     }
     return { kind: "not", resumeAt };
   }
 
-  /** Follows the records from `at` on; if they are none, where the search goes on. */
-  #follow(at: number, first: Header): "records" | "more" | number {
+  /**
+   * Follows the records from `at` on. If they do not continue, returns the offset at which the search goes
+   * on.
+   */
+  #follow(at: number, first: BlockRecordHeader): "records" | "more" | number {
     const { blockBytes, blockCount, full } = this.#sought;
     const lenBytes = this.#bytes.length;
     const farAt = at + blockBytes + MAX_HEADER_BYTES;
@@ -146,8 +157,9 @@ export class RecordSearch {
       const isDue = next !== undefined && next.block < blockCount &&
         (full ? next.block === header.block + 1 : next.block > header.block);
       if (!isDue) {
-        if (header !== first) this.#tellStray(header);
-        // Into the content of a record that nothing follows, behind zero records that do not go on.
+        if (header !== first) this.#reportStray(header);
+        // The search goes on inside the content of the last record, because nothing valid follows that
+        // record. Zero records before it need not be examined again.
         return header.endAt;
       }
       if (!header.zero) return "records";
@@ -155,13 +167,16 @@ export class RecordSearch {
     }
   }
 
-  #tellStray({ block, zero, endAt }: Header): void {
+  #reportStray({ block, zero, endAt }: BlockRecordHeader): void {
     if (zero || endAt + this.#sought.blockBytes > this.#bytes.length) return;
     this.#onStray?.({ at: endAt, block });
   }
 
-  /** The canonical header at `at`; none there, or not enough bytes to tell. */
-  #headerAt(at: number): Header | "more" | undefined {
+  /**
+   * Parses the header at `at`. Returns undefined if there is no canonical one, and "more" if it may continue
+   * after the window.
+   */
+  #headerAt(at: number): BlockRecordHeader | "more" | undefined {
     const bytes = this.#bytes;
     const cut = this.#isEnd ? undefined : "more";
     let block = 0;

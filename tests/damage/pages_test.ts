@@ -5,18 +5,18 @@ import { assert, assertEquals } from "@std/assert";
 import { BitmapPages } from "../../cli/archive/bitmap_pages.ts";
 import { digestHeaderBytes, dumpHeaderBytes } from "../../cli/archive/header.ts";
 import { Core } from "../../cli/core.ts";
-import { diagnose } from "../../cli/pipeline/diagnose.ts";
-import { surveyDigest } from "../../cli/pipeline/digest_survey.ts";
+import { diagnose } from "../../cli/damage/diagnose.ts";
+import { surveyDigest } from "../../cli/damage/digest_survey.ts";
 import type { RunOptions } from "../../cli/pipeline/run.ts";
-import { salvage } from "../../cli/pipeline/salvage.ts";
-import { salvageUnproved } from "../../cli/pipeline/salvage_unproved.ts";
+import { salvage } from "../../cli/damage/salvage.ts";
+import { salvageUnproved } from "../../cli/damage/salvage_unproved.ts";
 import { repeated } from "../archive/busy_loops.ts";
 import { concat } from "../archive/files.ts";
 import { noise } from "../disks/helpers.ts";
 import { MemoryScratch } from "../support/memory_scratch.ts";
 import { damagedFile } from "./damaged.ts";
-import { headerOf } from "./drawn_archives.ts";
-import { MemoryFile } from "./memory_file.ts";
+import { headerOf } from "../pipeline/drawn_archives.ts";
+import { MemoryFile } from "../pipeline/memory_file.ts";
 
 const core = await Core.load();
 

@@ -1,16 +1,17 @@
 /**
- * A second look at an archive that strict reading refuses: all of its records that damage has left, in ascending order
- * of their blocks, and what was in the way.
+ * Reads an archive that the strict reader rejects. A survey finds all records that the damage has left, in
+ * ascending order of their blocks, and the faults between them.
  *
- * Where a record is not what must come next, the search for the next ones begins inside the last one, whose content may lack
- * bytes, and ends where `record_search.ts` is sure of them:
+ * If a record is invalid at its place, the search for the next ones begins inside the previous record, whose
+ * content may have lost bytes, and ends where `record_search.ts` is certain about the following records:
  *
  *     ──header 4──[ content ]──header 5──[ con·ent ]eader 6──[ content ]──header 7──[ ...
  *                                                   ▲ no record here
  *                                         ◄── from here ──► found: header 7 (6 lost some of its bytes; so 5 and 6 are bad)
  *
- * Records that do not ascend and blocks between damage are strays: whoever knows the MD5 of a block knows it there too.
- * Everything is read once from begin to end, in memory that depends on the size of a block alone.
+ * Records that are not in ascending order, and blocks inside damage, are strays. Their MD5 can prove them if
+ * it is known. The archive is read once from the beginning to the end. The memory depends on the size of a
+ * block only.
  */
 
 import type { DamagedFile } from "../archive/damaged_file.ts";
@@ -19,49 +20,58 @@ import { likelyContainer } from "../archive/remains.ts";
 import { explainDumpRecord } from "../archive/record.ts";
 import type { Core, RecordCursor } from "../core.ts";
 import { FormatError } from "../errors.ts";
-import type { Batch } from "./batch.ts";
-import { type Fault, FaultLog } from "./fault_log.ts";
-import { decidingBytes, RecordSearch, type Stray } from "./record_search.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import type { Batch } from "../pipeline/batch.ts";
+import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
+import { type ArchiveFault, FaultLog } from "./fault_log.ts";
+import { decidingBytes, RecordSearch, type StrayBlock } from "./record_search.ts";
 import { SurveyWindow } from "./survey_window.ts";
 
-/** What is known of the archive from elsewhere: it counts where its own header is damaged. */
+/** The sizes that the archive must have. They are used if its own header is damaged. */
 export interface ExpectedArchive {
   blockBytes: number;
   blockCount: number;
 }
 
-/** How an archive is looked at. */
+/** The options of a survey. */
 export interface SurveyOptions {
   expected?: ExpectedArchive;
   /**
-   * Hears of blocks that are not among the records in order. The bytes hold until it returns. `block` is what a header
-   * says, if there is one; it proves nothing.
+   * Is called for blocks that are not part of the ascending sequence of records. The content is valid until
+   * it returns. `block` is the number in the header, if there is a header; it proves nothing.
    */
   onStray?: (content: Uint8Array, block?: number) => void;
-  /** Stops it and hears of its progress. */
+  /** The signal that stops the survey, and the function that reports its progress. */
   run?: RunOptions;
 }
 
-/** Bytes of blocks that are looked at outside of records for each byte of the stream, and so many at least. */
+/**
+ * The limit of the stray blocks that are passed on: so many bytes for each byte of the stream, and so many in
+ * addition.
+ */
 const STRAY_FACTOR = 2;
 const LEAST_STRAY_BYTES = 64 * 1024 * 1024;
 
-/** From here on the offset of a record no longer fits beside the others of a batch. */
+/**
+ * From this distance on, the offset of a record is not recorded, because it may not fit into the 32 bits of
+ * {@linkcode Batch.offsets}.
+ */
 const FAR_BYTES = 2 ** 31;
-/** In {@linkcode Batch.offsets}: not known. */
+/** The value in {@linkcode Batch.offsets} of a record without a known offset. */
 const NO_OFFSET = 0xffffffff;
 
-/** Looks at one dump or rdiff. */
+/** Finds the records of one damaged dump or rdiff. */
 export class Survey {
   readonly path: string;
-  /** As the archive has it, if that can be read. */
+  /** The header of the archive; undefined if it cannot be read. */
   readonly header?: DumpHeader;
   readonly blockBytes: number;
   readonly blockCount: number;
-  /** A record is missing where a number is left out. An archive without header is taken for an rdiff. */
+  /**
+   * True for a dump, in which a record is missing if a block number is left out. An archive without a header
+   * is treated as an rdiff.
+   */
   readonly full: boolean;
-  /** Records in order, so far. */
+  /** The number of records of the ascending sequence so far. */
   records = 0;
   readonly #core: Core;
   readonly #cursor: RecordCursor;
@@ -75,10 +85,10 @@ export class Survey {
   #nextBlock = 0;
   #peekedBlock = 0;
   #ended = false;
-  /** Offset in the stream that the offsets of the batch at hand count from. */
+  /** The offset in the stream from which the offsets of the current batch are counted. */
   #beginBytes = 0;
 
-  private constructor(core: Core, window: SurveyWindow, survey: Opened) {
+  private constructor(core: Core, window: SurveyWindow, survey: OpenedSurvey) {
     const { file, log, header, options: { expected, onStray, run = {} } } = survey;
     this.path = file.path;
     this.header = header;
@@ -96,15 +106,15 @@ export class Survey {
   }
 
   /**
-   * Begins with the header, or with what is expected in its place.
+   * Opens an archive. If the header is damaged, the expected sizes are used.
    *
-   * @throws {FormatError} if there is no header and nothing is expected
+   * @throws {FormatError} if there is no valid header and nothing is expected
    */
   static async open(core: Core, file: DamagedFile, options: SurveyOptions = {}): Promise<Survey> {
     const log = new FaultLog(file.path);
     const window = new SurveyWindow(core, file, log);
     await window.start();
-    const survey: Opened = { file, log, options };
+    const survey: OpenedSurvey = { file, log, options };
     let unreadable: FormatError | undefined;
     let headerBytes = 0;
     try {
@@ -130,43 +140,46 @@ export class Survey {
     else {
       const { offsetBytes = 0, expected = "a header", found = "something else" } = unreadable.fault;
       opened.#note(offsetBytes, { expected, found });
-      window.isLost = true;
+      window.isOutOfSync = true;
     }
     return opened;
   }
 
-  /** In their order in the file, as many as a {@linkcode FaultLog} tells. */
-  get faults(): readonly Fault[] {
+  /** The first faults in the order of the file, as many as a {@linkcode FaultLog} lists. */
+  get faults(): readonly ArchiveFault[] {
     return this.#log.faults;
   }
 
-  /** Faults in all. */
+  /** The number of all faults. */
   get faultCount(): number {
     return this.#log.count;
   }
 
-  /** No record in order that is still to come is of a block before this one. */
+  /** The lowest block number that a following record of the sequence can have. */
   get nextBlock(): number {
     return this.#ended ? this.blockCount : Math.max(this.#nextBlock, this.#peekedBlock);
   }
 
   /**
-   * Takes the records of the batch's blocks: absent entries of the table get theirs, if it is there. `batch.offsets` are
-   * for {@linkcode placeOf}.
+   * Reads the records of the blocks of a batch. Absent entries of the table get the block if its record
+   * exists. `batch.offsets` can be read with {@linkcode placeOf} only.
    */
   async take(batch: Batch): Promise<void> {
-    // The search for the next record may go back by a block.
+    // The search for the next record may go back by one block.
     this.#beginBytes = this.#window.offsetBytes - this.#window.backBytes;
     batch.offsets.fill(NO_OFFSET);
     await this.#run(batch, batch.end);
   }
 
-  /** Reads what is left: for the faults and strays in it. */
+  /** Reads the rest of the archive for its faults and strays. */
   async finish(): Promise<void> {
     await this.#run(undefined, Infinity);
   }
 
-  /** Where in the file the record of a block stands, after the batch was taken, as in {@linkcode Fault}. */
+  /**
+   * Returns the place in the file of the record of a block, with the meaning of {@linkcode
+   * ArchiveFault.offsetBytes}. The batch must be the one that was read last.
+   */
   placeOf(batch: Batch, block: number): { offsetBytes: number } | undefined {
     const offset = batch.offsets[block - batch.first];
     return offset === NO_OFFSET ? undefined : this.#place(this.#beginBytes + offset);
@@ -177,7 +190,7 @@ export class Survey {
     while (!this.#ended && this.nextBlock < toBlock) {
       await this.#pass();
       await window.fill(this.blockBytes + this.#core.RECORD_HEADER_MAX);
-      if (window.isLost) {
+      if (window.isOutOfSync) {
         await this.#resume(window.backBytes);
         continue;
       }
@@ -189,7 +202,7 @@ export class Survey {
         this.#noteBadRecord();
         continue;
       }
-      const run = batch ?? this.#nowhere;
+      const run = batch ?? this.#emptyRun;
       const relative = window.offsetBytes - this.#beginBytes;
       const status = this.#cursor.take(run, {
         ptr: window.ptr,
@@ -202,7 +215,7 @@ export class Survey {
       window.consume(consumed);
       this.records += records;
       this.#nextBlock = nextBlock;
-      // The core looks at its number alone, which may be a chance.
+      // The core parses only the number of the record, which may be there by chance.
       if (status === "reached" && this.#search().isHeaderAt(0)) this.#peekedBlock = peekedBlock;
       else if (status === "reached") this.#noteBadRecord();
       else if (status === "content") await this.#takeContent(batch, peekedBlock);
@@ -210,13 +223,13 @@ export class Survey {
     }
   }
 
-  /** A run of blocks that are not wanted. */
-  get #nowhere() {
+  /** An empty table for all blocks: no block is read. */
+  get #emptyRun() {
     const { blockBytes, blockCount } = this;
     return { first: 0, count: blockCount, tablePtr: 0, slotsPtr: 0, blockBytes };
   }
 
-  /** The header of a record was taken, the content lies ahead. */
+  /** Reads the content after the header of a record. */
   async #takeContent(batch: Batch | undefined, block: number): Promise<void> {
     const window = this.#window;
     await window.fill(this.blockBytes);
@@ -224,9 +237,9 @@ export class Survey {
       this.#nextBlock = block;
       this.#note(window.offsetBytes, {
         expected: `${this.blockBytes} bytes of block ${block}`,
-        found: `${window.length} in front of what is missing`,
+        found: `${window.length} bytes before a gap`,
       });
-      window.isLost = true;
+      window.isOutOfSync = true;
       return;
     }
     if (batch !== undefined && batch.table[block - batch.first] === this.#core.ABSENT) {
@@ -237,21 +250,22 @@ export class Survey {
     this.records++;
   }
 
-  /** All bytes without a gap are used up. */
+  /** Ends a part of the stream that has no gap and continues after the gap. */
   #endStretch(): void {
     if (this.#window.nextStretch()) {
-      // What is lost in between ended and began where pieces do, so records may well begin here.
-      this.#window.isLost = true;
+      // Pieces of the file end and begin at records, and whole pieces are lost, so records may begin directly
+      // after the gap.
+      this.#window.isOutOfSync = true;
       return;
     }
     const { full, blockCount } = this;
-    if (full && this.#nextBlock < blockCount && !this.#log.hasOpen) {
+    if (full && this.#nextBlock < blockCount && !this.#log.hasPending) {
       this.#note(this.#window.offsetBytes, {
         expected: `the record of block ${this.#nextBlock} of ${blockCount}`,
         found: "the end of the file",
       });
     }
-    this.#log.close({ start: this.#nextBlock, end: blockCount, toBytes: Infinity });
+    this.#log.assignBlocks({ start: this.#nextBlock, end: blockCount, toBytes: Infinity });
     this.#ended = true;
   }
 
@@ -261,15 +275,15 @@ export class Survey {
     const wanted = { full, blockCount, blockBytes, nextBlock: this.#nextBlock };
     const explained = explainDumpRecord(window.rest, wanted);
     this.#note(window.offsetBytes, explained);
-    window.isLost = true;
+    window.isOutOfSync = true;
   }
 
-  /** Searches the next records, from `backBytes` before the place at hand. */
+  /** Searches the next records from `backBytes` before the current position on. */
   async #resume(backBytes: number): Promise<void> {
     const window = this.#window;
     const lostAtBytes = window.offsetBytes;
     window.back(backBytes);
-    window.isLost = false;
+    window.isOutOfSync = false;
     for (;;) {
       await this.#pass();
       await window.fill(decidingBytes(this.blockBytes));
@@ -281,14 +295,14 @@ export class Survey {
       window.consume(found.at);
       if (found.kind === "more") continue;
       const { block } = found;
-      this.#offerInFront(block, window.offsetBytes - lostAtBytes);
-      this.#log.close({ start: this.#nextBlock, end: block, toBytes: window.offsetBytes });
+      this.#reportBlockBefore(block, window.offsetBytes - lostAtBytes);
+      this.#log.assignBlocks({ start: this.#nextBlock, end: block, toBytes: window.offsetBytes });
       this.#nextBlock = block;
       return;
     }
   }
 
-  /** Looks at what is at hand. */
+  /** Returns a search of the bytes in the window. */
   #search(): RecordSearch {
     const { blockBytes, blockCount, full } = this;
     return new RecordSearch(this.#window.rest, {
@@ -297,18 +311,18 @@ export class Survey {
       blockCount,
       full,
       minBlock: this.#nextBlock,
-      onStray: (stray) => this.#offer(stray),
+      onStray: (stray) => this.#reportStray(stray),
     });
   }
 
-  #offer({ at, block }: Stray): void {
+  #reportStray({ at, block }: StrayBlock): void {
     if (this.#onStray === undefined) return;
     const { blockBytes } = this;
     if (this.#strayBytes > STRAY_FACTOR * this.#window.offsetBytes + LEAST_STRAY_BYTES) {
       if (this.#missedStrays++ === 0) {
         this.#note(this.#window.offsetBytes + at, {
           expected: "a record",
-          found: "so much that looks like one that not all of it is looked at",
+          found: "more possible records than are examined",
         });
       }
       return;
@@ -317,15 +331,19 @@ export class Survey {
     this.#onStray(this.#window.rest.subarray(at, at + blockBytes), block);
   }
 
-  /** If only the header of a record is damaged, its block lies right in front of the records of `block` that were found. */
-  #offerInFront(block: number, passedBytes: number): void {
+  /**
+   * Passes on the block before the records of `block` that were found: if only the header of its record is
+   * damaged, the content is intact.
+   */
+  #reportBlockBefore(block: number, passedBytes: number): void {
     const content = this.#window.before(this.blockBytes);
     if (passedBytes < this.blockBytes || content === undefined || block === this.#nextBlock) return;
     this.#onStray?.(content);
   }
 
   #note(streamBytes: number, { expected, found }: { expected: string; found: string }): void {
-    // Whatever is found next shows what this one costs, even if it begins inside the record before.
+    // The blocks of the fault are assigned when the next record is found, even if that record begins before
+    // the fault. Therefore the offset in the stream is 0.
     this.#log.note({ ...this.#place(streamBytes), inContainer: false, expected, found }, 0);
   }
 
@@ -334,20 +352,23 @@ export class Survey {
     return this.#checkpoint.pass({ doneBlocks: nextBlock, totalBlocks: blockCount, blockBytes });
   }
 
-  /** The place in the file of an offset in the stream. */
+  /** Returns the place in the file of an offset in the stream. */
   #place(streamBytes: number): { offsetBytes: number } {
     return { offsetBytes: this.#isCompressed ? this.#window.pieceAt(streamBytes) : streamBytes };
   }
 }
 
-interface Opened {
+interface OpenedSurvey {
   file: DamagedFile;
   log: FaultLog;
   options: SurveyOptions;
   header?: DumpHeader;
 }
 
-/** A disk has as many blocks as the larger one of two numbers says: one of them may be damaged. */
+/**
+ * Returns the sizes for a survey. The block count of the header or the expected one may be damaged, so the
+ * larger one is used.
+ */
 function sizesOf(header?: DumpHeader, expected?: ExpectedArchive): ExpectedArchive | undefined {
   if (header === undefined || expected === undefined) return header ?? expected;
   return {

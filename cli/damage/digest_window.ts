@@ -1,4 +1,4 @@
-/** A digest that may be damaged, a window of its stream at a time. */
+/** Reads the stream of a digest that may be damaged through a window. */
 
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import { MAX_HEADER_BYTES } from "../archive/header.ts";
@@ -6,16 +6,19 @@ import { remainsOf, type Remnant } from "../archive/remains.ts";
 import type { Core, DigestCursor } from "../core.ts";
 import type { FaultLog } from "./fault_log.ts";
 
-/** Bytes of the window. */
+/** The size of the window. */
 export const WINDOW_BYTES = 2 * MAX_HEADER_BYTES;
 
-/** The part of a digest, perhaps a damaged one, that lies in the core's memory. */
+/** The part of a digest, which may be damaged, that lies in the core's memory. */
 export class DigestWindow {
   readonly path: string;
-  /** Nothing follows without a gap; at the end of the file nothing at all. */
+  /**
+   * `isEnd` is true if a gap or the end of the file follows the window, and `isFileEnd` if it is the end of
+   * the file.
+   */
   isEnd = false;
   isFileEnd = false;
-  /** Where in the file the piece stands that was read last. */
+  /** The offset in the file of the piece that was read last. */
   pieceBytes = 0;
   readonly #cursor: DigestCursor;
   readonly #remnants: AsyncGenerator<Remnant, void>;
@@ -28,7 +31,7 @@ export class DigestWindow {
   #windowBytes = 0;
   #rest: Uint8Array = new Uint8Array(0);
 
-  /** `onlyVerified`: what no checksum vouches for is taken for lost. */
+  /** @param options.onlyVerified treats bytes that no checksum has verified as lost */
   constructor(
     core: Core,
     file: DamagedFile,
@@ -61,7 +64,7 @@ export class DigestWindow {
     this.#at += lenBytes;
   }
 
-  /** Reads on if there are less than `neededBytes`. */
+  /** Reads if the window has fewer than `neededBytes` bytes. */
   async fill(neededBytes: number): Promise<void> {
     if (this.isEnd || this.length >= neededBytes) return;
     this.#bytes.copyWithin(0, this.#at, this.#end);
@@ -77,7 +80,10 @@ export class DigestWindow {
     }
   }
 
-  /** Takes up to `count` records to `digestsPtr`; returns how many stood in a row, as far as the window goes. */
+  /**
+   * Reads up to `count` records to the address `digestsPtr`. Returns the number of valid records that follow
+   * each other, as far as the window reaches.
+   */
   async count(digestsPtr: number, count: number): Promise<number> {
     await this.fill(WINDOW_BYTES / 2);
     this.#cursor.take(digestsPtr, { ptr: this.#ptr + this.#at, length: this.length, count });
@@ -86,8 +92,8 @@ export class DigestWindow {
   }
 
   /**
-   * Counts the records that stand in a row `aheadBytes` from here, up to `most`, and the bytes that they take; a window must
-   * have been filled for them.
+   * Counts up to `most` valid records that follow each other from `aheadBytes` after the current position,
+   * and their bytes. It does not fill the window.
    */
   peek(digestsPtr: number, aheadBytes: number, most: number): { records: number; lenBytes: number } {
     const at = this.#at + aheadBytes;
@@ -99,7 +105,7 @@ export class DigestWindow {
     const { value, done } = await this.#remnants.next();
     this.isEnd = done === true || !value!.joined || (this.#onlyVerified && !value!.isVerified);
     this.isFileEnd = done === true;
-    this.#log.goOn({ joined: !this.isEnd });
+    this.#log.continueStream({ joined: !this.isEnd });
     if (this.isEnd) return false;
     this.#rest = value!.bytes;
     this.pieceBytes = value!.fileOffsetBytes;

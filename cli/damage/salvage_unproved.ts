@@ -1,4 +1,7 @@
-/** What is left of a list of archives whose digest is lost too: all that looks intact, and nothing is proved. */
+/**
+ * Writes the rest of a list of archives as a dump if their digest is lost too. It contains all blocks that
+ * look intact; none of them is proved.
+ */
 
 import { Bitmap } from "../archive/bitmap.ts";
 import type { ByteSink } from "../archive/bytes.ts";
@@ -6,37 +9,41 @@ import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { DumpHeader } from "../archive/header.ts";
 import type { Core } from "../core.ts";
 import { UsageError } from "../errors.ts";
-import { Batch, SMALL_BATCH_BYTES } from "./batch.ts";
-import { DumpWriter } from "./dump_writer.ts";
-import type { Fault } from "./fault_log.ts";
-import { Checkpoint, type RunOptions } from "./run.ts";
+import { Batch, SMALL_BATCH_BYTES } from "../pipeline/batch.ts";
+import { DumpWriter } from "../pipeline/dump_writer.ts";
+import { Checkpoint, type RunOptions } from "../pipeline/run.ts";
+import type { ArchiveFault } from "./fault_log.ts";
 import { Survey } from "./survey.ts";
 import { SurveyWindow } from "./survey_window.ts";
 
-/** What was brought back. */
+/** The result of a salvage without a digest. */
 export interface SalvagedUnproved {
   blocks: number;
-  /** Blocks without a record; the dump has zeros in their place. */
+  /** The number of blocks without a record. The dump has zeros in their place. */
   lostBlocks: number;
   lost: Bitmap;
-  /** Blocks that a damaged rdiff may have had, so that what was saved may be of a newer generation. */
+  /**
+   * Blocks of which a damaged rdiff may have lost a record, so that the saved block may be of a newer
+   * generation.
+   */
   doubtful: Bitmap;
-  faults: Fault[];
+  faults: ArchiveFault[];
   faultCount: number;
 }
 
 const MAX_SHOWN_FAULTS = 1000;
 
-/** Core memory for the windows of the archives, which are read side by side. */
+/** The core memory for the windows of the archives, which are read at the same time. */
 const WINDOWS_BYTES = 128 * 1024 * 1024;
 
-/** How many archives with blocks of this size can be read at a time. */
+/** Returns how many archives with blocks of this size can be read at the same time. */
 function mostArchives(blockBytes: number): number {
   return Math.max(2, Math.floor(WINDOWS_BYTES / SurveyWindow.bytesFor(blockBytes)));
 }
 
 /**
- * Writes what a list of archives leads to, newest first: of each block the last record of the list that looks intact.
+ * Writes the generation to which a list of archives leads, newest first. Each block comes from the last
+ * archive of the list that has a record of it that looks intact.
  *
  * @throws {UsageError} if there are too many archives
  */
@@ -67,7 +74,10 @@ export async function salvageUnproved(
   const batch = new Batch(core, blockBytes, SMALL_BATCH_BYTES);
   const writer = new DumpWriter(core, dumpOut, header);
   const lost = new Bitmap(blockCount, pages);
-  /** For each archive but the newest, the blocks that it has or that an older one has. */
+  /**
+   * For each archive, the blocks of which it or an older archive has a record. The one of the newest archive
+   * is not used.
+   */
   const taken = surveys.map(() => new Bitmap(blockCount, pages));
   for (let first = 0; batch.start(first, blockCount); first = batch.end) {
     for (const [i, survey] of surveys.entries()) {
@@ -87,13 +97,13 @@ export async function salvageUnproved(
   await writer.finish();
 
   const doubtful = new Bitmap(blockCount, pages);
-  const faults: Fault[] = [];
+  const faults: ArchiveFault[] = [];
   let faultCount = 0;
   for (const [i, survey] of surveys.entries()) {
     await survey.finish();
     faults.push(...survey.faults.slice(0, Math.max(0, MAX_SHOWN_FAULTS - faults.length)));
     faultCount += survey.faultCount;
-    /** Many faults can cost the same blocks. */
+    /** The ranges that were marked already: many faults may affect the same blocks. */
     const done = new Set<string>();
     for (const { start, end } of i === surveys.length - 1 ? [] : survey.faults) {
       if (done.has(`${start} ${end}`)) continue;
@@ -105,7 +115,7 @@ export async function salvageUnproved(
   return { blocks: blockCount, lostBlocks: lost.count(), lost, doubtful, faults, faultCount };
 }
 
-/** Marks the blocks of a range whose bits are 0 in both bitmaps. */
+/** Sets the bits in `marked` of the blocks of a range whose bits are 0 in both bitmaps. */
 async function markNeither(
   [a, b]: readonly [Bitmap, Bitmap],
   { from, end }: { from: number; end: number },

@@ -4,14 +4,14 @@ import type { DamagedFile } from "../../cli/archive/damaged_file.ts";
 import type { DumpHeader } from "../../cli/archive/header.ts";
 import { Core } from "../../cli/core.ts";
 import { FormatError } from "../../cli/errors.ts";
-import { surveyDigest } from "../../cli/pipeline/digest_survey.ts";
-import { headerFor, type Salvaged } from "../../cli/pipeline/salvage.ts";
-import { type SalvagedUnproved, salvageUnproved } from "../../cli/pipeline/salvage_unproved.ts";
+import { surveyDigest } from "../../cli/damage/digest_survey.ts";
+import { headerFor, type Salvaged } from "../../cli/damage/salvage.ts";
+import { type SalvagedUnproved, salvageUnproved } from "../../cli/damage/salvage_unproved.ts";
 import { noise, seeded } from "../disks/helpers.ts";
 import { type Archive, type Block, concat, digest, dump, rdiff } from "../refusals/material.ts";
 import { damagedFile, inContainer } from "./damaged.ts";
 import { DAMAGE_KINDS, drawDamage, type Touched } from "./damaged_cases.ts";
-import { MemoryFile } from "./memory_file.ts";
+import { MemoryFile } from "../pipeline/memory_file.ts";
 import { blocksOf, headerOf, salvaged } from "./salvaged.ts";
 
 const nameOf = (block: Uint8Array) => createHash("md5").update(block).digest("hex");

@@ -1,27 +1,33 @@
-/** Wanted blocks, in all that is left of archives: wherever one stands, its MD5 proves it. */
+/**
+ * Searches damaged archives for blocks with known MD5s. The MD5 proves a block, wherever in an archive it is
+ * found.
+ */
 
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
-import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
-import { Checkpoint, crewOf, type RunOptions } from "./run.ts";
+import { Batch, HALF_BATCH_BYTES } from "../pipeline/batch.ts";
+import { Checkpoint, crewOf, type RunOptions } from "../pipeline/run.ts";
 import { type ExpectedArchive, Survey } from "./survey.ts";
 import type { WantedBlocks } from "./wanted_blocks.ts";
 
-/** A wanted block that was found. Both hold until the function that hears of it returns. */
+/** A wanted block that was found. `content` and `digest` are valid until the callback returns. */
 export interface FoundBlock {
   content: Uint8Array;
-  /** Its MD5. */
+  /** The MD5 of the block. */
   digest: Uint8Array;
-  /** The number that its record gives it, if it has any. */
+  /** The block number in the header of the record; undefined if there is no header. */
   block?: number;
-  /** It does not stand in its place. */
+  /** True if the block is not part of the ascending sequence of records. */
   isStray: boolean;
 }
 
-/** Bytes of strays that are hashed together. */
+/** The number of bytes of stray blocks that are hashed at a time. */
 const STRAY_BATCH_BYTES = 2 * 1024 * 1024;
 
-/** Looks for wanted blocks in one archive; `onFound` hears of each as often as it is there. Returns the finished survey. */
+/**
+ * Searches one archive for wanted blocks. `onFound` is called for each occurrence. Returns the survey, which
+ * has read the archive to its end.
+ */
 export async function searchBlocks(
   owner: Core,
   file: DamagedFile,
@@ -60,7 +66,7 @@ export async function searchBlocks(
   return survey;
 }
 
-/** Strays that wait to be hashed together. */
+/** Collects stray blocks so that they can be hashed together. */
 class StrayBatch {
   readonly #core: Core;
   readonly #batch: Batch;

@@ -1,6 +1,7 @@
 /**
- * What the root of a seal decides where a damaged digest does not: it is the SHA-256 over the MD5s of all blocks, so if blocks
- * as an archive of the generation has them lead to it, all of them are right.
+ * Decides with the root of a seal about blocks that a damaged digest does not prove. The root is the SHA-256
+ * of the MD5s of all blocks. If the blocks as an archive of the generation has them give this root, all of
+ * them are right.
  */
 
 import { Bitmap } from "../archive/bitmap.ts";
@@ -8,41 +9,50 @@ import type { DamagedFile } from "../archive/damaged_file.ts";
 import { createSha256 } from "../archive/sha256.ts";
 import type { Core } from "../core.ts";
 import { Pace } from "../pace.ts";
+import type { RunOptions } from "../pipeline/run.ts";
 import type { KeptBlocks } from "./block_store.ts";
-import { type DigestInFile, judgeArchive } from "./lost_blocks.ts";
-import type { RunOptions } from "./run.ts";
+import { compareWithDigest, type DigestInFile } from "./lost_blocks.ts";
 
-/** What is written for blocks that the digest does not prove. */
-export interface Plan {
+/** The blocks that the digest does not prove, and the content that the dump gets for them. */
+export interface SalvagePlan {
+  /** The blocks whose digest is not known or does not prove them. */
   unproved: Bitmap;
+  /** The blocks that are zero according to the digest while an archive of the generation has data. */
   doubtful: Bitmap;
+  /** Blocks at their own place in other archives of the generation than the first one. */
   kept: KeptBlocks;
-  /** Written as zeros. */
+  /** The blocks that are written as zeros. */
   lost: Bitmap;
-  /** Written as they are in `kept` or else in the first archive. */
+  /** The blocks that are written as they are in `kept`, or else as they are in the first archive. */
   asIs: Bitmap;
 }
 
-/** What is counted of it. */
-export interface Decided {
+/** The counts that a decision changes. */
+export interface DecisionCounts {
   zeroBlocks: number;
   unprovableBlocks: number;
   decidedBlocks: number;
 }
 
-/** Contradictions that are tried each by itself; if there are more, all of them one way and all the other. */
+/**
+ * The largest number of contradictions that are tried in all combinations. If there are more, two trials are
+ * made: all are decided one way, or all the other way.
+ */
 const MAX_TRIED = 4;
 
-/** Finds out with the root what is right; without it, or if it does not tell, unproved blocks are lost. */
-export async function decide(
+/**
+ * Decides with the root which blocks are right. Without a root, or if no trial gives the root, unproved
+ * blocks are lost.
+ */
+export async function decideByRoot(
   owner: Core,
   { first, isOwn, digest, plan, root, result }: {
     first: DamagedFile;
     isOwn: boolean;
     digest: DigestInFile;
-    plan: Plan;
+    plan: SalvagePlan;
     root: string | null;
-    result: Decided;
+    result: DecisionCounts;
   },
   options: RunOptions,
 ): Promise<void> {
@@ -55,12 +65,13 @@ export async function decide(
     asIs.set(block);
     if (pace.isDue()) await pace.rest();
   }
-  // The digest of a block that was not found may be what is wrong.
+  // If a block was not found, its digest may be the part that is wrong.
   const lostBlocks = isOwn ? lost.count() : 0;
   if (unprovedBlocks + doubtfulBlocks + lostBlocks === 0) return;
   if (root !== null) {
-    // Bit n of a trial: the n-th contradiction is decided for zeros; the last bit counts for all that follow. Behind these
-    // bits: blocks that were not found are as the archive has them.
+    // A trial is a combination of decisions. Bit n of its number is 1 if the n-th contradiction is decided
+    // for zeros; the last of these bits stands for all further contradictions. The next bit is 1 if blocks
+    // that were not found are taken as the archive has them.
     const bits = doubtfulBlocks > MAX_TRIED ? 1 : doubtfulBlocks;
     const hashes = await Promise.all(
       Array.from({ length: 2 ** (bits + (lostBlocks > 0 ? 1 : 0)) }, createSha256),
@@ -68,7 +79,7 @@ export async function decide(
     const absent = new Bitmap(bitCount, options.pages);
     const zero = new Uint8Array(core.DIGEST_SIZE);
     let contradiction = 0;
-    await judgeArchive(core, {
+    await compareWithDigest(core, {
       file: first,
       digest,
       onBatch: ({ batch, recorded }) => {
@@ -126,7 +137,7 @@ export async function decide(
   result.unprovableBlocks = unprovedBlocks;
 }
 
-/** Ascending; the one at hand may be cleared. */
+/** Yields the set bits in ascending order. The caller may clear a bit when it is yielded. */
 function* setBits(bitmap: Bitmap): Generator<number, void> {
   const { bitCount } = bitmap;
   for (let block = bitmap.next(0, bitCount, true); block < bitCount;) {

@@ -4,9 +4,9 @@ import { DamagedFile } from "../../cli/archive/damaged_file.ts";
 import type { Core } from "../../cli/core.ts";
 import type { Pace } from "../../cli/pace.ts";
 import { Batch } from "../../cli/pipeline/batch.ts";
-import type { Fault } from "../../cli/pipeline/fault_log.ts";
-import { Survey, type SurveyOptions } from "../../cli/pipeline/survey.ts";
-import { MemoryFile } from "./memory_file.ts";
+import type { ArchiveFault } from "../../cli/damage/fault_log.ts";
+import { Survey, type SurveyOptions } from "../../cli/damage/survey.ts";
+import { MemoryFile } from "../pipeline/memory_file.ts";
 
 /** A regular file in memory; `unreadable` says from where to where the system fails. */
 export function damagedFile(
@@ -52,7 +52,7 @@ export interface Surveyed {
   /** The content of each block with a record in order; empty for a zero block. */
   blocks: Map<number, Uint8Array>;
   strays: { block?: number; content: Uint8Array }[];
-  faults: readonly Fault[];
+  faults: readonly ArchiveFault[];
   survey: Survey;
 }
 

@@ -1,34 +1,36 @@
-/** Which blocks of a generation its archives no longer prove, and the digests of those. */
+/**
+ * Compares archives with a digest, and visits the digests of the blocks that no archive has at their place.
+ */
 
 import { Bitmap } from "../archive/bitmap.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { Core } from "../core.ts";
-import { Batch } from "./batch.ts";
+import { Batch } from "../pipeline/batch.ts";
+import { Checkpoint, crewOf, type RunOptions } from "../pipeline/run.ts";
 import { type DigestFindings, isUnknown, isZeroDigest, KnownDigests } from "./digest_survey.ts";
-import { Checkpoint, crewOf, type RunOptions } from "./run.ts";
 import { type ExpectedArchive, Survey } from "./survey.ts";
 import { WantedBlocks } from "./wanted_blocks.ts";
 
-/** A digest and the file that it is in. */
+/** The findings about a digest and the file that holds it. */
 export interface DigestInFile {
   file: DamagedFile;
   findings: DigestFindings;
 }
 
-/** The sizes that all archives of the generation must have. */
+/** Returns the sizes that all archives of the generation must have. */
 export function sizesOfGeneration({ findings: { header } }: DigestInFile): ExpectedArchive {
   return { blockBytes: header.blockBytes, blockCount: header.blockCount };
 }
 
-/** Blocks whose digest holds only in their place. */
+/** Returns the blocks whose digests prove them only at their own place. */
 export function uncertainOf({ findings: { header, known } }: DigestInFile, { pages }: RunOptions): Bitmap {
   const uncertain = new Bitmap(header.blockCount, pages);
   for (const { start, end, isCertain } of known) if (!isCertain) uncertain.setRange(start, end);
   return uncertain;
 }
 
-/** Memory for a batch and the digests that it should have. */
-export class JudgedRun {
+/** A batch and the digests that its blocks must have. */
+export class DigestComparison {
   readonly batch: Batch;
   readonly recordedPtr: number;
   readonly recorded: Uint8Array;
@@ -44,21 +46,27 @@ export class JudgedRun {
     this.bad = core.bytes(this.badPtr, capacity);
   }
 
-  /** Hashes the batch and compares what is there with what is recorded. */
-  async judge(core: Core, options: RunOptions): Promise<void> {
+  /**
+   * Hashes the batch and marks the blocks whose MD5 differs from the recorded one. Absent blocks are not
+   * marked.
+   */
+  async compare(core: Core, options: RunOptions): Promise<void> {
     const { batch, recordedPtr, badPtr } = this;
     await batch.hash(crewOf(core, options));
     core.diffDigests(batch.digestsPtr, recordedPtr, batch.count, badPtr, batch.tablePtr);
   }
 }
 
-/** Compares the records of one archive with the digest, a batch at a time. Returns the finished survey. */
-export async function judgeArchive(
+/**
+ * Compares the records of one archive with a digest and calls `onBatch` for each batch. Returns the survey,
+ * which has read the archive to its end.
+ */
+export async function compareWithDigest(
   owner: Core,
   { file, digest, onBatch }: {
     file: DamagedFile;
     digest: DigestInFile;
-    onBatch: (run: JudgedRun, survey: Survey) => void;
+    onBatch: (run: DigestComparison, survey: Survey) => void;
   },
   options: RunOptions = {},
 ): Promise<Survey> {
@@ -66,12 +74,12 @@ export async function judgeArchive(
   const { blockBytes, blockCount } = digest.findings.header;
   const survey = await Survey.open(core, file, { expected: { blockBytes, blockCount }, run: options });
   const digests = new KnownDigests(core, digest.file, digest.findings);
-  const run = new JudgedRun(core, blockBytes);
+  const run = new DigestComparison(core, blockBytes);
   const checkpoint = new Checkpoint(options);
   for (let first = 0; run.batch.start(first, blockCount); first = run.batch.end) {
     await survey.take(run.batch);
     await digests.take(run.recordedPtr, run.batch.count);
-    await run.judge(core, options);
+    await run.compare(core, options);
     onBatch(run, survey);
     await checkpoint.passBatch(run.batch, digest.findings.header);
   }
@@ -79,22 +87,28 @@ export async function judgeArchive(
   return survey;
 }
 
-/** The digests of the blocks in `lost`, as many as can be kept. Zero blocks and those without a digest are not wanted. */
-export async function wantLost(
+/**
+ * Returns the digests of the blocks in `lost`, as many as a table can hold. Zero blocks, and blocks whose
+ * digest is not known, are left out.
+ */
+export async function wantedDigests(
   core: Core,
   digest: DigestInFile,
   lost: Bitmap,
   options: RunOptions,
 ): Promise<WantedBlocks> {
   const wanted = new WantedBlocks(lost.count());
-  await eachLost(core, { digest, lost }, options, (_block, digests, at) => {
+  await visitLost(core, { digest, lost }, options, (_block, digests, at) => {
     if (!wanted.isFull && !isZeroDigest(digests, at) && !isUnknown(digests, at)) wanted.add(digests, at);
   });
   return wanted;
 }
 
-/** Calls `visit` with each block of `lost` that has a digest, ascending, and where that is. */
-export async function eachLost(
+/**
+ * Calls `visit` for each block in `lost`, ascending, with an array of digests and the offset of the block's
+ * digest in it. The array is valid until `visit` returns.
+ */
+export async function visitLost(
   owner: Core,
   { digest, lost }: { digest: DigestInFile; lost: Bitmap },
   options: RunOptions,

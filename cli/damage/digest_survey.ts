@@ -1,9 +1,10 @@
 /**
- * What a damaged digest still proves.
+ * Finds out which digests of blocks a damaged digest file still has.
  *
- * Its records have no numbers: the digest of a block is known by counting from the begin of the file, or back from its end.
- * Where the count is not certain, a digest still holds for a block that an archive has in the very place that it is counted to.
- * In a compressed digest, what stands in front of damage counts as far as a checksum shows that nothing is missing there.
+ * The records have no numbers: the block of a record is known by counting from the beginning of the file, or
+ * back from its end. If the count is not certain, a digest still proves a block that an archive has at
+ * exactly the place that was counted. In a compressed digest, the records before damage are certain as far as
+ * checksums show that no byte is missing.
  */
 
 import type { DamagedFile } from "../archive/damaged_file.ts";
@@ -20,37 +21,44 @@ import { formatTimeStamp } from "../archive/time_stamp.ts";
 import type { Core } from "../core.ts";
 import { FormatError, formatError } from "../errors.ts";
 import { isSameGeneration, isSameSeries } from "./archive_headers.ts";
-import { type KnownBlocks, numberStretches, type Stretch } from "./digest_stretches.ts";
+import { type KnownBlocks, numberStretches, type RecordStretch } from "./digest_stretches.ts";
 import { DigestWindow, WINDOW_BYTES } from "./digest_window.ts";
-import { type Fault, FaultLog } from "./fault_log.ts";
+import { type ArchiveFault, FaultLog } from "./fault_log.ts";
 
-/** Records in a row behind damage that are no chance even if they are all of zero blocks; one with an MD5 is none by itself. */
+/**
+ * The number of consecutive records after damage that are accepted as records even if all of them are of zero
+ * blocks: so many are not there by chance. A record with an MD5 is accepted by itself.
+ */
 const PROOF_RECORDS = 8;
 const PROOF_BYTES = PROOF_RECORDS * 21;
-/** Stretches between damage that are told apart: what follows is lost. */
+/** The largest number of stretches of records. The records after them are lost. */
 const MAX_STRETCHES = 10_000;
-/** Bytes of damage that are kept to be explained. */
+/** The number of bytes at a damaged place that are kept for its description. */
 const GAP_SHOWN_BYTES = 64;
 const FLAG_ZERO = 0x31;
 const FLAG_DATA = 0x30;
-/** In {@linkcode KnownBlocks.streamBytes}: right behind the range before. */
+/** The value of {@linkcode KnownBlocks.streamBytes} for a range that follows the previous one directly. */
 const FOLLOWS = -1;
 
-/** What was found out about a digest. */
+/** The state of a digest. */
 export interface DigestFindings {
   header: DigestHeader;
-  /** The digest's own header cannot be read or contradicts its records: this is the one that was expected. */
+  /**
+   * True if the header of the digest cannot be read or contradicts the records. `header` is the expected one
+   * then.
+   */
   isHeaderLost: boolean;
-  /** Ascending; one range of all blocks if nothing is wrong. */
+  /** The known digests in ascending order. An intact digest has one range of all blocks. */
   known: KnownBlocks[];
-  faults: readonly Fault[];
+  faults: readonly ArchiveFault[];
 }
 
 /**
- * Reads a digest to its end, over damage.
+ * Reads a digest to its end and passes over damage.
  *
- * @param expected header of an archive of the generation: counts where the digest's own is damaged
- * @throws {FormatError} if there is no header and none is expected
+ * @param options.expected the header of an archive of the generation, which is used if that of the digest is
+ *   damaged
+ * @throws {FormatError} if the digest has no header and none is expected
  */
 export async function surveyDigest(
   core: Core,
@@ -58,7 +66,7 @@ export async function surveyDigest(
   { expected }: { expected?: DigestHeader } = {},
 ): Promise<DigestFindings> {
   const isPlain = likelyContainer(file) === "plain";
-  const survey = async (given: Given) => {
+  const survey = async (given: ExpectedHeader) => {
     await using scope = core.scope();
     return isPlain ? await surveyPlain(scope, file, given) : await surveyPacked(scope, file, given);
   };
@@ -69,16 +77,21 @@ export async function surveyDigest(
   return others !== undefined && isBetter(others, findings) ? others : findings;
 }
 
-/** Whether what comes out with the expected header is more likely than with the digest's own, which differs. */
+/**
+ * Returns whether the findings with the expected header are more likely than those with the digest's own
+ * header, which differs.
+ */
 function isBetter(others: DigestFindings, findings: DigestFindings): boolean {
   const [wanted, { header, faults }] = [others.header, findings];
   if (faults.length === 0) {
-    // Of a disk with other blocks no archive would be of use.
+    // The records fit the digest's own header. The header is damaged nevertheless if it has the same series
+    // but another block size: no archive could be used with such a digest.
     return header.blockBytes !== wanted.blockBytes && isSameSeries(header, wanted);
   }
   const certain = certainBlocks(others);
   if (header.blockCount !== wanted.blockCount) return certain > certainBlocks(findings);
-  // Another generation has another time by right: only if nothing at all is wrong with the records then.
+  // A digest of another generation has another time for a good reason. Only if all records fit the expected
+  // header is the digest's own header damaged.
   return certain === wanted.blockCount && certainBlocks(findings) < certain;
 }
 
@@ -90,21 +103,23 @@ function certainBlocks({ known }: DigestFindings): number {
   return known.reduce((sum, { start, end, isCertain }) => sum + (isCertain ? end - start : 0), 0);
 }
 
-interface Given {
+interface ExpectedHeader {
   expected?: DigestHeader;
-  /** The expected header counts even if there is another one. */
+  /** True if the expected header replaces the one of the digest even if that can be read. */
   doubtsHeader: boolean;
 }
 
-/** A digest without checksums, whose length says how many records damage has taken. */
-async function surveyPlain(core: Core, file: DamagedFile, given: Given): Promise<DigestFindings> {
+/**
+ * Surveys a digest without checksums. How many records a gap has lost follows from the length of the file.
+ */
+async function surveyPlain(core: Core, file: DamagedFile, given: ExpectedHeader): Promise<DigestFindings> {
   const log = new FaultLog(file.path);
   const window = new DigestWindow(core, file, { log });
   const { header, headerBytes, isHeaderLost } = await headerOf(window, { file, log, ...given });
   const { blockCount } = header;
   window.consume(Math.min(headerBytes, window.length));
   const scratchPtr = core.alloc(WINDOW_BYTES);
-  const stretches: Stretch[] = [];
+  const stretches: RecordStretch[] = [];
   const gaps: Uint8Array[] = [];
   do {
     const stretch = await readStretch(core, window, scratchPtr);
@@ -116,7 +131,7 @@ async function surveyPlain(core: Core, file: DamagedFile, given: Given): Promise
   const endBytes = Math.max(file.sizeBytes, stretches.at(-1)!.endBytes);
   const known = numberStretches(stretches, { blockCount, endBytes });
   let records = 0;
-  /** The first range that is known behind the gap at hand. */
+  /** The index of the first known range after the current gap. */
   let behind = 0;
   for (const [i, { endBytes: offsetBytes, records: more }] of stretches.entries()) {
     const next = stretches[i + 1];
@@ -124,7 +139,7 @@ async function surveyPlain(core: Core, file: DamagedFile, given: Given): Promise
     const isComplete = next === undefined && records === blockCount && offsetBytes === endBytes;
     if (isComplete) continue;
     if (next === undefined && offsetBytes === endBytes && stretches.length > 1) continue;
-    // What is known before and behind the gap.
+    // The fault affects the blocks between the known ranges before and after the gap.
     while (behind < known.length && known[behind].streamBytes < offsetBytes) behind++;
     const start = known[behind - 1]?.end ?? 0;
     const end = known[behind]?.start ?? blockCount;
@@ -133,15 +148,15 @@ async function surveyPlain(core: Core, file: DamagedFile, given: Given): Promise
       ? { expected: `${blockCount} records`, found: `the end after ${records} of ${blockCount} records` }
       : explainDigestRecord(gaps[i], start);
     log.note({ ...explained, inContainer: false, offsetBytes }, 0);
-    log.close({ start, end, toBytes: Infinity });
+    log.assignBlocks({ start, end, toBytes: Infinity });
   }
   return { header, isHeaderLost, known, faults: log.faults };
 }
 
-/** Reads records as far as they stand in a row. */
-async function readStretch(core: Core, window: DigestWindow, scratchPtr: number): Promise<Stretch> {
+/** Reads records up to the first byte that is not part of one. */
+async function readStretch(core: Core, window: DigestWindow, scratchPtr: number): Promise<RecordStretch> {
   const scratch = core.bytes(scratchPtr, WINDOW_BYTES);
-  const stretch: Stretch = {
+  const stretch: RecordStretch = {
     startBytes: window.offsetBytes,
     endBytes: window.offsetBytes,
     records: 0,
@@ -159,7 +174,7 @@ async function readStretch(core: Core, window: DigestWindow, scratchPtr: number)
   return stretch;
 }
 
-/** Goes on to where records stand that are no chance; false if there are none. */
+/** Searches the next records that are not there by chance. Returns false if there are none. */
 async function findStretch(window: DigestWindow, scratchPtr: number): Promise<boolean> {
   for (;;) {
     await window.fill(PROOF_BYTES);
@@ -180,14 +195,17 @@ async function findStretch(window: DigestWindow, scratchPtr: number): Promise<bo
   }
 }
 
-/** A digest in pieces with checksums, which damage makes longer or shorter by whole records as well. */
-async function surveyPacked(core: Core, file: DamagedFile, given: Given): Promise<DigestFindings> {
+/**
+ * Surveys a compressed digest. It consists of pieces with checksums, and damage may remove or add whole
+ * records, so its length says nothing about lost records.
+ */
+async function surveyPacked(core: Core, file: DamagedFile, given: ExpectedHeader): Promise<DigestFindings> {
   const all = await countRecords(core, file, { ...given, onlyVerified: false });
   const { header, headerBytes, isHeaderLost, log, count, isWhole } = all;
   const { blockCount } = header;
   let certain = count;
   if (log.count > (isHeaderLost ? 1 : 0)) {
-    // If nothing but the number of records is wrong, those that are missing may be missing anywhere.
+    // If only the number of records is wrong, and no checksum, the missing records may be missing anywhere.
     const isDamaged = all.isContainerDamaged;
     certain = isDamaged ? (await countRecords(core, file, { ...given, onlyVerified: true })).count : 0;
   } else if (!isWhole) certain = 0;
@@ -198,13 +216,13 @@ async function surveyPacked(core: Core, file: DamagedFile, given: Given): Promis
   const known = [range(0, certain, true), range(certain, count, false)].filter(({ start, end }) =>
     end > start
   );
-  log.close({ start: certain, end: blockCount, toBytes: Infinity });
+  log.assignBlocks({ start: certain, end: blockCount, toBytes: Infinity });
   return { header, isHeaderLost, known, faults: log.faults };
 }
 
-interface Counted extends FoundHeader {
+interface CountedRecords extends FoundHeader {
   log: FaultLog;
-  /** Records up to the first damage that a record shows, at most one for each block. */
+  /** The number of records before the first invalid one, at most one for each block. */
   count: number;
   isWhole: boolean;
   isContainerDamaged: boolean;
@@ -213,8 +231,8 @@ interface Counted extends FoundHeader {
 async function countRecords(
   owner: Core,
   file: DamagedFile,
-  { onlyVerified, ...given }: Given & { onlyVerified: boolean },
-): Promise<Counted> {
+  { onlyVerified, ...given }: ExpectedHeader & { onlyVerified: boolean },
+): Promise<CountedRecords> {
   await using core = owner.scope();
   const log = new FaultLog(file.path);
   const window = new DigestWindow(core, file, { log, onlyVerified });
@@ -247,7 +265,7 @@ type FoundHeader = Parsed<DigestHeader> & Pick<DigestFindings, "isHeaderLost">;
 
 async function headerOf(
   window: DigestWindow,
-  { file, log, expected, doubtsHeader }: Given & { file: DamagedFile; log: FaultLog },
+  { file, log, expected, doubtsHeader }: ExpectedHeader & { file: DamagedFile; log: FaultLog },
 ): Promise<FoundHeader> {
   await window.fill(MAX_HEADER_BYTES);
   try {
@@ -274,17 +292,20 @@ function headerName({ blockCount, blockBytes, time }: DigestHeader): string {
   return `a header of ${formatTimeStamp(time)} with ${blockCount} blocks of ${blockBytes} bytes`;
 }
 
-/** Reads a digest again and again: what is known of it, and 16 bytes of 255, which no block has, for the rest. */
+/**
+ * Reads a digest another time. Blocks whose digest is not known get 16 bytes of 255, which is not the digest
+ * of any block.
+ */
 export class KnownDigests {
   readonly header: DigestHeader;
   readonly #known: readonly KnownBlocks[];
   readonly #core: Core;
   readonly #window: DigestWindow;
   #nextBlock = 0;
-  /** The first range that does not end before the next block. */
+  /** The index of the first range that ends after the next block. */
   #at = 0;
 
-  /** Takes memory for a window from `core`. */
+  /** Allocates memory for a window from `core`. */
   constructor(core: Core, file: DamagedFile, { header, known }: DigestFindings) {
     this.header = header;
     this.#known = known;
@@ -293,9 +314,9 @@ export class KnownDigests {
   }
 
   /**
-   * Takes the digests of the next `count` blocks to `digestsPtr`, 16 bytes each.
+   * Reads the digests of the next `count` blocks to the address `digestsPtr`, 16 bytes each.
    *
-   * @throws {FormatError} if the file is no longer what it was
+   * @throws {FormatError} if the file has changed since the survey
    */
   async take(digestsPtr: number, count: number): Promise<void> {
     for (let taken = 0; taken < count;) {
@@ -332,19 +353,19 @@ export class KnownDigests {
     return formatError("digest", {
       path: this.#window.path,
       offsetBytes: this.#window.offsetBytes,
-      expected: "what was there a moment before",
-      found: "something else",
+      expected: "the bytes that the survey read",
+      found: "other bytes",
     });
   }
 }
 
-/** Whether a digest says that all bytes of its block are zero. */
+/** Returns whether a digest is that of a zero block: 16 zero bytes. */
 export function isZeroDigest(digests: Uint8Array, at: number): boolean {
   for (let i = at; i < at + 16; i++) if (digests[i] !== 0) return false;
   return true;
 }
 
-/** Whether a digest says nothing: 16 bytes of 255, as {@linkcode KnownDigests} gives for blocks without one. */
+/** Returns whether a digest is not known: 16 bytes of 255, as {@linkcode KnownDigests} sets them. */
 export function isUnknown(digests: Uint8Array, at: number): boolean {
   for (let i = at; i < at + 16; i++) if (digests[i] !== 0xff) return false;
   return true;

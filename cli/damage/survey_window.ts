@@ -1,4 +1,4 @@
-/** What a survey sees of a damaged archive at a time. */
+/** Reads the stream of a damaged archive through a window. */
 
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import { MAX_HEADER_BYTES } from "../archive/header.ts";
@@ -7,22 +7,23 @@ import type { Core } from "../core.ts";
 import type { FaultLog } from "./fault_log.ts";
 import { decidingBytes } from "./record_search.ts";
 
-/** Room for many records of small blocks. */
+/** The size of the window. It holds many records of small blocks. */
 const WINDOW_BYTES = 256 * 1024;
 
-/** Pieces of the file whose place is remembered. */
+/** The largest number of pieces of the file whose places are kept. */
 const MAX_MARKS = 4096;
 
 /**
- * The part of the stream that lies in the core's memory, with a block of what came before it.
+ * The part of the stream that lies in the core's memory. It includes up to one block before the current
+ * position.
  *
- *     [ taken, kept | at hand ... | room ]
- *                   at            end
+ *     [ consumed, kept | not consumed ... | free ]
+ *                      at                 end
  */
 export class SurveyWindow {
-  /** Where the next record stands is not known. */
-  isLost = false;
-  /** No byte follows without a gap. */
+  /** True if the place of the next record is not known. */
+  isOutOfSync = false;
+  /** True if a gap or the end of the file follows the bytes of the window. */
   isStretchEnd = false;
   readonly #core: Core;
   readonly #log: FaultLog;
@@ -33,12 +34,12 @@ export class SurveyWindow {
   #beginAt = 0;
   #at = 0;
   #end = 0;
-  /** Offset in the stream of the window's first byte. */
+  /** The offset in the stream of the first byte of the window. */
   #windowBytes = 0;
-  /** What is left of the remnant at hand. */
+  /** The current remnant of the file; undefined at the end. */
   #remnant?: Remnant;
   #rest: Uint8Array = new Uint8Array(0);
-  /** Where in the stream pieces of the file begin, ascending. */
+  /** The offsets of the pieces in the stream and in the file, ascending. */
   readonly #marks: { streamBytes: number; fileOffsetBytes: number }[] = [];
 
   constructor(core: Core, file: DamagedFile, log: FaultLog) {
@@ -51,7 +52,7 @@ export class SurveyWindow {
     this.#bytes = core.bytes(this.#ptr, WINDOW_BYTES);
   }
 
-  /** Core memory that a window takes for records of such blocks. */
+  /** Returns the core memory of a window for records with blocks of this size. */
   static bytesFor(blockBytes: number): number {
     return WINDOW_BYTES + widthFor(blockBytes);
   }
@@ -64,7 +65,7 @@ export class SurveyWindow {
     await this.fill(MAX_HEADER_BYTES);
   }
 
-  /** Takes as much memory as records of such blocks need. */
+  /** Allocates the memory for records with blocks of this size. The content of the window is kept. */
   widen(blockBytes: number): void {
     this.#keptBytes = blockBytes;
     const lenBytes = widthFor(blockBytes);
@@ -75,7 +76,7 @@ export class SurveyWindow {
     this.#bytes = bytes;
   }
 
-  /** The first bytes of the stream, before any is taken. */
+  /** The first bytes of the stream. They are valid until bytes are consumed. */
   get head(): Uint8Array {
     return this.rest.subarray(0, MAX_HEADER_BYTES);
   }
@@ -96,7 +97,7 @@ export class SurveyWindow {
     return this.#windowBytes + this.#at;
   }
 
-  /** How far one can go back: a block at most, not behind a gap. */
+  /** The number of bytes by which the position can go back: at most one block, and not past a gap. */
   get backBytes(): number {
     return Math.min(this.#at - this.#beginAt, this.#keptBytes);
   }
@@ -109,13 +110,16 @@ export class SurveyWindow {
     this.#at -= lenBytes;
   }
 
-  /** The `lenBytes` bytes that were taken last, if they are still there. */
+  /** Returns the `lenBytes` bytes before the current position; undefined if the window no longer has them. */
   before(lenBytes: number): Uint8Array | undefined {
     const from = this.#at - lenBytes;
     return from < this.#beginAt ? undefined : this.#bytes.subarray(from, this.#at);
   }
 
-  /** Reads on if there are less than `neededBytes` at hand: until the window is full or a gap comes. */
+  /**
+   * Reads if fewer than `neededBytes` bytes are not consumed, until the window is full or a gap or the end
+   * follows.
+   */
   async fill(neededBytes: number): Promise<void> {
     if (this.isStretchEnd || this.length >= neededBytes) return;
     const from = Math.max(this.#beginAt, this.#at - this.#keptBytes);
@@ -140,7 +144,7 @@ export class SurveyWindow {
     }
   }
 
-  /** Goes on behind a gap, when all before it was taken; false at the end. */
+  /** Continues after a gap. All bytes before it must be consumed. Returns false at the end of the file. */
   nextStretch(): boolean {
     if (this.#remnant === undefined) return false;
     this.#windowBytes += this.#end;
@@ -150,7 +154,7 @@ export class SurveyWindow {
     return true;
   }
 
-  /** Where in the file the piece begins that holds a byte of the stream. */
+  /** Returns the offset in the file of the piece that holds an offset of the stream. */
   pieceAt(streamBytes: number): number {
     let [low, high] = [0, this.#marks.length];
     while (low < high) {
@@ -171,12 +175,15 @@ export class SurveyWindow {
   async #nextRemnant(): Promise<void> {
     const { value, done } = await this.#remnants.next();
     this.#remnant = done ? undefined : value;
-    this.#log.goOn({ joined: this.#remnant?.joined === true });
+    this.#log.continueStream({ joined: this.#remnant?.joined === true });
     this.#rest = this.#remnant?.bytes ?? this.#rest.subarray(this.#rest.length);
   }
 }
 
-/** A block that was taken, what decides about the next records, and room to read. */
+/**
+ * Returns the size of a window: one block before the position, the bytes that decide about the next records,
+ * and {@linkcode WINDOW_BYTES} for reading.
+ */
 function widthFor(blockBytes: number): number {
   return WINDOW_BYTES + blockBytes + decidingBytes(blockBytes);
 }
