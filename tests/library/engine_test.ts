@@ -1,4 +1,7 @@
-/** Any number of jobs share an engine, and none of them keeps memory; without one, a job leaves nothing behind. */
+/**
+ * Any number of jobs share an engine, and none of them keeps memory; without one, a job leaves nothing
+ * behind.
+ */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
@@ -146,7 +149,10 @@ for (const threads of [1, 2]) {
   });
 }
 
-/** The names of the worker threads of this process, when they have had time to end; none where they are not known. */
+/**
+ * The names of the worker threads of this process, when they have had time to end; none where they are not
+ * known.
+ */
 async function workersLeft(): Promise<string[]> {
   let left: string[] = [];
   for (let attempt = 0; attempt < 200; attempt++) {

@@ -37,7 +37,10 @@ class Recorder implements JobObserver {
   }
 }
 
-/** Waits until progress is due: it is reported half a second after the beginning of the job for the first time. */
+/**
+ * Waits until progress is due: it is reported half a second after the beginning of the job for the first
+ * time.
+ */
 async function passHalfASecond(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 600));
 }

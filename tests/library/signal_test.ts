@@ -1,4 +1,7 @@
-/** A signal stops a job in its middle: no output is left, the memory is back, and the engine can be used again. */
+/**
+ * A signal stops a job in its middle: no output is left, the memory is back, and the engine can be used
+ * again.
+ */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { check, compare, digest, dump, Engine, type JobOptions, merge, restore } from "../../cli/mod.ts";
