@@ -6,7 +6,7 @@
 
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
-import { UsageError } from "../errors.ts";
+import { FileError, UsageError } from "../errors.ts";
 import { commitAll, type CompleteFile, UnfinishedError } from "./commit.ts";
 import { Folder } from "./folder.ts";
 import { journalNameOf, temporaryNameOf } from "./hidden_names.ts";
@@ -437,8 +437,7 @@ function realFolder(path: string): string {
   try {
     return Deno.realPathSync(folder);
   } catch (cause) {
-    throw new Error(`Cannot write "${path}": the folder "${folder}" cannot be used: ${reasonOf(cause)}`, {
-      cause,
-    });
+    const reason = `the folder "${folder}" cannot be used: ${reasonOf(cause)}`;
+    throw new FileError({ path, action: "write", reason }, { cause });
   }
 }

@@ -78,16 +78,17 @@ export async function bitmapOfRdiff(
   { rdiffin, bmpout }: RdiffBitmapRequest,
   options: JobOptions = {},
 ): Promise<BitmapCounts> {
-  await using job = await Job.start(options, { inputs: [rdiffin], outputs: [bmpout] });
-  const reader = await DumpReader.open(job.core, await job.source(pathOf(rdiffin)));
-  if (reader.header.full) {
-    throw new MismatchError(`Cannot make a bitmap of "${reader.path}": it is a dump, an rdiff is needed`);
-  }
-  const bitmap = new Bitmap(reader.header.blockCount, job.run.pages);
-  await markRecords(job.core, reader, bitmap, job.run);
-  await job.writeBitmap(bmpout, bitmap);
-  job.commit();
-  return { blocks: bitmap.bitCount, setBlocks: bitmap.count() };
+  return await Job.run(options, { inputs: [rdiffin], outputs: [bmpout] }, async (job) => {
+    const reader = await DumpReader.open(job.core, await job.source(pathOf(rdiffin)));
+    if (reader.header.full) {
+      throw new MismatchError(`Cannot make a bitmap of "${reader.path}": it is a dump, an rdiff is needed`);
+    }
+    const bitmap = new Bitmap(reader.header.blockCount, job.run.pages);
+    await markRecords(job.core, reader, bitmap, job.run);
+    await job.writeBitmap(bmpout, bitmap);
+    job.commit();
+    return { blocks: bitmap.bitCount, setBlocks: bitmap.count() };
+  });
 }
 
 /**
@@ -113,6 +114,7 @@ export async function readBitmapFile<T>(
   use: (bitmap: OpenBitmap) => Promise<T>,
   options: JobOptions = {},
 ): Promise<T> {
-  await using job = await Job.start(options, { inputs: [path] });
-  return await use(await job.files.bitmap(path));
+  return await Job.run(options, { inputs: [path] }, async (job) => {
+    return await use(await job.files.bitmap(path));
+  });
 }

@@ -63,15 +63,16 @@ const STRETCHES_PER_LOOK = 1000;
  */
 export async function changed(request: ChangedRequest, options: JobOptions = {}): Promise<BitmapCounts> {
   const { disk: path, since, bmpout, blocksize: blockBytes = DEFAULT_BLOCK_BYTES, allowOutside } = request;
-  await using job = await Job.start(options, { inputs: [path, since], outputs: [bmpout] });
-  const disk = job.using(await openChain(path, { ...job.diskHelp, allowOutside, allowEncrypted: true }));
-  job.lockDisk(disk);
-  job.addInputs(disk.files);
-  const bitmap = newBitmap(job, Math.ceil(disk.capacityBytes / blockBytes), blockBytes);
-  await mark(bitmap, { disk, blockBytes, linkCount: linksAbove(disk, since), run: job.run });
-  await job.writeBitmap(bmpout, bitmap);
-  job.commit();
-  return { blocks: bitmap.bitCount, setBlocks: bitmap.count() };
+  return await Job.run(options, { inputs: [path, since], outputs: [bmpout] }, async (job) => {
+    const disk = job.using(await openChain(path, { ...job.diskHelp, allowOutside, allowEncrypted: true }));
+    job.lockDisk(disk);
+    job.addInputs(disk.files);
+    const bitmap = newBitmap(job, Math.ceil(disk.capacityBytes / blockBytes), blockBytes);
+    await mark(bitmap, { disk, blockBytes, linkCount: linksAbove(disk, since), run: job.run });
+    await job.writeBitmap(bmpout, bitmap);
+    job.commit();
+    return { blocks: bitmap.bitCount, setBlocks: bitmap.count() };
+  });
 }
 
 function newBitmap(job: Job, blocks: number, blockBytes: number): Bitmap {

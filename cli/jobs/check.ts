@@ -83,27 +83,28 @@ export async function check(request: CheckRequest, options: JobOptions = {}): Pr
   const digestin = request.digestin === undefined ? undefined : pathOf(request.digestin);
   const inputs = request.digestin === undefined ? request.archives : [...request.archives, request.digestin];
   const files = filesAmong(inputs);
-  await using job = await Job.start(options, { inputs });
-  const moment = momentOf({
-    paths: files,
-    folders: [...new Set(files.filter((path) => path !== STREAM).map((path) => dirname(path)))],
-    holdArchives: false,
+  return await Job.run(options, { inputs }, async (job) => {
+    const moment = momentOf({
+      paths: files,
+      folders: [...new Set(files.filter((path) => path !== STREAM).map((path) => dirname(path)))],
+      holdArchives: false,
+    });
+    const explained = async () => {
+      await moment.assertUnchanged();
+      if (digestin === undefined || quick || files.length < inputs.length) return undefined;
+      return await explain(job, { archives, digestin });
+    };
+    try {
+      const findings = await checkList(job, archives, { digestin, quick });
+      const { isRight, isProved } = findings;
+      return { ok: isRight && isProved, findings, explanation: isRight ? undefined : await explained() };
+    } catch (failure) {
+      if (failure instanceof FormatError) return { ok: false, failure, explanation: await explained() };
+      if (!(failure instanceof MismatchError)) throw failure;
+      await moment.assertUnchanged();
+      return { ok: false, failure };
+    }
   });
-  const explained = async () => {
-    await moment.assertUnchanged();
-    if (digestin === undefined || quick || files.length < inputs.length) return undefined;
-    return await explain(job, { archives, digestin });
-  };
-  try {
-    const findings = await checkList(job, archives, { digestin, quick });
-    const { isRight, isProved } = findings;
-    return { ok: isRight && isProved, findings, explanation: isRight ? undefined : await explained() };
-  } catch (failure) {
-    if (failure instanceof FormatError) return { ok: false, failure, explanation: await explained() };
-    if (!(failure instanceof MismatchError)) throw failure;
-    await moment.assertUnchanged();
-    return { ok: false, failure };
-  }
 }
 
 /**
@@ -132,17 +133,19 @@ export async function checkFolders(
   { folders, quick = false }: CheckFoldersRequest,
   options: JobOptions = {},
 ): Promise<FolderFindings> {
-  await using job = await Job.start(options, { inputs: [] });
-  const moment = momentOf({ paths: [], folders, holdArchives: true });
-  const findings = await checkFoldersIn(job, folders, { quick });
-  const { folders: contents, unreadable: bad } = findings.inventory;
-  const isRight = bad.length === 0 &&
-    contents.every(({ archives, seals, unreadable }) => archives + seals + unreadable > 0) &&
-    findings.series.every(({ items, generations }) =>
-      items.every(({ fault }) => fault === undefined) && generations.every(({ chain }) => chain !== undefined)
-    );
-  if (!isRight) await moment.assertUnchanged();
-  return findings;
+  return await Job.run(options, { inputs: [] }, async (job) => {
+    const moment = momentOf({ paths: [], folders, holdArchives: true });
+    const findings = await checkFoldersIn(job, folders, { quick });
+    const { folders: contents, unreadable: bad } = findings.inventory;
+    const isRight = bad.length === 0 &&
+      contents.every(({ archives, seals, unreadable }) => archives + seals + unreadable > 0) &&
+      findings.series.every(({ items, generations }) =>
+        items.every(({ fault }) => fault === undefined) &&
+        generations.every(({ chain }) => chain !== undefined)
+      );
+    if (!isRight) await moment.assertUnchanged();
+    return findings;
+  });
 }
 
 /**

@@ -41,19 +41,20 @@ export interface CompareRequest {
  * ```
  */
 export async function compare({ a, b }: CompareRequest, options: JobOptions = {}): Promise<CompareResult> {
-  await using job = await Job.start(options, { inputs: [a, b] });
-  const readers = [
-    await openArchive(job.core, await job.source(pathOf(a))),
-    await openArchive(job.core, await job.source(pathOf(b))),
-  ];
-  const [first, second] = readers;
-  if (first instanceof DumpReader && second instanceof DumpReader) {
-    return await compareDumps(job.core, [first, second], job.run);
-  }
-  if (first instanceof DigestReader && second instanceof DigestReader) {
-    return await compareDigests(job.core, [first, second], job.run);
-  }
-  throw new MismatchError(
-    `Cannot compare "${pathOf(a)}" and "${pathOf(b)}": one is a digest, the other is not`,
-  );
+  return await Job.run(options, { inputs: [a, b] }, async (job) => {
+    const readers = [
+      await openArchive(job.core, await job.source(pathOf(a))),
+      await openArchive(job.core, await job.source(pathOf(b))),
+    ];
+    const [first, second] = readers;
+    if (first instanceof DumpReader && second instanceof DumpReader) {
+      return await compareDumps(job.core, [first, second], job.run);
+    }
+    if (first instanceof DigestReader && second instanceof DigestReader) {
+      return await compareDigests(job.core, [first, second], job.run);
+    }
+    throw new MismatchError(
+      `Cannot compare "${pathOf(a)}" and "${pathOf(b)}": one is a digest, the other is not`,
+    );
+  });
 }

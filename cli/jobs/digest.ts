@@ -64,34 +64,35 @@ export async function digest(
   { dumpin, digestout, level }: DigestRequest,
   options: JobOptions = {},
 ): Promise<DigestResult> {
-  await using job = await Job.start(options, { inputs: [dumpin], outputs: [digestout] });
-  const dumpIn = await DumpReader.open(job.core, await job.source(pathOf(dumpin)));
-  const proof = await proofOf(job, new Chain([dumpIn]));
-  if (proof.by === "files") await assertHash(proof.last!, job.run);
-  const digestOut = await job.sink(digestout, { level });
-  const sealing = await Sealing.begin(job, dumpIn.header, [{ role: "digest", path: digestout }]);
-  const sha256 = job.root();
-  const counts = await digestOf(job.core, { dumpIn, digestOut, root: sha256 }, job.run);
-  const root = await sha256.hex();
-  assertRoot(dumpIn.path, proof.roots, root);
-  const { blocks, zeroBlocks } = counts;
-  await sealing.complete({
-    root,
-    mode: { asked: "digest", done: "digest" },
-    written: {
-      [digestout]: {
-        dataRecords: blocks - zeroBlocks,
-        zeroRecords: zeroBlocks,
-        isProved: proof.by !== "nothing",
+  return await Job.run(options, { inputs: [dumpin], outputs: [digestout] }, async (job) => {
+    const dumpIn = await DumpReader.open(job.core, await job.source(pathOf(dumpin)));
+    const proof = await proofOf(job, new Chain([dumpIn]));
+    if (proof.by === "files") await assertHash(proof.last!, job.run);
+    const digestOut = await job.sink(digestout, { level });
+    const sealing = await Sealing.begin(job, dumpIn.header, [{ role: "digest", path: digestout }]);
+    const sha256 = job.root();
+    const counts = await digestOf(job.core, { dumpIn, digestOut, root: sha256 }, job.run);
+    const root = await sha256.hex();
+    assertRoot(dumpIn.path, proof.roots, root);
+    const { blocks, zeroBlocks } = counts;
+    await sealing.complete({
+      root,
+      mode: { asked: "digest", done: "digest" },
+      written: {
+        [digestout]: {
+          dataRecords: blocks - zeroBlocks,
+          zeroRecords: zeroBlocks,
+          isProved: proof.by !== "nothing",
+        },
       },
-    },
+    });
+    job.commit();
+    return {
+      ...counts,
+      header: dumpIn.header,
+      proof: proof.by,
+      storedBytes: digestOut.storedBytes,
+      seals: sealing.paths,
+    };
   });
-  job.commit();
-  return {
-    ...counts,
-    header: dumpIn.header,
-    proof: proof.by,
-    storedBytes: digestOut.storedBytes,
-    seals: sealing.paths,
-  };
 }

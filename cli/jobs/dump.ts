@@ -154,7 +154,7 @@ interface Source {
  */
 export async function dump(request: DumpRequest, options: JobOptions = {}): Promise<DumpResult> {
   const { disk: source } = request;
-  await using job = await Job.start(options, {
+  return await Job.run(options, {
     inputs: [
       ...typeof source === "string" ? [source] : isProvider(source) ? source.inputs ?? [] : [],
       ...request.mode === "full" ? [] : [request.dumpin, request.digestin],
@@ -162,23 +162,24 @@ export async function dump(request: DumpRequest, options: JobOptions = {}): Prom
     ],
     outputs: [request.dumpout, request.digestout, ...request.mode === "full" ? [] : [request.rdiffout]],
     keepsPartial: request.mode === "full" && request.resume,
+  }, async (job) => {
+    // Finding out which blocks are allocated takes time, and a bitmap names fewer blocks than are allocated.
+    const { disk, close } = await openSource(job, source, { ...request, mapped: request.mode !== "incr" });
+    const watch = watchOver(disk, request);
+    job.addInputs(disk.files);
+    // A disk of a provider may have lock folders that the provider has made itself.
+    if (typeof source === "string") { for (const line of usesOf(disk)) job.warn(line); }
+    const warning = warningOfTimeZone(new Date());
+    if (warning !== undefined) job.warn(warning);
+    job.expectBytes(disk.capacityBytes);
+    const result = request.mode === "full"
+      ? await full(job, { disk, watch }, request)
+      : await changed(job, { disk, watch }, request);
+    job.commit();
+    // The archives have their names before the provider ends: an error of the provider does not remove them.
+    await close();
+    return result;
   });
-  // Finding out which blocks are allocated takes time, and a bitmap names fewer blocks than are allocated.
-  const { disk, close } = await openSource(job, source, { ...request, mapped: request.mode !== "incr" });
-  const watch = watchOver(disk, request);
-  job.addInputs(disk.files);
-  // A disk of a provider may have lock folders that the provider has made itself.
-  if (typeof source === "string") { for (const line of usesOf(disk)) job.warn(line); }
-  const warning = warningOfTimeZone(new Date());
-  if (warning !== undefined) job.warn(warning);
-  job.expectBytes(disk.capacityBytes);
-  const result = request.mode === "full"
-    ? await full(job, { disk, watch }, request)
-    : await changed(job, { disk, watch }, request);
-  job.commit();
-  // The archives have their names before the provider ends: an error of the provider does not remove them.
-  await close();
-  return result;
 }
 
 /**

@@ -204,6 +204,23 @@ export class Job implements AsyncDisposable {
     this.#resources.defer(() => signal?.removeEventListener("abort", onAbort));
   }
 
+  /**
+   * Starts a job, calls `work` with it, and ends it.
+   *
+   * @throws the reason of the signal, if it is aborted before the job is done: the errors that follow from
+   *   that, such as writing to an output that is closed by now, are of no interest
+   * @throws {UsageError} as {@linkcode Job.start}
+   */
+  static async run<T>(options: JobOptions, paths: JobPaths, work: (job: Job) => Promise<T>): Promise<T> {
+    try {
+      await using job = await Job.start(options, paths);
+      return await work(job);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw error;
+    }
+  }
+
   /** Starts a job. @throws {UsageError} if the options contradict each other, or the inputs and outputs do */
   static async start(options: JobOptions, paths: JobPaths): Promise<Job> {
     options.signal?.throwIfAborted();

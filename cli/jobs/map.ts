@@ -57,10 +57,11 @@ export async function map(
   use: (disk: MappedDisk) => Promise<void>,
   options: JobOptions = {},
 ): Promise<void> {
-  await using job = await Job.start(options, { inputs: [path] });
-  const disk = job.using(await openForReading(path, { ...request, ...job.diskHelp, allowEncrypted: true }));
-  job.lockDisk(disk);
-  await use({ path: disk.path, format: disk.format, stretches: stretchesOf(disk) });
+  return await Job.run(options, { inputs: [path] }, async (job) => {
+    const disk = job.using(await openForReading(path, { ...request, ...job.diskHelp, allowEncrypted: true }));
+    job.lockDisk(disk);
+    await use({ path: disk.path, format: disk.format, stretches: stretchesOf(disk) });
+  });
 }
 
 /** Returns the stretches of a disk. Neighbouring ones of the same kind and place are merged. */

@@ -92,52 +92,57 @@ export async function merge(
   if (archives.length < 2) {
     throw new UsageError(`Cannot merge: two or more archives are needed, ${archives.length} is given`);
   }
-  await using job = await Job.start(options, { inputs, outputs: [out] });
-  const chain = await job.chain(archives);
-  const { header } = chain;
-  if (header.full !== (dumpout !== undefined)) {
-    throw new UsageError(
-      header.full
-        ? `Cannot merge into an rdiff: "${archives[0]}" is a dump, use --dumpout`
-        : `Cannot merge into a dump: "${archives[0]}" is an rdiff, use --rdiffout`,
+  return await Job.run(options, { inputs, outputs: [out] }, async (job) => {
+    const chain = await job.chain(archives);
+    const { header } = chain;
+    if (header.full !== (dumpout !== undefined)) {
+      throw new UsageError(
+        header.full
+          ? `Cannot merge into an rdiff: "${archives[0]}" is a dump, use --dumpout`
+          : `Cannot merge into a dump: "${archives[0]}" is an rdiff, use --rdiffout`,
+      );
+    }
+    const first = await job.sealed(chain.readers[0]);
+    const proof = await proofOf(job, chain);
+    // A root proves the blocks, even if the files are other ones. It does not prove the header, which is that
+    // of the last archive.
+    if (proof.by !== "root") await job.proveSealed();
+    const proveHeader = proof.by === "root" && proof.last !== undefined
+      ? job.proveWhileRead(chain.readers.at(-1)!, proof.last)
+      : () => Promise.resolve();
+    const sink = await job.sink(out, { level });
+    const role = header.full ? "dump" : "rdiff";
+    const sealing = await Sealing.begin(job, header, [{ role, path: out }]);
+    const sha256 = job.root();
+    const { zeroRecords, ...counts } = await mergeChain(
+      job.core,
+      { chain, out: sink, root: sha256 },
+      job.run,
     );
-  }
-  const first = await job.sealed(chain.readers[0]);
-  const proof = await proofOf(job, chain);
-  // A root proves the blocks, even if the files are other ones. It does not prove the header, which is that
-  // of the last archive.
-  if (proof.by !== "root") await job.proveSealed();
-  const proveHeader = proof.by === "root" && proof.last !== undefined
-    ? job.proveWhileRead(chain.readers.at(-1)!, proof.last)
-    : () => Promise.resolve();
-  const sink = await job.sink(out, { level });
-  const role = header.full ? "dump" : "rdiff";
-  const sealing = await Sealing.begin(job, header, [{ role, path: out }]);
-  const sha256 = job.root();
-  const { zeroRecords, ...counts } = await mergeChain(job.core, { chain, out: sink, root: sha256 }, job.run);
-  const root = header.full ? await sha256.hex() : null;
-  if (root !== null) assertRoot(proof.path, proof.roots, root);
-  await proveHeader();
-  const to = { time: formatTimeStamp(header.time), root: proof.last?.generation.root ?? null };
-  await sealing.complete({
-    root: root ?? to.root,
-    mode: { asked: "merge", done: "merge" },
-    written: {
-      [out]: {
-        dataRecords: counts.records - zeroRecords,
-        zeroRecords,
-        isProved: proof.by !== "nothing",
-        ...(header.full ? {} : { from: first?.file.from ?? null, to }),
+    const root = header.full ? await sha256.hex() : null;
+    if (root !== null) assertRoot(proof.path, proof.roots, root);
+    await proveHeader();
+    const to = { time: formatTimeStamp(header.time), root: proof.last?.generation.root ?? null };
+    await sealing.complete({
+      root: root ?? to.root,
+      mode: { asked: "merge", done: "merge" },
+      written: {
+        [out]: {
+          dataRecords: counts.records - zeroRecords,
+          zeroRecords,
+          isProved: proof.by !== "nothing",
+          ...(header.full ? {} : { from: first?.file.from ?? null, to }),
+        },
       },
-    },
+    });
+    job.commit();
+    return {
+      ...counts,
+      header,
+      proof: proof.by,
+      storedBytes: sink.storedBytes,
+      seals: sealing.paths,
+      unsealed: job.unsealed,
+    };
   });
-  job.commit();
-  return {
-    ...counts,
-    header,
-    proof: proof.by,
-    storedBytes: sink.storedBytes,
-    seals: sealing.paths,
-    unsealed: job.unsealed,
-  };
 }

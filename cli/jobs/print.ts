@@ -54,14 +54,15 @@ export async function readArchives(
   use: (archive: OpenArchive) => Promise<void>,
   options: JobOptions = {},
 ): Promise<void> {
-  await using job = await Job.start(options, { inputs: archives });
-  for (const path of archives.map(pathOf)) {
-    await using files = job.reading();
-    const reader = await openArchive(files.core, await files.source(path));
-    const records = reader instanceof DumpReader
-      ? listDump(files.core, reader, job.run)
-      : listDigest(files.core, reader, job.run);
-    await use({ path, header: reader.header, records });
-    await records.return(undefined);
-  }
+  return await Job.run(options, { inputs: archives }, async (job) => {
+    for (const path of archives.map(pathOf)) {
+      await using files = job.reading();
+      const reader = await openArchive(files.core, await files.source(path));
+      const records = reader instanceof DumpReader
+        ? listDump(files.core, reader, job.run)
+        : listDigest(files.core, reader, job.run);
+      await use({ path, header: reader.header, records });
+      await records.return(undefined);
+    }
+  });
 }

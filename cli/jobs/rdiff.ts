@@ -82,36 +82,37 @@ export async function rdiff(
   { older: olderInput, newer: newerInput, rdiffout, level }: RdiffRequest,
   options: JobOptions = {},
 ): Promise<RdiffResult> {
-  await using job = await Job.start(options, { inputs: [olderInput, newerInput], outputs: [rdiffout] });
-  const older = await DumpReader.open(job.core, await job.source(pathOf(olderInput)));
-  const newer = await DumpReader.open(job.core, await job.source(pathOf(newerInput)));
-  const ends = [];
-  let isProved = true;
-  for (const dump of [newer, older]) {
-    const { by, last: sealed } = await proofOf(job, new Chain([dump]));
-    // A damaged block would look like a difference. The files are compared with their seals, because no root
-    // is computed here.
-    if (sealed !== undefined) await assertHash(sealed, job.run);
-    isProved &&= by !== "nothing" && sealed !== undefined;
-    ends.push({ time: formatTimeStamp(dump.header.time), root: sealed?.generation.root ?? null });
-  }
-  const [from, to] = ends;
-  const sink = await job.sink(rdiffout, { level });
-  const sealing = await Sealing.begin(job, older.header, [{ role: "rdiff", path: rdiffout }]);
-  const { zeroRecords, ...counts } = await rdiffBetween(job.core, { older, newer, out: sink }, job.run);
-  await sealing.complete({
-    root: to.root,
-    mode: { asked: "rdiff", done: "rdiff" },
-    written: {
-      [rdiffout]: { dataRecords: counts.records - zeroRecords, zeroRecords, isProved, from, to },
-    },
+  return await Job.run(options, { inputs: [olderInput, newerInput], outputs: [rdiffout] }, async (job) => {
+    const older = await DumpReader.open(job.core, await job.source(pathOf(olderInput)));
+    const newer = await DumpReader.open(job.core, await job.source(pathOf(newerInput)));
+    const ends = [];
+    let isProved = true;
+    for (const dump of [newer, older]) {
+      const { by, last: sealed } = await proofOf(job, new Chain([dump]));
+      // A damaged block would look like a difference. The files are compared with their seals, because no root
+      // is computed here.
+      if (sealed !== undefined) await assertHash(sealed, job.run);
+      isProved &&= by !== "nothing" && sealed !== undefined;
+      ends.push({ time: formatTimeStamp(dump.header.time), root: sealed?.generation.root ?? null });
+    }
+    const [from, to] = ends;
+    const sink = await job.sink(rdiffout, { level });
+    const sealing = await Sealing.begin(job, older.header, [{ role: "rdiff", path: rdiffout }]);
+    const { zeroRecords, ...counts } = await rdiffBetween(job.core, { older, newer, out: sink }, job.run);
+    await sealing.complete({
+      root: to.root,
+      mode: { asked: "rdiff", done: "rdiff" },
+      written: {
+        [rdiffout]: { dataRecords: counts.records - zeroRecords, zeroRecords, isProved, from, to },
+      },
+    });
+    job.commit();
+    return {
+      ...counts,
+      header: older.header,
+      isProved,
+      storedBytes: sink.storedBytes,
+      seals: sealing.paths,
+    };
   });
-  job.commit();
-  return {
-    ...counts,
-    header: older.header,
-    isProved,
-    storedBytes: sink.storedBytes,
-    seals: sealing.paths,
-  };
 }

@@ -19,8 +19,9 @@ export async function writeReportFile(
   { path, bytes, about, isReport }: ReportFile,
   options: JobOptions = {},
 ): Promise<void> {
-  await using job = await Job.start(options, { inputs: [], outputs: [path] });
-  job.addInputs(about);
-  await job.writeReport(path, bytes, { isReport });
-  job.commit();
+  return await Job.run(options, { inputs: [], outputs: [path] }, async (job) => {
+    job.addInputs(about);
+    await job.writeReport(path, bytes, { isReport });
+    job.commit();
+  });
 }

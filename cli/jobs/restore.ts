@@ -91,15 +91,16 @@ export interface RestoreResult extends RestoreCounts {
 export async function restore(request: RestoreRequest, options: JobOptions = {}): Promise<RestoreResult> {
   const { archives, disk: target, create, digestin } = request;
   refuse(request);
-  await using job = await Job.start(options, {
+  return await Job.run(options, {
     inputs: [
       ...archives,
       ...digestin === undefined ? [] : [digestin],
       ...typeof target === "object" && "openTarget" in target ? target.inputs ?? [] : [],
     ],
     expected: create && typeof target === "string" ? filesOfNewDisk(target) : [],
+  }, async (job) => {
+    return await restoreIn(job, request);
   });
-  return await restoreIn(job, request);
 }
 
 async function restoreIn(job: Job, request: RestoreRequest): Promise<RestoreResult> {

@@ -144,31 +144,32 @@ export interface SalvageResult {
  */
 export async function salvage(request: SalvageRequest, options: JobOptions = {}): Promise<SalvageResult> {
   const { archives, digestin, dumpout, lostout, bmpout, level } = request;
-  await using job = await Job.start(options, {
+  return await Job.run(options, {
     inputs: digestin === undefined ? archives : [...archives, digestin],
     outputs: [dumpout, lostout, bmpout],
+  }, async (job) => {
+    const files: DamagedFile[] = [];
+    for (const path of archives) files.push(await job.files.damagedFile(path));
+    const headers = await readHeaders(files);
+    const sink = await job.sink(dumpout, { level });
+    const parts = { files, headers, dumpOut: sink };
+    const { lost, doubtful, ...found } = digestin === undefined
+      ? await unproved(job, parts)
+      : await proved(job, request, { ...parts, digestin });
+    const { header } = found;
+    if (lostout !== undefined) await job.writeLines(lostList(lost, header), { path: lostout });
+    if (bmpout !== undefined) await job.writeBitmap(bmpout, lost);
+    await job.stored(dumpout);
+    job.commit();
+    return {
+      ...found,
+      lostBlocks: lost.count(),
+      doubtfulBlocks: doubtful.count(),
+      lostRuns: [...lost.runs().take(MAX_LISTED)],
+      doubtfulRuns: [...doubtful.runs().take(MAX_LISTED)],
+      storedBytes: sink.storedBytes,
+    };
   });
-  const files: DamagedFile[] = [];
-  for (const path of archives) files.push(await job.files.damagedFile(path));
-  const headers = await readHeaders(files);
-  const sink = await job.sink(dumpout, { level });
-  const parts = { files, headers, dumpOut: sink };
-  const { lost, doubtful, ...found } = digestin === undefined
-    ? await unproved(job, parts)
-    : await proved(job, request, { ...parts, digestin });
-  const { header } = found;
-  if (lostout !== undefined) await job.writeLines(lostList(lost, header), { path: lostout });
-  if (bmpout !== undefined) await job.writeBitmap(bmpout, lost);
-  await job.stored(dumpout);
-  job.commit();
-  return {
-    ...found,
-    lostBlocks: lost.count(),
-    doubtfulBlocks: doubtful.count(),
-    lostRuns: [...lost.runs().take(MAX_LISTED)],
-    doubtfulRuns: [...doubtful.runs().take(MAX_LISTED)],
-    storedBytes: sink.storedBytes,
-  };
 }
 
 /** The archives, which are open, and the new dump. */

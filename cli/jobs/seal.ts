@@ -71,25 +71,26 @@ export async function seal(
   options: JobOptions = {},
 ): Promise<SealResult> {
   if (files.includes(STREAM)) throw new UsageError('Cannot seal "-": a seal lies beside a file');
-  await using job = await Job.start(options, { inputs: files });
-  const backup = await openBackup(job, files);
-  const sealing = await Sealing.begin(
-    {
-      isForced: job.isForced,
-      isFile: () => true,
-      finalPath: (path) => Deno.realPathSync(path),
-      stored: (path) => hashFile(path, job.run),
-      openSeal: job.openSeal.bind(job),
-      changesOf: job.changesOf.bind(job),
-      signingKey: job.signingKey,
-    },
-    backup.header,
-    backup.outputs,
-  );
-  const { root, written } = await readBackup(job, backup, { vouched: vouch });
-  await sealing.complete({ root, mode: { asked: "seal", done: "seal" }, written });
-  job.commit();
-  return { header: backup.header, root, seals: sealing.paths };
+  return await Job.run(options, { inputs: files }, async (job) => {
+    const backup = await openBackup(job, files);
+    const sealing = await Sealing.begin(
+      {
+        isForced: job.isForced,
+        isFile: () => true,
+        finalPath: (path) => Deno.realPathSync(path),
+        stored: (path) => hashFile(path, job.run),
+        openSeal: job.openSeal.bind(job),
+        changesOf: job.changesOf.bind(job),
+        signingKey: job.signingKey,
+      },
+      backup.header,
+      backup.outputs,
+    );
+    const { root, written } = await readBackup(job, backup, { vouched: vouch });
+    await sealing.complete({ root, mode: { asked: "seal", done: "seal" }, written });
+    job.commit();
+    return { header: backup.header, root, seals: sealing.paths };
+  });
 }
 
 /** The files of one backup, which are open. */

@@ -24,7 +24,9 @@ import { DrawnDisk, MemoryArchive, MIB } from "./objects.ts";
 const SUFFIXES = ["", ".gz", ".zst"];
 const [older, newer] = [1, 2].map((seed) => new DrawnDisk({ mib: 7, changed: { mib: [0, 5], seed } }));
 
-/** Two generations of a disk, dumped from objects; the previous files of the second dump are objects as well. */
+/**
+ * Two generations of a disk, dumped from objects; the previous files of the second dump are objects as well.
+ */
 async function dumpTwo(folder: Folder, { engine, suffix = "" }: { engine: Engine; suffix?: string }) {
   const at = (name: string) => folder.file(name + suffix);
   const first = { dumpout: at("1.dump"), digestout: at("1.digest") };
