@@ -1,51 +1,55 @@
 /**
- * What remains of a file that is damaged: all bytes of its stream that can still be had, in their order, with what is in
- * the way. Strict reading (`gzip.ts`, `zstd.ts`) ends at the first damage; this goes on behind it.
+ * Recovery of damaged files: all bytes of the stream that can still be read, in their order, and reports of
+ * the damage in between. The strict readers (`gzip.ts`, `zstd.ts`) stop at the first damage; this reader
+ * continues after it.
  *
  *     file     [ piece ][ pi?ce ][ piece ][ piece ]
  *     remnants  ───────► ──►      ───────► ───────►
  *               joined   joined   not      joined      what is left of the second one may be rubbish from the damage on
  *
- * Nothing here is proved. What a checksum refuses is handed on too: one wrong byte in it costs one block, and whoever has
- * the MD5 of the others knows them again.
+ * Nothing that is recovered here is proved to be right. Content is returned even if its checksum is wrong:
+ * one wrong byte costs one block, and the other blocks can be verified with their MD5s.
  */
 
 import { FormatError, type FormatFault } from "../errors.ts";
 import { type Container, containerOfBytes, containerOfName } from "./container.ts";
 import type { DamagedFile } from "./damaged_file.ts";
 
-/** Bytes of the stream without a gap. */
+/** A run of recovered bytes of the stream, without a gap. */
 export interface Remnant {
-  /** They hold until the next remnant is asked for. */
+  /** They are valid until the next remnant is requested. */
   bytes: Uint8Array;
-  /** Where in the file they stand, or the member or frame that holds them. */
+  /** The offset in the file of the bytes, or of the member or frame that contains them. */
   fileOffsetBytes: number;
-  /** Nothing is lost between the remnant before and this one. */
+  /** Whether no byte of the stream is lost between the previous remnant and this one. */
   joined: boolean;
-  /** A checksum has shown that they are what was written; of a plain file none could. */
+  /** Whether a checksum has verified the bytes. It is false in a plain file, which has no checksums. */
   isVerified: boolean;
 }
 
-/** Something of a container that is not as it must be; the offset is one of the file. */
+/** A fault of a container. Its offset is one of the file. */
 export type ContainerFault = Required<Pick<FormatFault, "offsetBytes" | "expected" | "found">>;
 
-/** How a container is passed through. */
+/** Options of {@linkcode remainsOf}. */
 export interface RemainsOptions {
-  /** Hears of damage before what follows it is handed on. */
+  /** Called for each fault, before the bytes after it are yielded. */
   onFault: (fault: ContainerFault) => void;
 }
 
-/** Bytes of a plain file that are handed on at a time. */
+/** The length of the parts in which a file is read. */
 const PART_BYTES = 256 * 1024;
 
-/** The container of a file whose first bytes may be damaged: what they show, or else what the name promises. */
+/**
+ * Returns the container of a file whose first bytes may be damaged: the one that they show, or else the one
+ * that the name of the file determines.
+ */
 export function likelyContainer(file: DamagedFile): Container {
   const first = new Uint8Array(4);
   const held = containerOfBytes(first.subarray(0, file.readSync(first, 0)));
   return held === "plain" ? containerOfName(file.path) : held;
 }
 
-/** All that remains of the stream in `file`. */
+/** Yields all bytes of the stream in `file` that can be recovered. */
 export async function* remainsOf(file: DamagedFile, options: RemainsOptions): AsyncGenerator<Remnant, void> {
   const toldSectors = new Set<number>();
   for await (const remnant of remainsIn(file, options)) {
@@ -80,44 +84,51 @@ function* plainRemains(file: DamagedFile): Generator<Remnant, void> {
   }
 }
 
-/** A part of what came of a piece. */
+/** A part of the content of a piece. */
 export type PiecePart = Pick<Remnant, "bytes" | "isVerified">;
 
-/** How a piece ended. */
+/** The result of decoding a piece. */
 export interface PieceEnd {
-  /** Where in the file the next piece stands; unknown where it must be searched. */
+  /** The offset in the file of the next piece; undefined if it must be searched. */
   nextBytes?: number;
-  /** All of its content was handed on, be it right or not. */
+  /** Whether all of the content was yielded, intact or not. */
   whole: boolean;
-  /** What is wrong with it. */
+  /** The fault of the piece, if it has one. */
   fault?: ContainerFault;
-  /** Bytes that were worked on. */
+  /**
+   * The number of bytes that were read and decompressed. It counts towards the limit of the search if the
+   * piece has a fault.
+   */
   effortBytes: number;
 }
 
-/** What differs between gzip and zstd. */
+/** The format-specific part of the recovery. */
 export interface PieceForm {
-  /** Whether a piece may begin with these bytes, the first {@linkcode beginLen} of it or those up to the end of the file. */
+  /**
+   * Returns whether a piece may begin with these bytes: the first {@linkcode beginLen} ones, or fewer at the
+   * end of the file.
+   */
   mayBegin(bytes: Uint8Array): boolean;
   beginLen: number;
-  /** The first byte of every piece that is searched. */
+  /** The first byte of the pieces that a search finds. */
   firstByte: number;
-  /** What a message calls it. */
+  /** The name of a piece in messages. */
   name: string;
-  /** Hands on the content of the piece at an offset, as far as it can be had. */
+  /** Yields the content of the piece at an offset, as far as it can be recovered. */
   decode(atBytes: number): AsyncGenerator<PiecePart, PieceEnd>;
 }
 
 /**
- * Files may be made so that every few bytes something begins that looks like a piece and takes long to turn out as none: so
- * much is spent on them for each byte of the file, and so much at least.
+ * The limits of the effort that is spent on data that looks like a piece and is not one: a factor of the
+ * length of the file, and a least amount. Without a limit, a malicious file could contain the beginning of
+ * such data every few bytes, each of which takes long to reject.
  */
 const EFFORT_FACTOR = 8;
 const LEAST_EFFORT_BYTES = 64 * 1024 * 1024;
-/** What one attempt costs at least. */
+/** The least effort of one attempt. */
 const ATTEMPT_BYTES = 64 * 1024;
 
-/** Goes from piece to piece, over the damage between them. */
+/** Yields the content of all pieces of a file, and skips the damage between them. */
 export async function* piecesRemains(
   file: DamagedFile,
   form: PieceForm,
@@ -143,7 +154,7 @@ export async function* piecesRemains(
       joined = true;
     }
     const { nextBytes, whole, fault, effortBytes: spent } = part.value;
-    // What was only taken for a piece is no fault of its own: that is told already.
+    // After damage, data that only looked like a piece is not reported again as a fault.
     if (fault !== undefined && !isSearched) onFault(fault);
     if (!whole) joined = false;
     if (fault === undefined) isSearched = false;
@@ -165,7 +176,7 @@ function beginOf(file: DamagedFile, { beginLen }: PieceForm, atBytes: number): U
   return bytes.subarray(0, file.readSync(bytes, atBytes));
 }
 
-/** Where from `fromBytes` on something stands that may be a piece. */
+/** Returns the offset of the first possible piece from `fromBytes` on, or undefined if there is none. */
 async function findPiece(
   file: DamagedFile,
   form: PieceForm,
@@ -176,7 +187,7 @@ async function findPiece(
     if (file.pace.isDueNow()) await file.pace.rest();
     const part = bytes.subarray(0, file.readSync(bytes, atBytes));
     const isLast = part.length < bytes.length;
-    // The last bytes of a part are looked at again, with those that follow.
+    // The last bytes of a part are searched again, together with the next part.
     const endAt = isLast ? part.length : part.length - form.beginLen;
     for (let at = part.indexOf(form.firstByte); at >= 0 && at < endAt;) {
       if (form.mayBegin(part.subarray(at, at + form.beginLen))) return atBytes + at;
@@ -187,7 +198,11 @@ async function findPiece(
   }
 }
 
-/** What is wrong, with its place in the file instead of the one in the source that began at `atBytes`. */
+/**
+ * Returns the fault of an error whose offset is relative to `atBytes`, with an offset in the file.
+ *
+ * @throws `error` itself if it is not a {@linkcode FormatError}
+ */
 export function faultOf(error: unknown, atBytes: number): NonNullable<PieceEnd["fault"]> {
   if (!(error instanceof FormatError)) throw error;
   const { offsetBytes = 0, expected = "an intact piece", found = "damage" } = error.fault;

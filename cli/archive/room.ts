@@ -1,21 +1,25 @@
-/** Shared memory that is used again and again for things of different lengths. */
+/** A shared buffer that is used again for contents of different lengths. */
 
-/** Grows in such steps: pieces differ by a few bytes, and what they leave behind is collected late. */
+/**
+ * The step in which the buffer grows. The lengths of pieces differ by a few bytes, and the garbage collector
+ * frees outgrown buffers late.
+ */
 const STEP_BYTES = 128 * 1024;
 
 /**
- * JavaScript copies from or to shared memory by words of this length if both places begin at the same byte of a word, and else
- * byte by byte, which takes five times as long.
+ * The length of a word. JavaScript copies to and from shared memory word by word if source and target have
+ * the same alignment, and else byte by byte, which takes five times as long.
  */
 export const WORD_BYTES = 8;
 
-/** Room for one thing at a time, as large as the largest so far. */
+/** A buffer for one content at a time, which is as large as the largest one so far. */
 export class Room {
   #bytes = new Uint8Array(new SharedArrayBuffer(0));
 
   /**
-   * Memory for `lenBytes`; what the room held may be gone. It begins at the byte of a word at which `offsetBytes` is: a part of
-   * a stream is copied fast to where the stream lies likewise.
+   * Returns memory for `lenBytes`. The previous content of the buffer may be lost. The result has the same
+   * alignment to words as `offsetBytes`, so that a part of a stream is copied fast to memory that is aligned
+   * like the stream.
    */
   ofLength(lenBytes: number, offsetBytes = 0): Uint8Array<SharedArrayBuffer> {
     const startBytes = offsetBytes % WORD_BYTES;

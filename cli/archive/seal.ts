@@ -1,6 +1,7 @@
 /**
- * The seal of a generation (FORMAT.md, "Seal"): a small JSON file beside its archives that tells what they must be. With it a
- * file that was cut between two records, exchanged, or left out of a chain is found without reading a block.
+ * The seal of a generation (FORMAT.md, "Seal"): a small JSON file beside its archives that describes what
+ * they must be. With it a file that was cut between two records, exchanged, or left out of a chain is
+ * detected without reading a block.
  */
 
 import { type FormatError, formatError } from "../errors.ts";
@@ -9,12 +10,12 @@ import { SIGNATURE_SUFFIX } from "./minisign/text.ts";
 import { SECTOR_BYTES } from "../sector.ts";
 import { MAX_BLOCK_BYTES } from "./header.ts";
 
-/** What a file of a generation is. */
+/** The kind of a file of a generation. */
 export type Role = "dump" | "digest" | "rdiff";
 
-/** A generation as others refer to it. */
+/** A reference to a generation. */
 export interface SealedGeneration {
-  /** Its time stamp, as `formatTimeStamp` writes it. */
+  /** The time stamp of the generation, as `formatTimeStamp` writes it. */
   time: string;
   /**
    * SHA-256 in hexadecimal digits over the MD5s of all blocks in order, 16 zero bytes for a zero block; `null` where it was
@@ -26,63 +27,69 @@ export interface SealedGeneration {
 /** A file beside the seal. */
 export interface SealedFile {
   role: Role;
-  /** Its name in the folder of the seal. */
+  /** The name of the file in the folder of the seal. */
   name: string;
-  /** Its length. */
+  /** The length of the file. */
   bytes: number;
-  /** SHA-256 of the file as it lies there, compressed or not: what `sha256sum` prints. */
+  /** SHA-256 of the stored file, compressed or not, as `sha256sum` prints it. */
   sha256: string;
-  /** Records with content, or with an MD5. */
+  /** The number of records with content, or in a digest with an MD5. */
   dataRecords: number;
-  /** Records of zero blocks. */
+  /** The number of records of zero blocks. */
   zeroRecords: number;
   /**
-   * Nothing proved the blocks of the generation that the file leads to when the seal was made: the seal tells what they
-   * were, not that they were right.
+   * Present if nothing proved the blocks of the generation to which the file leads (for an rdiff the older
+   * one) when the seal was made. The seal then records what the blocks were, not that they were right.
    */
   unproved?: true;
-  /** Of an rdiff: the newer generation that it begins at, `null` if that was not known; and the older one it leads to. */
+  /**
+   * Only for an rdiff: the newer generation to which it is applied, `null` if that was not known, and the
+   * older generation that results.
+   */
   from?: SealedGeneration | null;
   to?: SealedGeneration;
 }
 
-/** What a sample of the blocks that a bitmap calls unchanged has shown. */
+/** The result of an audit: a sample of the blocks that a bitmap calls unchanged was compared. */
 export interface SealedAudit {
-  /** Share that was asked for; absent for the default sample. */
+  /** The requested share of the blocks in percent; absent for the default sample. */
   percent?: number;
   unchangedBlocks: number;
   sampledBlocks: number;
-  /** Of the sample, blocks that had changed nevertheless, and the first of them. */
+  /**
+   * The number of sampled blocks that had changed although the bitmap calls them unchanged, and the first of
+   * them.
+   */
   differingBlocks: number;
   firstDifferingBlock?: number;
-  /** Seed of the sample; absent where there was none to draw. */
+  /** The seed of the random sample; absent if there was no block to sample. */
   seed?: string;
   result: "agrees" | "differs" | "skipped";
 }
 
-/** All that a seal says. */
+/** The content of a seal. */
 export interface Seal extends SealedGeneration {
-  /** The program and its version. */
+  /** The name and the version of the program that made the seal. */
   program: string;
   /** 32 hexadecimal digits. */
   series: string;
   capacityBytes: number;
   blockBytes: number;
   blockCount: number;
-  /** The mode or command that was asked for and what was done, with the reason if that is another one. */
+  /** The requested mode or command, the one that was executed, and the reason if they differ. */
   mode: { asked: string; done: string; reason?: string };
-  /** What tells the disk apart from others: path, format, CID, UUID, virtual machine, snapshot, change id. */
+  /** What identifies the disk: path, format, CID, UUID, virtual machine, snapshot, change id. */
   source: Record<string, string>;
   audit?: SealedAudit;
   files: SealedFile[];
 }
 
-/** A seal ends so, behind the name of the generation. */
+/** The suffix of the name of a seal, after the name of the generation. */
 export const SEAL_SUFFIX = ".seal.json";
-/** A seal takes some kilobytes. */
+/** The largest accepted seal. A usual one takes some kilobytes. */
 export const MAX_SEAL_BYTES = 256 * 1024;
 
-/** The most that file systems take. */
+/** The longest file name that file systems accept. */
 const MAX_NAME_BYTES = 255;
 
 const VERSION = 1;
@@ -90,21 +97,27 @@ const MAX_FILES = 64;
 const MAX_SOURCE_FIELDS = 64;
 const MAX_TEXT = 4096;
 
-/** The seal of the generation that `name` belongs to: `mon.seal.json` for `mon.dump.zst`, `mon.digest` and the like. */
+/**
+ * Returns the name of the seal of the generation to which the file `name` belongs: `mon.seal.json` for
+ * `mon.dump.zst`, `mon.digest` and the like.
+ */
 export function sealNameOf(name: string): string {
   return fitting(name.replace(/(?<=.)\.(gz|zst)$/, "").replace(/(?<=.)\.(dump|digest|rdiff)$/, ""));
 }
 
 /**
- * The names that the seal of a file `name` may have, the first choice first: that of the generation, the whole name of the
- * file, and that with the digits of the time `time`.
+ * Returns the names that the seal of the file `name` may have, in order of preference: from the name of the
+ * generation, from the whole name of the file, and from that with the digits of `time`.
  */
 export function sealNamesOf(name: string, time: string): string[] {
   const digits = time.replaceAll(/[^0-9]/g, "");
   return [...new Set([sealNameOf(name), fitting(name), fitting(`${name}.${digits}`)])];
 }
 
-/** Whether a file named `companion` may be the seal of the file `name` beside it, or the signature of that seal. */
+/**
+ * Returns whether a file with the name `companion` may be the seal of the file `name` beside it, or the
+ * signature of that seal.
+ */
 export function isSealOf(companion: string, name: string): boolean {
   const seal = companion.endsWith(SIGNATURE_SUFFIX)
     ? companion.slice(0, -SIGNATURE_SUFFIX.length)
@@ -113,7 +126,7 @@ export function isSealOf(companion: string, name: string): boolean {
   return sealNamesOf(name, time).includes(seal);
 }
 
-/** The name of a seal; a name that would be too long is cut, and its hash stands for the rest. */
+/** Returns the name of a seal. A name that would be too long is cut, and a hash replaces the rest. */
 function fitting(stem: string): string {
   const encoder = new TextEncoder();
   const room = MAX_NAME_BYTES - SEAL_SUFFIX.length - SIGNATURE_SUFFIX.length;
@@ -125,7 +138,8 @@ function fitting(stem: string): string {
 }
 
 /**
- * The bytes of the file. They end with their own SHA-256, so that damage of the seal is not taken for damage of the archives.
+ * Returns the bytes of a seal file. They end with their own SHA-256, so that damage of the seal is not taken
+ * for damage of the archives.
  */
 export async function sealBytes(seal: Seal): Promise<Uint8Array<ArrayBuffer>> {
   const { program, series, time, root, capacityBytes, blockBytes, blockCount } = seal;
@@ -150,8 +164,8 @@ export async function sealBytes(seal: Seal): Promise<Uint8Array<ArrayBuffer>> {
 /**
  * Reads a seal.
  *
- * @param bytes the whole file, or at least one byte more than {@linkcode MAX_SEAL_BYTES} of it
- * @throws {FormatError} if it is not one, was damaged, or is of a later version
+ * @param bytes the whole file, or at least its first `MAX_SEAL_BYTES + 1` bytes
+ * @throws {FormatError} if `bytes` are not a seal, are damaged, or are of a later version
  */
 export async function parseSeal(bytes: Uint8Array, path: string): Promise<Seal> {
   if (bytes.length > MAX_SEAL_BYTES) {
@@ -168,10 +182,11 @@ export async function parseSeal(bytes: Uint8Array, path: string): Promise<Seal> 
   }
   const { sha256, ...rest } = body;
   const written = await closed(rest).catch((cause) => {
-    // Nested a hundred thousand times, it is more than can be written.
+    // JSON.stringify() fails for a value that is nested a hundred thousand times.
     throw formatError("seal", { path, expected: "a seal", found: "something else" }, { cause });
   });
-  // Only what is written is read: a seal that says the same in other bytes was not made by this program.
+  // Only the exact bytes that sealBytes() makes are accepted: the same values in other bytes were not written
+  // by this program.
   const at = firstDifference(bytes, written);
   if (at !== undefined) {
     const found = `"sha256": ${JSON.stringify(sha256) ?? "none"}, or another text in front of it`;
@@ -185,14 +200,15 @@ function parseJson(bytes: Uint8Array, path: string): Record<string, unknown> {
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (cause) {
-    // The cause quotes the text, which may be that of another file to which a link leads.
+    // The message does not contain that of the cause, which quotes the text: a link may lead to another file,
+    // whose content must not be shown.
     throw formatError("seal", { path, expected: "JSON", found: "something else" }, { cause });
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
   throw formatError("seal", { path, expected: "a JSON object", found: "another value" });
 }
 
-/** The text of `body` with its SHA-256 as last member. */
+/** Returns `body` as JSON text, with the SHA-256 of the text in front of it as last member. */
 async function closed(body: Record<string, unknown>): Promise<Uint8Array<ArrayBuffer>> {
   const encoder = new TextEncoder();
   const open = JSON.stringify(body, null, 2).replace(/\n\}$/, ",\n");
@@ -209,10 +225,10 @@ function firstDifference(a: Uint8Array, b: Uint8Array): number | undefined {
 const HASH = /^[0-9a-f]{64}$/;
 const SERIES = /^[0-9a-f]{32}$/;
 const TIME = /^[0-9]{4,}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}( summer time)?$/;
-// A file in the same folder: neither a way to somewhere else nor the folder.
+// A file name without a folder, which is neither `.` nor `..`.
 const NAME = /^(?!\.{1,2}$)[^/\0]{1,255}$/;
 
-/** Takes the values of an object one by one, each of its type and within its bounds. */
+/** Reads the members of an object one by one, and checks the type and the bounds of each. */
 class Fields {
   readonly #value: Record<string, unknown>;
   readonly #path: string;
