@@ -15,7 +15,7 @@ import {
   piecesRemains,
   type RemainsOptions,
   type Remnant,
-} from "./remains.ts";
+} from "./piece_remains.ts";
 import { Room } from "./room.ts";
 
 const DEFLATE = 8;

@@ -12,7 +12,7 @@ import {
   piecesRemains,
   type RemainsOptions,
   type Remnant,
-} from "./remains.ts";
+} from "./piece_remains.ts";
 import { Room } from "./room.ts";
 import { MAX_WHOLE_BYTES } from "./zstd.ts";
 import { BlockwiseDecoder } from "./zstd_blocks.ts";
