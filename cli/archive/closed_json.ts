@@ -68,7 +68,7 @@ export async function parseClosedJson(
 }
 
 /** The place of a value, for messages. */
-interface Place {
+interface JsonPlace {
   what: string;
   path: string;
   /** The names of the members that lead to the object: `files[0].`. */
@@ -81,10 +81,10 @@ interface Place {
  */
 export class JsonFields {
   readonly #value: Record<string, unknown>;
-  readonly #place: Place;
+  readonly #place: JsonPlace;
 
   /** @throws {FormatError} if `value` is not an object */
-  constructor(value: unknown, place: Place) {
+  constructor(value: unknown, place: JsonPlace) {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       throw faultAt(place, "", { expected: "an object", value });
     }
@@ -170,7 +170,7 @@ export class JsonFields {
 }
 
 function faultAt(
-  { what, path, where = "" }: Place,
+  { what, path, where = "" }: JsonPlace,
   name: string,
   { expected, value }: { expected: string; value: unknown },
 ): FormatError {
@@ -187,7 +187,7 @@ function shortJson(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }
 
-function parseObject(bytes: Uint8Array, { what, path }: Place): Record<string, unknown> {
+function parseObject(bytes: Uint8Array, { what, path }: JsonPlace): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));

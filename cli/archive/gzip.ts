@@ -64,7 +64,7 @@ export class GzipSink extends PieceSink {
       ahead: codecs.ahead,
       encode: (given) => codecs.gzip({ ...given, level }),
       ...options.level === undefined &&
-        { kin: (source) => source instanceof GzipSource ? source : undefined },
+        { copyableSource: (source) => source instanceof GzipSource ? source : undefined },
       holds(stored, content) {
         const own = readOwnHeader(stored.subarray(0, HEADER_LEN));
         return own?.isLast === false && own.memberLen === stored.length &&
@@ -104,7 +104,7 @@ async function* gunzip(
   let isPromised = true;
   while (isPromised || (await file.peek(1)).length > 0) {
     await requireMagic(file, isPromised);
-    const own = believable(readOwnHeader(await file.peek(HEADER_LEN)));
+    const own = plausibleHeader(readOwnHeader(await file.peek(HEADER_LEN)));
     if (own !== undefined && Math.max(own.memberLen, own.contentLen) <= maxWholeBytes) {
       yield await takeOwnMember(file, own, { codecs, memory });
     } else {
@@ -151,7 +151,7 @@ export async function walkGzip(file: PlainSource): Promise<boolean> {
   let isPromised = true;
   while (isPromised || (await file.peek(1)).length > 0) {
     await requireMagic(file, isPromised);
-    const own = believable(readOwnHeader(await file.peek(HEADER_LEN)));
+    const own = plausibleHeader(readOwnHeader(await file.peek(HEADER_LEN)));
     if (own === undefined) return false;
     const startBytes = file.offsetBytes;
     const [b0, b1, b2, b3] = await file.peekAt(own.memberLen - 4, 4);
@@ -183,7 +183,7 @@ async function requireMagic(file: PlainSource, isPromised: boolean): Promise<voi
 /**
  * Returns the header of a member of this program if its lengths allow to decompress the member in one call.
  */
-export function believable(own?: OwnHeader): OwnHeader | undefined {
+export function plausibleHeader(own?: OwnHeader): OwnHeader | undefined {
   if (own === undefined || own.memberLen <= HEADER_LEN + TRAILER_LEN) return undefined;
   return Math.max(own.memberLen, own.contentLen) <= MAX_WHOLE_BYTES ? own : undefined;
 }

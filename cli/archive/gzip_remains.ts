@@ -4,7 +4,7 @@
  */
 
 import type { DamagedFile } from "./damaged_file.ts";
-import { believable } from "./gzip.ts";
+import { plausibleHeader } from "./gzip.ts";
 import { ForeignInflater } from "./gzip_foreign.ts";
 import { gunzipMember, HEADER_LEN, type OwnHeader, readOwnHeader } from "./gzip_member.ts";
 import { isGzip } from "./magic.ts";
@@ -16,7 +16,7 @@ import {
   type RemainsOptions,
   type Remnant,
 } from "./piece_remains.ts";
-import { Room } from "./room.ts";
+import { SharedBuffer } from "./shared_buffer.ts";
 
 const DEFLATE = 8;
 /** Bits of FLG that are 0 in every member. RFC 1952, 2.3.1.2. */
@@ -24,8 +24,8 @@ const RESERVED_FLAGS = 0b1110_0000;
 
 /** Yields all content of the stream in `file` that can be recovered. */
 export function gzipRemains(file: DamagedFile, options: RemainsOptions): AsyncGenerator<Remnant, void> {
-  const stored = new Room();
-  const content = new Room();
+  const stored = new SharedBuffer();
+  const content = new SharedBuffer();
   /**
    * Set after the first intact member of this program. From then on only members of this program are
    * searched, because blocks of a disk may contain gzip files.
@@ -68,7 +68,7 @@ export function gzipRemains(file: DamagedFile, options: RemainsOptions): AsyncGe
 
 function ownMemberAt(file: DamagedFile, atBytes: number): OwnHeader | undefined {
   const header = new Uint8Array(HEADER_LEN);
-  return believable(readOwnHeader(header.subarray(0, file.readSync(header, atBytes))));
+  return plausibleHeader(readOwnHeader(header.subarray(0, file.readSync(header, atBytes))));
 }
 
 function inflates(member: Uint8Array, into: Uint8Array): boolean {

@@ -8,7 +8,7 @@
 import { storedBound } from "./codecs.ts";
 import { PIECE_MAX_BYTES, type PieceMemory, type PromisedPiece, type WholePiece } from "./piece.ts";
 import type { PlainSource } from "./plain.ts";
-import { Room, WORD_BYTES } from "./room.ts";
+import { SharedBuffer, WORD_BYTES } from "./shared_buffer.ts";
 
 /**
  * The largest length, stored and as content, of a piece that a source which is one of many decompresses as a
@@ -17,7 +17,7 @@ import { Room, WORD_BYTES } from "./room.ts";
 export const MANY_MAX_BYTES = PIECE_MAX_BYTES + storedBound(0);
 
 /** The number of buffers. Few pieces have the largest length. */
-const ROOMS = 8;
+const BUFFER_COUNT = 8;
 
 /** A source whose piece may be evicted from memory. */
 export interface PieceHolder {
@@ -25,18 +25,18 @@ export interface PieceHolder {
    * Called when the buffer of the piece is given to another source. The content of the piece is invalid from
    * then on.
    */
-  giveUp(): void;
+  dropPiece(): void;
 }
 
-type PieceRoom = Uint8Array<SharedArrayBuffer>;
+type PieceBuffer = Uint8Array<SharedArrayBuffer>;
 
 /** The buffers that many sources share. */
 export class ManySources {
   /** The buffer for the stored form of a piece while it is decompressed. */
-  readonly stored: Room = new Room();
-  readonly #free: PieceRoom[] = [];
+  readonly stored: SharedBuffer = new SharedBuffer();
+  readonly #free: PieceBuffer[] = [];
   /** The buffers by the sources that hold them, the least recently read source first. */
-  readonly #held = new Map<PieceHolder, PieceRoom>();
+  readonly #held = new Map<PieceHolder, PieceBuffer>();
   #count = 0;
   /** Resolves when the decompression in progress has ended. */
   #decoded: Promise<unknown> = Promise.resolve();
@@ -45,7 +45,7 @@ export class ManySources {
    * Runs `decode` after all earlier calls have ended, because they all use the same buffer for the stored
    * form.
    */
-  oneByOne<Result>(decode: () => Promise<Result>): Promise<Result> {
+  runAlone<Result>(decode: () => Promise<Result>): Promise<Result> {
     const done = this.#decoded.then(decode);
     this.#decoded = done.catch(() => {});
     return done;
@@ -55,37 +55,37 @@ export class ManySources {
    * Returns a buffer for the content of a piece of up to {@linkcode MANY_MAX_BYTES}. `holder` has it until
    * the buffer is needed for another source.
    */
-  roomFor(holder: PieceHolder): PieceRoom {
-    const room = this.#held.get(holder) ?? this.#free.pop() ?? this.#newRoom() ?? this.#oldest();
+  bufferFor(holder: PieceHolder): PieceBuffer {
+    const buffer = this.#held.get(holder) ?? this.#free.pop() ?? this.#newBuffer() ?? this.#oldest();
     this.#held.delete(holder);
-    this.#held.set(holder, room);
-    return room;
+    this.#held.set(holder, buffer);
+    return buffer;
   }
 
   /** Marks `holder` as the most recently read source. */
   touch(holder: PieceHolder): void {
-    if (this.#held.has(holder)) this.roomFor(holder);
+    if (this.#held.has(holder)) this.bufferFor(holder);
   }
 
   /** Frees the buffer of `holder`. */
   release(holder: PieceHolder): void {
-    const room = this.#held.get(holder);
-    if (room === undefined) return;
+    const buffer = this.#held.get(holder);
+    if (buffer === undefined) return;
     this.#held.delete(holder);
-    this.#free.push(room);
+    this.#free.push(buffer);
   }
 
-  #newRoom(): PieceRoom | undefined {
-    if (this.#count === ROOMS) return undefined;
+  #newBuffer(): PieceBuffer | undefined {
+    if (this.#count === BUFFER_COUNT) return undefined;
     this.#count++;
     return new Uint8Array(new SharedArrayBuffer(MANY_MAX_BYTES + WORD_BYTES));
   }
 
-  #oldest(): PieceRoom {
-    const [[holder, room]] = this.#held;
+  #oldest(): PieceBuffer {
+    const [[holder, buffer]] = this.#held;
     this.#held.delete(holder);
-    holder.giveUp();
-    return room;
+    holder.dropPiece();
+    return buffer;
   }
 }
 
@@ -105,10 +105,10 @@ export class ManySlots implements PieceMemory {
     const { path, offsetBytes: fileOffsetBytes } = file;
     const at = this.#offsetBytes % WORD_BYTES;
     const decode = (read: (stored: Uint8Array) => number | Promise<number>, cut: () => Error) =>
-      this.#many.oneByOne(async () => {
+      this.#many.runAlone(async () => {
         const stored = this.#many.stored.ofLength(storedBytes);
         if (await read(stored) < storedBytes) throw cut();
-        const content = this.#many.roomFor(this.#holder).subarray(at, at + contentBytes);
+        const content = this.#many.bufferFor(this.#holder).subarray(at, at + contentBytes);
         await piece.decode({ stored, into: content });
         return content;
       });
@@ -128,6 +128,6 @@ export class ManySlots implements PieceMemory {
 
   release(): void {
     // The buffer is freed after the decompression in progress, which may use it.
-    this.#many.oneByOne(() => Promise.resolve(this.#many.release(this.#holder)));
+    this.#many.runAlone(() => Promise.resolve(this.#many.release(this.#holder)));
   }
 }

@@ -49,7 +49,7 @@ export interface PieceEnd {
 }
 
 /** The format-specific part of the recovery. */
-export interface PieceForm {
+export interface PieceRecoveryFormat {
   /**
    * Returns whether a piece may begin with these bytes: the first {@linkcode beginLen} ones, or fewer at the
    * end of the file.
@@ -77,7 +77,7 @@ const ATTEMPT_BYTES = 64 * 1024;
 /** Yields the content of all pieces of a file, and skips the damage between them. */
 export async function* piecesRemains(
   file: DamagedFile,
-  form: PieceForm,
+  format: PieceRecoveryFormat,
   { onFault }: RemainsOptions,
 ): AsyncGenerator<Remnant, void> {
   let effortBytes = EFFORT_FACTOR * file.sizeBytes + LEAST_EFFORT_BYTES;
@@ -85,14 +85,14 @@ export async function* piecesRemains(
   let isSearched = false;
   for (let atBytes: number | undefined = 0; atBytes !== undefined && atBytes < file.sizeBytes;) {
     if (file.pace.isDue()) await file.pace.rest();
-    if (!form.mayBegin(beginOf(file, form, atBytes))) {
-      onFault({ offsetBytes: atBytes, expected: form.name, found: "something else" });
+    if (!format.mayBegin(beginOf(file, format, atBytes))) {
+      onFault({ offsetBytes: atBytes, expected: format.name, found: "something else" });
       joined = false;
       isSearched = true;
-      atBytes = await findPiece(file, form, atBytes + 1);
+      atBytes = await findPiece(file, format, atBytes + 1);
       continue;
     }
-    const parts = form.decode(atBytes);
+    const parts = format.decode(atBytes);
     let part = await parts.next();
     for (; !part.done; part = await parts.next()) {
       if (part.value.bytes.length === 0) continue;
@@ -108,16 +108,16 @@ export async function* piecesRemains(
     if (effortBytes < 0) {
       return onFault({
         offsetBytes: atBytes,
-        expected: form.name,
+        expected: format.name,
         found: "so much that looks like one and is none that the search is given up",
       });
     }
     if (nextBytes === undefined) isSearched = true;
-    atBytes = nextBytes ?? await findPiece(file, form, atBytes + 1);
+    atBytes = nextBytes ?? await findPiece(file, format, atBytes + 1);
   }
 }
 
-function beginOf(file: DamagedFile, { beginLen }: PieceForm, atBytes: number): Uint8Array {
+function beginOf(file: DamagedFile, { beginLen }: PieceRecoveryFormat, atBytes: number): Uint8Array {
   const bytes = new Uint8Array(beginLen);
   return bytes.subarray(0, file.readSync(bytes, atBytes));
 }
@@ -125,7 +125,7 @@ function beginOf(file: DamagedFile, { beginLen }: PieceForm, atBytes: number): U
 /** Returns the offset of the first possible piece from `fromBytes` on, or undefined if there is none. */
 async function findPiece(
   file: DamagedFile,
-  form: PieceForm,
+  format: PieceRecoveryFormat,
   fromBytes: number,
 ): Promise<number | undefined> {
   const bytes = new Uint8Array(PART_BYTES);
@@ -134,10 +134,10 @@ async function findPiece(
     const part = bytes.subarray(0, file.readSync(bytes, atBytes));
     const isLast = part.length < bytes.length;
     // The last bytes of a part are searched again, together with the next part.
-    const endAt = isLast ? part.length : part.length - form.beginLen;
-    for (let at = part.indexOf(form.firstByte); at >= 0 && at < endAt;) {
-      if (form.mayBegin(part.subarray(at, at + form.beginLen))) return atBytes + at;
-      at = part.indexOf(form.firstByte, at + 1);
+    const endAt = isLast ? part.length : part.length - format.beginLen;
+    for (let at = part.indexOf(format.firstByte); at >= 0 && at < endAt;) {
+      if (format.mayBegin(part.subarray(at, at + format.beginLen))) return atBytes + at;
+      at = part.indexOf(format.firstByte, at + 1);
     }
     if (isLast) return undefined;
     atBytes += endAt;

@@ -9,7 +9,7 @@ import { PIECE_MAX_BYTES, type StoredPiece } from "./piece.ts";
 import type { PieceSource } from "./piece_source.ts";
 import { PieceTable } from "./piece_table.ts";
 import type { PlainSink } from "./plain.ts";
-import { Room } from "./room.ts";
+import { SharedBuffer } from "./shared_buffer.ts";
 import type { OpenScratch } from "./scratch.ts";
 import { settleAll } from "../settle_all.ts";
 
@@ -32,7 +32,7 @@ export interface PieceSinkOptions {
 }
 
 /** The format-specific part of a {@linkcode PieceSink}. */
-export interface PieceForm {
+export interface PieceSinkFormat {
   /** The number of pieces that may be in progress at a time. */
   ahead: number;
   /**
@@ -44,7 +44,7 @@ export interface PieceForm {
    * Returns `source` if its pieces have the format that this sink writes, so that they can be copied. It is
    * absent if no pieces are to be copied.
    */
-  kin?(source: Origin["source"]): PieceSource | undefined;
+  copyableSource?(source: Origin["source"]): PieceSource | undefined;
   /**
    * Returns whether `stored` is a whole piece of this format that holds `content` and is not the last one of
    * a stream.
@@ -55,10 +55,10 @@ export interface PieceForm {
 }
 
 /** The memory for one piece while it is compressed and stored. */
-interface Slot {
-  stored: Room;
+interface EncodeSlot {
+  stored: SharedBuffer;
   /** A copy of the content, if it is not in shared memory. */
-  content: Room;
+  content: SharedBuffer;
 }
 
 /**
@@ -67,10 +67,10 @@ interface Slot {
  */
 export class PieceSink implements ByteSink {
   readonly #file: PlainSink;
-  readonly #form: PieceForm;
-  readonly #free: Slot[];
+  readonly #format: PieceSinkFormat;
+  readonly #free: EncodeSlot[];
   /** The callbacks of pieces that wait for a slot, the oldest first. */
-  readonly #waiting: ((slot: Slot) => void)[] = [];
+  readonly #waiting: ((slot: EncodeSlot) => void)[] = [];
   /** The lengths of the stored pieces, if `writeEnd` needs them. */
   readonly #table?: PieceTable;
   /** Resolves when all pieces of the writes so far are stored. */
@@ -83,14 +83,14 @@ export class PieceSink implements ByteSink {
    * Writes to `file`, after the content of `begun` if it is given. The sink disposes `file` when it is
    * disposed itself.
    */
-  constructor(file: PlainSink, form: PieceForm, { begun, scratch }: PieceSinkOptions = {}) {
+  constructor(file: PlainSink, format: PieceSinkFormat, { begun, scratch }: PieceSinkOptions = {}) {
     this.#file = file;
-    this.#form = form;
-    if (form.writeEnd !== undefined) this.#table = begun?.pieces ?? new PieceTable({ scratch });
+    this.#format = format;
+    if (format.writeEnd !== undefined) this.#table = begun?.pieces ?? new PieceTable({ scratch });
     this.#offsetBytes = begun?.contentBytes ?? 0;
     this.#free = Array.from(
-      { length: Math.max(1, form.ahead) },
-      () => ({ stored: new Room(), content: new Room() }),
+      { length: Math.max(1, format.ahead) },
+      () => ({ stored: new SharedBuffer(), content: new SharedBuffer() }),
     );
   }
 
@@ -131,13 +131,13 @@ export class PieceSink implements ByteSink {
   async #finish(): Promise<void> {
     await this.#add(new Uint8Array(0), { isLast: true });
     await this.#last;
-    if (this.#table !== undefined) await this.#form.writeEnd!(this.#table, this.#file);
+    if (this.#table !== undefined) await this.#format.writeEnd!(this.#table, this.#file);
     await this.#file.finish();
   }
 
   /** Returns the piece of another file that can be copied instead of compressing `from`, if there is one. */
-  #copyOf(from: Uint8Array, origin?: Origin): Copy | undefined {
-    const source = origin && this.#form.kin?.(origin.source);
+  #copyOf(from: Uint8Array, origin?: Origin): PieceCopy | undefined {
+    const source = origin && this.#format.copyableSource?.(origin.source);
     const piece = source?.storedPiece(origin!.offsetBytes, from.length);
     return piece && { source: source!, piece };
   }
@@ -146,7 +146,10 @@ export class PieceSink implements ByteSink {
    * Compresses one piece, and stores it after the pieces before it. The promise resolves when the piece is
    * compressed.
    */
-  #add(content: Uint8Array, { copy, isLast = false }: { copy?: Copy; isLast?: boolean } = {}): Promise<void> {
+  #add(
+    content: Uint8Array,
+    { copy, isLast = false }: { copy?: PieceCopy; isLast?: boolean } = {},
+  ): Promise<void> {
     const before = this.#last;
     const slot = this.#slot();
     const encoded = slot.then((slot) => this.#encode(content, { slot, copy, isLast }));
@@ -160,14 +163,14 @@ export class PieceSink implements ByteSink {
   /** Returns the stored form of a piece, in the memory of the slot. */
   async #encode(
     content: Uint8Array,
-    { slot, copy, isLast }: { slot: Slot; copy?: Copy; isLast: boolean },
+    { slot, copy, isLast }: { slot: EncodeSlot; copy?: PieceCopy; isLast: boolean },
   ): Promise<Uint8Array> {
     try {
       if (this.#failure) throw this.#failure.error;
       const copied = copy && await this.#copy(content, { slot, copy });
       if (copied) return copied;
       const into = slot.stored.ofLength(storedBound(content.length));
-      const storedLen = await this.#form.encode({ content: shared(content, slot.content), into, isLast });
+      const storedLen = await this.#format.encode({ content: shared(content, slot.content), into, isLast });
       return into.subarray(0, storedLen);
     } catch (error) {
       throw this.#fail(error);
@@ -180,16 +183,16 @@ export class PieceSink implements ByteSink {
    */
   async #copy(
     content: Uint8Array,
-    { slot, copy: { source, piece } }: { slot: Slot; copy: Copy },
+    { slot, copy: { source, piece } }: { slot: EncodeSlot; copy: PieceCopy },
   ): Promise<Uint8Array | undefined> {
     const stored = slot.stored.ofLength(piece.storedBytes);
     const got = await source.readStored(stored, piece.fileOffsetBytes);
-    return got === stored.length && await this.#form.holds(stored, content) ? stored : undefined;
+    return got === stored.length && await this.#format.holds(stored, content) ? stored : undefined;
   }
 
   async #store(
     before: Promise<void>,
-    given: { slot: Promise<Slot>; encoded: Promise<Uint8Array>; contentBytes: number },
+    given: { slot: Promise<EncodeSlot>; encoded: Promise<Uint8Array>; contentBytes: number },
   ): Promise<void> {
     const { slot, encoded, contentBytes } = given;
     try {
@@ -216,12 +219,12 @@ export class PieceSink implements ByteSink {
     return this.#failure.error;
   }
 
-  #slot(): Promise<Slot> {
+  #slot(): Promise<EncodeSlot> {
     const slot = this.#free.pop();
     return slot ? Promise.resolve(slot) : new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  #release(slot: Slot): void {
+  #release(slot: EncodeSlot): void {
     const next = this.#waiting.shift();
     if (next) next(slot);
     else this.#free.push(slot);
@@ -229,15 +232,15 @@ export class PieceSink implements ByteSink {
 }
 
 /** A piece of another file, and the source that read it. */
-interface Copy {
+interface PieceCopy {
   source: PieceSource;
   piece: StoredPiece;
 }
 
-/** Returns `content` in shared memory: the argument itself, or a copy in `room`. */
-function shared(content: Uint8Array, room: Room): Uint8Array {
+/** Returns `content` in shared memory: the argument itself, or a copy in `buffer`. */
+function shared(content: Uint8Array, buffer: SharedBuffer): Uint8Array {
   if (content.buffer instanceof SharedArrayBuffer) return content;
-  const copy = room.ofLength(content.length);
+  const copy = buffer.ofLength(content.length);
   copy.set(content);
   return copy;
 }

@@ -7,7 +7,7 @@ import type { ByteSource, PassingHash } from "./bytes.ts";
 import { ManySlots, type ManySources, type PieceHolder } from "./many_sources.ts";
 import type { Piece, PieceMemory, PromisedPiece, StoredPiece, WholePiece } from "./piece.ts";
 import type { PlainSource } from "./plain.ts";
-import { Room } from "./room.ts";
+import { SharedBuffer } from "./shared_buffer.ts";
 
 /** Describes a few `bytes` for a message. No bytes stand for the end of the file. */
 export function showBytes(bytes: Uint8Array): string {
@@ -28,9 +28,9 @@ const MAX_REMEMBERED = 256;
  * The memory for one piece while it is decompressed and read. It is shared, so that another thread can
  * decompress the piece.
  */
-export interface Slot {
-  stored: Room;
-  content: Room;
+export interface DecodeSlot {
+  stored: SharedBuffer;
+  content: SharedBuffer;
 }
 
 /**
@@ -42,9 +42,9 @@ class SlotRing implements PieceMemory {
    * Slots of closed sources, for new sources. The garbage collector frees shared memory late: without this
    * list, a restore that reads eight archives twice would take the memory of sixteen.
    */
-  static readonly #free: Slot[] = [];
+  static readonly #free: DecodeSlot[] = [];
 
-  readonly #slots: Slot[];
+  readonly #slots: DecodeSlot[];
   #taken = 0;
   /** The offset in the stream at which the next piece begins. */
   #offsetBytes = 0;
@@ -52,7 +52,7 @@ class SlotRing implements PieceMemory {
   constructor(count: number) {
     this.#slots = Array.from(
       { length: count },
-      () => SlotRing.#free.pop() ?? { stored: new Room(), content: new Room() },
+      () => SlotRing.#free.pop() ?? { stored: new SharedBuffer(), content: new SharedBuffer() },
     );
   }
 
@@ -78,7 +78,7 @@ class SlotRing implements PieceMemory {
 }
 
 /** The format-specific part of a {@linkcode PieceSource}. */
-export interface Pieces {
+export interface PieceSourceOptions {
   /**
    * Yields the pieces of a file. It throws at the first damage. It returns only after the file was verified
    * to its last byte (except for yielded promises), so that its return is reported as the end of the stream.
@@ -112,7 +112,7 @@ export class PieceSource implements ByteSource, PieceHolder {
   #missingBytes = 0;
 
   /** Takes ownership of `file`, which `pieces` reads, and closes it when disposed. */
-  constructor(file: PlainSource, { pieces, ahead, many }: Pieces) {
+  constructor(file: PlainSource, { pieces, ahead, many }: PieceSourceOptions) {
     this.#file = file;
     this.#many = many;
     this.#ahead = many === undefined ? Math.max(1, ahead) : 1;
@@ -181,7 +181,7 @@ export class PieceSource implements ByteSource, PieceHolder {
     if (this.#many !== undefined || (this.#exhausted && this.#underWay.length === 0)) this.#memory.release();
   }
 
-  giveUp(): void {
+  dropPiece(): void {
     this.#missingBytes = this.#piece.length;
     this.#piece = EMPTY;
   }
@@ -249,7 +249,7 @@ export class PieceSource implements ByteSource, PieceHolder {
   }
 
   #remember(piece: StoredPiece): void {
-    // Pieces of a source that is one of many are never copied.
+    // PieceSourceOptions of a source that is one of many are never copied.
     if (!this.#file.isSeekable || this.#many !== undefined) return;
     this.#remembered.set(this.#offsetBytes, piece);
     if (this.#remembered.size <= MAX_REMEMBERED) return;

@@ -59,21 +59,21 @@ export interface PlainSourceOptions {
  * The length of the buffers for bytes that are only hashed, normally and for a file that is one of many open
  * ones.
  */
-const HASHED_BYTES = 1024 * 1024;
-const FEW_HASHED_BYTES = 64 * 1024;
+const HASH_BUFFER_BYTES = 1024 * 1024;
+const SMALL_HASH_BUFFER_BYTES = 64 * 1024;
 
 /** The largest number of parts that were read and not hashed yet. */
-const MAX_UNHEARD = 8;
+const MAX_HASHING_PARTS = 8;
 
 /** Reads a file from its current position to its end. */
 export class PlainSource implements ByteSource {
   // Buffers of closed sources, for new sources. The garbage collector would free them late, and a folder may
   // have very many files.
-  static readonly #freeScratches: Uint8Array[][] = [];
+  static readonly #freeHashBuffers: Uint8Array[][] = [];
   static readonly #freeAheads: Uint8Array[] = [];
   static readonly #freeCopies: Uint8Array[] = [];
-  /** Buffers of {@linkcode FEW_HASHED_BYTES}, for sources that are one of many. */
-  static readonly #freeFew: Uint8Array[] = [];
+  /** Buffers of {@linkcode SMALL_HASH_BUFFER_BYTES}, for sources that are one of many. */
+  static readonly #freeSmallHashBuffers: Uint8Array[] = [];
 
   readonly path: string;
   readonly #file: InputFile;
@@ -86,14 +86,14 @@ export class PlainSource implements ByteSource {
   #ended = false;
   #hash?: PassingHash;
   /** The number of bytes that were read before the hash was added and are not hashed yet. */
-  #missedBytes = 0;
+  #unhashedBytes = 0;
   /** The parts that the hash is processing, the oldest first. */
-  #unheard: { part: Uint8Array; heard: Promise<void> }[] = [];
+  #hashing: { part: Uint8Array; hashed: Promise<void> }[] = [];
   /**
    * Two buffers for bytes that are only hashed, the less recently used one first. One is filled while the
    * other is hashed.
    */
-  #scratches?: Uint8Array[];
+  #hashBuffers?: Uint8Array[];
   /**
    * The read-ahead buffer. The bytes that were read from the file and not taken yet are in it from `#start`
    * to `#end`.
@@ -153,7 +153,7 @@ export class PlainSource implements ByteSource {
 
   async #fill(into: Uint8Array, keeps: boolean): Promise<number> {
     // The hash may still be processing bytes of an earlier read in this memory.
-    while (this.#unheard.some(({ part }) => overlap(part, into))) await this.#unheard.shift()!.heard;
+    while (this.#hashing.some(({ part }) => overlap(part, into))) await this.#hashing.shift()!.hashed;
     let filled = 0;
     while (filled < into.length) {
       const rest = into.subarray(filled);
@@ -231,15 +231,15 @@ export class PlainSource implements ByteSource {
   tell(hash: PassingHash): void {
     if (this.#hash !== undefined) throw new TypeError(`Cannot hash "${this.path}" twice`);
     this.#hash = hash;
-    this.#missedBytes = this.#positionBytes;
+    this.#unhashedBytes = this.#positionBytes;
   }
 
   async finishFile(): Promise<number> {
     while (await this.skip(READ_AHEAD_BYTES) > 0);
-    if (this.#hash !== undefined) await this.#tellMissed(this.#hash);
-    for (const { heard } of this.#unheard.splice(0)) await heard;
-    if (this.#scratches !== undefined) PlainSource.#freeScratches.push(this.#scratches);
-    this.#scratches = undefined;
+    if (this.#hash !== undefined) await this.#hashEarlier(this.#hash);
+    for (const { hashed } of this.#hashing.splice(0)) await hashed;
+    if (this.#hashBuffers !== undefined) PlainSource.#freeHashBuffers.push(this.#hashBuffers);
+    this.#hashBuffers = undefined;
     return this.#offsetBytes;
   }
 
@@ -329,7 +329,7 @@ export class PlainSource implements ByteSource {
       this.#underWay--;
     }
     this.#positionBytes += got;
-    if (this.#hash !== undefined) await this.#tellNext(this.#hash, into.subarray(0, got), keeps);
+    if (this.#hash !== undefined) await this.#hashNext(this.#hash, into.subarray(0, got), keeps);
     // Only an empty read means the end of the file: files in /proc have a size of 0 and return less than
     // requested before their end.
     this.#ended = got === 0;
@@ -340,38 +340,38 @@ export class PlainSource implements ByteSource {
    * Passes a part that was just read to the hash. If the part `keeps` its content, the hash may process it
    * while the next parts are read.
    */
-  async #tellNext(hash: PassingHash, read: Uint8Array, keeps: boolean): Promise<void> {
-    await this.#tellMissed(hash);
+  async #hashNext(hash: PassingHash, read: Uint8Array, keeps: boolean): Promise<void> {
+    await this.#hashEarlier(hash);
     const isOurs = read.buffer === this.#ahead.buffer;
     // Bytes in the read-ahead buffer are copied, because later calls move them.
     const copy = isOurs ? newBuffer(read.length, PlainSource.#freeCopies) : undefined;
     copy?.set(read);
     const part = copy?.subarray(0, read.length) ?? read;
-    const heard = hash.update([part]);
-    if (copy?.length === READ_AHEAD_BYTES) heard.then(() => PlainSource.#freeCopies.push(copy), () => {});
-    if (!isOurs && !keeps) return await heard;
+    const hashed = hash.update([part]);
+    if (copy?.length === READ_AHEAD_BYTES) hashed.then(() => PlainSource.#freeCopies.push(copy), () => {});
+    if (!isOurs && !keeps) return await hashed;
     // A failure is thrown before the memory is used again, or at the end of the file.
-    heard.catch(() => {});
-    this.#unheard.push({ part, heard });
-    if (this.#unheard.length > MAX_UNHEARD) await this.#unheard.shift()!.heard;
+    hashed.catch(() => {});
+    this.#hashing.push({ part, hashed });
+    if (this.#hashing.length > MAX_HASHING_PARTS) await this.#hashing.shift()!.hashed;
   }
 
   /**
    * Hashes the bytes that were read or skipped before the hash was added. This is done as late as possible,
    * because it takes memory, and many files may be open.
    */
-  async #tellMissed(hash: PassingHash): Promise<void> {
-    const lenBytes = this.#missedBytes;
+  async #hashEarlier(hash: PassingHash): Promise<void> {
+    const lenBytes = this.#unhashedBytes;
     if (lenBytes === 0) return;
-    this.#missedBytes = 0;
-    const part = this.#bulk ? this.#nextScratch() : newFew(PlainSource.#freeFew);
+    this.#unhashedBytes = 0;
+    const part = this.#bulk ? this.#nextHashBuffer() : newSmallHashBuffer(PlainSource.#freeSmallHashBuffers);
     for (let done = 0; done < lenBytes;) {
       const got = await this.readAt(part.subarray(0, lenBytes - done), done);
       if (got === 0) break;
       await hash.update([part.subarray(0, got)]);
       done += got;
     }
-    if (!this.#bulk) PlainSource.#freeFew.push(part);
+    if (!this.#bulk) PlainSource.#freeSmallHashBuffers.push(part);
   }
 
   /**
@@ -399,12 +399,14 @@ export class PlainSource implements ByteSource {
 
   async #readOver(lenBytes: number): Promise<number> {
     let passed = 0;
-    let few: Uint8Array | undefined;
+    let small: Uint8Array | undefined;
     while (passed < lenBytes) {
       const leftBytes = lenBytes - passed;
       if (this.#hash !== undefined && leftBytes >= this.#aheadBytes) {
-        const scratch = this.#bulk ? this.#nextScratch() : few ??= newFew(PlainSource.#freeFew);
-        const into = scratch.subarray(0, leftBytes);
+        const buffer = this.#bulk
+          ? this.#nextHashBuffer()
+          : small ??= newSmallHashBuffer(PlainSource.#freeSmallHashBuffers);
+        const into = buffer.subarray(0, leftBytes);
         const got = await this.#fill(into, this.#bulk);
         passed += got;
         if (got < into.length) break;
@@ -416,15 +418,15 @@ export class PlainSource implements ByteSource {
       passed += len;
     }
     // The hash has processed all bytes in the buffer, because a read without `keeps` waits for that.
-    if (few !== undefined) PlainSource.#freeFew.push(few);
+    if (small !== undefined) PlainSource.#freeSmallHashBuffers.push(small);
     return passed;
   }
 
-  #nextScratch(): Uint8Array {
-    this.#scratches ??= PlainSource.#freeScratches.pop() ??
-      [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(HASHED_BYTES)));
-    this.#scratches.reverse();
-    return this.#scratches[1];
+  #nextHashBuffer(): Uint8Array {
+    this.#hashBuffers ??= PlainSource.#freeHashBuffers.pop() ??
+      [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(HASH_BUFFER_BYTES)));
+    this.#hashBuffers.reverse();
+    return this.#hashBuffers[1];
   }
 }
 
@@ -498,9 +500,9 @@ export class PlainSink implements ByteSink {
     const stored = before.stored.then(() => this.#store(parts, { offsetBytes, lenBytes, origin }));
     // Hashing starts after the write has started, and not earlier: it may run on this thread, which must
     // start the write.
-    const heard = before.stored.then(() => this.#hear(parts));
+    const hashed = before.stored.then(() => this.#hashParts(parts));
     // If several of them fail, the error of the file is reported, because it is the first in the list.
-    const free = settleAll([stored, before.free, heard]);
+    const free = settleAll([stored, before.free, hashed]);
     // A caller that does not wait for this write gets its failure from the next call, so the rejection must
     // not count as unhandled.
     for (const outcome of [stored, free]) outcome.catch(() => {});
@@ -520,13 +522,13 @@ export class PlainSink implements ByteSink {
     { offsetBytes, lenBytes, origin }: { offsetBytes: number; lenBytes: number; origin?: Origin },
   ): Promise<void> {
     try {
-      await this.#bring(parts, { offsetBytes, lenBytes, origin });
+      await this.#storeParts(parts, { offsetBytes, lenBytes, origin });
     } catch (cause) {
       fail("write", this.path, cause);
     }
   }
 
-  async #hear(parts: readonly Uint8Array[]): Promise<void> {
+  async #hashParts(parts: readonly Uint8Array[]): Promise<void> {
     try {
       await this.#hash?.update(parts);
     } catch (cause) {
@@ -534,7 +536,7 @@ export class PlainSink implements ByteSink {
     }
   }
 
-  async #bring(
+  async #storeParts(
     parts: readonly Uint8Array[],
     { offsetBytes, lenBytes, origin }: { offsetBytes: number; lenBytes: number; origin?: Origin },
   ): Promise<void> {
@@ -580,9 +582,9 @@ function newBuffer(lenBytes: number, free: Uint8Array[]): Uint8Array {
   return isUsual ? free.pop() ?? new Uint8Array(READ_AHEAD_BYTES) : new Uint8Array(lenBytes);
 }
 
-/** Returns a buffer of {@linkcode FEW_HASHED_BYTES}, from `free` if possible. */
-function newFew(free: Uint8Array[]): Uint8Array {
-  return free.pop() ?? new Uint8Array(FEW_HASHED_BYTES);
+/** Returns a buffer of {@linkcode SMALL_HASH_BUFFER_BYTES}, from `free` if possible. */
+function newSmallHashBuffer(free: Uint8Array[]): Uint8Array {
+  return free.pop() ?? new Uint8Array(SMALL_HASH_BUFFER_BYTES);
 }
 
 function overlap(a: Uint8Array, b: Uint8Array): boolean {

@@ -34,12 +34,12 @@ export function likelyContainer(file: DamagedFile): Container {
 
 /** Yields all bytes of the stream in `file` that can be recovered. */
 export async function* remainsOf(file: DamagedFile, options: RemainsOptions): AsyncGenerator<Remnant, void> {
-  const toldSectors = new Set<number>();
+  const reportedSectors = new Set<number>();
   for await (const remnant of remainsIn(file, options)) {
     if (file.pace.isDue()) await file.pace.rest();
     for (const { offsetBytes, reason } of file.unreadable.values()) {
-      if (toldSectors.has(offsetBytes)) continue;
-      toldSectors.add(offsetBytes);
+      if (reportedSectors.has(offsetBytes)) continue;
+      reportedSectors.add(offsetBytes);
       options.onFault({ offsetBytes, expected: "bytes that can be read", found: `an error (${reason})` });
     }
     yield remnant;

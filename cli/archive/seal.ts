@@ -192,7 +192,7 @@ export async function parseSeal(bytes: Uint8Array, path: string): Promise<Seal> 
     const found = `"sha256": ${JSON.stringify(sha256) ?? "none"}, or another text in front of it`;
     throw formatError("seal", { path, offsetBytes: at, expected: "a seal as it was written", found });
   }
-  return new Fields(rest, path).seal();
+  return new SealFields(rest, path).seal();
 }
 
 function parseJson(bytes: Uint8Array, path: string): Record<string, unknown> {
@@ -229,7 +229,7 @@ const TIME = /^[0-9]{4,}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}( summer ti
 const NAME = /^(?!\.{1,2}$)[^/\0]{1,255}$/;
 
 /** Reads the members of an object one by one, and checks the type and the bounds of each. */
-class Fields {
+class SealFields {
   readonly #value: Record<string, unknown>;
   readonly #path: string;
   readonly #where: string;
@@ -350,16 +350,16 @@ class Fields {
     return Object.fromEntries(names.map((name) => [name, this.text(name)]));
   }
 
-  object(name: string): Fields {
-    return new Fields(this.#value[name], this.#path, `${this.#where}${name}.`);
+  object(name: string): SealFields {
+    return new SealFields(this.#value[name], this.#path, `${this.#where}${name}.`);
   }
 
-  list(name: string): Fields[] {
+  list(name: string): SealFields[] {
     const value = this.#value[name];
     if (!Array.isArray(value) || value.length > MAX_FILES) {
       throw this.#fault(name, `a list of at most ${MAX_FILES}`);
     }
-    return value.map((item, i) => new Fields(item, this.#path, `${this.#where}${name}[${i}].`));
+    return value.map((item, i) => new SealFields(item, this.#path, `${this.#where}${name}[${i}].`));
   }
 
   #fault(name: string, expected: string): FormatError {

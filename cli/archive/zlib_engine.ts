@@ -12,7 +12,7 @@
 import zlib from "node:zlib";
 
 /** The internal handle of a stream of `node:zlib`. */
-interface Handle {
+interface ZlibHandle {
   /** Begins a new stream with the same level and parameters. */
   reset(): void;
   /**
@@ -36,7 +36,7 @@ interface Handle {
 interface ZlibStream {
   /** Frees the memory of the handle. */
   close(): void;
-  _handle?: Handle;
+  _handle?: ZlibHandle;
   /** Only on Deno 2.9: after `writeSync`, the lengths of the free output and of the unused input. */
   _writeState?: Uint32Array;
 }
@@ -62,12 +62,12 @@ const NOTHING = new Uint8Array(0);
 const ONE_BYTE = new Uint8Array(1);
 
 /** A compressor or decompressor that is used for many streams, one after the other. */
-class InPlace {
+class ReusedStream {
   /** The lengths of the unused input and of the free output after the last call. */
   inputLeft = 0;
   roomLeft = 0;
   readonly #stream: ZlibStream;
-  readonly #handle: Handle;
+  readonly #handle: ZlibHandle;
   readonly #flush: number;
   #problem?: string;
 
@@ -93,7 +93,7 @@ class InPlace {
   }
 
   /** Continues the stream with more input. @throws {Error} with the reason of zlib */
-  goOn(input: Uint8Array, output: Uint8Array): void {
+  resume(input: Uint8Array, output: Uint8Array): void {
     this.#write(input, output);
   }
 
@@ -127,7 +127,7 @@ class InPlace {
 const SAMPLE = Uint8Array.from({ length: 52 }, (_, i) => 0x61 + i % 26);
 
 /** Returns whether `compress` makes the sample shorter, and `decompress` restores it. */
-function isUsable(compress: () => InPlace, decompress: () => InPlace): boolean {
+function isUsable(compress: () => ReusedStream, decompress: () => ReusedStream): boolean {
   try {
     const stored = new Uint8Array(100);
     const compressor = compress();
@@ -143,43 +143,49 @@ function isUsable(compress: () => InPlace, decompress: () => InPlace): boolean {
   }
 }
 
-const deflaters: InPlace[] = [];
-const zlibDeflaters: InPlace[] = [];
-const zstds: InPlace[] = [];
+const deflaters: ReusedStream[] = [];
+const zlibDeflaters: ReusedStream[] = [];
+const zstds: ReusedStream[] = [];
 
-function deflater(level: number): InPlace {
-  return deflaters[level] ??= new InPlace(zlib.createDeflateRaw({ level, chunkSize: CHUNK_SIZE }), Z_FINISH);
+function deflater(level: number): ReusedStream {
+  return deflaters[level] ??= new ReusedStream(
+    zlib.createDeflateRaw({ level, chunkSize: CHUNK_SIZE }),
+    Z_FINISH,
+  );
 }
 
 /** Returns a compressor for zlib streams, which have a header and a checksum. */
-function zlibDeflater(level: number): InPlace {
-  return zlibDeflaters[level] ??= new InPlace(zlib.createDeflate({ level, chunkSize: CHUNK_SIZE }), Z_FINISH);
+function zlibDeflater(level: number): ReusedStream {
+  return zlibDeflaters[level] ??= new ReusedStream(
+    zlib.createDeflate({ level, chunkSize: CHUNK_SIZE }),
+    Z_FINISH,
+  );
 }
 
-let inflaterHere: InPlace | undefined;
+let inflaterHere: ReusedStream | undefined;
 
-function inflater(): InPlace {
-  return inflaterHere ??= new InPlace(zlib.createInflateRaw({ chunkSize: CHUNK_SIZE }), Z_FINISH);
+function inflater(): ReusedStream {
+  return inflaterHere ??= new ReusedStream(zlib.createInflateRaw({ chunkSize: CHUNK_SIZE }), Z_FINISH);
 }
 
-let zlibInflaterHere: InPlace | undefined;
+let zlibInflaterHere: ReusedStream | undefined;
 
-function zlibInflater(): InPlace {
-  return zlibInflaterHere ??= new InPlace(zlib.createInflate({ chunkSize: CHUNK_SIZE }), Z_FINISH);
+function zlibInflater(): ReusedStream {
+  return zlibInflaterHere ??= new ReusedStream(zlib.createInflate({ chunkSize: CHUNK_SIZE }), Z_FINISH);
 }
 
-function zstdCompressor(level: number): InPlace {
+function zstdCompressor(level: number): ReusedStream {
   const params = { [ZSTD_C_COMPRESSION_LEVEL]: level, [ZSTD_C_CHECKSUM_FLAG]: 1 };
-  return zstds[level] ??= new InPlace(
+  return zstds[level] ??= new ReusedStream(
     (zlib as ZstdPart).createZstdCompress!({ chunkSize: CHUNK_SIZE, params }),
     ZSTD_E_END,
   );
 }
 
-let zstdDecompressorHere: InPlace | undefined;
+let zstdDecompressorHere: ReusedStream | undefined;
 
-function zstdDecompressor(): InPlace {
-  return zstdDecompressorHere ??= new InPlace(
+function zstdDecompressor(): ReusedStream {
+  return zstdDecompressorHere ??= new ReusedStream(
     (zlib as ZstdPart).createZstdDecompress!({ chunkSize: CHUNK_SIZE }),
     ZSTD_E_END,
   );
@@ -225,7 +231,7 @@ export function zlibInto(
     : copyInto(zlib.deflateSync(content, { level, chunkSize: into.length + 64 }), into);
 }
 
-function runInto(stream: InPlace, content: Uint8Array, into: Uint8Array): number | undefined {
+function runInto(stream: ReusedStream, content: Uint8Array, into: Uint8Array): number | undefined {
   stream.run(content, into);
   // If `into` is full, the stream may be incomplete.
   return stream.roomLeft > 0 ? into.length - stream.roomLeft : undefined;
@@ -343,7 +349,7 @@ const STREAM_BYTES = 128 * 1024;
  * true.
  */
 export class ZstdStream implements Disposable {
-  readonly #stream = new InPlace(
+  readonly #stream = new ReusedStream(
     (zlib as ZstdPart).createZstdDecompress!({ chunkSize: CHUNK_SIZE }),
     ZSTD_E_CONTINUE,
   );
@@ -364,7 +370,7 @@ export class ZstdStream implements Disposable {
     const room = this.#room;
     let input = part;
     do {
-      this.#stream.goOn(input, room);
+      this.#stream.resume(input, room);
       const { inputLeft, roomLeft } = this.#stream;
       input = input.subarray(input.length - inputLeft);
       if (roomLeft < room.length) yield room.subarray(0, room.length - roomLeft);

@@ -55,7 +55,7 @@ export class ZstdSink extends PieceSink {
       ahead: codecs.ahead,
       encode: (given) => codecs.zstd({ ...given, level }),
       ...options.level === undefined &&
-        { kin: (source) => source instanceof ZstdSource ? source : undefined },
+        { copyableSource: (source) => source instanceof ZstdSource ? source : undefined },
       holds: isFollowedFrameOf,
       writeEnd: writeSeekTable,
     }, options);

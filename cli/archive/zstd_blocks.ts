@@ -65,7 +65,11 @@ export class BlockwiseDecoder implements Disposable {
     let contentLen = 0;
     let emptyBlocks = 0;
     let block: BlockHeader | undefined = await readBlockHeader(file, frame.headerLen, frame);
-    let fed: Part = { lenBytes: frame.headerLen + BLOCK_HEADER_LEN, isCompressed: false, isFinal: false };
+    let fed: FramePart = {
+      lenBytes: frame.headerLen + BLOCK_HEADER_LEN,
+      isCompressed: false,
+      isFinal: false,
+    };
     for (;;) {
       for (const part of this.#feed(file, await bytesOf(file, frame, fed), fed)) {
         hash.update(part);
@@ -105,7 +109,7 @@ export class BlockwiseDecoder implements Disposable {
     this.#blocks?.[Symbol.dispose]();
   }
 
-  *#feed(file: PlainSource, bytes: Uint8Array, part: Part): Generator<Uint8Array, void> {
+  *#feed(file: PlainSource, bytes: Uint8Array, part: FramePart): Generator<Uint8Array, void> {
     try {
       yield* this.#blocks!.push(bytes, part);
     } catch (cause) {
@@ -115,7 +119,7 @@ export class BlockwiseDecoder implements Disposable {
 }
 
 /** The input of one call of a decoder. */
-interface Part {
+interface FramePart {
   lenBytes: number;
   isCompressed: boolean;
   isFinal: boolean;
@@ -125,7 +129,7 @@ interface Part {
  * Returns the bytes of a part at the current offset of the file. They are a copy, because the decoder may
  * keep bytes that it cannot use yet.
  */
-async function bytesOf(file: PlainSource, frame: FrameHeader, { lenBytes }: Part): Promise<Uint8Array> {
+async function bytesOf(file: PlainSource, frame: FrameHeader, { lenBytes }: FramePart): Promise<Uint8Array> {
   const bytes = (await peekAll(file, lenBytes, frame.startBytes)).slice();
   // The checksum flag is cleared, because decode() verifies the checksum itself.
   if (file.offsetBytes === frame.startBytes) bytes[DESCRIPTOR_AT] &= ~HAS_CHECKSUM;
@@ -157,7 +161,7 @@ interface BlockDecoder extends Disposable {
    *
    * @throws {Error} with the reason if they are damaged
    */
-  push(bytes: Uint8Array, part: Part): Iterable<Uint8Array>;
+  push(bytes: Uint8Array, part: FramePart): Iterable<Uint8Array>;
 }
 
 async function createBlockDecoder(): Promise<BlockDecoder> {

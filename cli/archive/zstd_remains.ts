@@ -13,7 +13,7 @@ import {
   type RemainsOptions,
   type Remnant,
 } from "./piece_remains.ts";
-import { Room } from "./room.ts";
+import { SharedBuffer } from "./shared_buffer.ts";
 import { MAX_WHOLE_BYTES } from "./zstd.ts";
 import { BlockwiseDecoder } from "./zstd_blocks.ts";
 import { unzstdFrame } from "./zstd_frame.ts";
@@ -31,8 +31,8 @@ export async function* zstdRemains(
   file: DamagedFile,
   options: RemainsOptions,
 ): AsyncGenerator<Remnant, void> {
-  const stored = new Room();
-  const content = new Room();
+  const stored = new SharedBuffer();
+  const content = new SharedBuffer();
   using blocks = new BlockwiseDecoder({ mostEmptyBlocks: MOST_EMPTY_BLOCKS });
 
   async function* decode(atBytes: number): AsyncGenerator<PiecePart, PieceEnd> {

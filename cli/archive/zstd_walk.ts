@@ -15,7 +15,7 @@ export const COMPRESSED_BLOCK = 2;
 const RESERVED_BLOCK = 3;
 
 /** A place in a file. */
-export type Place = Pick<PlainSource, "path" | "offsetBytes">;
+export type FilePlace = Pick<PlainSource, "path" | "offsetBytes">;
 
 /** The header of a frame. */
 export interface FrameHeader {
@@ -172,7 +172,7 @@ export function cutFrame(file: PlainSource, startBytes: number, aheadLen = 0): F
  *
  * @param what the damage, as a noun
  */
-export function damagedFrame(file: Place, what: string, options?: ErrorOptions): FormatError {
+export function damagedFrame(file: FilePlace, what: string, options?: ErrorOptions): FormatError {
   return formatError("zstd file", {
     path: file.path,
     offsetBytes: file.offsetBytes,

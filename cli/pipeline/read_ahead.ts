@@ -1,7 +1,7 @@
 /** Read-ahead: while the reader consumes one part of a file, the next is being read. */
 
 import type { ByteSource } from "../archive/bytes.ts";
-import { WORD_BYTES } from "../archive/room.ts";
+import { WORD_BYTES } from "../archive/shared_buffer.ts";
 import type { Core } from "../core.ts";
 
 /** Bytes of a part. On some machines a read by another thread costs as much time as reading half a mebibyte. */

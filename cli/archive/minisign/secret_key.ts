@@ -166,7 +166,7 @@ function passwordBytes(password: string, path: string): Uint8Array {
 }
 
 /** The parts of the last 104 bytes of a key after decryption, and the keys that belong to its seed. */
-interface Opened {
+interface KeyParts {
   keyId: Uint8Array;
   seed: Uint8Array;
   point: Uint8Array;
@@ -211,7 +211,7 @@ async function decryptedKey(body: Uint8Array, file: MinisignFile): Promise<Secre
   );
 }
 
-async function open(body: Uint8Array): Promise<Opened> {
+async function open(body: Uint8Array): Promise<KeyParts> {
   const { createPrivateKey, createPublicKey } = await import("node:crypto");
   const { Buffer } = await import("node:buffer");
   const seedAt = KEY_ID_BYTES;
@@ -238,7 +238,7 @@ async function open(body: Uint8Array): Promise<Opened> {
  * Returns the BLAKE2b-256 of a key. `node:crypto` of Deno does not have it, and the first half of a
  * BLAKE2b-512 is a different hash.
  */
-async function checksumOf({ keyId, seed }: Opened, point: Uint8Array): Promise<Uint8Array> {
+async function checksumOf({ keyId, seed }: KeyParts, point: Uint8Array): Promise<Uint8Array> {
   const hash = await (await import("hash-wasm")).createBLAKE2b(8 * CHECKSUM_BYTES);
   for (const part of [new TextEncoder().encode(ED25519), keyId, seed, point]) hash.update(part);
   return hash.digest("binary");

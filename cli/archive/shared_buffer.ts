@@ -13,7 +13,7 @@ const STEP_BYTES = 128 * 1024;
 export const WORD_BYTES = 8;
 
 /** A buffer for one content at a time, which is as large as the largest one so far. */
-export class Room {
+export class SharedBuffer {
   #bytes = new Uint8Array(new SharedArrayBuffer(0));
 
   /**
