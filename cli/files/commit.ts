@@ -61,25 +61,25 @@ export function commitAll(files: readonly CompleteFile[]): string | undefined {
   for (const { lock, note } of members) lock.prepare(note);
   for (const folder of folders) folder.sync();
   try {
-    for (const file of planned) giveName(file);
+    for (const file of planned) renameToFinal(file);
     for (const folder of folders) folder.sync();
   } catch (error) {
     undoOwn(members, error);
     throw error;
   }
-  decide(members);
+  writeCommitMark(members);
   // From here on the outputs have their final names. The next run removes what cannot be removed now.
   try {
     finish(members);
     return undefined;
   } catch (error) {
     for (const { lock } of members) lock.abandon();
-    return leftText(members, error);
+    return leftoverText(members, error);
   }
 }
 
 /** Returns a sentence that names the hidden files that a complete commit could not remove. */
-function leftText(members: readonly Member[], error: unknown): string {
+function leftoverText(members: readonly Member[], error: unknown): string {
   const left = members.flatMap(({ lock: { folder, name }, note: { aside } }) =>
     [...aside === undefined ? [] : [aside], lockNameOf(name)].filter((hidden) => isThere(folder, hidden))
       .map((hidden) => `"${folder.shown(hidden)}"`)
@@ -100,7 +100,7 @@ function isThere(folder: Folder, name: string): boolean {
 }
 
 /** Writes the first mark, which is the commit. If the mark cannot be synced, undoes the renames. */
-function decide(members: readonly Member[]): void {
+function writeCommitMark(members: readonly Member[]): void {
   const [{ lock, note }] = members;
   let isMarked = false;
   try {
@@ -196,7 +196,7 @@ function plan(
   return { state: "p", ...note, aside: asideNameOf(name) };
 }
 
-function giveName(
+function renameToFinal(
   { path, lock: { folder, name }, note: { temporary, aside }, written }: CompleteFile & Member,
 ): void {
   if (aside !== undefined) keepAside(folder, name, aside);
@@ -238,7 +238,7 @@ function undoOwn(members: readonly Member[], error: unknown): void {
  * interruption.
  */
 function undo(members: readonly Member[]): void {
-  for (const { lock, note } of members.toReversed()) takeNameBack(lock, note);
+  for (const { lock, note } of members.toReversed()) undoRename(lock, note);
   for (const folder of foldersOf(members)) folder.sync();
   // All notes are marked first. If a run is killed while it removes the notes, the remaining ones would
   // otherwise look like those of an incomplete commit.
@@ -258,7 +258,7 @@ function undo(members: readonly Member[]): void {
  *
  * @throws {Error} if a file is not where it should be
  */
-function takeNameBack({ folder, name }: OutputLock, note: CommitNote): void {
+function undoRename({ folder, name }: OutputLock, note: CommitNote): void {
   const { temporary, aside } = note;
   const hasTemporary = folder.lstat(temporary) !== undefined;
   const named = folder.lstat(name);
@@ -274,13 +274,13 @@ function takeNameBack({ folder, name }: OutputLock, note: CommitNote): void {
     );
   }
   if (!hasTemporary && named !== undefined && !isSameFile(named, kept)) {
-    if (!isOutput(named, note)) throw new Error(strangerText(folder, { name, note }));
+    if (!isOutput(named, note)) throw new Error(foreignFileText(folder, { name, note }));
     folder.rename(name, temporary);
   }
   if (aside === undefined) return;
   if (!hasTemporary || named === undefined) folder.rename(aside, name);
   else if (!isSameFile(named, kept) && !isCopy(named, kept!)) {
-    throw new Error(strangerText(folder, { name, note }));
+    throw new Error(foreignFileText(folder, { name, note }));
   }
   // The hidden name is still there if both names were hard links of one file, because a rename does nothing
   // then, and in a copy of the folder.
@@ -296,7 +296,7 @@ function isCopy(named: Deno.FileInfo, kept: Deno.FileInfo): boolean {
     named.mtime?.getTime() === kept.mtime?.getTime();
 }
 
-function strangerText(
+function foreignFileText(
   folder: Folder,
   { name, note }: { name: string; note: CommitNote },
 ): string {

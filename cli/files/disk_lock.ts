@@ -46,7 +46,7 @@ export class DiskLock implements Disposable {
       });
     }
     this.#files.push(file);
-    if (isTaken(file, { path, write })) return;
+    if (tryLock(file, { path, write })) return;
     throw new Error(
       `Cannot ${action} "${path}": another process ` +
         `${write ? "reads or writes" : "writes"} it; wait until it has ended`,
@@ -58,7 +58,7 @@ export class DiskLock implements Disposable {
   }
 }
 
-function isTaken(file: Deno.FsFile, { path, write }: { path: string; write: boolean }): boolean {
+function tryLock(file: Deno.FsFile, { path, write }: { path: string; write: boolean }): boolean {
   // Deno before 2.5 can only wait for a lock, so nothing is locked there.
   if (file.tryLockSync === undefined) return true;
   try {

@@ -4,8 +4,8 @@
  * here are base names in one folder.
  *
  * ```
- * .NAME.XXXXXXXX.vmdkbkp          the output until it is complete; X: a hexadecimal digit, drawn at random
- * .NAME.XXXXXXXX.journal.vmdkbkp  what a later run must know to go on with the output
+ * .NAME.XXXXXXXX.vmdkbkp          the output until it is complete; X: a random hexadecimal digit
+ * .NAME.XXXXXXXX.journal.vmdkbkp  what a later run needs to continue the output
  * .NAME.XXXXXXXX.old.vmdkbkp      the file that the output replaces, until the replacement is complete
  * .NAME.lock.vmdkbkp              the lock of the output, with a note of an unfinished commit
  * ```

@@ -52,7 +52,7 @@ export class OutputLock {
   readonly #file: Deno.FsFile;
   /** The process that wrote the note. */
   #pid: number;
-  #isGivenBack = false;
+  #isReleased = false;
 
   private constructor(
     folder: Folder,
@@ -88,7 +88,7 @@ export class OutputLock {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       try {
         const lock = await takeOnce(folder, name);
-        if (lock !== undefined) return new OutputLock(folder, name, lock).#sign();
+        if (lock !== undefined) return new OutputLock(folder, name, lock).#writeHolder();
       } catch (error) {
         if (!(error instanceof HeldError) || ++heldAttempts === HELD_ATTEMPTS) throw error;
         await new Promise((resolve) => setTimeout(resolve, HELD_PAUSE_MS));
@@ -101,7 +101,7 @@ export class OutputLock {
    * Writes the id of this process into the lock file, for the messages of other processes. The note of an
    * unfinished commit is not changed.
    */
-  #sign(): OutputLock {
+  #writeHolder(): OutputLock {
     if (this.unfinished !== undefined) return this;
     try {
       this.#write(holderText(Deno.pid));
@@ -131,7 +131,7 @@ export class OutputLock {
 
   /** Releases the lock and removes its file with the note. Does nothing if the lock is already released. */
   release(): void {
-    if (this.#isGivenBack) return;
+    if (this.#isReleased) return;
     try {
       this.folder.remove(lockNameOf(this.name));
     } finally {
@@ -141,8 +141,8 @@ export class OutputLock {
 
   /** Releases the lock and keeps its file with the note. Does nothing if the lock is already released. */
   abandon(): void {
-    if (this.#isGivenBack) return;
-    this.#isGivenBack = true;
+    if (this.#isReleased) return;
+    this.#isReleased = true;
     this.#file.close();
   }
 

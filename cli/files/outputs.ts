@@ -199,11 +199,11 @@ export class Outputs implements Disposable {
     } catch (error) {
       const { cause } = error as Error;
       if (cause instanceof HeldError || cause instanceof UnfinishedError) throw error;
-      if (!mayNotWrite(cause)) {
+      if (!isWriteRefused(cause)) {
         this.#options.warn?.(`nothing keeps other processes from replacing "${path}": ${reasonOf(cause)}`);
       }
     }
-    if (this.#closed) this.#letGo();
+    if (this.#closed) this.#releaseAll();
   }
 
   /** The paths of the outputs that are regular files, as the user gave them. */
@@ -239,7 +239,7 @@ export class Outputs implements Disposable {
       // undone stays for the next run.
       if (error instanceof UnfinishedError) {
         this.#closed = true;
-        this.#letGo();
+        this.#releaseAll();
       }
       throw error;
     }
@@ -249,7 +249,7 @@ export class Outputs implements Disposable {
         lock.folder.remove(journalNameOf(temporary));
       });
     }
-    this.#letGo();
+    this.#releaseAll();
   }
 
   #complete({ path, lock, temporary, file, journal, replace }: HiddenOutput): CompleteFile {
@@ -257,7 +257,7 @@ export class Outputs implements Disposable {
     const written = file.statSync();
     file.close();
     journal?.close();
-    this.#keepMode({ path, lock, temporary, written });
+    this.#copyMode({ path, lock, temporary, written });
     return { path, lock, temporary, written, replace };
   }
 
@@ -265,11 +265,11 @@ export class Outputs implements Disposable {
     if (this.#closed) return;
     this.#closed = true;
     for (const file of this.#streams) ignoreErrors(() => file.close());
-    for (const output of this.#hidden) this.#giveUp(output);
-    this.#letGo();
+    for (const output of this.#hidden) this.#discard(output);
+    this.#releaseAll();
   }
 
-  #giveUp({ path, lock, temporary, file, journal }: HiddenOutput): void {
+  #discard({ path, lock, temporary, file, journal }: HiddenOutput): void {
     const { keepPartial } = this.#options;
     for (const open of [file, journal]) {
       if (keepPartial) ignoreErrors(() => open?.syncSync());
@@ -300,7 +300,7 @@ export class Outputs implements Disposable {
     }
   }
 
-  #letGo(): void {
+  #releaseAll(): void {
     for (const lock of this.#held.splice(0)) this.#release(lock);
     for (const folder of this.#folders.values()) folder[Symbol.dispose]();
     this.#folders.clear();
@@ -355,7 +355,7 @@ export class Outputs implements Disposable {
    * Gives the output the mode of the file that it replaces. A file system without modes refuses this, which
    * does no harm.
    */
-  #keepMode(
+  #copyMode(
     { path, lock: { folder, name }, temporary, written }: Pick<
       CompleteFile,
       "path" | "lock" | "temporary" | "written"
@@ -416,7 +416,7 @@ export class Outputs implements Disposable {
 }
 
 /** Returns whether an error, or one of its causes, means that the user may not make files in the folder. */
-function mayNotWrite(error: unknown): boolean {
+function isWriteRefused(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof Deno.errors.PermissionDenied || (at as { code?: string }).code === "EROFS") return true;
   }

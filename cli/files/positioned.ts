@@ -117,7 +117,10 @@ export class PositionedFile implements Disposable {
     return from === undefined || to === undefined ? 0 : await to.copyFrom(from, range);
   }
 
-  /** Frees what the calls on other threads use. The file stays open. */
+  /**
+   * Closes the second descriptor, which other threads use, after the calls in progress on it. The file itself
+   * stays open.
+   */
   [Symbol.dispose](): void {
     this.#bulk?.[Symbol.dispose]();
     this.#bulk = null;

@@ -46,14 +46,14 @@ export async function finishCommit(lock: OutputLock, run: RunOutputs): Promise<O
 }
 
 /** The place of an output. */
-interface Place {
+interface OutputPlace {
   folder: Folder;
   name: string;
 }
 
 /** Returns the outputs of the run, and their companions that have a lock file. */
-async function placesOf({ expected, isCompanion, folderOf }: RunOutputs): Promise<Place[]> {
-  const outputs: Place[] = [];
+async function placesOf({ expected, isCompanion, folderOf }: RunOutputs): Promise<OutputPlace[]> {
+  const outputs: OutputPlace[] = [];
   for (const path of expected.flatMap(finalPathOf)) {
     outputs.push({ folder: await folderOf(path), name: basename(path) });
   }
