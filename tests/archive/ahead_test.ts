@@ -105,7 +105,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
   const withPiece = (at: number, piece: Uint8Array) => concat(...pieces.with(at, piece));
 
   for (const [damage, stored] of Object.entries(damages)) {
-    Deno.test(`${path}: ${damage} is reported behind all that comes before it, whoever decodes`, async () => {
+    Deno.test(`${path}: ${damage}is reported after all content in front of it, on any thread`, async () => {
       for (const at of [0, 1, 4, COUNT - 1]) {
         const expected = await readBytes(path, stored(at), HERE);
         assertEqualBytes(expected.content, concat(...contents.slice(0, at)), `piece ${at}`);
@@ -119,7 +119,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     });
   }
 
-  Deno.test(`${path}: own and foreign pieces in a row come in their order, whoever decodes`, async () => {
+  Deno.test(`${path}: pieces of this and of other programs are read in their order, on any thread`, async () => {
     for (const seed of SEEDS) {
       const random = new Random(seed);
       const kinds = contents.map(() => random.below(2) === 0);
@@ -134,7 +134,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: foreign pieces keep their content while own ones behind them are decoded`, async () => {
+  Deno.test(`${path}: a piece of another program keeps its content while later pieces are decoded`, async () => {
     const random = new Random(9);
     const long = contentOf(900_000, 9);
     const zstdLong = concat(...Array.from({ length: 900 }, (_, i) => rawFrame(part(long, i))));
@@ -146,7 +146,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEqualBytes(await readAll(source, [1000]), whole, "seed 9");
   });
 
-  Deno.test(`${path}: as many pieces as are allowed are under way, and never more`, async () => {
+  Deno.test(`${path}: exactly as many pieces as allowed are in progress`, async () => {
     for (const ahead of AHEAD) {
       const codecs = new ShuffledCodecs({ ahead, random: new Random(ahead) });
       await readBytes(path, concat(...pieces), codecs);
@@ -158,7 +158,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: skip() passes over pieces that are under way`, async () => {
+  Deno.test(`${path}: skip() skips pieces that are in progress`, async () => {
     const whole = concat(...contents);
     for (const seed of SEEDS) {
       const random = new Random(seed);
@@ -177,7 +177,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: the file does not depend on who compresses, nor on how many writes overlap`, async () => {
+  Deno.test(`${path}: the file does not depend on the threads, nor on the number of overlapping writes`, async () => {
     const content = contentOf(6 * PIECE_BYTES + 12_345, 77);
     const expected = await store(path, content);
     for (const codecs of codecsOf(77)) {
@@ -205,7 +205,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: a sink that failed never says that the file is complete`, async () => {
+  Deno.test(`${path}: a sink that failed never reports a complete file`, async () => {
     for (const ahead of AHEAD) {
       const codecs = { ...failingAt([1]), ahead };
       using sink = await sinkFor(path, new StoredStream(), { codecs });
@@ -218,7 +218,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: a file that takes no more fails every later call`, async () => {
+  Deno.test(`${path}: a file that accepts no more bytes fails every later call`, async () => {
     for (const ahead of AHEAD) {
       const full = { writeSync: () => 0, write: () => Promise.reject(new Error("No space left on device")) };
       const codecs = new ShuffledCodecs({ ahead, random: new Random(ahead) });
@@ -230,7 +230,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: several failures are one rejection, and none goes unhandled`, async () => {
+  Deno.test(`${path}: several failures are one rejection, and none is unhandled`, async () => {
     const content = new Uint8Array(7 * PIECE_BYTES);
     for (const ahead of AHEAD) {
       const work = failingAt([2, 3, 4, 7]);
@@ -307,7 +307,7 @@ function hintOf(seed: number, codecs: Codecs): string {
 }
 
 for (const path of Object.keys(CONTAINERS) as (keyof typeof CONTAINERS)[]) {
-  Deno.test(`${path} is decoded to the byte of a word at which the stream is, so that it is copied by words`, async () => {
+  Deno.test(`${path}is decoded with the alignment of the stream, so that it is copied by words`, async () => {
     const stored = new StoredStream();
     const sink = await sinkFor(path, stored);
     for (const length of ODD_SIZES) await sink.write(new Random(length).fill(new Uint8Array(length)));

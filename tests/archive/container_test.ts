@@ -66,7 +66,7 @@ function idleBytesOf(path: string, stored: Uint8Array): number[] {
   return [readSeekTable(stored).startBytes];
 }
 
-Deno.test("containerOfName() goes by a lower-case suffix behind at least one character", () => {
+Deno.test("containerOfName() requires a lower-case suffix after at least one character", () => {
   const names = {
     plain: [
       "a",
@@ -91,7 +91,7 @@ Deno.test("containerOfName() goes by a lower-case suffix behind at least one cha
   }
 });
 
-Deno.test("containerOfBytes() knows the magic numbers", () => {
+Deno.test("containerOfBytes() recognizes the magic numbers", () => {
   assertEquals(containerOfBytes(Uint8Array.of(0x1f, 0x8b)), "gzip");
   assertEquals(containerOfBytes(Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd)), "zstd");
   for (let low = 0; low < 16; low++) {
@@ -105,7 +105,7 @@ Deno.test("containerOfBytes() knows the magic numbers", () => {
 for (const path of NAMES) {
   for (const [turn, len] of [0, 1, -1, 0, 1, 17].entries()) {
     const size = len + [0, 0, 1, 1, 1, 3][turn] * MIB;
-    Deno.test(`${path}: a stream of ${size} bytes comes back however it is written, and the same writes give the same file`, async () => {
+    Deno.test(`${path}: a stream of ${size} bytes is read as it was written, and the same writes give the same file`, async () => {
       const seed = 1000 + turn;
       const content = contentOf(size, seed);
       const stored = await store(path, content);
@@ -130,7 +130,7 @@ for (const path of NAMES) {
     assertEqualBytes(shared, content, "read back");
   });
 
-  Deno.test(`${path}: skip() passes over content, and stops at its end`, async () => {
+  Deno.test(`${path}: skip() skips content, and stops at its end`, async () => {
     const content = contentOf(MIB + 1000, 8);
     using source = await sourceFor(path, streamOf(await store(path, content)));
     const four = new Uint8Array(4);
@@ -143,7 +143,7 @@ for (const path of NAMES) {
     assertEquals(await source.skip(1), 0);
   });
 
-  Deno.test(`${path}: nothing is written behind finish()`, async () => {
+  Deno.test(`${path}: nothing is written after finish()`, async () => {
     const file = new StoredStream();
     using sink = await sinkFor(path, file);
     await sink.write(Uint8Array.of(1));
@@ -172,7 +172,7 @@ for (const { path, test, unpack } of COMPRESSED) {
 }
 
 for (const path of ["a.gz", "a.zst"]) {
-  Deno.test(`${path}: every cut of a small file is refused or takes no content`, async () => {
+  Deno.test(`${path}: a small file with any cut is refused, or has its whole content`, async () => {
     const content = contentOf(700, 3);
     const stored = await store(path, content);
     const contentEnd = contentEndOf(path, stored);
@@ -183,7 +183,7 @@ for (const path of ["a.gz", "a.zst"]) {
     }
   });
 
-  Deno.test(`${path}: every changed byte of a small file is refused or does no harm`, async () => {
+  Deno.test(`${path}: a small file with a changed byte is refused, or has the same content`, async () => {
     const seed = 20;
     const random = new Random(seed);
     const content = contentOf(900, seed);
@@ -207,7 +207,7 @@ for (const path of ["a.gz", "a.zst"]) {
     assertEquals([...harmless].filter(behind), idle.filter(behind));
   });
 
-  Deno.test(`${path}: what follows the last member is refused`, async () => {
+  Deno.test(`${path}: data after the last member is refused`, async () => {
     const stored = await store(path, contentOf(1000, 5));
     for (
       const rest of [[0], [0, 0, 0, 0], [0x31, 0], [...stored.subarray(0, 10)], [0x1f], [0x1f, 0x8b], [
@@ -221,12 +221,12 @@ for (const path of ["a.gz", "a.zst"]) {
     }
   });
 
-  Deno.test(`${path}: two files in a row are one stream`, async () => {
+  Deno.test(`${path}: two concatenated files are one stream`, async () => {
     const stored = await store(path, contentOf(1000, 5));
     assertEquals((await load(path, concat(stored, stored))).length, 2000);
   });
 
-  Deno.test(`${path}: an error stays an error`, async () => {
+  Deno.test(`${path}: a source that failed rejects every later read with the same error`, async () => {
     const stored = await store(path, contentOf(1000, 6));
     using source = await sourceFor(path, streamOf(stored.subarray(0, -1)));
     for (let times = 0; times < 3; times++) {

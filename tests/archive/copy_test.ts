@@ -81,7 +81,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     return Deno.openSync(folder.file(path));
   };
 
-  Deno.test(`${path}: pieces of a file of the same kind are copied, and are those that compressing makes`, async () => {
+  Deno.test(`${path}: pieces of a file of the same kind are copied, and equal those that compression makes`, async () => {
     using folder = new Folder();
     const copied = await copy(path, { from: regular(folder, stored) });
     assertEquals(copied.compressed, 0);
@@ -91,7 +91,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEqualBytes(again.stored, stored, "compressed again");
   });
 
-  Deno.test(`${path}: pieces are copied as they are, whatever level they have`, async () => {
+  Deno.test(`${path}: pieces are copied in their stored form, independently of their level`, async () => {
     using folder = new Folder();
     const high = await storedOf(path, { level: 9 });
     const copied = await copy(path, { from: regular(folder, high) });
@@ -101,7 +101,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEqualBytes(copied.stored.subarray(0, end), high.subarray(0, end), "the same file");
   });
 
-  Deno.test(`${path}: a source that begins within its file is copied from there`, async () => {
+  Deno.test(`${path}: pieces of a source that begins within its file are copied from the right place`, async () => {
     using folder = new Folder();
     const file = regular(folder, concat(new Uint8Array(1234), stored));
     file.seekSync(1234, Deno.SeekMode.Start);
@@ -110,13 +110,13 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEqualBytes(copied.stored, stored, "the same file");
   });
 
-  Deno.test(`${path}: a level that is asked for is kept`, async () => {
+  Deno.test(`${path}: with a given level nothing is copied`, async () => {
     using folder = new Folder();
     const { compressed } = await copy(path, { from: regular(folder, stored), level: 3 });
     assertEquals(compressed, EVERY);
   });
 
-  Deno.test(`${path}: what is not exactly a piece is compressed`, async () => {
+  Deno.test(`${path}: a write that is not exactly one piece is compressed`, async () => {
     using folder = new Folder();
     const [first, second, third, last] = PIECES.map(({ length }) => length);
     for (
@@ -139,7 +139,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEquals(shifted.compressed, EVERY);
   });
 
-  Deno.test(`${path}: a wrong word about the origin does no harm`, async () => {
+  Deno.test(`${path}: a write whose origin holds other bytes is compressed`, async () => {
     using folder = new Folder();
     const content = WHOLE.slice();
     content[WHOLE.length - 1] ^= 1;
@@ -153,7 +153,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEqualBytes(await readAll(back), content.subarray(-100_000), "what was written");
   });
 
-  Deno.test(`${path}: foreign files, pipes and files of another kind are compressed`, async () => {
+  Deno.test(`${path}: content of pipes, of other programs' files and of another kind is compressed`, async () => {
     using folder = new Folder();
     const others = concat(...await Promise.all(PIECES.map((piece) => foreign(piece))));
     assertEquals((await copy(path, { from: regular(folder, others) })).compressed, EVERY);
@@ -162,13 +162,13 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEquals((await copy(path, { from: regular(folder, stored), to })).compressed, EVERY);
   });
 
-  Deno.test(`${path}: a piece that says that it is the last one is compressed`, async () => {
+  Deno.test(`${path}: a piece that is marked as the last one is compressed`, async () => {
     using folder = new Folder();
     const pieces = await Promise.all(PIECES.map((piece, i) => own(piece, { isLast: i === EVERY - 1 })));
     assertEquals((await copy(path, { from: regular(folder, concat(...pieces)) })).compressed, 1);
   });
 
-  Deno.test(`${path}: a file that was changed or cut meanwhile is not copied`, async () => {
+  Deno.test(`${path}: pieces of a file that was changed or cut meanwhile are not copied`, async () => {
     using folder = new Folder();
     for (
       const change of [
@@ -181,7 +181,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: pieces that were read long ago are compressed`, async () => {
+  Deno.test(`${path}: pieces that were read many pieces earlier are compressed`, async () => {
     using folder = new Folder();
     const tiny = await Promise.all(
       Array.from({ length: 300 }, (_, i) => own(Uint8Array.of(i), { isLast: false })),

@@ -63,11 +63,13 @@ const INCOMPRESSIBLE: Record<string, Uint8Array> = {
 };
 
 for (const [name, content] of Object.entries(COMPRESSIBLE)) {
-  Deno.test(`isIncompressible() says no: ${name}`, () => assertEquals(isIncompressible(content), false));
+  Deno.test(`isIncompressible() returns false for ${name}`, () =>
+    assertEquals(isIncompressible(content), false));
 }
 
 for (const [name, content] of Object.entries(INCOMPRESSIBLE)) {
-  Deno.test(`isIncompressible() says yes: ${name}`, () => assertEquals(isIncompressible(content), true));
+  Deno.test(`isIncompressible() returns true for ${name}`, () =>
+    assertEquals(isIncompressible(content), true));
 }
 
 Deno.test("isIncompressible() depends on the content alone", () => {
@@ -79,13 +81,13 @@ Deno.test("isIncompressible() depends on the content alone", () => {
   }
 });
 
-Deno.test("isIncompressible() calls practically all noise what it is", () => {
+Deno.test("isIncompressible() returns true for practically all random content", () => {
   for (let seed = 0; seed < 400; seed++) {
     assertEquals(isIncompressible(new Random(seed).fill(new Uint8Array(64 * 1024))), true, `seed ${seed}`);
   }
 });
 
-Deno.test("gzipMember() stores what looks incompressible, and with a high level what did not shrink", () => {
+Deno.test("gzipMember() stores content that looks incompressible, and with a high level content that did not shrink", () => {
   for (const level of [1, 2, 3, 4, 9]) {
     const into = new Uint8Array(storedBound(MIB));
     const memberLen = gzipMember(noise, { into, level, isLast: false });

@@ -16,7 +16,7 @@ const PIECES = 3;
 const PIECE_BYTES = 60_000;
 
 for (const path of ["a", "a.gz", "a.zst"]) {
-  Deno.test(`Many sources of ${path} that are read in turn give what they hold`, async () => {
+  Deno.test(`Many sources of ${path} that are read in turn return their content`, async () => {
     for (const seed of SEEDS) {
       using folder = new Folder();
       using scope = new DisposableStack();
@@ -55,7 +55,7 @@ for (const path of ["a", "a.gz", "a.zst"]) {
 }
 
 for (const suffix of [".gz", ".zst"]) {
-  Deno.test(`One of many sources${suffix} that is damaged is refused, whatever was read of the others`, async () => {
+  Deno.test(`A damaged one of many ${suffix} sources is refused, independently of the others`, async () => {
     using folder = new Folder();
     using scope = new DisposableStack();
     const many = new ManySources();

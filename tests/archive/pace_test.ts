@@ -29,10 +29,10 @@ const FILES: Record<string, { path: string; bytes: Uint8Array<ArrayBuffer> }> = 
     path: "a.gz",
     bytes: repeated(foreignMember, COUNT, foreignMember),
   },
-  "empty gzip members of ours": { path: "a.gz", bytes: repeated(ownMember, COUNT, lastMember) },
+  "empty gzip members of this program": { path: "a.gz", bytes: repeated(ownMember, COUNT, lastMember) },
   "empty zstd frames": { path: "a.zst", bytes: repeated(sizedFrame, COUNT, sizedFrame) },
-  "empty zstd frames of ours": { path: "a.zst", bytes: repeated(ownFrame, COUNT, lastFrame) },
-  "zstd frames that do not tell their lengths": {
+  "empty zstd frames of this program": { path: "a.zst", bytes: repeated(ownFrame, COUNT, lastFrame) },
+  "zstd frames without content size": {
     path: "a.zst",
     bytes: repeated(unsizedFrame, COUNT, unsizedFrame),
   },
@@ -48,7 +48,7 @@ const FILES: Record<string, { path: string; bytes: Uint8Array<ArrayBuffer> }> = 
 };
 
 for (const [name, { path, bytes }] of Object.entries(FILES)) {
-  Deno.test(`Reading ${name} lets signals be heard`, async () => {
+  Deno.test(`Reading ${name} lets signal handlers run`, async () => {
     await assertGivesWay(async ({ pace }) => {
       using source = await sourceFor(path, streamOf(bytes), { pace });
       await readAll(source);
@@ -57,25 +57,25 @@ for (const [name, { path, bytes }] of Object.entries(FILES)) {
 
   // Members of other programs tell no lengths.
   if (name === "empty gzip members of other programs") continue;
-  Deno.test(`Passing over ${name} lets signals be heard`, async () => {
+  Deno.test(`walkContainer() over ${name} lets signal handlers run`, async () => {
     await assertGivesWay(({ pace }) => walkContainer(path, streamOf(bytes), { pace }));
   });
 }
 
 const DAMAGED: Record<string, { path: string; bytes: Uint8Array }> = {
   ...FILES,
-  "ten mebibytes of nothing behind a gzip member": {
+  "ten mebibytes of zeros after a gzip member": {
     path: "a.gz",
     bytes: new Uint8Array([...ownMember, ...new Uint8Array(10 << 20)]),
   },
-  "ten mebibytes of nothing behind a zstd frame": {
+  "ten mebibytes of zeros after a zstd frame": {
     path: "a.zst",
     bytes: new Uint8Array([...ownFrame, ...new Uint8Array(10 << 20)]),
   },
 };
 
 for (const [name, { path, bytes }] of Object.entries(DAMAGED)) {
-  Deno.test(`What remains of ${name} is looked for in a way that lets signals be heard`, async () => {
+  Deno.test(`remainsOf() over ${name} lets signal handlers run`, async () => {
     await assertGivesWay(async ({ pace }) => {
       using file = damagedFile(path, bytes, { pace });
       for await (const _ of remainsOf(file, { onFault() {} }));

@@ -24,7 +24,7 @@ async function withEachFile(check: (source: PlainSource, kind: string) => Promis
 }
 
 for (const size of [1, 7, 511, 65536, 262143, 262144, 262145, SIZE, SIZE + 1]) {
-  Deno.test(`PlainSource.read() gives the file in reads of ${size} bytes`, async () => {
+  Deno.test(`PlainSource.read() returns the file in reads of ${size} bytes`, async () => {
     await withEachFile(async (source, kind) => {
       const into = new Uint8Array(size);
       let at = 0;
@@ -42,7 +42,7 @@ for (const size of [1, 7, 511, 65536, 262143, 262144, 262145, SIZE, SIZE + 1]) {
   });
 }
 
-Deno.test("PlainSource.skip() and peek() keep their place between reads", async () => {
+Deno.test("PlainSource.skip() and peek() work between reads", async () => {
   await withEachFile(async (source, kind) => {
     const two = new Uint8Array(2);
     assertEquals(await source.peek(3), CONTENT.slice(0, 3), kind);
@@ -67,7 +67,7 @@ Deno.test("PlainSource.skip() stops at the end of the file", async () => {
   });
 });
 
-Deno.test("PlainSource begins where the file stands", async () => {
+Deno.test("PlainSource begins at the current position of the file", async () => {
   const path = Deno.makeTempFileSync();
   try {
     Deno.writeFileSync(path, CONTENT);
@@ -88,7 +88,7 @@ Deno.test("PlainSource reads into shared memory", async () => {
   });
 });
 
-Deno.test("PlainSource reads a regular file at once, however little it gives a read", async () => {
+Deno.test("PlainSource.read() fills its buffer from a regular file, also if each system call returns little", async () => {
   using source = new PlainSource("a", regularFile(CONTENT.subarray(0, 20), { atOnce: 3 }));
   assertEquals(await source.peek(5), CONTENT.slice(0, 5));
   const into = new Uint8Array(30);
@@ -96,7 +96,7 @@ Deno.test("PlainSource reads a regular file at once, however little it gives a r
   assertEquals(into.subarray(0, 20), CONTENT.subarray(0, 20));
 });
 
-Deno.test("PlainSource asks a stream that has ended no more", async () => {
+Deno.test("PlainSource does not read a stream again that has ended", async () => {
   let reads = 0;
   const read = () => Promise.resolve(++reads === 1 ? null : 1);
   using source = new PlainSource("tty", { ...streamOf(CONTENT), read });
@@ -129,7 +129,7 @@ Deno.test({
   },
 });
 
-Deno.test("PlainSource names the file that cannot be read", async () => {
+Deno.test("PlainSource names the file that cannot be read in its error", async () => {
   using source = new PlainSource("some/dir", Deno.openSync("."));
   const error = await assertRejects(() => source.read(new Uint8Array(1)), Error);
   assertStringIncludes(error.message, 'Cannot read "some/dir": ');
@@ -143,7 +143,7 @@ Deno.test("PlainSource names the file that cannot be read", async () => {
   await assertRejects(() => regular.peek(1), Error, 'Cannot read "a.dump": Input/output error');
 });
 
-Deno.test("PlainSink writes until all is written", async () => {
+Deno.test("PlainSink repeats short writes until all bytes are written", async () => {
   const file = new StoredStream({ atOnce: 3 });
   const sink = new PlainSink("short", file);
   await sink.write(CONTENT.subarray(0, 11));
@@ -154,7 +154,7 @@ Deno.test("PlainSink writes until all is written", async () => {
   assertEquals([sink.offsetBytes, sink.storedBytes], [15, 15]);
 });
 
-Deno.test("PlainSink asks a regular file for no asynchronous write, and writes shared memory to every kind of file", async () => {
+Deno.test("PlainSink does not call write() of a regular file, and writes shared memory to every kind of file", async () => {
   const shared = new Uint8Array(new SharedArrayBuffer(SIZE));
   shared.set(CONTENT);
   const path = Deno.makeTempFileSync();
@@ -181,7 +181,7 @@ Deno.test("PlainSink asks a regular file for no asynchronous write, and writes s
 });
 
 Deno.test({
-  name: "PlainSink names the file that cannot be written",
+  name: "PlainSink names the file that cannot be written in its error",
   ignore: Deno.build.os !== "linux",
   fn: async () => {
     using full = Deno.openSync("/dev/full", { write: true });
@@ -197,7 +197,7 @@ Deno.test({
   },
 });
 
-Deno.test("PlainSink does not wait for a file that takes nothing", async () => {
+Deno.test("PlainSink rejects when a file accepts no bytes", async () => {
   const stuck = new StoredStream({ atOnce: 0 });
   await assertRejects(() => new PlainSink("a.dump", stuck).write(CONTENT), Error, "takes no bytes");
 });
@@ -246,7 +246,7 @@ Deno.test("PlainSink stores writes that overlap in the order of the calls", asyn
   assertEquals(Deno.readTextFileSync(path).slice(0, 6), "begun ");
 });
 
-Deno.test("PlainSink says when the bytes of a write may be changed", async () => {
+Deno.test("PlainSink resolves when the bytes of a write may be changed", async () => {
   using folder = new Folder();
   const path = folder.file("a", "");
   using file = Deno.openSync(path, { write: true });
@@ -294,7 +294,7 @@ function* failingSinks({ fails }: { fails: number }): Generator<{ kind: string; 
 
 const NO_SPACE = 'Cannot write "a.dump": No space left on device';
 
-Deno.test("PlainSink that failed fails in every later write and in finish()", async () => {
+Deno.test("PlainSink rejects every later write and finish() after a failure", async () => {
   for (const { kind, sink } of failingSinks({ fails: 3 })) {
     const writes = [1, 2, 3, 4, 5].map((len) => sink.write(CONTENT.subarray(0, len * 50_000)));
     const ends = await Promise.allSettled(writes);
@@ -306,7 +306,7 @@ Deno.test("PlainSink that failed fails in every later write and in finish()", as
   }
 });
 
-Deno.test("PlainSink reports no failure twice to a caller who waits for the last write alone, and late", async () => {
+Deno.test("PlainSink reports a failure once to a caller that waits late, and only for the last write", async () => {
   const unhandled: string[] = [];
   const listener = (event: PromiseRejectionEvent) => {
     event.preventDefault();
@@ -336,7 +336,7 @@ function sourceAt(path: string, beginBytes: number): PlainSource {
   return new PlainSource(path, file);
 }
 
-Deno.test("PlainSink.write() stores what its origin holds, whatever file and position that is", async () => {
+Deno.test("PlainSink.write() stores the bytes of its origin from any file and position", async () => {
   using folder = new Folder();
   const from = folder.file("from", CONTENT);
   for (const beginBytes of [0, 777, 8192]) {
@@ -364,7 +364,7 @@ Deno.test("PlainSink.write() stores what its origin holds, whatever file and pos
   }
 });
 
-Deno.test("PlainSink.write() has the system copy what a file holds, and no less than all", async (t) => {
+Deno.test("PlainSink.write() lets the system copy bytes of a file, and stores all of them", async (t) => {
   using folder = new Folder();
   const from = folder.file("from", CONTENT);
   const to = folder.file("to");
@@ -377,7 +377,7 @@ Deno.test("PlainSink.write() has the system copy what a file holds, and no less 
     return Deno.readFileSync(to);
   };
   if (!await systemCopies(folder)) return;
-  await t.step("from where the source began", async () => {
+  await t.step("relative to the begin of the source", async () => {
     for (const beginBytes of [0, 777]) {
       using source = sourceAt(from, beginBytes);
       const expected = CONTENT.slice(beginBytes + 99, beginBytes + 99 + 500_000);
@@ -388,7 +388,7 @@ Deno.test("PlainSink.write() has the system copy what a file holds, and no less 
       assertSameBytes(into, CONTENT.slice(beginBytes, beginBytes + into.length), "read on");
     }
   });
-  await t.step("the end of the source from memory, if the file has become shorter", async () => {
+  await t.step("with the end from memory, if the file has become shorter", async () => {
     const path = folder.file("shorter", CONTENT.subarray(0, 100_000));
     using source = sourceAt(path, 0);
     const expected = new Uint8Array(150_000);
@@ -396,7 +396,7 @@ Deno.test("PlainSink.write() has the system copy what a file holds, and no less 
     assertSameBytes(await stored(source, 0, 150_000), expected, "copied, then written");
   });
   await t.step(
-    "nothing of a stream, of a compressed file, of few bytes, or of a name that is another's",
+    "not from a stream, a compressed file, a few bytes, or a file that was renamed",
     async () => {
       const zeros = new Uint8Array(200_000);
       using stream = new PlainSource("stream", streamOf(CONTENT));
@@ -415,7 +415,7 @@ Deno.test("PlainSink.write() has the system copy what a file holds, and no less 
   );
 });
 
-Deno.test("PlainSink.write() writes to a stream what has an origin", async () => {
+Deno.test("PlainSink.write() writes bytes with an origin to a stream", async () => {
   using folder = new Folder();
   using source = sourceAt(folder.file("from", CONTENT), 0);
   const stream = new LateStream();
@@ -426,7 +426,7 @@ Deno.test("PlainSink.write() writes to a stream what has an origin", async () =>
   assertEquals(stream.bytes, CONTENT.slice(5));
 });
 
-Deno.test("PlainSource.readAt() reads again, whatever was taken", async () => {
+Deno.test("PlainSource.readAt() reads bytes again that were read before", async () => {
   using folder = new Folder();
   using source = sourceAt(folder.file("from", CONTENT), 777);
   const into = new Uint8Array(new SharedArrayBuffer(200_000));

@@ -21,7 +21,7 @@ const LONG = new Random(9).fill(new Uint8Array(5_000_003));
 const MEMORY_BYTES = 900_000;
 
 for (const name of ["a", "a.gz", "a.zst"]) {
-  Deno.test(`a source of ${name} tells a hash the whole file, however it is read and whenever it is told`, async () => {
+  Deno.test(`tell() of a source of ${name} hashes the whole file, for every way of reading and time of the call`, async () => {
     using folder = new Folder();
     const stored = await storedAs(name, LONG);
     const path = folder.file(name, stored);
@@ -62,7 +62,7 @@ for (const name of ["a", "a.gz", "a.zst"]) {
   });
 }
 
-Deno.test("a source whose hash fails says so, in a later read or at the end", async () => {
+Deno.test("a source whose hash fails rejects a later read or finishFile()", async () => {
   using folder = new Folder();
   const path = folder.file("a", LONG);
   using source = await sourceFor(path, Deno.openSync(path));
@@ -78,7 +78,7 @@ Deno.test("a source whose hash fails says so, in a later read or at the end", as
   );
 });
 
-Deno.test("two sources that are read into the same memory tell their hashes what each of them holds", async () => {
+Deno.test("two sources that are read into the same memory hash their own content", async () => {
   using folder = new Folder();
   const contents = [LONG, LONG.slice().reverse()];
   const memory = new Uint8Array(new SharedArrayBuffer(700_000));

@@ -32,7 +32,7 @@ function room(len: number): Uint8Array {
 for (const kind of ["gzip", "zstd"] as const) {
   const decode = kind === "gzip" ? HERE.gunzip : HERE.unzstd;
 
-  Deno.test(`${kind} without the internals of node:zlib gives pieces that come back`, async () => {
+  Deno.test(`${kind} without the internals of node:zlib makes pieces that can be read`, async () => {
     assertEquals(hasNativeZstd(), false);
     for (const size of SIZES) {
       for (const content of [contentOf(size, size), new Random(size).fill(new Uint8Array(size))]) {
@@ -51,7 +51,7 @@ for (const kind of ["gzip", "zstd"] as const) {
     }
   });
 
-  Deno.test(`${kind} without the internals of node:zlib refuses what is damaged`, async () => {
+  Deno.test(`${kind} without the internals of node:zlib refuses damaged pieces`, async () => {
     const content = contentOf(700, 4);
     const into = room(storedBound(content.length));
     const storedLen = await HERE[kind]({ content: sharedCopy(content), into, level: 2, isLast: false });
@@ -74,7 +74,7 @@ Deno.test("gzip without the internals of node:zlib makes the same bytes", async 
   assertEqualBytes(into.subarray(25, storedLen - 8), expected, "deflate stream");
 });
 
-Deno.test("zlib without the internals of node:zlib makes streams that fit or are not made", () => {
+Deno.test("zlib without the internals of node:zlib makes streams that fit into the buffer, or none", () => {
   const content = contentOf(65_536, 6);
   for (const level of [0, 2]) {
     const into = room(66_036);

@@ -105,7 +105,7 @@ Deno.test("ZstdSink's seek table leads to frames that can be read alone", async 
   }
 });
 
-Deno.test("ZstdSource refuses a file of ours that is cut between two frames", async () => {
+Deno.test("ZstdSource refuses a file of this program that is cut between two frames", async () => {
   const stored = await write(contentOf(2 * PIECE_MAX_BYTES + 999, 12));
   let at = 0;
   for (const { storedBytes } of readSeekTable(stored).frames.slice(0, -1)) {
@@ -117,7 +117,7 @@ Deno.test("ZstdSource refuses a file of ours that is cut between two frames", as
   }
 });
 
-Deno.test("ZstdSink takes zstd's levels", async () => {
+Deno.test("ZstdSink accepts the levels of zstd and refuses others", async () => {
   const lengths: number[] = [];
   const noisy = Uint8Array.from({ length: 400_000 }, (_, i) => (i % 1000) * (i >> 9) >> 7);
   for (const level of [1, 3, 19]) {
@@ -164,7 +164,7 @@ Deno.test("ZstdSource reads frames with every form of header", async () => {
   assertEquals(await read(frame(0, 0, 0x63, 9, 0, 0x61)), long, "RLE without content size");
 });
 
-Deno.test("ZstdSource passes over skippable frames", async () => {
+Deno.test("ZstdSource skips skippable frames", async () => {
   const skippable = Uint8Array.from(SKIPPABLE);
   const hello = await write(Uint8Array.from(HELLO));
   assertEquals([...await read(concat(skippable, hello, skippable, skippable, hello, skippable))], [
@@ -177,7 +177,7 @@ Deno.test("ZstdSource passes over skippable frames", async () => {
   await assertRefused(skippable, "at byte 11 a zstd frame is expected, the end of the file is found");
 });
 
-Deno.test("ZstdSource reads indexes that other programs wrote, of frames that do not tell their content size", async () => {
+Deno.test("ZstdSource reads indexes of other programs that list frames without content size", async () => {
   const unsized = frame(0, 0, ...HELLO_BLOCK);
   const entry = [unsized.length, 0, 0, 0, HELLO.length, 0, 0, 0];
   const index = [...entry, 1, 0, 0, 0, 0, ...SEEKABLE_MAGIC];
@@ -188,7 +188,7 @@ Deno.test("ZstdSource reads indexes that other programs wrote, of frames that do
   assertEquals([...await read(concat(unsized, checked))], HELLO);
 });
 
-Deno.test("ZstdSource refuses an index that lists other frames than those in front of it", async () => {
+Deno.test("ZstdSource refuses an index that does not list exactly the frames in front of it", async () => {
   const stored = await write(Uint8Array.from(HELLO));
   const { startBytes } = readSeekTable(stored);
   for (let at = startBytes + 8; at < stored.length; at++) {
@@ -230,7 +230,7 @@ const CORRUPT =
 
 // fzstd, which is for Deno without zstd, lets them pass.
 Deno.test({
-  name: "ZstdSource refuses blocks that are corrupt, where no checksum tells",
+  name: "ZstdSource refuses corrupt blocks in frames without a checksum",
   ignore: !hasNativeZstd(),
   fn: async () => {
     const corrupt = Uint8Array.from(CORRUPT.match(/../g)!, (byte) => parseInt(byte, 16));
@@ -239,7 +239,7 @@ Deno.test({
   },
 });
 
-Deno.test("ZstdSource refuses Huffman weights of no bits, which fzstd would read for ever", async () => {
+Deno.test("ZstdSource refuses Huffman weights of no bits, which fzstd would read in an endless loop", async () => {
   // A compressed block: literals header, length of the table, and in the table all probability at the first or third symbol.
   for (const table of [[5, 0xf0, 0x03, 0xff, 0xff, 0xff], [6, 0x10, 0xfa, 0x01, 0xff, 0xff, 0xff]]) {
     const block = [2, 0, 0, ...table];
@@ -256,7 +256,7 @@ Deno.test("ZstdSource verifies checksums of frames with and without content size
   await assertRefused(frame(4, 0, ...HELLO_BLOCK, ...wrong), "damage (content of another checksum)");
 });
 
-Deno.test("ZstdSource refuses every cut of a file but the one that takes its seek table whole", async () => {
+Deno.test("ZstdSource refuses every cut of a file except the one that removes the whole seek table", async () => {
   const whole = frame(
     4,
     0,
@@ -282,7 +282,7 @@ Deno.test("ZstdSource refuses every cut of a file but the one that takes its see
   }
 });
 
-Deno.test("ZstdSource refuses what is no frame behind the last one", async () => {
+Deno.test("ZstdSource refuses data after the last frame that is not a frame", async () => {
   for (const stored of [await write(TEXT), frame(0, 0, ...HELLO_BLOCK)]) {
     const message = `at byte ${stored.length} another zstd frame or the end of the file is expected, byte`;
     await assertRefused(concat(stored, new Uint8Array(1)), message);
@@ -328,7 +328,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "ZstdSource refuses every changed byte of a stream or reads the same (skipped without zstd)",
+  name: "ZstdSource refuses a stream with a changed byte, or reads the same content (skipped without zstd)",
   ignore: !hasZstd,
   fn: async () => {
     const content = Uint8Array.from({ length: 1200 }, (_, i) => (i * i) % 251 ^ (i >> 8));

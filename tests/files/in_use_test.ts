@@ -25,7 +25,7 @@ broken line
 `;
 const SOURCES: Record<string, string> = { "/dev/sdc": "8:32", "/dev/sdb1": "8:17" };
 
-Deno.test("mountPointsOf() finds what is mounted for writing, by number and by the device that is named", () => {
+Deno.test("mountPointsOf() finds writable mounts by the number and by the path of the device", () => {
   const of = (...devices: string[]) => mountPointsOf(new Set(devices), MOUNTS, (source) => SOURCES[source]);
   assertEquals(of("8:1"), ["/"]);
   assertEquals(of("8:17"), ["/mnt/with blank\\", "/mnt/again"]);
@@ -36,7 +36,7 @@ Deno.test("mountPointsOf() finds what is mounted for writing, by number and by t
   assertEquals(of("0:50"), ["/net"]);
 });
 
-Deno.test("numberOf() takes device numbers apart, as Linux packs them", () => {
+Deno.test("numberOf() decodes device numbers of Linux", () => {
   // What os.makedev() of Python makes of these.
   const packed: Record<string, number> = {
     "8:1": 0x801,
@@ -48,7 +48,7 @@ Deno.test("numberOf() takes device numbers apart, as Linux packs them", () => {
   for (const [number, rdev] of Object.entries(packed)) assertEquals(numberOf(rdev), number);
 });
 
-Deno.test("devicesOn() finds the partitions of a device and all that is made of them", () => {
+Deno.test("devicesOn() finds the partitions of a device and all devices on top of them", () => {
   using folder = new Folder();
   const device = (place: string, number: string, ...also: string[]) => {
     Deno.mkdirSync(folder.file(`dev/block/${place}`), { recursive: true });
@@ -75,7 +75,7 @@ Deno.test("devicesOn() finds the partitions of a device and all that is made of 
   assertEquals(on("7:7"), ["7:7"]);
 });
 
-Deno.test("writableMountsOf() says nothing of files, folders and what is not there", () => {
+Deno.test("writableMountsOf() returns nothing for files, folders and missing paths", () => {
   using folder = new Folder();
   for (const path of [folder.path, folder.file("file", "x"), folder.file("absent"), "/dev/null"]) {
     assertEquals(writableMountsOf(path), []);

@@ -30,7 +30,7 @@ async function bothWays(
   }
 }
 
-Deno.test("PositionedFile reads small and large parts, and what there is over the end", async () => {
+Deno.test("PositionedFile reads small and large parts, and fewer bytes at the end of the file", async () => {
   using folder = new Folder();
   const content = noise(600_011, 1);
   const path = folder.file("a", content);
@@ -51,7 +51,7 @@ Deno.test("PositionedFile reads small and large parts, and what there is over th
   });
 });
 
-Deno.test("PositionedFile writes small and large parts where they belong", async () => {
+Deno.test("PositionedFile writes small and large parts at their offsets", async () => {
   using folder = new Folder();
   const content = noise(600_011, 1);
   const path = folder.file("a", content);
@@ -69,7 +69,7 @@ Deno.test("PositionedFile writes small and large parts where they belong", async
   });
 });
 
-Deno.test("PositionedFile keeps parts apart that are under way together", async () => {
+Deno.test("PositionedFile keeps concurrent reads and writes apart", async () => {
   using folder = new Folder();
   const content = noise(1 << 20, 1);
   const path = folder.file("a", new Uint8Array(content.length));
@@ -135,7 +135,7 @@ testWith(
   },
 );
 
-Deno.test("PositionedFile tells an error behind what came from the end of the file", async () => {
+Deno.test("PositionedFile reports an error after a short read, and not the end of the file", async () => {
   using folder = new Folder();
   const path = folder.file("a", noise(200_000, 1));
   using file = Deno.openSync(path);
@@ -175,7 +175,7 @@ testWith(
   },
 );
 
-Deno.test("PositionedFile does not wait for a file that takes nothing", async () => {
+Deno.test("PositionedFile rejects when a file accepts no bytes", async () => {
   using folder = new Folder();
   const path = folder.file("a");
   using file = Deno.createSync(path);

@@ -41,7 +41,7 @@ Deno.test("readPublicKey() finds the key id that minisign wrote into the comment
   }
 });
 
-Deno.test("readPublicKey() refuses every change of the algorithm, and says which it found", async () => {
+Deno.test("readPublicKey() refuses every change of the algorithm, and names the one that it found", async () => {
   for (let bit = 0; bit < 16; bit++) {
     const raw = RAW.slice();
     raw[bit >> 3] ^= 1 << (bit & 7);
@@ -52,7 +52,7 @@ Deno.test("readPublicKey() refuses every change of the algorithm, and says which
   }
 });
 
-Deno.test("readPublicKey() gives another key for every change of the key id or the key, or refuses it", async () => {
+Deno.test("readPublicKey() refuses a changed key id or key, or returns another key", async () => {
   let refused = 0;
   for (let at = 2; at < RAW.length; at++) {
     const raw = RAW.slice();
