@@ -5,6 +5,7 @@
 
 import { type OpenScratch, ScratchFile } from "./scratch.ts";
 
+/** The length of a page. */
 export const PAGE_BYTES = 64 * 1024;
 
 /** The default limit of pages in memory: 2^28 bits, which cover 256 TiB in blocks of 1 MiB. */

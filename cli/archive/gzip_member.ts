@@ -7,7 +7,9 @@ import zlib from "node:zlib";
 import { isIncompressible } from "./incompressible.ts";
 import { deflateInto, inflateInto } from "./zlib_engine.ts";
 
+/** The length in bytes of the header of a member of this program, extra field included. */
 export const HEADER_LEN = 25;
+/** The length in bytes of the trailer of a member: CRC-32 and length of the content. */
 export const TRAILER_LEN = 8;
 
 /** The first bytes of every member of this program. MTIME, XFL and OS (bytes 4 to 9) may have any value. */

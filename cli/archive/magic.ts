@@ -8,6 +8,7 @@ const GZIP_MAGIC = [0x1f, 0x8b];
 
 /** The first four bytes of a zstd frame, as a little-endian integer. RFC 8878, 3.1.1. */
 export const ZSTD_MAGIC = 0xfd2fb528;
+/** The length in bytes of the magic number of a frame. */
 export const ZSTD_MAGIC_LEN = 4;
 
 /**

@@ -109,7 +109,7 @@ export async function* piecesRemains(
       return onFault({
         offsetBytes: atBytes,
         expected: format.name,
-        found: "so much that looks like one and is none that the search is given up",
+        found: "so many false candidates that the search was stopped",
       });
     }
     if (nextBytes === undefined) isSearched = true;

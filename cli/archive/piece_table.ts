@@ -45,7 +45,7 @@ export class PieceTable {
   /** Removes all but the first `count` pieces. @throws {ScratchError} if the scratch file cannot be read */
   cut(count: number): void {
     const { count: before } = this;
-    if (count > before) throw new RangeError(`Cannot cut a list of ${before} pieces behind ${count}`);
+    if (count > before) throw new RangeError(`Cannot cut a list of ${before} pieces after ${count}`);
     const pageStart = Math.floor(count * PIECE_ENTRY_BYTES / PAGE_BYTES) * PAGE_BYTES;
     if (pageStart < this.#spilledBytes) {
       this.#scratch!.read(this.#page, pageStart);

@@ -18,8 +18,8 @@ export interface SealedGeneration {
   /** The time stamp of the generation, as `formatTimeStamp` writes it. */
   time: string;
   /**
-   * SHA-256 in hexadecimal digits over the MD5s of all blocks in order, 16 zero bytes for a zero block; `null` where it was
-   * not computed.
+   * SHA-256 in hexadecimal digits over the MD5s of all blocks in order, with 16 zero bytes for a zero block;
+   * `null` if it was not computed.
    */
   root: string | null;
 }

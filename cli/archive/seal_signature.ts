@@ -117,7 +117,7 @@ function fieldsOf(comment: string, at: { path: string; signature: Signature }): 
   const { timestamp, file } = Object.fromEntries(fields);
   if (file === undefined) throw mismatch(at, `its trusted comment does not name the file ("file:...")`);
   if (timestamp === undefined || !TIMESTAMP.test(timestamp)) {
-    throw mismatch(at, `its trusted comment does not tell when it was made ("timestamp:...")`);
+    throw mismatch(at, `its trusted comment has no time ("timestamp:...")`);
   }
   return { timestamp, file, series: fields.get("series"), generation: fields.get("generation") };
 }

@@ -52,7 +52,8 @@ export function writeTimeStamp(fields: FieldWriter, stamp: TimeStamp): void {
 /** Returns the civil time of `date` in the time zone of this process. */
 export function timeStampOf(date: Date): TimeStamp {
   const year = date.getFullYear();
-  // Standard time is the larger of the two offsets that getTimezoneOffset() gives in a year (minutes west of UTC).
+  // Standard time has the larger one of the two offsets that getTimezoneOffset() returns in a year (minutes
+  // west of UTC).
   const standardOffset = Math.max(
     new Date(year, 0, 1).getTimezoneOffset(),
     new Date(year, 6, 1).getTimezoneOffset(),

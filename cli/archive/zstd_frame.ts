@@ -8,14 +8,16 @@ import type { IHasher } from "hash-wasm";
 import { ZSTD_MAGIC } from "./magic.ts";
 import { hasNativeZstd, unzstdInto, zstdInto } from "./zlib_engine.ts";
 
-/** The offset of the descriptor in a frame header, and its bits. RFC 8878, 3.1.1.1. */
+/** The offset of the descriptor in a frame header. Its bits follow. RFC 8878, 3.1.1.1. */
 export const DESCRIPTOR_AT = 4;
+/** The bit of the descriptor that says that a checksum follows the blocks. */
 export const HAS_CHECKSUM = 0b100;
 const CONTENT_LEN_OF_4_BYTES = 0b10_000000;
 const SINGLE_SEGMENT = 0b100000;
 const DICTIONARY_OF_1_BYTE = 0b01;
 const FORM = 0b11_000111;
 
+/** The length in bytes of the checksum of a frame. */
 export const CHECKSUM_LEN = 4;
 
 /**

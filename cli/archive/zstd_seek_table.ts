@@ -10,6 +10,7 @@ import { PIECE_ENTRY_BYTES, type PieceLengths, type PieceTable } from "./piece_t
 import type { PlainSink, PlainSource } from "./plain.ts";
 import { cutFrame, damagedFrame, littleEndian, peekAll } from "./zstd_walk.ts";
 
+/** The magic number of the skippable frame that contains an index. */
 export const SEEK_TABLE_MAGIC = 0x184d2a5e;
 const SEEKABLE_MAGIC = 0x8f92eab1;
 const HEAD_BYTES = 8;

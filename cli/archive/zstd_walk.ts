@@ -8,9 +8,11 @@ import { type FormatError, formatError } from "../errors.ts";
 import type { PlainSource } from "./plain.ts";
 import { CHECKSUM_LEN, DESCRIPTOR_AT, HAS_CHECKSUM, saysAnotherFollows, windowLen } from "./zstd_frame.ts";
 
+/** The length in bytes of a block header. */
 export const BLOCK_HEADER_LEN = 3;
 const MAX_BLOCK_BYTES = 128 * 1024;
 const RLE_BLOCK = 1;
+/** The type of a block that is compressed. */
 export const COMPRESSED_BLOCK = 2;
 const RESERVED_BLOCK = 3;
 
@@ -181,6 +183,7 @@ export function damagedFrame(file: FilePlace, what: string, options?: ErrorOptio
   }, options);
 }
 
+/** Returns the error for a frame that cannot be read, `aheadLen` bytes after the file's offset. */
 export function unusable(file: PlainSource, expected: string, found: string, aheadLen = 0): FormatError {
   return formatError("zstd file", {
     path: file.path,

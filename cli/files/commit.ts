@@ -184,7 +184,7 @@ function plan(
 ): CommitNote {
   if (!isSameFile(written, folder.lstat(temporary))) {
     throw new Error(
-      `Cannot write "${path}": its temporary file "${folder.shown(temporary)}" is gone or another one`,
+      `Cannot write "${path}": its temporary file "${folder.shown(temporary)}" is missing or was replaced`,
     );
   }
   const { size: sizeBytes } = written;
@@ -192,7 +192,7 @@ function plan(
   const note = { id, outputs, temporary, sizeBytes, inode: inodeText(ino), changedMs: mtime?.getTime() ?? 0 };
   const existing = folder.lstat(name);
   if (existing === undefined) return { state: "p", ...note };
-  if (!existing.isFile || !replace) throw new UsageError(`Cannot write "${path}": it exists by now`);
+  if (!existing.isFile || !replace) throw new UsageError(`Cannot write "${path}": it was created meanwhile`);
   return { state: "p", ...note, aside: asideNameOf(name) };
 }
 
@@ -200,7 +200,9 @@ function renameToFinal(
   { path, lock: { folder, name }, note: { temporary, aside }, written }: CompleteFile & Member,
 ): void {
   if (aside !== undefined) keepAside(folder, name, aside);
-  else if (folder.lstat(name) !== undefined) throw new UsageError(`Cannot write "${path}": it exists by now`);
+  else if (folder.lstat(name) !== undefined) {
+    throw new UsageError(`Cannot write "${path}": it was created meanwhile`);
+  }
   folder.rename(temporary, name);
   if (isSameFile(written, folder.lstat(name))) return;
   throw new Error(`Cannot write "${path}": another file took the place of its temporary file`);

@@ -39,7 +39,7 @@ export class Moment {
       const pid = await writerOf(path);
       const by = pid === undefined ? "was changed" : `is being written by process ${pid}`;
       throw new Error(
-        `Cannot tell what is in "${path}": it ${by} while it was read; try again when that has ended`,
+        `Cannot read "${path}": it ${by} while it was read; try again when that has ended`,
       );
     }
   }

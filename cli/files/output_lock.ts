@@ -94,7 +94,9 @@ export class OutputLock {
         await new Promise((resolve) => setTimeout(resolve, HELD_PAUSE_MS));
       }
     }
-    throw new Error(`its lock "${folder.shown(lockNameOf(name))}" is taken and given back without end`);
+    throw new Error(
+      `other processes take and release its lock "${folder.shown(lockNameOf(name))}" without end`,
+    );
   }
 
   /**

@@ -277,7 +277,7 @@ export class Outputs implements Disposable {
     }
     if (!keepPartial) {
       for (const name of [temporary, journalNameOf(temporary)]) {
-        this.#cleanUp(`what was written of "${path}" is left behind`, () => lock.folder.remove(name));
+        this.#cleanUp(`the temporary file of "${path}" is left behind`, () => lock.folder.remove(name));
       }
     }
     this.#release(lock);

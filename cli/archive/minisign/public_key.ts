@@ -26,6 +26,7 @@ import {
 
 /** The name of the algorithm of keys, and of signatures over a whole file. */
 export const ED25519 = "Ed";
+/** The length of a key id. */
 export const KEY_ID_BYTES = 8;
 /** The length of a public key, and of the seed of a secret key. */
 export const POINT_BYTES = 32;
