@@ -81,7 +81,7 @@ Deno.test("Bitmap refuses more bits than it can hold", () => {
   assertThrows(() => new Bitmap(2 ** 41), RangeError);
 });
 
-/** Bits of a page. */
+/** The number of bits of a page. */
 const PAGE = PAGE_BYTES * 8;
 const SEED = 11;
 
@@ -145,7 +145,7 @@ Deno.test("a page of a bitmap that becomes uniform takes no memory", () => {
   for (let block = 0; block < 4 * PAGE; block++) bitmap.clear(block);
   assertEquals([...bitmap.runs()], [{ start: 4 * PAGE, end: bitmap.bitCount }]);
   assertEquals(bitmap.count(), 36 * PAGE + 5);
-  // Pages go to places that were given up.
+  // New pages use slots that were freed.
   assert(scratch.length <= 3 * PAGE_BYTES, `${scratch.length} bytes`);
 });
 

@@ -1,4 +1,7 @@
-/** What holds for every container alike, through the two openers that the rest of the program uses. */
+/**
+ * Properties of all containers, tested through the two functions with which the rest of the program opens
+ * them.
+ */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FormatError } from "../../cli/errors.ts";
@@ -19,7 +22,7 @@ const COMPRESSED = [
   { path: "a.zst", test: ["zstd", "-t", "-q"], unpack: ["zstd", "-d", "-c", "-q"] },
 ];
 
-/** Writes `content` in portions of `sizes`, each in turn; returns what the file holds. */
+/** Writes `content` in portions of `sizes`, used in rotation, and returns the bytes of the file. */
 async function store(path: string, content: Uint8Array, sizes = [content.length || 1]): Promise<Uint8Array> {
   const file = new StoredStream();
   using sink = await sinkFor(path, file);
@@ -33,7 +36,7 @@ async function store(path: string, content: Uint8Array, sizes = [content.length 
   return file.bytes;
 }
 
-/** Reads what `stored` holds under the name `path`, in portions of `sizes`. */
+/** Reads the content of `stored` as a file with the name `path`, in portions of `sizes`. */
 async function load(path: string, stored: Uint8Array, sizes?: number[]): Promise<Uint8Array> {
   using source = await sourceFor(path, streamOf(stored, { atOnce: ODD_SIZES }));
   const content = await readAll(source, sizes);
@@ -41,7 +44,7 @@ async function load(path: string, stored: Uint8Array, sizes?: number[]): Promise
   return content;
 }
 
-/** Whether `stored` is refused, which must be with a FormatError that names file and place. */
+/** Returns whether `stored` is refused. The error must be a FormatError that names the file and the place. */
 async function isRefused(path: string, stored: Uint8Array): Promise<boolean> {
   try {
     await load(path, stored);
@@ -53,16 +56,20 @@ async function isRefused(path: string, stored: Uint8Array): Promise<boolean> {
   }
 }
 
-/** Where the last member or frame ends: with the file, but for a seek table. */
+/**
+ * Returns the offset at which the last member or frame ends: the end of the file, or the begin of the seek
+ * table.
+ */
 function contentEndOf(path: string, stored: Uint8Array): number {
   return path === "a.zst" ? readSeekTable(stored).startBytes : stored.length;
 }
 
-/** Offsets of the bytes that no checksum covers since reading does not depend on them. */
+/** Returns the offsets of bytes that no checksum covers, because reading does not depend on them. */
 function idleBytesOf(path: string, stored: Uint8Array): number[] {
   // MTIME, XFL and OS.
   if (path.endsWith(".gz")) return [4, 5, 6, 7, 8, 9];
-  // The low bits of the magic of a seek table, which make it a skippable frame of another kind.
+  // The low bits of the magic number of a seek table. When they change, it is another kind of skippable
+  // frame.
   return [readSeekTable(stored).startBytes];
 }
 
@@ -194,7 +201,8 @@ for (const path of ["a.gz", "a.zst"]) {
         const changed = stored.slice();
         changed[at] ^= mask;
         if (await isRefused("-", changed)) continue;
-        // Standard input: a changed magic number makes a plain file, which is for the archive's reader to refuse.
+        // For standard input, a changed magic number makes a plain file, which only the reader of the archive
+        // can refuse.
         if (containerOfBytes(changed) === "plain") continue;
         assertEqualBytes(await load("-", changed), content, `byte ${at} changed by ${mask}, seed ${seed}`);
         harmless.add(at);

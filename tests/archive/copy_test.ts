@@ -1,4 +1,6 @@
-/** Pieces that are copied from file to file instead of being compressed again, and those that must not be. */
+/**
+ * Pieces that are copied between files instead of being compressed again, and pieces that must not be copied.
+ */
 
 import { assertEquals } from "@std/assert";
 import zlib from "node:zlib";
@@ -20,12 +22,12 @@ const CONTAINERS = {
   "a.gz": { own: memberOf, foreign: (content: Uint8Array) => new Uint8Array(zlib.gzipSync(content)) },
   "a.zst": {
     own: frameOf,
-    // Without the mark that another frame follows, it is as other programs write it.
+    // Without the mark that another frame follows, the frame is one of another program.
     foreign: (content: Uint8Array) => frameOf(content, { isLast: true }),
   },
 };
 
-/** A file of ours with those pieces. */
+/** Returns a file of this program with these pieces. */
 async function storedOf(path: string, { level }: { level?: number } = {}): Promise<Uint8Array> {
   const file = new StoredStream();
   using sink = await sinkFor(path, file, { level });
@@ -34,21 +36,24 @@ async function storedOf(path: string, { level }: { level?: number } = {}): Promi
   return file.bytes;
 }
 
-/** How a file is copied. */
+/** Options of {@linkcode copy}. */
 interface CopyOptions {
   from: InputFile;
-  /** Names the container that is written. */
+  /** The name of the new file, which determines its container. */
   to?: string;
   level?: number;
-  /** Lengths of the writes; where the pieces begin and end if not given. */
+  /** The lengths of the writes; by default those of the pieces. */
   sizes?: number[];
-  /** Where the writer says that it read a byte. */
+  /** Returns the offset of a byte in the source that the writer passes as origin. */
   offsetOf?: (offsetBytes: number) => number;
-  /** Called when all was read and nothing written. */
+  /** Called when everything is read and nothing is written. */
   onRead?: () => void;
 }
 
-/** Copies the stream of `from`; returns how many pieces were compressed for it, without the last one, and the new file. */
+/**
+ * Copies the stream of `from`. Returns the new file, and the number of pieces that were compressed for it,
+ * without the last one.
+ */
 async function copy(path: string, options: CopyOptions): Promise<{ compressed: number; stored: Uint8Array }> {
   const { from, to = path, level, sizes = PIECES.map(({ length }) => length) } = options;
   const file = new StoredStream();
@@ -75,7 +80,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
   const { own, foreign } = CONTAINERS[path];
   const stored = await storedOf(path);
 
-  /** Opens a regular file that holds `bytes`. */
+  /** Opens a regular file with the content `bytes`. */
   const regular = (folder: Folder, bytes: Uint8Array) => {
     Deno.writeFileSync(folder.file(path), bytes);
     return Deno.openSync(folder.file(path));
@@ -96,7 +101,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     const high = await storedOf(path, { level: 9 });
     const copied = await copy(path, { from: regular(folder, high) });
     assertEquals(copied.compressed, 0);
-    // The last member is made, and tells the level of the new file.
+    // The last member is not a copy, and its header depends on the level of the new file.
     const end = path === "a.gz" ? high.length - 35 : high.length;
     assertEqualBytes(copied.stored.subarray(0, end), high.subarray(0, end), "the same file");
   });

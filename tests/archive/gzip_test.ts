@@ -28,13 +28,13 @@ async function assertRefused(stored: Uint8Array, message: string): Promise<void>
   await assertRejects(() => read(stored), FormatError, message);
 }
 
-/** A member with a header made by hand: `flags` and the `fields` that they announce. */
+/** Returns a member whose header is made here, with `flags` and the `fields` that they announce. */
 function memberWith(flags: number, fields: number[], content: Uint8Array): Uint8Array {
   const plain = zlib.gzipSync(content);
   return concat(Uint8Array.of(0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 0, 3, ...fields), plain.subarray(10));
 }
 
-/** The members of a file of ours, by the lengths that they tell. */
+/** Returns the members of a file of this program, by the lengths in their headers. */
 function membersOf(stored: Uint8Array<ArrayBuffer>) {
   const fields = new DataView(stored.buffer);
   const members: { at: number; contentLen: number; isLast: number }[] = [];
@@ -162,7 +162,7 @@ Deno.test("GzipSource refuses another program's file with a changed byte, or rea
       }
     }
   }
-  // MTIME, XFL and OS, FTEXT; and a few bits of deflate that code the same.
+  // MTIME, XFL, OS, FTEXT, and a few bits of deflate that have no effect here.
   assert(harmlessCount >= 25 && harmlessCount < 50, `${harmlessCount}`);
 });
 
@@ -206,7 +206,7 @@ Deno.test("GzipSource refuses a member of this program with wrong lengths, and r
   await assertRefused(concat(withLength(16, stored.length + 4), new Uint8Array(4)), "damage (");
   await assertRefused(withLength(20, TEXT.length + 1), "damage (");
   await assertRefused(withLength(20, TEXT.length - 1), "damage (");
-  // Nothing is allocated for a promise out of all proportion; the member is read as if it made none.
+  // No memory is allocated for an implausible length. The member is read as one without lengths.
   assertEquals(await read(withLength(20, 0xffff_ffff)), TEXT);
   assertEquals(await read(withLength(16, 0xffff_ffff)), TEXT);
   assertEquals(await read(withLength(16, 0)), TEXT);

@@ -31,7 +31,7 @@ const HEADER: DumpHeader = {
   capacityBytes: 13 * 65536,
 };
 
-/** Bytes as text, one character a byte. */
+/** Returns bytes as text, one character per byte. */
 const text = (bytes: Uint8Array) => String.fromCharCode(...bytes);
 const bytes = (text: string) => Uint8Array.from(text, (char) => char.charCodeAt(0));
 const ID = text(HEADER.seriesId);

@@ -1,4 +1,7 @@
-/** Loops over files give way to events: a file can be made so that reading it waits for nothing for a very long time. */
+/**
+ * Loops over files let events be handled: a malicious file can be read for a very long time without any
+ * waiting.
+ */
 
 import zlib from "node:zlib";
 import { sourceFor, walkContainer } from "../../cli/archive/container.ts";
@@ -23,7 +26,7 @@ const skippableFrame = Uint8Array.of(0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0);
 const emptyIndex = Uint8Array.of(0x5e, 0x2a, 0x4d, 0x18, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0xb1, 0xea, 0x92, 0x8f);
 const emptyBlock = Uint8Array.of(0, 0, 0);
 
-/** Names, and what they hold in long rows; the content of all of it is nothing. */
+/** Files with very many small parts, by a description. The content of all of them is empty. */
 const FILES: Record<string, { path: string; bytes: Uint8Array<ArrayBuffer> }> = {
   "empty gzip members of other programs": {
     path: "a.gz",
@@ -55,7 +58,7 @@ for (const [name, { path, bytes }] of Object.entries(FILES)) {
     });
   });
 
-  // Members of other programs tell no lengths.
+  // Members of other programs do not contain their lengths.
   if (name === "empty gzip members of other programs") continue;
   Deno.test(`walkContainer() over ${name} lets signal handlers run`, async () => {
     await assertGivesWay(({ pace }) => walkContainer(path, streamOf(bytes), { pace }));

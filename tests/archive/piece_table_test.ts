@@ -5,12 +5,12 @@ import { Random } from "../../scripts/disk_image.ts";
 import { MemoryScratch } from "../support/memory_scratch.ts";
 import { concat } from "./files.ts";
 
-/** What the list may keep in memory. */
+/** The length of the list that may stay in memory. */
 const KEPT_BYTES = 1024 * 1024;
 const COUNT = 300_000;
 const SEED = 5;
 
-/** As {@linkcode PieceTable.entries} gives them. */
+/** Returns entries as {@linkcode PieceTable.entries} yields them. */
 function bytesOf(pieces: readonly PieceLengths[]): Uint8Array {
   const fields = new DataView(new ArrayBuffer(pieces.length * PIECE_ENTRY_BYTES));
   for (const [i, { storedBytes, contentBytes }] of pieces.entries()) {

@@ -8,7 +8,7 @@ import { concat, StoredStream, streamOf } from "./files.ts";
 const SIZE = 600_011;
 const CONTENT = Uint8Array.from({ length: SIZE }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
 
-/** Runs `check` on every kind of file that holds CONTENT. */
+/** Runs `check` on every kind of file with the content CONTENT. */
 async function withEachFile(check: (source: PlainSource, kind: string) => Promise<void>): Promise<void> {
   const path = Deno.makeTempFileSync();
   try {
@@ -34,7 +34,7 @@ for (const size of [1, 7, 511, 65536, 262143, 262144, 262145, SIZE, SIZE + 1]) {
         at += got;
         assertEquals(source.offsetBytes, at);
         if (got < size) break;
-        // Comparing each of 600 thousand single bytes by assertion takes seconds.
+        // An assertion for each of 600 thousand bytes would take seconds.
         if (size < 7 && at > 5000) return;
       }
       assertEquals([at, await source.read(into)], [SIZE, 0], kind);
@@ -167,7 +167,7 @@ Deno.test("PlainSink does not call write() of a regular file, and writes shared 
       statSync: () => file.statSync(),
       seekSync: (at, mode) => file.seekSync(at, mode),
     });
-    // Small at once, large on another thread.
+    // A small write is synchronous, and a large one is done on another thread.
     await sink.write(shared.subarray(0, 1000));
     await sink.write(shared.subarray(1000));
     await sink.finish();
@@ -202,7 +202,7 @@ Deno.test("PlainSink rejects when a file accepts no bytes", async () => {
   await assertRejects(() => new PlainSink("a.dump", stuck).write(CONTENT), Error, "takes no bytes");
 });
 
-/** Small and large pieces that follow each other. */
+/** Lengths of small and large writes. */
 const PIECES = [1, 200_000, 3, 0, 131_072, 70_000, 131_071, 67_864];
 
 /** Writes all of CONTENT without waiting in between. */
@@ -213,7 +213,10 @@ function writePieces(sink: PlainSink): Promise<void>[] {
   return writes;
 }
 
-/** A stream that takes longer over the first bytes than over the last ones, a few of them at a time. */
+/**
+ * Returns a stream that takes longer for the first bytes than for the last ones, and accepts a few of them at
+ * a time.
+ */
 class LateStream extends StoredStream {
   #delayMs = 12;
 
@@ -259,7 +262,7 @@ Deno.test("PlainSink resolves when the bytes of a write may be changed", async (
   assertSameBytes(Deno.readFileSync(path), CONTENT, "stored");
 });
 
-/** Sinks whose `fails`th write and all later ones fail. */
+/** Returns sinks whose write number `fails` and all later ones fail. */
 function* failingSinks({ fails }: { fails: number }): Generator<{ kind: string; sink: PlainSink }> {
   let left = fails;
   const refuse = () => {
@@ -329,7 +332,7 @@ Deno.test("PlainSink reports a failure once to a caller that waits late, and onl
   assertEquals(unhandled, []);
 });
 
-/** A source that begins at `beginBytes` of a file with CONTENT. */
+/** Returns a source that begins at `beginBytes` of a file with the content CONTENT. */
 function sourceAt(path: string, beginBytes: number): PlainSource {
   const file = Deno.openSync(path);
   file.seekSync(beginBytes, Deno.SeekMode.Start);
@@ -347,7 +350,8 @@ Deno.test("PlainSink.write() stores the bytes of its origin from any file and po
       file.seekSync(sinkBegin, Deno.SeekMode.Start);
       using sink = new PlainSink(to, file);
       const expected = [new Uint8Array(sinkBegin).fill(0xee)];
-      // Below and above the sizes that are copied and that another thread writes; some overlap, some are skipped.
+      // Lengths below and above the limits for copies by the system and for writes on another thread. Some
+      // ranges overlap, and some bytes are skipped.
       for (
         const [offsetBytes, len] of [[0, 10], [3, 65_535], [4096, 65_536], [9, 131_073], [70_001, 400_000]]
       ) {
@@ -368,7 +372,10 @@ Deno.test("PlainSink.write() lets the system copy bytes of a file, and stores al
   using folder = new Folder();
   const from = folder.file("from", CONTENT);
   const to = folder.file("to");
-  /** What is stored for bytes that are none of the source's, which tells a copy from a write. */
+  /**
+   * Returns the bytes that are stored for a write of bytes that are not in the source, which shows whether
+   * they were copied from it.
+   */
   const stored = async (source: PlainSource | GzipSource, offsetBytes: number, len: number) => {
     using file = Deno.openSync(to, { write: true, create: true, truncate: true });
     using sink = new PlainSink(to, file);
@@ -382,7 +389,7 @@ Deno.test("PlainSink.write() lets the system copy bytes of a file, and stores al
       using source = sourceAt(from, beginBytes);
       const expected = CONTENT.slice(beginBytes + 99, beginBytes + 99 + 500_000);
       assertSameBytes(await stored(source, 99, 500_000), expected, `began at ${beginBytes}`);
-      // Nor does the copy move the source.
+      // The copy does not change the position of the source.
       const into = new Uint8Array(300_000);
       assertEquals([source.offsetBytes, await source.read(into)], [0, into.length]);
       assertSameBytes(into, CONTENT.slice(beginBytes, beginBytes + into.length), "read on");
@@ -445,7 +452,7 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Whether this system copies between two files of the folder. */
+/** Returns whether this system copies between two files of the folder. */
 async function systemCopies(folder: Folder): Promise<boolean> {
   const [path, copyPath] = [folder.file("probe", "probe"), folder.file("copy", "")];
   using file = Deno.openSync(path);
@@ -456,7 +463,7 @@ async function systemCopies(folder: Folder): Promise<boolean> {
     await target?.copyFrom(source, { fromBytes: 0, toBytes: 0, lenBytes: 5 }) === 5;
 }
 
-/** A regular file that is refused what only streams are asked. */
+/** Returns a regular file that rejects the asynchronous read, which only streams may use. */
 function regularFile(content: Uint8Array, { atOnce = Infinity } = {}): InputFile {
   let at = 0;
   return {

@@ -1,4 +1,4 @@
-/** What a source tells a hash of its file: every byte, in order, once. */
+/** A source passes every byte of its file to the hash, in order, once. */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { sinkFor, sourceFor } from "../../cli/archive/container.ts";
@@ -8,7 +8,7 @@ import { assertSameBytes, Folder } from "../disks/helpers.ts";
 import { StoredStream } from "./files.ts";
 import { SlowHash } from "./slow_hash.ts";
 
-/** Writes `content` in the container that the name asks for; returns what the file holds. */
+/** Writes `content` in the container that the name determines, and returns the bytes of the file. */
 async function storedAs(path: string, content: Uint8Array): Promise<Uint8Array> {
   const file = new StoredStream();
   using sink = await sinkFor(path, file);
@@ -30,13 +30,13 @@ for (const name of ["a", "a.gz", "a.zst"]) {
       using source = await sourceFor(path, Deno.openSync(path));
       const hash = new SlowHash();
       const toldAt = run === 0 ? 0 : random.below(LONG.length);
-      // The same memory again and again, so that a part may be overwritten before it was heard.
+      // All reads use the same memory, so that a part could be overwritten before it is hashed.
       const memory = new Uint8Array(
         run % 2 === 0 ? new SharedArrayBuffer(MEMORY_BYTES) : new ArrayBuffer(MEMORY_BYTES),
       );
       let isTold = false;
       for (let at = 0; at < LONG.length;) {
-        // Large reads go past the buffer of the source; small ones and looks ahead move what is in it.
+        // Large reads bypass the buffer of the source. Small reads and peek() move the bytes in it.
         const leastBytes = run % 4 < 2 ? 262_144 : 1;
         const lenBytes = Math.min(LONG.length - at, leastBytes + random.below(MEMORY_BYTES - leastBytes));
         if (source instanceof PlainSource && leastBytes === 1) await source.peek(1 + random.below(400_000));
@@ -53,7 +53,7 @@ for (const name of ["a", "a.gz", "a.zst"]) {
         at += lenBytes;
         if (!isTold && !isUnderWay && at > toldAt) source.tell(hash);
         isTold ||= at > toldAt;
-        // Not all is read: the rest is told all the same.
+        // The file is not read to its end, and the rest is hashed nevertheless.
         if (isTold && random.below(10) === 0) break;
       }
       assertEquals(await source.finishFile(), stored.length);

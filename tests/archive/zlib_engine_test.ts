@@ -30,7 +30,8 @@ for (const size of SIZES) {
     const content = contentOf(size, size);
     for (const level of [1, 2, 3, 6, 9]) {
       const stored = deflated(content, level);
-      // In one round: the bytes of zlib's higher levels depend on how often they run out of room.
+      // The output is written in one chunk, because with zlib's higher levels the bytes depend on how often
+      // the output buffer is full.
       const expected = zlib.deflateRawSync(content, { level, chunkSize: 2 * size + 300 });
       assertEqualBytes(stored, expected, `level ${level}`);
       const back = room(size);
@@ -96,7 +97,7 @@ Deno.test("inflateInto() refuses a stream that ends before or after its input or
         undefined,
         `${bytes.length} to ${len}`,
       );
-      // What was refused leaves nothing behind.
+      // A refused stream does not affect the next one.
       inflateInto(sharedCopy(stored), room(content.length));
     };
     refused(stored, content.length + 1);
@@ -115,7 +116,8 @@ Deno.test("a member or a frame with a changed byte is refused, or has the same c
   const content = contentOf(700, 9);
   for (const [make, read] of [[memberOf, HERE.gunzip], [frameOf, HERE.unzstd]] as const) {
     const piece = await make(content, { isLast: false });
-    // The header is for those who find the piece; of a frame, the descriptor and what follows are libzstd's as well.
+    // The header is verified by the code that finds the piece. In a frame, libzstd also verifies the
+    // descriptor and the bytes after it.
     const bodyAt = make === memberOf ? 25 : 4;
     let harmless = 0;
     for (let at = bodyAt; at < piece.length; at++) {

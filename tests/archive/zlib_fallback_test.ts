@@ -1,4 +1,7 @@
-/** A Deno whose zlib is made otherwise, and that has no zstd: the same members, and frames that everybody reads. */
+/**
+ * A Deno with other internals of zlib and without zstd makes the same members, and frames that every reader
+ * accepts.
+ */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import zlib from "node:zlib";
@@ -9,7 +12,7 @@ import { hasTool, runTool } from "./tools.ts";
 
 const SIZES = [0, 1, 300, 70_000, 1024 * 1024 + 13];
 
-/** The prototypes of what the streams of `node:zlib` work with. */
+/** The prototypes of the internal handles of the streams of `node:zlib`. */
 function handlePrototypes(): { reset?: unknown }[] {
   const { createZstdCompress } = zlib as { createZstdCompress?: (options: object) => object };
   const streams = [zlib.createDeflateRaw({}), ...createZstdCompress ? [createZstdCompress({})] : []];
@@ -18,7 +21,7 @@ function handlePrototypes(): { reset?: unknown }[] {
 
 const kept = handlePrototypes().map((prototype) => ({ prototype, reset: prototype.reset }));
 for (const { prototype } of kept) delete prototype.reset;
-// Only now, since the engine looks at zlib once: when it is first used.
+// The modules are imported only now, because the engine tests zlib once, when it is first used.
 const { HERE, storedBound } = await import("../../cli/archive/codecs.ts");
 const { deflateInto, hasNativeZstd, zlibInto } = await import("../../cli/archive/zlib_engine.ts");
 hasNativeZstd();

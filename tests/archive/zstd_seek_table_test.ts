@@ -53,7 +53,7 @@ Deno.test("writeSeekTable() lists frames in the seekable format, and checkSeekTa
 Deno.test("checkSeekTable() refuses an index with any one bit changed", async () => {
   const frames = drawFrames(5);
   const index = await indexOf(frames);
-  // The lengths in front say how far it goes, so that changes of them cut it or make another frame of it.
+  // The magic number and the length are not changed, because that makes another frame of it or cuts it.
   for (let bit = 8 * 8; bit < index.length * 8; bit++) {
     const changed = index.slice();
     changed[bit >> 3] ^= 1 << (bit & 7);

@@ -37,7 +37,7 @@ Deno.test("mountPointsOf() finds writable mounts by the number and by the path o
 });
 
 Deno.test("numberOf() decodes device numbers of Linux", () => {
-  // What os.makedev() of Python makes of these.
+  // The results of os.makedev() of Python.
   const packed: Record<string, number> = {
     "8:1": 0x801,
     "253:0": 0xfd00,
@@ -54,7 +54,7 @@ Deno.test("devicesOn() finds the partitions of a device and all devices on top o
     Deno.mkdirSync(folder.file(`dev/block/${place}`), { recursive: true });
     for (const name of ["dev", ...also]) folder.file(`dev/block/${place}/${name}`, `${number}\n`);
   };
-  // A disk with two partitions; a mapping on the second one, and another one on that.
+  // A disk with two partitions, a mapping on the second one, and another mapping on that.
   device("8:16", "8:16");
   device("8:16/sdb1", "8:17", "partition");
   device("8:16/sdb2", "8:18", "partition");
@@ -63,7 +63,7 @@ Deno.test("devicesOn() finds the partitions of a device and all devices on top o
   device("8:18/holders/dm-0", "253:0");
   device("253:0", "253:0");
   device("253:0/holders/dm-1", "253:1");
-  // Not a device that the system knows, and two that name each other.
+  // A device that does not exist, and two devices that name each other.
   device("9:0", "9:0");
   device("9:0/holders/dm-9", "9:1");
   device("9:1/holders/md0", "9:0");

@@ -6,7 +6,7 @@ import { Folder } from "../disks/helpers.ts";
 import { Archives, EXIT } from "../refusals/refusal.ts";
 import { filesIn } from "./folder_state.ts";
 
-/** On Deno 2.4 a lock that does not come is still waited for when the test ends. */
+/** On Deno 2.4, the wait for a lock that is not granted is still in progress when the test ends. */
 const WAITS = Deno.FsFile.prototype.tryLockSync === undefined;
 const test = (name: string, fn: () => Promise<void>) =>
   Deno.test({ name, fn, sanitizeOps: !WAITS, sanitizeResources: !WAITS });

@@ -1,4 +1,4 @@
-/** Two that want to write the same file. */
+/** Two writers of the same file. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path/posix/join";
@@ -9,7 +9,7 @@ import { Folder } from "../disks/helpers.ts";
 import { denoArgs, runCli } from "../support/run_cli.ts";
 import { filesIn, lockPathOf, writeText } from "./folder_state.ts";
 
-/** On Deno 2.4 a lock that does not come is still waited for when the test ends. */
+/** On Deno 2.4, the wait for a lock that is not granted is still in progress when the test ends. */
 const WAITS = Deno.FsFile.prototype.tryLockSync === undefined;
 const test = (name: string, fn: () => Promise<void>) =>
   Deno.test({ name, fn, sanitizeOps: !WAITS, sanitizeResources: !WAITS });
@@ -22,7 +22,7 @@ test("open() refuses an output that another process writes, and names the proces
     writeText(await first.open(path), "first");
     using second = newOutputs();
     await assertRejects(() => second.open(path), Error, `another process (${Deno.pid}) writes it`);
-    // What the second cleans up is its own.
+    // The second one cleans up only its own files.
     second[Symbol.dispose]();
     first.commit();
   }
@@ -134,7 +134,7 @@ test("Outputs refuse a lock file of another user", async () => {
   try {
     Deno.chownSync(lockPathOf(folder.file("a")), 65534, 65534);
   } catch {
-    // Only root gives files away.
+    // Only root can change the owner of a file.
     return;
   }
   using outputs = newOutputs();
@@ -146,7 +146,7 @@ test("two processes do not write the same dump", async () => {
   using folder = new Folder();
   const disk = folder.file("disk.raw", new Uint8Array(8 << 20).fill(7));
   const outs = ["--dumpout", folder.file("0.dump"), "--digestout", folder.file("0.digest")];
-  // The first one waits for its disk; by then it has its outputs.
+  // The first process waits for its input after it has opened its outputs.
   const args = ["digest", "--dumpin", "-", "--digestout", folder.file("0.digest")];
   const first = new Deno.Command(Deno.execPath(), {
     args: [...denoArgs(), ...args],

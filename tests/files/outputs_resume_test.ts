@@ -1,4 +1,4 @@
-/** Temporary files that stay for the next run, and what it does with them. */
+/** Temporary files that are kept for the next run, and how that run uses them. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { basename } from "@std/path/posix/basename";
@@ -108,7 +108,7 @@ Deno.test("resume refuses a temporary file that another user can write, or that 
 Deno.test("a journal is not created through a symbolic link in its place", async () => {
   using folder = new Folder();
   folder.file("precious", "precious");
-  // Every name that the journal can have is taken: the temporary name is what decides.
+  // The random part of the name is fixed, so that the only possible name of the journal is taken.
   const { randomUUID } = crypto;
   crypto.randomUUID = () => "12345678-0000-4000-8000-000000000000";
   try {
@@ -155,7 +155,7 @@ function isRoot(): boolean {
   }
 }
 
-/** The system path leads through the descriptor of the folder. */
+/** Returns the real path of an output. Its system path leads through the descriptor of the folder. */
 function realPathOf({ systemPath }: OutputFile): string {
   return Deno.realPathSync(systemPath);
 }
@@ -179,7 +179,7 @@ Deno.test("a journal is kept with its temporary file, and removed with it or by 
     assertEquals(Deno.statSync(journalPathOf(realPathOf(file))).mode! & 0o777, 0o600);
   }
   assertEquals(Object.values(filesIn(folder)).sort(), ["", "what is there"]);
-  // One whose temporary file is gone.
+  // A journal whose temporary file is missing.
   Deno.writeTextFileSync(journalPathOf(temporaryPathOf(path)), "another one");
   {
     using outputs = newOutputs({ keepPartial: true });
@@ -189,7 +189,7 @@ Deno.test("a journal is kept with its temporary file, and removed with it or by 
     assertEquals(Object.keys(filesIn(folder)).length, 3, "the file, its journal and its lock");
   }
   {
-    // Another command writes the output, which knows of no journal.
+    // Another command writes the output, which does not use a journal.
     using outputs = newOutputs();
     writeText(await outputs.open(path), "whole");
     outputs.commit();

@@ -79,7 +79,7 @@ Deno.test("commit() with force replaces files that appeared meanwhile and leaves
   assertEquals(filesIn(folder), { a: "new a", b: "new b", c: "new c" });
 });
 
-/** Opens outputs, lets something happen that makes commit() fail, and cleans up. */
+/** Opens outputs, runs an action that makes commit() fail, calls commit(), and cleans up. */
 async function failing(
   names: string[],
   { folder, force, meanwhile }: { folder: Folder; force: boolean; meanwhile: () => void },

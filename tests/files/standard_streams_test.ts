@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { print } from "../../cli/files/standard_streams.ts";
 
-/** A stream that takes so many bytes at a time, or throws. */
+/** Returns a stream whose writes accept the given numbers of bytes, or throw the given errors. */
 function streamOf(answers: (number | Error)[]): { stream: Parameters<typeof print>[1]; taken: () => string } {
   const taken: number[] = [];
   const writeSync = (bytes: Uint8Array): number => {

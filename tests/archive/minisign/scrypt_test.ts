@@ -7,8 +7,8 @@ import { utf8 } from "./vectors.ts";
 const MIB = 1024 * 1024;
 
 Deno.test("scryptParameters() returns the parameters that libsodium chooses", () => {
-  // Those of libsodium's constants INTERACTIVE and SENSITIVE, of its lower bounds, of rsign2, and some that
-  // were compared with the key that minisign derives (second_opinion_test.ts).
+  // The parameters of libsodium's constants INTERACTIVE and SENSITIVE, of its lower bounds, of rsign2, and
+  // some that were compared with the key that minisign derives (second_opinion_test.ts).
   const known: [number, number, number, number][] = [
     [524288, 16 * MIB, 2 ** 14, 1],
     [33554432, 1024 * MIB, 2 ** 20, 1],

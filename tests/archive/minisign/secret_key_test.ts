@@ -31,14 +31,14 @@ const read = (raw: Uint8Array, password?: string) =>
   });
 const encrypted = async () => await encryptedBytes(await bodyOf(PARTS), { password: PASSWORD, salt: SALT });
 
-/** `raw` with one bit changed. */
+/** Returns `raw` with one bit changed. */
 function flipped(raw: Uint8Array, bit: number): Uint8Array {
   const changed = raw.slice();
   changed[bit >> 3] ^= 1 << (bit & 7);
   return changed;
 }
 
-/** What reading gives: the key id, or the error. */
+/** Returns the key id that is read, or the error. */
 async function outcome(raw: Uint8Array, password?: string): Promise<string | Error> {
   try {
     return (await read(raw, password)).keyId;
@@ -101,7 +101,8 @@ Deno.test("readSecretKey() detects every changed bit of a plain key, except in u
       const result = await outcome(flipped(raw, bit));
       const name = `bit ${bit} (${part}), ${hasChecksum ? "with" : "without"} a checksum`;
       if (unused.includes(part)) assertEquals(result, intact, name);
-      // Without a checksum nothing tells; the signatures name another key, and are refused for that.
+      // Without a checksum the damage is not detected here. The signatures contain another key id, and are
+      // refused for that.
       else if (part === "keyId" && !hasChecksum) {
         assert(typeof result === "string" && result !== intact, name);
       } else assertInstanceOf(result, FormatError, name);
@@ -126,7 +127,7 @@ Deno.test("readSecretKey() distinguishes damage of an encrypted key from a wrong
   for (let at = 0; at < raw.length; at++) {
     const part = partOf(at);
     const bit = 8 * at + random.below(8);
-    // Limits that are changed and still in bounds are others, with which the password derives another key.
+    // With changed limits within the bounds, another key is derived from the password.
     const inBounds = part === "operations" || part === "memory";
     if (inBounds && at !== SECRET_PARTS[part][0] + 7) continue;
     const result = await outcome(flipped(raw, bit), PASSWORD);

@@ -28,7 +28,7 @@ const publishedKey = () => readPublicKey(utf8(PUBLISHED_KEY), "a.pub");
 const secretKey = () => readSecretKey(utf8(PLAIN_PAIR.secretText), { path: "a.key" });
 const publicKey = () => readPublicKey(utf8(PLAIN_PAIR.publicText), "a.pub");
 
-/** What becomes of a signature file: the comment, or the error. */
+/** Returns the comment of a verified signature file, or the error. */
 async function outcome(
   text: string,
   { key, message }: { key: PublicKey; message: Uint8Array },
@@ -40,13 +40,13 @@ async function outcome(
   }
 }
 
-/** The message of `result`, which must be an error of this kind. */
+/** Returns the message of `result`, which must be an error of this class. */
 function messageOf(result: unknown, kind: typeof MismatchError | typeof FormatError, name: string): string {
   if (result instanceof kind) return result.message;
   throw new Error(`${name}: ${kind.name} is expected, ${result} is found`);
 }
 
-/** The file with another line at `index`. */
+/** Returns the file with another line at `index`. */
 function withLine(text: string, index: number, change: (line: string) => string): string {
   return text.split("\n").map((line, i) => i === index ? change(line) : line).join("\n");
 }
@@ -79,7 +79,7 @@ Deno.test("verify() refuses either kind of signature with a changed bit, and nam
       const changed = withLine(text, 1, (line) => withBitFlipped(line, bit));
       const error = await outcome(changed, { key, message: PUBLISHED_MESSAGE });
       const name = `bit ${bit} of the signature`;
-      // "ED" and "Ed" are a bit apart.
+      // "ED" and "Ed" differ by one bit.
       if (bit < 16 && bit !== 13) assertInstanceOf(error, FormatError, name);
       else {
         const wanted = bit >= 16 && bit < 80 ? "was made with key" : "is not one of this file";
