@@ -13,8 +13,8 @@ export interface ByteSource extends Disposable {
   /** Offset of the next byte. */
   readonly offsetBytes: number;
   /**
-   * The number of bytes of the file that were read. For a compressed file this includes bytes that were read
-   * ahead of {@linkcode offsetBytes}.
+   * The offset in the file up to which it was read. In a compressed file it is ahead of the place that
+   * corresponds to {@linkcode offsetBytes}.
    */
   readonly fileOffsetBytes: number;
   /**
