@@ -1,39 +1,53 @@
-/** The bitmap of changed blocks (FORMAT.md, "Bitmap"): never compressed, the most significant bit first. */
+/**
+ * The bitmap of changed blocks (FORMAT.md, "Bitmap"): one bit per block, the most significant bit first. A
+ * bitmap file is never compressed.
+ */
 
 import { formatError } from "../errors.ts";
 import { type BitmapPage, BitmapPages, PAGE_BYTES } from "./bitmap_pages.ts";
 import type { ByteSink, ByteSource } from "./bytes.ts";
 import { FieldReader, FieldWriter } from "./fields.ts";
 
-/** A disk of 512 TiB in blocks of 512 bytes: eight times the largest VMDK. Tables of 16 MiB tell where the pages are. */
+/**
+ * The largest bitmap that is accepted. It covers a disk of 512 TiB in blocks of 512 bytes, eight times the
+ * largest VMDK. The two tables of a {@linkcode Bitmap} of this size have 16 MiB together.
+ */
 const MAX_BITS = 2 ** 40;
 const HEADER_BYTES = 20;
 
 const PAGE_BITS = PAGE_BYTES * 8;
 
-/** In the table: all bits of the page have one value. What is larger is the number of a slot and {@linkcode FIRST_SLOT}. */
+/**
+ * Entries of the page table. `ZEROS` and `ONES` mean that all bits of the page have this value, so that no
+ * page is stored. Any other entry is the slot number of a stored page plus `FIRST_SLOT`.
+ */
 const ZEROS = 0;
 const ONES = 1;
 const FIRST_SLOT = 2;
 
 /**
- * One bit a block. Stretches that are all zeros or all ones take no memory, and of the others no more is in memory than the
- * pages allow.
+ * One bit per block, in pages of {@linkcode PAGE_BYTES}. A page whose bits are all equal takes no memory. The
+ * {@linkcode BitmapPages} limit how many of the other pages are in memory at a time.
  */
 export class Bitmap {
-  /** Blocks of the disk. */
+  /** The number of bits, which is the number of blocks of the disk. */
   readonly bitCount: number;
   readonly #pages: BitmapPages;
   readonly #table: Uint32Array;
-  /** For each page, how many of its bits are set. */
+  /** The number of set bits in each page. */
   readonly #counts: Uint32Array;
   #count = 0;
-  /** The page at hand, and the blocks that it has. */
+  /** The page that was used last, and the range of blocks that it covers (the end is exclusive). */
   #page?: BitmapPage;
   #pageStart = 0;
   #pageEnd = 0;
 
-  /** All bits 0. `pages` are shared by the bitmaps of a job. @throws {RangeError} if there are too many bits */
+  /**
+   * Creates a bitmap whose bits are all 0.
+   *
+   * @param pages the page memory, which all bitmaps of one job share
+   * @throws {RangeError} if `bitCount` is no integer from 0 to 2^40
+   */
   constructor(bitCount: number, pages: BitmapPages = new BitmapPages()) {
     if (!Number.isInteger(bitCount) || bitCount < 0 || bitCount > MAX_BITS) {
       throw new RangeError(`A bitmap of ${bitCount} bits is not possible: at most ${MAX_BITS} are accepted`);
@@ -60,7 +74,7 @@ export class Bitmap {
     this.#change(block, false);
   }
 
-  /** Sets the bits from `start` to before `end`. */
+  /** Sets the bits from `start` (inclusive) to `end` (exclusive). */
   setRange(start: number, end: number): void {
     for (let block = start; block < end;) {
       const number = Math.floor(block / PAGE_BITS);
@@ -76,7 +90,10 @@ export class Bitmap {
     }
   }
 
-  /** The first block at or after `from`, below `end`, whose bit is `value`; `end` if there is none. */
+  /**
+   * Returns the first block from `from` (inclusive) to `end` (exclusive) whose bit is `value`, or `end` if
+   * there is none.
+   */
   next(from: number, end: number, value: boolean): number {
     for (let block = from; block < end;) {
       const number = Math.floor(block / PAGE_BITS);
@@ -96,7 +113,7 @@ export class Bitmap {
     return end;
   }
 
-  /** The runs of set bits, ascending. */
+  /** Yields the runs of set bits in ascending order. The end of a run is exclusive. */
   *runs(): Generator<{ start: number; end: number }, void> {
     const { bitCount } = this;
     for (let start = this.next(0, bitCount, true), end: number; start < bitCount;) {
@@ -106,12 +123,12 @@ export class Bitmap {
     }
   }
 
-  /** How many bits are set. */
+  /** Returns the number of set bits. */
   count(): number {
     return this.#count;
   }
 
-  /** Writes the file. */
+  /** Writes the bitmap file. */
   async writeTo(sink: Pick<ByteSink, "write">): Promise<void> {
     await sink.write(new FieldWriter().integer(this.bitCount).bytes());
     const uniform = new Uint8Array(Math.min(PAGE_BYTES, Math.ceil(this.bitCount / 8)));
@@ -120,14 +137,15 @@ export class Bitmap {
       const bytes = entry < FIRST_SLOT
         ? uniform.fill(entry === ONES ? 0xff : 0)
         : this.#pages.page(entry - FIRST_SLOT, this.#bytesOf(number)).bytes;
-      // In a copy: the padding is that of the file, and the page may go while it is written.
+      // The part is a copy, because the padding bits are cleared in it, and because the page may leave memory
+      // while the write is under way.
       const part = bytes.slice(0, this.#bytesOf(number));
       if (bits % 8 !== 0) part[part.length - 1] &= 0xff << (8 - bits % 8);
       await sink.write(part);
     }
   }
 
-  /** Takes the bits of a page of the file, of which all are 0 so far. */
+  /** Sets the bits of one page from the bytes of a bitmap file. All bits of the page must be 0 before. */
   takePage(number: number, bytes: Uint8Array): void {
     const count = countBits(bytes);
     this.#count += count;
@@ -155,7 +173,7 @@ export class Bitmap {
     else if (pageCount === this.#bitsOf(number)) this.#makeUniform(number, ONES);
   }
 
-  /** The page with a block; undefined if all of its bits have one value. */
+  /** Returns the stored page that covers a block, or undefined if all bits of the page have one value. */
   #pageOf(block: number): BitmapPage | undefined {
     if (block >= this.#pageStart && block < this.#pageEnd && this.#page?.isInMemory) return this.#page;
     const number = Math.floor(block / PAGE_BITS);
@@ -164,7 +182,10 @@ export class Bitmap {
     return this.#hold(number, this.#pages.page(entry - FIRST_SLOT, this.#bytesOf(number)));
   }
 
-  /** Makes a page of one whose bits all have another value than `value`; undefined if they have that one. */
+  /**
+   * Returns a stored page for a block whose page is uniform, so that one bit of it can be set to `value`.
+   * Returns undefined if all bits of the page are `value` already.
+   */
   #mixedPageOf(block: number, value: boolean): BitmapPage | undefined {
     const number = Math.floor(block / PAGE_BITS);
     if ((this.#table[number] === ONES) === value) return undefined;
@@ -210,7 +231,10 @@ function countBits(bytes: Uint8Array): number {
   return count;
 }
 
-/** The first bit of a page from `from` to before `end` that is `value`; `end` if there is none. */
+/**
+ * Returns the first bit of a page from `from` (inclusive) to `end` (exclusive) that is `value`, or `end` if
+ * there is none.
+ */
 function nextIn(
   bytes: Uint8Array,
   { from, end, value }: { from: number; end: number; value: boolean },
@@ -226,8 +250,9 @@ function nextIn(
 /**
  * Reads a whole bitmap.
  *
- * @throws {FormatError} if it is cut, goes on after its last bit, or has padding bits set: the original took missing
- * bits for "unchanged" and so lost changes without a word
+ * @param pages as in the constructor of {@linkcode Bitmap}
+ * @throws {FormatError} if the file is cut, continues after the last bit, or has padding bits set. The
+ * original program took missing bits for "unchanged", and so lost changes silently.
  */
 export async function readBitmap(
   source: Pick<ByteSource, "path" | "read">,
@@ -240,7 +265,7 @@ export async function readBitmap(
   const { offset: headerBytes } = fields;
   const bitmap = new Bitmap(bitCount, pages);
   const expectedBytes = Math.ceil(bitCount / 8);
-  /** Bits that came with the header. */
+  /** The bytes of bits that were read together with the header. */
   let early = start.subarray(headerBytes, startLen);
   const part = new Uint8Array(PAGE_BYTES);
   for (let done = 0; done < expectedBytes; done += PAGE_BYTES) {
@@ -264,7 +289,12 @@ export async function readBitmap(
   return bitmap;
 }
 
-/** @throws {FormatError} if the file goes on behind its last `bytes`, or these have padding bits set */
+/**
+ * Checks the end of a bitmap file.
+ *
+ * @param bytes the last page of bits
+ * @throws {FormatError} if the file continues after its last byte of bits, or if padding bits are set
+ */
 async function requireEnd(
   source: Pick<ByteSource, "path" | "read">,
   { bytes, early, bitCount, headerBytes }: {

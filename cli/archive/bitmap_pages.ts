@@ -1,25 +1,32 @@
-/** Memory for the bitmaps of one job, which does not grow with the disk: what does not fit lies in a scratch file. */
+/**
+ * The page memory of the bitmaps of one job. It does not grow with the disk: pages beyond a limit are in a
+ * scratch file.
+ */
 
 import { type OpenScratch, ScratchFile } from "./scratch.ts";
 
+/** The length of a page. */
 export const PAGE_BYTES = 64 * 1024;
 
-/** Pages in memory: 2^28 bits, in disks with blocks of 1 MiB those of 256 TiB. */
+/** The default limit of pages in memory: 2^28 bits, which cover 256 TiB in blocks of 1 MiB. */
 const PAGES_IN_MEMORY = 512;
 
-/** A part of a bitmap that is neither all zeros nor all ones. */
+/** A page of a bitmap whose bits are not all equal. */
 export interface BitmapPage {
-  /** Up to {@linkcode PAGE_BYTES} of bits, while the page `isInMemory`. Whoever changes them sets `isChanged`. */
+  /**
+   * Up to {@linkcode PAGE_BYTES} of bits. They are valid only while `isInMemory` is true. Code that changes
+   * them must set `isChanged`.
+   */
   bytes: Uint8Array<ArrayBuffer>;
   isInMemory: boolean;
   isChanged: boolean;
-  /** Number of the page in the scratch file. */
+  /** The index of the page in the scratch file. */
   readonly slot: number;
 }
 
-/** How pages are kept. */
+/** Options of {@linkcode BitmapPages}. */
 export interface BitmapPagesOptions {
-  /** Without it all pages stay in memory. */
+  /** Opens the scratch file. Without this function, all pages stay in memory. */
   scratch?: OpenScratch;
   pagesInMemory?: number;
 }
@@ -28,7 +35,7 @@ export interface BitmapPagesOptions {
 export class BitmapPages {
   readonly #scratch?: ScratchFile;
   readonly #most: number;
-  /** Those in memory by their slots, the one that was used longest ago first. */
+  /** The pages in memory by their slots, the least recently used one first. */
   readonly #pages = new Map<number, BitmapPage>();
   readonly #freeSlots: number[] = [];
   #slots = 0;
@@ -38,7 +45,11 @@ export class BitmapPages {
     this.#most = scratch === undefined ? Infinity : pagesInMemory;
   }
 
-  /** A new page of `lenBytes` zeros. @throws {ScratchError} if there is no room for it in memory nor in the file */
+  /**
+   * Returns a new page of `lenBytes` zeros.
+   *
+   * @throws {ScratchError} if another page must leave memory and cannot be written to the scratch file
+   */
   newPage(lenBytes: number): BitmapPage {
     const bytes = this.#room(lenBytes).fill(0);
     const slot = this.#freeSlots.pop() ?? this.#slots++;
@@ -47,7 +58,11 @@ export class BitmapPages {
     return page;
   }
 
-  /** The page of a slot, as it was left. @throws {ScratchError} if it cannot be read */
+  /**
+   * Returns the page of a slot, which is read from the scratch file if it is not in memory.
+   *
+   * @throws {ScratchError} if the scratch file cannot be written or read
+   */
   page(slot: number, lenBytes: number): BitmapPage {
     let page = this.#pages.get(slot);
     if (page === undefined) {
@@ -59,13 +74,16 @@ export class BitmapPages {
     return page;
   }
 
-  /** Gives up a page, which nobody has in hand. */
+  /** Frees the slot of a page. The caller must not use the page afterwards. */
   free(slot: number): void {
     this.#pages.delete(slot);
     this.#freeSlots.push(slot);
   }
 
-  /** Memory for a page, that of the one that was used longest ago if there are as many as may be. */
+  /**
+   * Returns memory for a page. If as many pages as allowed are in memory, the least recently used one is
+   * moved to the scratch file, and its memory is used again.
+   */
   #room(lenBytes: number): Uint8Array<ArrayBuffer> {
     if (this.#pages.size < this.#most) return new Uint8Array(lenBytes);
     const [[slot, page]] = this.#pages;

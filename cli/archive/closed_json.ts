@@ -1,24 +1,25 @@
 /**
- * Small JSON files that end with their own SHA-256, so that damage of the file is told apart from damage of what it describes.
- * Only the very bytes that a writer makes are read: the same values in another text were not written by this program.
+ * Small JSON files that end with their own SHA-256, so that damage of such a file can be distinguished from
+ * damage of the files that it describes. The reader accepts only the exact bytes that the writer makes: the
+ * same values in another spelling were not written by this program.
  */
 
 import { type FormatError, formatError } from "../errors.ts";
 
-/** A kind of file. */
+/** A kind of JSON file. */
 export interface ClosedJsonKind {
-  /** What messages call it: `seal`. */
+  /** The name of the kind in messages, such as `seal`. */
   what: string;
-  /** The first member of the object, which holds the version. */
+  /** The name of the first member of the object, whose value is the version. */
   versionName: string;
   version: number;
-  /** The longest file that is read. */
+  /** The length of the longest file that is accepted. */
   maxBytes: number;
 }
 
 /**
- * The bytes of a file: `body` as JSON, indented by two spaces, with the version in front and the SHA-256 of all text before it
- * at the end.
+ * Returns the bytes of a file: `body` as JSON, indented by two spaces, with the version as first member and
+ * the SHA-256 of all text in front of it as last member.
  */
 export async function closedJsonBytes(
   { versionName, version }: ClosedJsonKind,
@@ -28,10 +29,10 @@ export async function closedJsonBytes(
 }
 
 /**
- * Reads a file, whose members are to be taken from the result one by one.
+ * Reads a file and returns its members, which the caller takes one by one.
  *
- * @param bytes the whole file, or at least one byte more than `maxBytes` of it
- * @throws {FormatError} if it is of another kind or version, or was damaged
+ * @param bytes the whole file, or at least its first `maxBytes + 1` bytes
+ * @throws {FormatError} if the file is of another kind or version, or is damaged
  */
 export async function parseClosedJson(
   kind: ClosedJsonKind,
@@ -51,7 +52,7 @@ export async function parseClosedJson(
     });
   }
   const written = await closed({ [versionName]: version, ...body }).catch((cause) => {
-    // Nested a hundred thousand times, it is more than can be written.
+    // JSON.stringify() fails for a value that is nested a hundred thousand times.
     throw formatError(what, { path, expected: `a ${what}`, found: "something else" }, { cause });
   });
   const at = firstDifference(bytes, written);
@@ -66,21 +67,24 @@ export async function parseClosedJson(
   return new JsonFields(body, { what, path });
 }
 
-/** Where a value stands, for messages. */
-interface Place {
+/** The place of a value, for messages. */
+interface JsonPlace {
   what: string;
   path: string;
   /** The names of the members that lead to the object: `files[0].`. */
   where?: string;
 }
 
-/** Takes the members of an object one by one, each of its type and within its bounds; other members are passed over. */
+/**
+ * Reads the members of an object one by one, and checks the type and the bounds of each. Other members are
+ * ignored.
+ */
 export class JsonFields {
   readonly #value: Record<string, unknown>;
-  readonly #place: Place;
+  readonly #place: JsonPlace;
 
-  /** @throws {FormatError} if `value` is no object */
-  constructor(value: unknown, place: Place) {
+  /** @throws {FormatError} if `value` is not an object */
+  constructor(value: unknown, place: JsonPlace) {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       throw faultAt(place, "", { expected: "an object", value });
     }
@@ -88,22 +92,22 @@ export class JsonFields {
     this.#place = place;
   }
 
-  /** Whether the object has the member. */
+  /** Returns whether the object has the member. */
   has(name: string): boolean {
     return Object.hasOwn(this.#value, name);
   }
 
-  /** The names of all members. */
+  /** Returns the names of all members. */
   names(): string[] {
     return Object.keys(this.#value);
   }
 
-  /** Whether the member is `null`. */
+  /** Returns whether the member is present and `null`. */
   isNull(name: string): boolean {
     return this.has(name) && this.#value[name] === null;
   }
 
-  /** A text of at most `maxLength` UTF-16 units that has the form. */
+  /** Returns a text of at most `maxLength` UTF-16 code units that matches `form`. */
   text(name: string, { form = /^/, maxLength = 4096 }: { form?: RegExp; maxLength?: number } = {}): string {
     const value = this.#value[name];
     if (typeof value === "string" && value.length <= maxLength && form.test(value)) return value;
@@ -111,7 +115,7 @@ export class JsonFields {
     throw this.fault(name, expected);
   }
 
-  /** A whole number in a range. */
+  /** Returns an integer from `min` to `max`. */
   integer(name: string, { min = 0, max = Number.MAX_SAFE_INTEGER } = {}): number {
     const value = this.#value[name];
     if (typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max) {
@@ -120,25 +124,25 @@ export class JsonFields {
     throw this.fault(name, `an integer from ${min} to ${max}`);
   }
 
-  /** A number in a range. */
+  /** Returns a number from `min` to `max`. */
   number(name: string, { min, max }: { min: number; max: number }): number {
     const value = this.#value[name];
     if (typeof value === "number" && value >= min && value <= max) return value;
     throw this.fault(name, `a number from ${min} to ${max}`);
   }
 
-  /** A member that is `true`. */
+  /** Returns `true`, the only value that the member may have. */
   yes(name: string): true {
     if (this.#value[name] === true) return true;
     throw this.fault(name, "true, or no such member");
   }
 
-  /** An object. */
+  /** Returns the members of an object. */
   object(name: string): JsonFields {
     return new JsonFields(this.#value[name], { ...this.#place, where: `${this.#where}${name}.` });
   }
 
-  /** A list of at most `max` objects. */
+  /** Returns the members of each object in a list of at most `max` objects. */
   list(name: string, { max }: { max: number }): JsonFields[] {
     const value = this.#value[name];
     if (!Array.isArray(value) || value.length > max) throw this.fault(name, `a list of at most ${max}`);
@@ -147,7 +151,7 @@ export class JsonFields {
     );
   }
 
-  /** An object of at most `max` texts. */
+  /** Returns an object of at most `max` texts. */
   texts(name: string, { max, maxLength }: { max: number; maxLength?: number }): Record<string, string> {
     const fields = this.object(name);
     const names = fields.names();
@@ -155,7 +159,7 @@ export class JsonFields {
     return Object.fromEntries(names.map((key) => [key, fields.text(key, { maxLength })]));
   }
 
-  /** The error for a member that is not what it must be. */
+  /** Returns the error for a member whose value is not the expected one. */
   fault(name: string, expected: string): FormatError {
     return faultAt(this.#place, name, { expected, value: this.#value[name] });
   }
@@ -166,7 +170,7 @@ export class JsonFields {
 }
 
 function faultAt(
-  { what, path, where = "" }: Place,
+  { what, path, where = "" }: JsonPlace,
   name: string,
   { expected, value }: { expected: string; value: unknown },
 ): FormatError {
@@ -183,19 +187,20 @@ function shortJson(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }
 
-function parseObject(bytes: Uint8Array, { what, path }: Place): Record<string, unknown> {
+function parseObject(bytes: Uint8Array, { what, path }: JsonPlace): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (cause) {
-    // The cause quotes the text, which may be that of another file to which a link leads.
+    // The message does not contain that of the cause, which quotes the text: a link may lead to another file,
+    // whose content must not be shown.
     throw formatError(what, { path, expected: "JSON", found: "something else" }, { cause });
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
   throw formatError(what, { path, expected: "a JSON object", found: "another value" });
 }
 
-/** The text of `body` with its SHA-256 as last member. */
+/** Returns `body` as JSON text, with the SHA-256 of the text in front of it as last member. */
 async function closed(body: Record<string, unknown>): Promise<Uint8Array<ArrayBuffer>> {
   const encoder = new TextEncoder();
   const open = JSON.stringify(body, null, 2).replace(/\n\}$/, ",\n");

@@ -1,7 +1,8 @@
 /**
- * Which container a file is: its name says so, as with the original, and its first bytes must agree. An archive begins
- * with a decimal digit, so they tell the three apart. What compresses is loaded when the first such file is opened: it takes
- * longer than all else does for a small disk.
+ * The container of a file: plain, gzip or zstd. As in the original program, the name of the file determines
+ * it, and the first bytes must agree. An archive begins with a decimal digit, so the first bytes distinguish
+ * the three. The modules that compress are loaded when the first compressed file is opened, because loading
+ * them takes longer than all other work on a small disk.
  */
 
 import { FormatError } from "../errors.ts";
@@ -21,46 +22,54 @@ import {
 } from "./plain.ts";
 import type { OpenScratch } from "./scratch.ts";
 
-/** How the bytes of an archive are wrapped. */
+/** The container in which the bytes of an archive are stored. */
 export type Container = "plain" | "gzip" | "zstd";
 
 const SUFFIX = { gzip: ".gz", zstd: ".zst" } as const;
 
-/** The path that means standard input or output. */
+/** The path that stands for standard input or output. */
 const STANDARD_STREAM = "-";
 
-/** What the name of a file promises: a suffix in lower case, behind at least one character of the name. */
+/**
+ * Returns the container that the name of a file determines. The suffix must be in lower case, after at least
+ * one character of the name.
+ */
 export function containerOfName(path: string): Container {
   if (/[^/]\.gz$/.test(path)) return "gzip";
   if (/[^/]\.zst$/.test(path)) return "zstd";
   return "plain";
 }
 
-/** What the first four bytes of a file show; fewer if it is shorter. */
+/** Returns the container that the first four bytes of a file show. `first` may be shorter if the file is. */
 export function containerOfBytes(first: Uint8Array): Container {
   if (isGzip(first)) return "gzip";
   if (isZstd(first)) return "zstd";
   return "plain";
 }
 
-/** How a source is read. */
+/** Options of {@linkcode sourceFor}. */
 export interface SourceOptions {
-  /** Who decompresses, and how many pieces at a time; this thread if not given. */
+  /** Decompresses the pieces, several at a time; by default this thread does, one by one. */
   codecs?: Codecs;
-  /** The source is one of many that are open together: slower, in little memory. */
+  /**
+   * What this source shares with many others that are open at the same time. Such a source is slower and
+   * takes little memory.
+   */
   many?: ManySources;
-  /** Most of the file is passed over: it is read in small parts, and not ahead of what is asked for. */
+  /** Whether most of the file is skipped. Such a file is read in small parts, without a large read-ahead. */
   skims?: boolean;
-  /** The pace of the loops over it. */
+  /** Decides when loops over this source pause, so that signal handlers and timers run. */
   pace?: Pace;
 }
 
-/** For files of which little is read at a time. */
+/** Options for files of which little is read at a time. */
 const SMALL: PlainSourceOptions = { bulk: false, aheadBytes: SHORT_READ_AHEAD_BYTES };
 
 /**
- * Opens the bytes that `file` holds and takes it over: it is closed with the source, or here if that fails. The container goes
- * by the name; for `-` by the first bytes, which this waits for.
+ * Returns a source of the bytes in `file`. The source owns `file` and closes it when disposed; if this
+ * function fails, it closes `file`. The name determines the container; for `-` the first bytes determine it,
+ * and this function waits for them.
+ *
  * @throws {FormatError} if the first bytes contradict the name
  */
 export async function sourceFor(
@@ -85,10 +94,11 @@ export async function sourceFor(
 }
 
 /**
- * Goes through the container that `file` is by its lengths alone, without decompressing; closes it. False for what has none:
- * a plain file, and gzip members that other programs wrote.
+ * Walks through the container in `file` by the lengths of its pieces, without decompressing them, and closes
+ * `file`. Returns false if there are no lengths to go by: in a plain file, and in gzip members of other
+ * programs.
  *
- * @throws {FormatError} if the container is cut, or goes on with something else
+ * @throws {FormatError} if the container is cut, or continues with other data
  */
 export async function walkContainer(
   path: string,
@@ -107,25 +117,28 @@ export async function walkContainer(
   }
 }
 
-/** How a sink compresses. */
+/** Options of {@linkcode sinkFor}. */
 export interface SinkOptions {
   /**
-   * Of the container that the name chooses: gzip 1 to 9, zstd 1 to 19; a plain file has none and ignores it. If given, all is
-   * compressed with it; if not, what was read from a container of the same kind is copied as it lies there.
+   * The compression level: 1 to 9 for gzip, 1 to 19 for zstd, ignored for a plain file. With a level, all
+   * content is compressed with it. Without one, pieces that were read from a container of the same kind are
+   * copied in their stored form.
    */
   level?: number;
-  /** Who compresses, and how many pieces at a time; this thread if not given. */
+  /** Compresses the pieces, several at a time; by default this thread does, one by one. */
   codecs?: Codecs;
-  /** What stands in front of the position of the file already, if the file is gone on with. */
+  /** What the file contains in front of its position, if an unfinished file is continued. */
   begun?: Begun;
-  /** Hears all bytes that are written, in order. */
+  /** Computes a hash of all bytes that are written to the file, in order. */
   hash?: PassingHash;
-  /** For what grows with the file, and stays in memory without it. */
+  /** Opens a scratch file for tables that grow with the file. Without it they stay in memory. */
   scratch?: OpenScratch;
 }
 
 /**
- * Opens a sink that writes to `file` in the container that the name asks for; `-` is plain. The file stays the caller's.
+ * Returns a sink that writes to `file` in the container that the name determines; `-` is plain. The caller
+ * closes `file`.
+ *
  * @throws {RangeError} if the container has no such level
  */
 export async function sinkFor(path: string, file: OutputFile, options: SinkOptions = {}): Promise<ByteSink> {

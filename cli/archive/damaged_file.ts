@@ -1,45 +1,54 @@
-/** A regular file that may be damaged: any part can be read, again and again, and sectors that cannot are zeros. */
+/**
+ * A regular file that may be damaged. Any part of it can be read, any number of times. Sectors that the
+ * system cannot read are replaced with zeros.
+ */
 
 import { statOf } from "../files/positioned.ts";
 import { Pace } from "../pace.ts";
 import { PlainSource, SHORT_READ_AHEAD_BYTES } from "./plain.ts";
 
-/** What is asked of the open file. */
+/** The methods of the open file that are used. */
 export type SeekableFile = Pick<Deno.FsFile, "readSync" | "seekSync" | "statSync" | "close">;
 
-/** A disk that fails does so by whole sectors; no file system has smaller ones than this today. */
+/**
+ * The unit in which unreadable parts are replaced. A disk fails in whole sectors, and no file system of today
+ * has a smaller block than this.
+ */
 const UNREADABLE_BYTES = 4096;
 
-/** Where the system could not read, as far as somebody has tried: sectors of {@linkcode UNREADABLE_BYTES}. */
+/** A sector of {@linkcode UNREADABLE_BYTES} that the system could not read when it was tried. */
 export interface UnreadableSector {
   offsetBytes: number;
   reason: string;
 }
 
-/** What is read at once for reads of up to half of it. */
+/** The length of the page buffer, which serves reads of up to half of its length. */
 const PAGE_BYTES = 16 * 1024;
-/** What a part that turns out to be long is read by. */
+/** The largest read-ahead of a source. The read-ahead grows to it when a long part is read. */
 const MOST_AHEAD_BYTES = 256 * 1024;
 
-/** Sectors that are told apart; a disk that is gone altogether has very many. */
+/** The largest number of unreadable sectors that are recorded. A disk that fails altogether has very many. */
 const MAX_UNREADABLE = 1000;
 
-/** Reads a file in parts, each as a source of its own. */
+/** A file that is read from any offset, by a separate source for each part. */
 export class DamagedFile implements Disposable {
   readonly path: string;
-  /** As it was when it was opened. */
+  /** The length of the file when it was opened. */
   readonly sizeBytes: number;
-  /** By their offsets. */
+  /** The unreadable sectors by their offsets. */
   readonly unreadable: Map<number, UnreadableSector> = new Map();
-  /** The pace of the loops over it. */
+  /** Decides when loops over this file pause, so that signal handlers and timers run. */
   readonly pace: Pace;
   readonly #file: SeekableFile;
-  /** What was read last for a small read. */
+  /** The page buffer: the bytes that were read last for a small read. */
   #page?: Uint8Array;
   #pageAt = 0;
   #pageLen = 0;
 
-  /** Takes over the open `file`, a regular one, and closes it when disposed. `path` is its name. */
+  /**
+   * Takes ownership of the open `file`, which must be a regular one, and closes it when disposed. `path` is
+   * its name.
+   */
   constructor(path: string, file: SeekableFile, { pace = new Pace() }: { pace?: Pace } = {}) {
     this.path = path;
     this.pace = pace;
@@ -48,9 +57,10 @@ export class DamagedFile implements Disposable {
   }
 
   /**
-   * What lies from `offsetBytes` on; offsets in the source count from there. It is read as a stream: rubbish is walked in
-   * very small steps, each of which would be a call of the system otherwise. Most that begins here and there is soon over, so
-   * little is read ahead at first.
+   * Returns a source of the bytes from `offsetBytes` on. Offsets in the source are relative to `offsetBytes`.
+   * A source with a read-ahead is used because damaged data is scanned in very small steps, each of which
+   * would be a system call otherwise. The read-ahead is small at first, because most parts that are begun are
+   * short.
    */
   from(offsetBytes: number): PlainSource {
     let position = offsetBytes;
@@ -66,7 +76,10 @@ export class DamagedFile implements Disposable {
     }, { aheadBytes: SHORT_READ_AHEAD_BYTES, mostAheadBytes: MOST_AHEAD_BYTES, pace: this.pace });
   }
 
-  /** Fills `into` from `offsetBytes`; returns how many bytes came, fewer only at the end. What cannot be read is zeros. */
+  /**
+   * Fills `into` from `offsetBytes` and returns the number of bytes, which is smaller only at the end of the
+   * file. Bytes that cannot be read are zeros.
+   */
   readSync(into: Uint8Array, offsetBytes: number): number {
     try {
       if (into.length <= PAGE_BYTES / 2) return this.#readFromPage(into, offsetBytes);
@@ -80,7 +93,7 @@ export class DamagedFile implements Disposable {
     this.#file.close();
   }
 
-  /** Through the page: what is read next lies close by, mostly. */
+  /** Reads through the page buffer, because the next read is usually close to the last one. */
   #readFromPage(into: Uint8Array, offsetBytes: number): number {
     let at = offsetBytes - this.#pageAt;
     const hasAll = at >= 0 && at + into.length <= this.#pageLen;

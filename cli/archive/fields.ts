@@ -1,6 +1,7 @@
 /**
- * The fields that headers are made of (FORMAT.md, "Building blocks"): tokens of text that end in one zero
- * byte, and byte arrays with their length in front. Only the canonical form is read: nothing else was ever written.
+ * The fields of headers (FORMAT.md, "Building blocks"): text tokens that end with one zero byte, and byte
+ * arrays with their length in front. Only the canonical form is accepted, because no program has ever written
+ * another one.
  */
 
 import { FormatError, formatError } from "../errors.ts";
@@ -19,16 +20,16 @@ export interface IntegerField {
 
 /** Reads fields from the beginning of a file. */
 export class FieldReader {
-  /** Offset of the next field. */
+  /** The offset of the next field. */
   offset = 0;
   readonly #bytes: Uint8Array;
   readonly #what: string;
   readonly #path: string;
 
   /**
-   * @param bytes the file's first bytes; all of them, or more than any header may take
-   * @param what `dump`, `digest` ..., for messages
-   * @param path the file, for messages
+   * @param bytes the first bytes of the file: all of them, or more than any header takes
+   * @param what the kind of file in messages, such as `dump` or `digest`
+   * @param path the path of the file, for messages
    */
   constructor(bytes: Uint8Array, what: string, path: string) {
     this.#bytes = bytes;
@@ -36,7 +37,9 @@ export class FieldReader {
     this.#path = path;
   }
 
-  /** An integer within its range. */
+  /**
+   * Reads an integer within its range. @throws {FormatError} as all methods here, if the field is another one
+   */
   integer(field: IntegerField): number {
     const start = this.offset;
     const wanted = `${field.name} from ${field.min} to ${field.max}`;
@@ -48,12 +51,12 @@ export class FieldReader {
     return value;
   }
 
-  /** `1` or `0`. */
+  /** Reads `1` or `0`. */
   boolean(name: string): boolean {
     return this.integer({ name, min: 0, max: 1 }) === 1;
   }
 
-  /** A byte array of exactly `lenBytes`; a copy. */
+  /** Reads a byte array of exactly `lenBytes` and returns a copy. */
   byteArray(name: string, lenBytes: number): Uint8Array {
     this.integer({ name: `length of the ${name}`, min: lenBytes, max: lenBytes });
     const end = this.offset + lenBytes;
@@ -63,24 +66,24 @@ export class FieldReader {
     return bytes;
   }
 
-  /** A string of at most `maxBytes`. */
+  /** Reads a string of at most `maxBytes`. */
   string(name: string, maxBytes: number): string {
     return this.#token(name, maxBytes);
   }
 
-  /** Whether the next string has these bytes. */
+  /** Returns whether the next string has exactly these bytes, without reading it. */
   isNext(string: Uint8Array): boolean {
     const { offset } = this;
     const end = offset + string.length;
     return this.#bytes[end] === 0 && string.every((byte, i) => this.#bytes[offset + i] === byte);
   }
 
-  /** Passes over a string of at most `maxBytes`. */
+  /** Skips a string of at most `maxBytes`. */
   skipString(name: string, maxBytes: number): void {
     this.offset = this.#tokenEnd(name, maxBytes) + 1;
   }
 
-  /** An error about the fields read so far as a whole. */
+  /** Returns an error about the combination of the fields that were read so far. */
   unusable(reason: string, options?: ErrorOptions): FormatError {
     const message = `Cannot read ${this.#what} "${this.#path}": ${reason}`;
     return new FormatError(message, { path: this.#path, offsetBytes: this.offset, found: reason }, options);
@@ -88,13 +91,13 @@ export class FieldReader {
 
   #token(wanted: string, maxBytes: number): string {
     const end = this.#tokenEnd(wanted, maxBytes);
-    // A copy: decoders refuse views of shared memory.
+    // The text is decoded from a copy, because TextDecoder refuses views of shared memory.
     const text = decodeText(this.#bytes.slice(this.offset, end));
     this.offset = end + 1;
     return text;
   }
 
-  /** Offset of the zero byte behind the next token. */
+  /** Returns the offset of the zero byte after the next token. */
   #tokenEnd(wanted: string, maxBytes: number): number {
     const limit = Math.min(this.#bytes.length, this.offset + maxBytes + 1);
     const end = this.#bytes.subarray(0, limit).indexOf(0, this.offset);
@@ -114,7 +117,7 @@ export class FieldReader {
   }
 }
 
-/** Collects fields. */
+/** Builds a header from fields. */
 export class FieldWriter {
   readonly #parts: Uint8Array[] = [];
 
@@ -142,7 +145,7 @@ export class FieldWriter {
     return this;
   }
 
-  /** All fields so far. */
+  /** Returns the bytes of all fields so far. */
   bytes(): Uint8Array {
     const out = new Uint8Array(this.#parts.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
@@ -154,7 +157,7 @@ export class FieldWriter {
   }
 }
 
-/** Text in quotes, control characters escaped, cut to a readable length. */
+/** Returns a text in quotes, with control characters escaped, cut after 40 characters. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}...` : text);
 }

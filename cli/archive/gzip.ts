@@ -1,9 +1,10 @@
 /**
- * The gzip container (RFC 1952): the stream as a row of ordinary members, readable by every gzip tool.
+ * The gzip container (RFC 1952): the stream as a sequence of ordinary members, readable by every gzip tool.
  *
- * One deflate stream can be read on one core only, byte after byte, by code that finds its end by itself. The members written
- * here are independent and tell their lengths in an extra field (RFC 1952, 2.3.1.1; bgzip of samtools does alike), so that a
- * reader can cut the file into members without decoding, decompress each in one call, and do so on several cores.
+ * A single deflate stream can be decompressed only from its start, on one core, and its end is found only by
+ * decompressing it. The members that are written here are independent and have their length in an extra field
+ * (RFC 1952, 2.3.1.1; bgzip of samtools does the same). A reader can therefore split the file into members
+ * without decompressing, decompress each in one call, and do so on several cores.
  *
  * ```
  *  0  1f 8b 08 04   magic, deflate, FLG.FEXTRA
@@ -17,8 +18,9 @@
  * 25  deflate ...   then CRC-32 and length of the content, u32 each (little-endian, as all of gzip)
  * ```
  *
- * The last byte of the subfield makes a file that is cut between two members as noticeable as any other cut. The last member
- * that is written here is empty, so that no other must be held back until it is known what follows.
+ * The last byte of the subfield makes it detectable that a file was cut between two members. The last member
+ * that is written here is empty, so that no member must be held back until it is known whether another one
+ * follows.
  */
 
 import { formatError, ThreadError } from "../errors.ts";
@@ -33,21 +35,26 @@ import { PieceSource, showBytes } from "./piece_source.ts";
 import type { PlainSink, PlainSource } from "./plain.ts";
 
 /**
- * Lengths that an extra field may promise and be believed. Beyond, a member is read as a foreign one: piece by piece, in
- * little memory. Twice what is written, so that a later version may cut more coarsely.
+ * The largest lengths in an extra field that are accepted. A member with larger ones is read as a member of
+ * another program, part by part, in little memory. The limit is twice the length that is written today, so
+ * that a later version may use larger pieces.
  */
 const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
 
 /**
- * On text, zlib-ng makes 48 % of it with level 1 at 285 MiB/s, 34 % with 2 at 141 MiB/s, and 33 % with 3 at 119 MiB/s; zlib's
- * level 1, which the original used, makes 36 %.
+ * The default level. zlib-ng compresses text to 48 % with level 1 at 285 MiB/s, to 34 % with level 2 at 141
+ * MiB/s, and to 33 % with level 3 at 119 MiB/s. Level 1 of zlib, which the original program used, compresses
+ * it to 36 %.
  */
 const DEFAULT_LEVEL = 2;
 
-/** Writes a stream as gzip members, one for each write. */
+/** Writes a stream as gzip members, one for each write of up to 2 MiB. */
 export class GzipSink extends PieceSink {
   /**
-   * Writes to `file`. `level` is zlib's, 1 to 9; without it, members that were read from a gzip file are copied as they are.
+   * Writes to `file`.
+   *
+   * @param options.level the level of zlib, 1 to 9. Without it, members that were read from a gzip file are
+   * copied in their stored form.
    * @throws {RangeError} if there is no such level
    */
   constructor(file: PlainSink, options: { level?: number; codecs?: Codecs } & PieceSinkOptions = {}) {
@@ -57,7 +64,7 @@ export class GzipSink extends PieceSink {
       ahead: codecs.ahead,
       encode: (given) => codecs.gzip({ ...given, level }),
       ...options.level === undefined &&
-        { kin: (source) => source instanceof GzipSource ? source : undefined },
+        { copyableSource: (source) => source instanceof GzipSource ? source : undefined },
       holds(stored, content) {
         const own = readOwnHeader(stored.subarray(0, HEADER_LEN));
         return own?.isLast === false && own.memberLen === stored.length &&
@@ -67,26 +74,37 @@ export class GzipSink extends PieceSink {
   }
 }
 
-/** Reads what any gzip file holds; own members in one call each, foreign ones in constant memory. */
+/**
+ * Reads any gzip file. Members that this program wrote are decompressed in one call each, members of other
+ * programs in constant memory.
+ */
 export class GzipSource extends PieceSource {
-  /** Reads `file` from its current offset to its end, and closes it when disposed. `many`: it is one of many sources. */
+  /**
+   * Reads `file` from its current offset to its end, and closes it when disposed.
+   *
+   * @param options.many what this source shares with many others that are open at the same time
+   */
   constructor(file: PlainSource, { codecs = HERE, many }: { codecs?: Codecs; many?: ManySources } = {}) {
     super(file, { pieces: (memory) => gunzip(file, { codecs, memory, many }), ahead: codecs.ahead, many });
   }
 }
 
-/** Yields the content of every member; returns at the end of the file, where nothing else may stand. */
+/**
+ * Yields the content of every member. Returns at the end of the file, and throws if the file continues with
+ * anything but a member.
+ */
 async function* gunzip(
   file: PlainSource,
   { codecs, memory, many }: { codecs: Codecs; memory: PieceMemory; many?: ManySources },
 ): AsyncGenerator<Piece, void> {
-  // One of many must be read again, in rooms for what is written today.
+  // A source that is one of many may have to decompress a piece twice, and its buffers have room for the
+  // pieces that are written today.
   const maxWholeBytes = many === undefined ? MAX_WHOLE_BYTES : file.isSeekable ? MANY_MAX_BYTES : 0;
   let inflater: ForeignInflater | undefined;
   let isPromised = true;
   while (isPromised || (await file.peek(1)).length > 0) {
     await requireMagic(file, isPromised);
-    const own = believable(readOwnHeader(await file.peek(HEADER_LEN)));
+    const own = plausibleHeader(readOwnHeader(await file.peek(HEADER_LEN)));
     if (own !== undefined && Math.max(own.memberLen, own.contentLen) <= maxWholeBytes) {
       yield await takeOwnMember(file, own, { codecs, memory });
     } else {
@@ -102,7 +120,7 @@ async function* gunzip(
   }
 }
 
-/** Takes one member off the file and has it decompressed, perhaps by another thread. */
+/** Reads one member from the file and starts to decompress it, possibly on another thread. */
 function takeOwnMember(
   file: PlainSource,
   { memberLen, contentLen, isLast }: OwnHeader,
@@ -124,15 +142,16 @@ function takeOwnMember(
 }
 
 /**
- * Goes from member to member by their lengths, without decoding them; false where a foreign one tells none.
+ * Walks from member to member by their lengths, without decompressing them. Returns false at a member of
+ * another program, which has no length in its header.
  *
- * @throws {FormatError} if the file is cut, or goes on with something else
+ * @throws {FormatError} if the file is cut, or continues with other data
  */
 export async function walkGzip(file: PlainSource): Promise<boolean> {
   let isPromised = true;
   while (isPromised || (await file.peek(1)).length > 0) {
     await requireMagic(file, isPromised);
-    const own = believable(readOwnHeader(await file.peek(HEADER_LEN)));
+    const own = plausibleHeader(readOwnHeader(await file.peek(HEADER_LEN)));
     if (own === undefined) return false;
     const startBytes = file.offsetBytes;
     const [b0, b1, b2, b3] = await file.peekAt(own.memberLen - 4, 4);
@@ -146,7 +165,10 @@ export async function walkGzip(file: PlainSource): Promise<boolean> {
   return true;
 }
 
-/** gzip(1) passes over zero bytes behind the last member, and warns of other ones; here both are damage. */
+/**
+ * Requires that a member begins at the current offset. gzip(1) ignores zero bytes after the last member and
+ * warns about other bytes; here both are damage.
+ */
 async function requireMagic(file: PlainSource, isPromised: boolean): Promise<void> {
   const magic = await file.peek(2);
   if (isGzip(magic)) return;
@@ -158,8 +180,10 @@ async function requireMagic(file: PlainSource, isPromised: boolean): Promise<voi
   });
 }
 
-/** The header of an own member, if its lengths are such as to read it whole. */
-export function believable(own?: OwnHeader): OwnHeader | undefined {
+/**
+ * Returns the header of a member of this program if its lengths allow to decompress the member in one call.
+ */
+export function plausibleHeader(own?: OwnHeader): OwnHeader | undefined {
   if (own === undefined || own.memberLen <= HEADER_LEN + TRAILER_LEN) return undefined;
   return Math.max(own.memberLen, own.contentLen) <= MAX_WHOLE_BYTES ? own : undefined;
 }

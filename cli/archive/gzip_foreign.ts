@@ -1,11 +1,11 @@
-/** Gzip members of any origin and length. */
+/** Decompression of gzip members of any program and any length. */
 
 import { type FormatError, formatError } from "../errors.ts";
 import type { PlainSource } from "./plain.ts";
 
-/** Content that is decoded at a time. */
+/** The length of the parts in which content is decompressed. */
 const PART_BYTES = 256 * 1024;
-/** The same for one of many files that are open together. */
+/** The same for a file that is one of many open ones. */
 const SMALL_PART_BYTES = 32 * 1024;
 
 /** Sum of window bits (15, the most) and the flag for gzip (16): `zlib.h`, `inflateInit2`. */
@@ -14,9 +14,9 @@ const GZIP_WINDOW_BITS = 15 + 16;
 type Pako = typeof import("pako");
 
 /**
- * Decodes the members of one file, one after the other. pako's inflate is a port of zlib that tells where a member ends to the
- * byte, which the streams of `node:zlib` do not; it verifies CRC-32 and length. Its memory is taken once: a file may consist of
- * millions of members.
+ * Decompresses the members of one file, one after the other. The inflate of pako is a port of zlib that
+ * reports the end of a member to the byte, which the streams of `node:zlib` do not; it verifies CRC-32 and
+ * length. Its memory is allocated once, because a file may consist of millions of members.
  */
 export class ForeignInflater {
   readonly #pako: Pako;
@@ -30,17 +30,18 @@ export class ForeignInflater {
     pako.zlibInflateInit2(this.#stream, GZIP_WINDOW_BITS);
   }
 
-  /** `isSmall`: in little memory */
+  /** Creates an inflater. With `isSmall` it takes little memory. */
   static async create({ isSmall = false } = {}): Promise<ForeignInflater> {
-    // Here, since own members do without it.
+    // pako is loaded here, because files with members of this program alone do not need it.
     return new ForeignInflater(await import("pako"), isSmall ? SMALL_PART_BYTES : PART_BYTES);
   }
 
   /**
-   * Yields the content of the member at the file's offset, in parts that hold until the next one is asked for, and takes it
-   * off the file. If `isTolerant`, what came of it before damage is yielded before that is thrown. Returns the length of the
-   * content.
+   * Reads the member at the current offset of the file and yields its content, in parts that are valid until
+   * the next one is requested. Returns the length of the content.
    *
+   * @param options.isTolerant if the member is damaged, yields the content that was decompressed before the
+   * damage, and then throws
    * @throws {FormatError} if the member is damaged or cut
    */
   async *inflate(file: PlainSource, { isTolerant = false } = {}): AsyncGenerator<Uint8Array, number> {
@@ -72,7 +73,7 @@ export class ForeignInflater {
   }
 }
 
-/** All of the file was taken, from `startBytes` on for this member. */
+/** Returns the error for a file that ends inside the member that begins at `startBytes`. */
 export function cutMember(file: PlainSource, startBytes: number): FormatError {
   return formatError("gzip file", {
     path: file.path,
@@ -82,7 +83,11 @@ export function cutMember(file: PlainSource, startBytes: number): FormatError {
   });
 }
 
-/** `what` names the damage that was noticed at the file's offset or in the member that begins there. */
+/**
+ * Returns the error for damage at the file's offset, or in the member that begins there.
+ *
+ * @param what the damage, as a noun
+ */
 export function damagedMember(
   file: Pick<PlainSource, "path" | "offsetBytes">,
   what: string,

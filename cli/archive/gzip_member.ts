@@ -1,27 +1,32 @@
 /**
- * One gzip member, from memory to memory: what can be done on any thread. `gzip.ts` draws its layout.
+ * Compression and decompression of one gzip member in memory, which any thread can do. The layout of a member
+ * is drawn in `gzip.ts`.
  */
 
 import zlib from "node:zlib";
 import { isIncompressible } from "./incompressible.ts";
 import { deflateInto, inflateInto } from "./zlib_engine.ts";
 
+/** The length in bytes of the header of a member of this program, extra field included. */
 export const HEADER_LEN = 25;
+/** The length in bytes of the trailer of a member: CRC-32 and length of the content. */
 export const TRAILER_LEN = 8;
 
-/** A member as it begins here; MTIME, XFL and OS stay open. */
+/** The first bytes of every member of this program. MTIME, XFL and OS (bytes 4 to 9) may have any value. */
 const HEADER = Uint8Array.of(0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 13, 0, 0x56, 0x42, 9, 0);
 const HEADER_OPEN_START = 4;
 const HEADER_OPEN_END = 10;
 
-/** What the header of an own member tells. */
+/** The header of a member that this program wrote. */
 export interface OwnHeader {
   memberLen: number;
   contentLen: number;
   isLast: boolean;
 }
 
-/** Reads the header of a member of ours, the first {@linkcode HEADER_LEN} bytes; `undefined` if it is none. */
+/**
+ * Reads the first {@linkcode HEADER_LEN} bytes of a member. Returns `undefined` if another program wrote it.
+ */
 export function readOwnHeader(header: Uint8Array): OwnHeader | undefined {
   if (header.length < HEADER_LEN) return undefined;
   const isOpen = (at: number) => at >= HEADER_OPEN_START && at < HEADER_OPEN_END;
@@ -34,16 +39,23 @@ export function readOwnHeader(header: Uint8Array): OwnHeader | undefined {
   };
 }
 
-/** Most bytes of a stored block, and those in front of them: last or not, length, inverted length. RFC 1951, 3.2.4. */
+/**
+ * The largest length of a stored block, and the length of its header: last-block flag, length, inverted
+ * length. RFC 1951, 3.2.4.
+ */
 const STORED_BLOCK_BYTES = 0xffff;
 const STORED_HEAD_LEN = 5;
 
-/** The highest level at which content that looks incompressible is not tried; whoever asks for more has the time. */
+/**
+ * The highest level at which content that looks incompressible is stored without a try. A user who asks for a
+ * higher level accepts the time.
+ */
 const MAX_LEVEL_TO_LOOK = 3;
 
 /**
- * Compresses `content` as one member at the start of `into`, which has room for `storedBound` of it, and returns its length.
- * Content that does not shrink is stored. The same content gives the same bytes on every thread.
+ * Compresses `content` as one member at the start of `into`, whose length is at least `storedBound` of the
+ * length of `content`. Returns the length of the member. Content that does not shrink is stored. The same
+ * content gives the same bytes on every thread.
  */
 export function gzipMember(
   content: Uint8Array,
@@ -65,7 +77,10 @@ export function gzipMember(
   return memberLen;
 }
 
-/** Writes `content` as it is, as a deflate stream; returns its length. zlib's level 0 makes shorter blocks, as room is left. */
+/**
+ * Writes `content` uncompressed as a deflate stream and returns its length. Level 0 of zlib is not used,
+ * because it makes shorter blocks when there is little room for output.
+ */
 function storeInto(content: Uint8Array, into: Uint8Array): number {
   const fields = fieldsOf(into);
   let at = 0;
@@ -83,9 +98,9 @@ function storeInto(content: Uint8Array, into: Uint8Array): number {
 }
 
 /**
- * Decompresses a whole member of ours into `into`, which is as long as its header promises.
+ * Decompresses a whole member of this program into `into`, which must be as long as its header says.
  *
- * @throws {Error} that says what does not agree
+ * @throws {Error} whose message names the mismatch
  */
 export function gunzipMember(member: Uint8Array, into: Uint8Array): void {
   inflateInto(member.subarray(HEADER_LEN, -TRAILER_LEN), into);
@@ -93,7 +108,7 @@ export function gunzipMember(member: Uint8Array, into: Uint8Array): void {
   if (!isMemberOf(member, into)) throw new Error("content of another checksum");
 }
 
-/** Whether the trailer of a whole member names the length and the checksum of `content`. */
+/** Returns whether the trailer of a whole member has the length and the checksum of `content`. */
 export function isMemberOf(member: Uint8Array, content: Uint8Array): boolean {
   const checksum = fieldsOf(member).getUint32(member.length - TRAILER_LEN, true);
   return contentLenOf(member) === content.length && checksum === zlib.crc32(content);

@@ -1,7 +1,10 @@
-/** What remains of a damaged gzip file: members that are whole, and what inflates of the others. */
+/**
+ * Recovery of damaged gzip files: all members that are intact, and the content of the others up to their
+ * damage.
+ */
 
 import type { DamagedFile } from "./damaged_file.ts";
-import { believable } from "./gzip.ts";
+import { plausibleHeader } from "./gzip.ts";
 import { ForeignInflater } from "./gzip_foreign.ts";
 import { gunzipMember, HEADER_LEN, type OwnHeader, readOwnHeader } from "./gzip_member.ts";
 import { isGzip } from "./magic.ts";
@@ -12,18 +15,21 @@ import {
   piecesRemains,
   type RemainsOptions,
   type Remnant,
-} from "./remains.ts";
-import { Room } from "./room.ts";
+} from "./piece_remains.ts";
+import { SharedBuffer } from "./shared_buffer.ts";
 
 const DEFLATE = 8;
-/** FLG bits that no member has. RFC 1952, 2.3.1.2. */
+/** Bits of FLG that are 0 in every member. RFC 1952, 2.3.1.2. */
 const RESERVED_FLAGS = 0b1110_0000;
 
-/** All that remains of the stream in `file`. */
+/** Yields all content of the stream in `file` that can be recovered. */
 export function gzipRemains(file: DamagedFile, options: RemainsOptions): AsyncGenerator<Remnant, void> {
-  const stored = new Room();
-  const content = new Room();
-  /** In a file of ours only members of ours are searched: blocks of a disk may hold gzip files. */
+  const stored = new SharedBuffer();
+  const content = new SharedBuffer();
+  /**
+   * Set after the first intact member of this program. From then on only members of this program are
+   * searched, because blocks of a disk may contain gzip files.
+   */
   let isOurs = false;
   let inflater: ForeignInflater | undefined;
 
@@ -62,7 +68,7 @@ export function gzipRemains(file: DamagedFile, options: RemainsOptions): AsyncGe
 
 function ownMemberAt(file: DamagedFile, atBytes: number): OwnHeader | undefined {
   const header = new Uint8Array(HEADER_LEN);
-  return believable(readOwnHeader(header.subarray(0, file.readSync(header, atBytes))));
+  return plausibleHeader(readOwnHeader(header.subarray(0, file.readSync(header, atBytes))));
 }
 
 function inflates(member: Uint8Array, into: Uint8Array): boolean {
@@ -74,7 +80,9 @@ function inflates(member: Uint8Array, into: Uint8Array): boolean {
   }
 }
 
-/** Inflates a member of another origin, or what of an own one comes before its damage. */
+/**
+ * Decompresses a member of another program, or the part of a member of this program in front of its damage.
+ */
 async function* inflateSome(
   file: DamagedFile,
   { atBytes, own, inflater }: { atBytes: number; own?: OwnHeader; inflater: ForeignInflater },
@@ -84,7 +92,7 @@ async function* inflateSome(
   let fault: PieceEnd["fault"];
   try {
     for await (const part of inflater.inflate(source, { isTolerant: true })) {
-      // What goes on behind the length that is promised is not of this member.
+      // Content beyond the length in the header does not belong to this member.
       const wanted = own === undefined ? part : part.subarray(0, Math.max(0, own.contentLen - contentBytes));
       contentBytes += part.length;
       yield { bytes: wanted, isVerified: false };

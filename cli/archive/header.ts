@@ -1,6 +1,6 @@
 /**
- * The headers of dump, rdiff and digest (FORMAT.md, "Dump and rdiff", "Digest").
- * Records are packed and taken by the core; here is all that stands in front of them.
+ * The headers of dump, rdiff and digest (FORMAT.md, "Dump and rdiff", "Digest"). The records after a header
+ * are written and read by the core.
  */
 
 import { formatError } from "../errors.ts";
@@ -9,25 +9,29 @@ import { FieldReader, FieldWriter, quote } from "./fields.ts";
 import { compareText, encodeText } from "./text.ts";
 import { readTimeStamp, type TimeStamp, writeTimeStamp } from "./time_stamp.ts";
 
-/** The largest block accepted; the original breaks down at 8 MiB. */
+/** The largest block that is accepted. The original program fails with blocks of 8 MiB. */
 export const MAX_BLOCK_BYTES = 16 * 1024 * 1024;
-/** A header ends within this many bytes; VMware's metadata take a few hundred. */
+/** The largest length of a header. The metadata of VMware take a few hundred bytes. */
 export const MAX_HEADER_BYTES = 64 * 1024;
 
 const SERIES_ID_BYTES = 16;
 const MAX_METADATA_PAIRS = 4096;
 /**
- * Metadata key of ours: the exact bytes of a disk whose last block is padded. Absent where the disk is a whole
- * number of blocks, so that such an archive is byte for byte what the original would write.
+ * The metadata key of the exact capacity in bytes, which this program adds if the last block is padded. It is
+ * absent if the capacity is a whole number of blocks, so that such an archive has the bytes that the original
+ * program would write.
  */
 const CAPACITY_KEY = "vmdkbkp.capacityBytes";
 const CAPACITY_KEY_BYTES = encodeText(CAPACITY_KEY);
 
-/** What all files of one series share, and the generation. */
+/** The fields that all files of one series have in common, and the time of the generation. */
 export interface Generation {
-  /** Blocks of the disk, at least 1. */
+  /** The number of blocks of the disk, at least 1. */
   blockCount: number;
-  /** Bytes of a block: a multiple of 512 up to {@linkcode MAX_BLOCK_BYTES}; `blockCount * blockBytes` is a safe integer. */
+  /**
+   * The length of a block: a multiple of 512 up to {@linkcode MAX_BLOCK_BYTES}. `blockCount * blockBytes` is
+   * a safe integer.
+   */
   blockBytes: number;
   /** The id of the series, 16 bytes: all generations of one disk have it. */
   seriesId: Uint8Array;
@@ -40,23 +44,26 @@ export type DigestHeader = Generation;
 
 /** Header of a dump or an rdiff. */
 export interface DumpHeader extends Generation {
-  /** A full dump, not an rdiff. */
+  /** True for a dump, false for an rdiff. */
   full: boolean;
   /** `VixDiskLibAdapterType`: 1 IDE, 2 BusLogic, 3 LSI Logic, 256 unknown. */
   adapterType: number;
   /** The disk's metadata, without the key that holds the capacity. */
   metadata: ReadonlyMap<string, string>;
-  /** Bytes of the disk: more than `(blockCount - 1) * blockBytes`, at most `blockCount * blockBytes`. */
+  /**
+   * The capacity of the disk in bytes: more than `(blockCount - 1) * blockBytes`, at most `blockCount *
+   * blockBytes`.
+   */
   capacityBytes: number;
 }
 
-/** What of a header is of interest. */
+/** Options of {@linkcode parseDumpHeader}. */
 export interface MetadataOptions {
-  /** The metadata are passed over, and none are given. */
+  /** Whether the metadata are skipped. The header has empty metadata then. */
   dropsMetadata?: boolean;
 }
 
-/** A header and where the records begin. */
+/** A header, and its length, which is the offset of the first record. */
 export interface Parsed<Header> {
   header: Header;
   headerBytes: number;
@@ -66,7 +73,7 @@ export interface Parsed<Header> {
  * Reads the header of a dump or an rdiff.
  *
  * @param bytes the first {@linkcode MAX_HEADER_BYTES} bytes of the file, or all of it
- * @throws {FormatError} if it is not one
+ * @throws {FormatError} if `bytes` do not begin with such a header
  */
 export function parseDumpHeader(
   bytes: Uint8Array,
@@ -91,13 +98,14 @@ export function parseDumpHeader(
 }
 
 /**
- * The bytes of a dump's or an rdiff's header.
+ * Returns the bytes of the header of a dump or an rdiff.
  *
- * @throws {RangeError} if the metadata are more than a reader accepts
+ * @throws {RangeError} if the metadata are larger than a reader accepts
  */
 export function dumpHeaderBytes(header: DumpHeader): Uint8Array {
   const metadata = new Map(header.metadata);
-  // A disk may bring the key along: from a dump that the original restored, or from somebody who means harm.
+  // The metadata of a disk may contain the key: the disk may come from a dump that the original program
+  // restored, or from an attacker.
   metadata.delete(CAPACITY_KEY);
   if (header.capacityBytes !== header.blockCount * header.blockBytes) {
     metadata.set(CAPACITY_KEY, String(header.capacityBytes));
@@ -133,7 +141,7 @@ export function parseDigestHeader(bytes: Uint8Array, path: string): Parsed<Diges
   return { header: { blockCount, blockBytes, seriesId, time }, headerBytes: fields.offset };
 }
 
-/** The bytes of a digest's header. */
+/** Returns the bytes of the header of a digest. */
 export function digestHeaderBytes(header: DigestHeader): Uint8Array {
   const fields = new FieldWriter()
     .integer(header.blockCount)
@@ -143,17 +151,21 @@ export function digestHeaderBytes(header: DigestHeader): Uint8Array {
   return fields.bytes();
 }
 
-/** What a file's first bytes make it; both kinds begin with two sizes, then comes `16` or an adapter type. */
+/**
+ * Returns the kind of a file by its first bytes, or undefined if it is neither. Both kinds begin with two
+ * sizes. In a digest the next token is `16`, the length of the series id; in a dump or rdiff it is the
+ * adapter type.
+ */
 export function archiveKind(bytes: Uint8Array): "dump" | "digest" | undefined {
   return looksLikeDump(bytes) ? "dump" : looksLikeDigest(bytes) ? "digest" : undefined;
 }
 
-/** A series id as 32 hexadecimal digits. */
+/** Returns a series id as 32 hexadecimal digits. */
 export function formatSeriesId(seriesId: Uint8Array): string {
   return Array.from(seriesId, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** @throws {RangeError} if no archive can have blocks of this size */
+/** Checks a block size. @throws {RangeError} if no archive can have blocks of this size */
 export function assertBlockBytes(blockBytes: number): void {
   if (!Number.isInteger(blockBytes / SECTOR_BYTES) || blockBytes <= 0 || blockBytes > MAX_BLOCK_BYTES) {
     throw new RangeError(
@@ -176,7 +188,7 @@ function readSizes(fields: FieldReader): { blockCount: number; blockBytes: numbe
   return { blockCount, blockBytes };
 }
 
-/** The value of {@linkcode CAPACITY_KEY}, and where it stands. */
+/** The value of {@linkcode CAPACITY_KEY}, and its offset in the file. */
 interface CapacityField {
   text: string;
   offsetBytes: number;
@@ -189,9 +201,10 @@ function readMetadata(
   const pairs = fields.integer({ name: "number of metadata pairs", min: 0, max: MAX_METADATA_PAIRS });
   const metadata = new Map<string, string>();
   let capacity: CapacityField | undefined;
-  // A repeated key keeps its last value, as in the original.
+  // If a key is repeated, its last value counts, as in the original program.
   for (let i = 0; i < pairs; i++) {
-    // Of hundreds of archives the metadata of most are of no interest, and their strings take more memory than all else.
+    // When hundreds of archives are open, the metadata of most of them are not needed, and their strings
+    // would take more memory than everything else.
     if (dropsMetadata && !fields.isNext(CAPACITY_KEY_BYTES)) {
       fields.skipString("metadata key", MAX_HEADER_BYTES);
       fields.skipString("metadata value", MAX_HEADER_BYTES);
@@ -234,7 +247,7 @@ function looksLikeDump(bytes: Uint8Array): boolean {
   return DUMP_START.test(start(bytes));
 }
 
-/** The first bytes as text, with bars for the zero bytes that end a token. */
+/** Returns the first bytes as text, with bars in place of the zero bytes that end the tokens. */
 function start(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes.subarray(0, 64)).replaceAll("\0", "|");
 }

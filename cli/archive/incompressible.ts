@@ -1,50 +1,62 @@
 /**
- * Whether deflate is wasted on a piece: media, archives and encrypted files are a good part of many disks, and zlib takes
- * twice as long to find nothing in them as to compress text. (libzstd looks for itself and gives up at 5 GB/s.)
+ * Detects pieces that deflate cannot compress. Media files, archives and encrypted files take much of many
+ * disks, and zlib needs twice as long for them as for text. (libzstd detects such content itself, at 5 GB/s.)
  *
- * Deflate has two means only: bytes that are more frequent than others get shorter codes, and what stood up to 32 KiB before
- * is named instead of repeated. So a window of the piece looks random if its bytes are about equally frequent and hardly any
- * four of them stood in it before. A piece is incompressible if all windows look random that are taken from it, spread
- * evenly. What that misses: compressible stretches shorter than the distance of two windows in a piece that is random
- * otherwise, and random bytes that are repeated after more than a window.
+ * Deflate has only two methods: frequent bytes get shorter codes, and repetitions within 32 KiB become
+ * references. A window of the piece therefore looks random if its byte values are about equally frequent and
+ * hardly any group of four bytes is repeated in it. A piece is incompressible if all of its sampled windows
+ * look random; the windows are spread evenly. Not detected are compressible parts that are shorter than the
+ * distance of two windows in an otherwise random piece, and random bytes that are repeated at a distance of
+ * more than a window.
  *
- * Text is known for what it is after one window. On noise all windows take 0.3 ms for 1 MiB, deflating it 17 ms.
+ * For text the first window decides. For random content all windows of 1 MiB take 0.3 ms, and deflating it
+ * takes 17 ms.
  */
 
-/** Large enough to tell frequencies apart: 16 of each byte on average. */
+/**
+ * The length of a window. Each byte value occurs 16 times on average, which is enough to compare frequencies.
+ */
 const WINDOW_BYTES = 4096;
 
-/** Windows of a piece, as far as it has so many; a longer one than 1 MiB has one every 64 KiB. */
+/**
+ * The smallest number of windows, for pieces that are long enough. In pieces of more than 1 MiB the windows
+ * begin at most `MAX_DISTANCE_BYTES` apart.
+ */
 const MIN_WINDOWS = 16;
 const MAX_DISTANCE_BYTES = 64 * 1024;
 
 /**
- * Chi-squared of 256 frequencies against equal ones, above which a window does not look random. For noise it is 255 on
- * average with a standard deviation of 23, so noise practically never exceeds it. A window below it could be coded in
- * (512 - 255) / (2 * 4096) nats or 0.6 % less than eight bits a byte, which the table of a Huffman code takes for itself.
+ * The largest chi-squared statistic of the 256 frequencies, compared with equal frequencies, with which a
+ * window looks random. For random bytes its mean is 255 and its standard deviation is 23, so random bytes
+ * practically never exceed this limit. A window below the limit could be coded with (512 - 255) / (2 * 4096)
+ * nats per byte less, which is 0.6 % of eight bits; the table of a Huffman code takes as much.
  */
 const MAX_CHI_SQUARED = 512;
 
 /**
- * Repeated groups of four bytes in a window that does not look random from here on: less than 1 %. Noise has one in 500
- * windows; the heads of records between blocks of 4 KiB make up to ten, and are not worth compressing noise for.
+ * The number of repeated groups of four bytes from which a window does not look random: less than 1 % of its
+ * groups. Random content has one repeated group in 500 windows. The headers of records between random blocks
+ * of 4 KiB cause up to ten, and do not make compression worthwhile.
  */
 const MAX_REPEATS = 32;
 
-/** Slots for the groups of four bytes seen last. */
+/** The base-2 logarithm of the number of slots in the hash table of groups. */
 const TABLE_BITS = 12;
 
 const counts = new Uint16Array(256);
 const seen = new Uint32Array(1 << TABLE_BITS);
 const view = new Uint8Array(WINDOW_BYTES);
 
-/** Whether `content` is better stored than deflated. It depends on the content alone; less than a window never is. */
+/**
+ * Returns whether `content` should be stored instead of compressed. The result depends on the content alone.
+ * It is false for content that is shorter than a window.
+ */
 export function isIncompressible(content: Uint8Array): boolean {
   if (content.length < WINDOW_BYTES) return false;
   const last = content.length - WINDOW_BYTES;
   const windows = Math.max(MIN_WINDOWS, Math.ceil(content.length / MAX_DISTANCE_BYTES));
   const distance = Math.max(WINDOW_BYTES, last / (windows - 1));
-  // The last window is the end of the piece, whatever was rounded.
+  // The last window is exactly the end of the piece, independently of rounding.
   for (let at = 0; at < last; at += distance) {
     if (!looksRandom(content, Math.floor(at))) return false;
   }
@@ -56,7 +68,7 @@ function looksRandom(content: Uint8Array, at: number): boolean {
   return chiSquared() <= MAX_CHI_SQUARED && repeats() < MAX_REPEATS;
 }
 
-/** Of the window in `view`. */
+/** Returns the chi-squared statistic of the window in `view`. */
 function chiSquared(): number {
   counts.fill(0);
   for (let i = 0; i < WINDOW_BYTES; i++) counts[view[i]]++;
@@ -66,7 +78,10 @@ function chiSquared(): number {
   return sum / expected;
 }
 
-/** How many groups of four bytes in `view` stood there before, but for those that others have driven out of the table. */
+/**
+ * Returns the number of groups of four bytes in `view` that occurred earlier in it. A group that another one
+ * has replaced in the hash table is not counted.
+ */
 function repeats(): number {
   seen.fill(0);
   let found = 0;

@@ -1,28 +1,38 @@
-/** How compressed files begin. By itself, so that a plain archive loads none of the code that decompresses. */
+/**
+ * The magic numbers of compressed files. They are in a file of their own, so that reading a plain archive
+ * loads no code that decompresses.
+ */
 
-/** The two bytes that every gzip member begins with. RFC 1952, 2.3.1. */
+/** The first two bytes of every gzip member. RFC 1952, 2.3.1. */
 const GZIP_MAGIC = [0x1f, 0x8b];
 
-/** A zstd frame begins with it, in little-endian order. RFC 8878, 3.1.1. */
+/** The first four bytes of a zstd frame, as a little-endian integer. RFC 8878, 3.1.1. */
 export const ZSTD_MAGIC = 0xfd2fb528;
+/** The length in bytes of the magic number of a frame. */
 export const ZSTD_MAGIC_LEN = 4;
 
-/** Frames of data for other readers, such as a seek table: the low four bits are free. RFC 8878, 3.1.2. */
+/**
+ * The magic number of a skippable frame, which contains data for special readers, such as a seek table. Its
+ * low four bits may have any value. RFC 8878, 3.1.2.
+ */
 const SKIPPABLE_MAGIC = 0x184d2a50;
 
-/** Tells by the first two bytes whether a file holds gzip data. */
+/** Returns whether a file contains gzip data, by its first two bytes. */
 export function isGzip(first: Uint8Array): boolean {
   return GZIP_MAGIC.every((byte, at) => first[at] === byte);
 }
 
-/** Tells by the first four bytes whether a file holds zstd data; pzstd(1) begins its files with a skippable frame. */
+/**
+ * Returns whether a file contains zstd data, by its first four bytes. Skippable frames count, because
+ * pzstd(1) begins its files with one.
+ */
 export function isZstd(first: Uint8Array): boolean {
   if (first.length < ZSTD_MAGIC_LEN) return false;
   const magic = new DataView(first.buffer, first.byteOffset).getUint32(0, true);
   return magic === ZSTD_MAGIC || isSkippable(magic);
 }
 
-/** Whether zstd's readers pass over the frame that begins with `magic`. */
+/** Returns whether a frame with this magic number is a skippable one. */
 export function isSkippable(magic: number): boolean {
   return magic - (magic % 16) === SKIPPABLE_MAGIC;
 }

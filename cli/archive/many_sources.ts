@@ -1,82 +1,95 @@
 /**
- * What very many compressed files that are open together share. Each of them has a piece at hand, of a mebibyte or two; all
- * of these would take more memory than a program may have. So only as many are held as there are rooms: a file whose piece
- * was taken away for another one reads and decodes it again when it goes on, which costs little for files that go on seldom.
+ * Memory that many compressed files share while all of them are open. Each file has a current piece of up to
+ * two mebibytes, and all of these together would take too much memory. Therefore only as many pieces are in
+ * memory as there are buffers. A file whose buffer was given to another file reads and decompresses its piece
+ * again when it is read next, which costs little for files that are read rarely.
  */
 
 import { storedBound } from "./codecs.ts";
 import { PIECE_MAX_BYTES, type PieceMemory, type PromisedPiece, type WholePiece } from "./piece.ts";
 import type { PlainSource } from "./plain.ts";
-import { Room, WORD_BYTES } from "./room.ts";
+import { SharedBuffer, WORD_BYTES } from "./shared_buffer.ts";
 
-/** Longest piece of one of many sources that is decoded as a whole, stored and as content: what is written today. */
+/**
+ * The largest length, stored and as content, of a piece that a source which is one of many decompresses as a
+ * whole. Pieces that are written today are no longer.
+ */
 export const MANY_MAX_BYTES = PIECE_MAX_BYTES + storedBound(0);
 
-/** Rooms for pieces: few of them are as long as they may be. */
-const ROOMS = 8;
+/** The number of buffers. Few pieces have the largest length. */
+const BUFFER_COUNT = 8;
 
-/** A source that may have to give up its piece. */
+/** A source whose piece may be evicted from memory. */
 export interface PieceHolder {
-  /** The room of its piece is another one's from now on. */
-  giveUp(): void;
+  /**
+   * Called when the buffer of the piece is given to another source. The content of the piece is invalid from
+   * then on.
+   */
+  dropPiece(): void;
 }
 
-type PieceRoom = Uint8Array<SharedArrayBuffer>;
+type PieceBuffer = Uint8Array<SharedArrayBuffer>;
 
-/** The rooms of many sources. */
+/** The buffers that many sources share. */
 export class ManySources {
-  /** For the stored form of a piece while it is decoded. */
-  readonly stored: Room = new Room();
-  readonly #free: PieceRoom[] = [];
-  /** The source that was read longest ago first. */
-  readonly #held = new Map<PieceHolder, PieceRoom>();
+  /** The buffer for the stored form of a piece while it is decompressed. */
+  readonly stored: SharedBuffer = new SharedBuffer();
+  readonly #free: PieceBuffer[] = [];
+  /** The buffers by the sources that hold them, the least recently read source first. */
+  readonly #held = new Map<PieceHolder, PieceBuffer>();
   #count = 0;
-  /** Resolves when the piece that is decoded at the moment is there. */
+  /** Resolves when the decompression in progress has ended. */
   #decoded: Promise<unknown> = Promise.resolve();
 
-  /** Has `decode` run alone: what it works with is shared. */
-  oneByOne<Result>(decode: () => Promise<Result>): Promise<Result> {
+  /**
+   * Runs `decode` after all earlier calls have ended, because they all use the same buffer for the stored
+   * form.
+   */
+  runAlone<Result>(decode: () => Promise<Result>): Promise<Result> {
     const done = this.#decoded.then(decode);
     this.#decoded = done.catch(() => {});
     return done;
   }
 
-  /** Memory for the content of a piece, up to {@linkcode MANY_MAX_BYTES}, until `holder` must give it up for another one. */
-  roomFor(holder: PieceHolder): PieceRoom {
-    const room = this.#held.get(holder) ?? this.#free.pop() ?? this.#newRoom() ?? this.#oldest();
+  /**
+   * Returns a buffer for the content of a piece of up to {@linkcode MANY_MAX_BYTES}. `holder` has it until
+   * the buffer is needed for another source.
+   */
+  bufferFor(holder: PieceHolder): PieceBuffer {
+    const buffer = this.#held.get(holder) ?? this.#free.pop() ?? this.#newBuffer() ?? this.#oldest();
     this.#held.delete(holder);
-    this.#held.set(holder, room);
-    return room;
+    this.#held.set(holder, buffer);
+    return buffer;
   }
 
-  /** `holder` goes on reading. */
+  /** Marks `holder` as the most recently read source. */
   touch(holder: PieceHolder): void {
-    if (this.#held.has(holder)) this.roomFor(holder);
+    if (this.#held.has(holder)) this.bufferFor(holder);
   }
 
-  /** `holder` needs its room no longer. */
+  /** Frees the buffer of `holder`. */
   release(holder: PieceHolder): void {
-    const room = this.#held.get(holder);
-    if (room === undefined) return;
+    const buffer = this.#held.get(holder);
+    if (buffer === undefined) return;
     this.#held.delete(holder);
-    this.#free.push(room);
+    this.#free.push(buffer);
   }
 
-  #newRoom(): PieceRoom | undefined {
-    if (this.#count === ROOMS) return undefined;
+  #newBuffer(): PieceBuffer | undefined {
+    if (this.#count === BUFFER_COUNT) return undefined;
     this.#count++;
     return new Uint8Array(new SharedArrayBuffer(MANY_MAX_BYTES + WORD_BYTES));
   }
 
-  #oldest(): PieceRoom {
-    const [[holder, room]] = this.#held;
+  #oldest(): PieceBuffer {
+    const [[holder, buffer]] = this.#held;
     this.#held.delete(holder);
-    holder.giveUp();
-    return room;
+    holder.dropPiece();
+    return buffer;
   }
 }
 
-/** Decodes the pieces of one of many sources, each when it is needed, on this thread. */
+/** The piece memory of one of many sources. It decompresses each piece when it is needed, on this thread. */
 export class ManySlots implements PieceMemory {
   readonly #many: ManySources;
   readonly #holder: PieceHolder;
@@ -92,10 +105,10 @@ export class ManySlots implements PieceMemory {
     const { path, offsetBytes: fileOffsetBytes } = file;
     const at = this.#offsetBytes % WORD_BYTES;
     const decode = (read: (stored: Uint8Array) => number | Promise<number>, cut: () => Error) =>
-      this.#many.oneByOne(async () => {
+      this.#many.runAlone(async () => {
         const stored = this.#many.stored.ofLength(storedBytes);
         if (await read(stored) < storedBytes) throw cut();
-        const content = this.#many.roomFor(this.#holder).subarray(at, at + contentBytes);
+        const content = this.#many.bufferFor(this.#holder).subarray(at, at + contentBytes);
         await piece.decode({ stored, into: content });
         return content;
       });
@@ -114,7 +127,7 @@ export class ManySlots implements PieceMemory {
   }
 
   release(): void {
-    // Behind the piece that is decoded at the moment, which may be its own.
-    this.#many.oneByOne(() => Promise.resolve(this.#many.release(this.#holder)));
+    // The buffer is freed after the decompression in progress, which may use it.
+    this.#many.runAlone(() => Promise.resolve(this.#many.release(this.#holder)));
   }
 }

@@ -1,53 +1,56 @@
-/** A piece: a gzip member or a zstd frame, which is compressed and decompressed by itself. */
+/** Types for pieces. A piece is a gzip member or a zstd frame, which is compressed and decompressed alone. */
 
 import type { Decoding } from "./codecs.ts";
 import type { PlainSource } from "./plain.ts";
 
 /**
- * Writes above are cut into pieces of this length. A reader holds some pieces of each archive of a chain, so they are short;
- * less than 1 MiB costs compression.
+ * The largest content of a piece; longer writes are split. Pieces are short, because a reader has several
+ * pieces of each archive of a chain in memory. Pieces of less than 1 MiB compress worse.
  */
 export const PIECE_MAX_BYTES = 2 * 1024 * 1024;
 
-/** A piece as the file holds it. */
+/** The place and the lengths of a piece in a file. */
 export interface StoredPiece {
-  /** Where it begins, counted from where reading the file began. */
+  /** The offset of the piece, relative to the position at which reading the file began. */
   fileOffsetBytes: number;
   storedBytes: number;
   contentBytes: number;
 }
 
-/** A piece that lies ahead in a file, and how it is decoded. */
+/** The next piece of a file, and how it is decompressed. */
 export interface WholePiece {
   storedBytes: number;
   contentBytes: number;
-  /** The last piece of its stream, which is copied into no other file. */
+  /** Whether it is the last piece of its stream. The last piece is never copied into another file. */
   isLast: boolean;
   /** Fills `into` with the content of `stored`. @throws {FormatError} if the piece is damaged */
   decode(given: Decoding): Promise<void>;
-  /** What is wrong with a file that ends inside the piece. */
+  /** Returns the error for a file that ends inside the piece. */
   cut(): Error;
 }
 
-/** Content that is there once `decoded` resolves. */
+/** A piece whose `content` is valid once `decoded` resolves. */
 export interface PromisedPiece {
   content: Uint8Array;
   decoded: Promise<void>;
   origin?: StoredPiece;
   isLast?: boolean;
-  /** Of one of many sources: brings the content back when it was given up. */
+  /**
+   * Decompresses the piece again after its content was evicted. Only pieces of a source that is one of many
+   * have it.
+   */
   again?: () => Promise<Uint8Array>;
 }
 
-/** Decoded bytes, or those that another thread is at. */
+/** Decompressed bytes, or a piece whose decompression is in progress. */
 export type Piece = Uint8Array | PromisedPiece;
 
-/** Where the pieces of one source are decoded. */
+/** The memory in which the pieces of one source are decompressed. */
 export interface PieceMemory {
-  /** Takes a piece off the file and has it decoded, perhaps by another thread. */
+  /** Reads a piece from the file and starts to decompress it, possibly on another thread. */
   takePiece(file: PlainSource, piece: WholePiece): Promise<PromisedPiece>;
-  /** Goes on to the piece behind one of `lenBytes`. */
+  /** Advances the offset in the stream by `lenBytes`, the length of the content of the last piece. */
   pass(lenBytes: number): void;
-  /** Gives the memory to other sources; nobody may be at work on it. */
+  /** Makes the memory available to other sources. No thread may use it any more. */
   release(): void;
 }

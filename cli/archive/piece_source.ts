@@ -1,12 +1,15 @@
-/** What gzip and zstd share in reading: a file in pieces that are decompressed by themselves, several at a time. */
+/**
+ * The common part of the gzip and zstd sources: a file consists of pieces that are decompressed
+ * independently, several at a time.
+ */
 
 import type { ByteSource, PassingHash } from "./bytes.ts";
 import { ManySlots, type ManySources, type PieceHolder } from "./many_sources.ts";
 import type { Piece, PieceMemory, PromisedPiece, StoredPiece, WholePiece } from "./piece.ts";
 import type { PlainSource } from "./plain.ts";
-import { Room } from "./room.ts";
+import { SharedBuffer } from "./shared_buffer.ts";
 
-/** Names a few `bytes` in a message; none of them are the end of the file. */
+/** Describes a few `bytes` for a message. No bytes stand for the end of the file. */
 export function showBytes(bytes: Uint8Array): string {
   if (bytes.length === 0) return "the end of the file";
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"));
@@ -16,34 +19,40 @@ export function showBytes(bytes: Uint8Array): string {
 const EMPTY: Uint8Array = new Uint8Array(0);
 
 /**
- * Pieces that are remembered after they were decoded. The writer that copies them follows at a distance of some megabytes,
- * which are some pieces; each takes a hundred bytes.
+ * The number of recent pieces whose places are kept. The writer that copies pieces follows the reader at a
+ * distance of some megabytes, which are a few pieces. An entry takes a hundred bytes.
  */
 const MAX_REMEMBERED = 256;
 
-/** Memory for one piece while it is decoded and read. Shared, so that another thread can decode it. */
-export interface Slot {
-  stored: Room;
-  content: Room;
+/**
+ * The memory for one piece while it is decompressed and read. It is shared, so that another thread can
+ * decompress the piece.
+ */
+export interface DecodeSlot {
+  stored: SharedBuffer;
+  content: SharedBuffer;
 }
 
-/** Memory for as many pieces as are under way, in turn: who takes the next slot gives up the one taken that long ago. */
+/**
+ * A ring of slots, used in round-robin order. Taking the next slot of a ring of N slots invalidates the piece
+ * that was taken N calls earlier.
+ */
 class SlotRing implements PieceMemory {
   /**
-   * Slots of sources that are closed. Shared memory is given back only when the collector comes: a restore that reads eight
-   * archives twice would take that of sixteen.
+   * Slots of closed sources, for new sources. The garbage collector frees shared memory late: without this
+   * list, a restore that reads eight archives twice would take the memory of sixteen.
    */
-  static readonly #free: Slot[] = [];
+  static readonly #free: DecodeSlot[] = [];
 
-  readonly #slots: Slot[];
+  readonly #slots: DecodeSlot[];
   #taken = 0;
-  /** Where in the stream the next piece begins. */
+  /** The offset in the stream at which the next piece begins. */
   #offsetBytes = 0;
 
   constructor(count: number) {
     this.#slots = Array.from(
       { length: count },
-      () => SlotRing.#free.pop() ?? { stored: new Room(), content: new Room() },
+      () => SlotRing.#free.pop() ?? { stored: new SharedBuffer(), content: new SharedBuffer() },
     );
   }
 
@@ -57,7 +66,7 @@ class SlotRing implements PieceMemory {
     const slot = this.#slots[this.#taken++ % this.#slots.length];
     const stored = slot.stored.ofLength(storedBytes);
     if (await file.read(stored) < storedBytes) throw piece.cut();
-    // At the byte of a word at which it is in the stream.
+    // The content is aligned to words as it is in the stream, so that it can be copied word by word.
     const content = slot.content.ofLength(contentBytes, this.#offsetBytes);
     const decoded = piece.decode({ stored, into: content });
     return { content, decoded, origin: { fileOffsetBytes, storedBytes, contentBytes }, isLast };
@@ -68,21 +77,22 @@ class SlotRing implements PieceMemory {
   }
 }
 
-/** How a {@linkcode PieceSource} gets its bytes. */
-export interface Pieces {
+/** The format-specific part of a {@linkcode PieceSource}. */
+export interface PieceSourceOptions {
   /**
-   * Hands on what a decoder makes of a file. It throws at the first damage and returns only when the file was verified to
-   * its last byte (as far as it has no promise to give for that), so that its return may be reported as the end of the
-   * stream. A piece that is no promise need only live until the next one is asked for; promised ones lie in `memory`.
+   * Yields the pieces of a file. It throws at the first damage. It returns only after the file was verified
+   * to its last byte (except for yielded promises), so that its return is reported as the end of the stream.
+   * Content that is yielded as bytes is valid only until the next piece is requested; promised content is in
+   * `memory`.
    */
   pieces(memory: PieceMemory): AsyncIterator<Piece, void>;
-  /** How many promised pieces may be under way. */
+  /** The number of promised pieces that may be in progress at a time. */
   ahead: number;
-  /** The source is one of many that are open together. */
+  /** What this source shares with many others that are open at the same time. */
   many?: ManySources;
 }
 
-/** The reading end of a container. */
+/** A source for compressed containers. */
 export class PieceSource implements ByteSource, PieceHolder {
   readonly #file: PlainSource;
   readonly #memory: PieceMemory;
@@ -90,23 +100,24 @@ export class PieceSource implements ByteSource, PieceHolder {
   readonly #pieces: AsyncIterator<Piece, void>;
   readonly #ahead: number;
   readonly #underWay: Piece[] = [];
-  /** By offset in the stream, the oldest first. */
+  /** The places of recent pieces by their offsets in the stream, the oldest first. */
   readonly #remembered = new Map<number, StoredPiece>();
   #piece = EMPTY;
   #offsetBytes = 0;
   #exhausted = false;
   #failure?: { error: unknown };
-  /** How to bring back the piece at hand, if it may be taken away. */
+  /** Decompresses the current piece again, if its content may be evicted. */
   #again?: () => Promise<Uint8Array>;
-  /** Bytes that were left of the piece when it was taken away. */
+  /** The number of bytes that were not read yet when the current piece was evicted. */
   #missingBytes = 0;
 
-  /** Takes over `file`, which `pieces` reads from, and closes it when disposed. */
-  constructor(file: PlainSource, { pieces, ahead, many }: Pieces) {
+  /** Takes ownership of `file`, which `pieces` reads, and closes it when disposed. */
+  constructor(file: PlainSource, { pieces, ahead, many }: PieceSourceOptions) {
     this.#file = file;
     this.#many = many;
     this.#ahead = many === undefined ? Math.max(1, ahead) : 1;
-    // A slot is taken only when a piece is asked for, and none is while there are that many or any of an earlier one is left.
+    // `ahead` slots are enough: a piece is requested only when fewer than `ahead` pieces are in progress and
+    // the current piece has been read to its end.
     this.#memory = many === undefined ? new SlotRing(this.#ahead) : new ManySlots(many, this);
     this.#pieces = pieces(this.#memory);
   }
@@ -124,13 +135,13 @@ export class PieceSource implements ByteSource, PieceHolder {
   }
 
   read(into: Uint8Array): number | Promise<number> {
-    // Most reads are small and lie within a piece.
+    // Most reads are small and within one piece. This path has no promise.
     if (into.length > this.#piece.length) return this.#readOver(into);
     into.set(this.#take(into.length));
     return into.length;
   }
 
-  /** Decodes what it passes over: damage there is damage of the archive. */
+  /** Skips bytes, but decompresses them, because damage in them is damage of the archive. */
   skip(lenBytes: number): number | Promise<number> {
     if (lenBytes > this.#piece.length) return this.#skipOver(lenBytes);
     this.#take(lenBytes);
@@ -138,20 +149,21 @@ export class PieceSource implements ByteSource, PieceHolder {
   }
 
   /**
-   * The piece of ours that was decoded, and so verified, as exactly these bytes of the stream; `undefined` if there was none
-   * lately, if it is the last one of the stream, or if the file can be read only once.
+   * Returns the place of the piece whose content is exactly these bytes of the stream. The piece was
+   * decompressed and so verified, and this program wrote it. Returns `undefined` if no recent piece matches,
+   * if it is the last one of the stream, or if the file can be read only once.
    */
   storedPiece(offsetBytes: number, lenBytes: number): StoredPiece | undefined {
     const piece = this.pieceAt(offsetBytes);
     return piece?.contentBytes === lenBytes ? piece : undefined;
   }
 
-  /** As `storedPiece`, whatever its length. */
+  /** Returns the place of the piece at an offset, as `storedPiece` does, for any length. */
   pieceAt(offsetBytes: number): StoredPiece | undefined {
     return this.#remembered.get(offsetBytes);
   }
 
-  /** Fills `into` with what the file holds from an offset on; returns how many bytes there were. */
+  /** Fills `into` with stored bytes of the file from an offset on, and returns the number of bytes. */
   async readStored(into: Uint8Array, fileOffsetBytes: number): Promise<number> {
     return await this.#file.readAt(into, fileOffsetBytes);
   }
@@ -169,7 +181,7 @@ export class PieceSource implements ByteSource, PieceHolder {
     if (this.#many !== undefined || (this.#exhausted && this.#underWay.length === 0)) this.#memory.release();
   }
 
-  giveUp(): void {
+  dropPiece(): void {
     this.#missingBytes = this.#piece.length;
     this.#piece = EMPTY;
   }
@@ -193,7 +205,7 @@ export class PieceSource implements ByteSource, PieceHolder {
     return passed;
   }
 
-  /** Up to `lenBytes` of the piece that is being read. */
+  /** Takes up to `lenBytes` bytes from the current piece. */
   #take(lenBytes: number): Uint8Array {
     const part = this.#piece.subarray(0, lenBytes);
     this.#piece = this.#piece.subarray(part.length);
@@ -201,9 +213,10 @@ export class PieceSource implements ByteSource, PieceHolder {
     return part;
   }
 
-  /** False at the end of the stream. */
+  /** Makes the next piece with content the current one. Returns false at the end of the stream. */
   async #nextPiece(): Promise<boolean> {
-    // A generator that has thrown says "done" from then on, which must not pass for the end of the stream.
+    // A generator that has thrown reports "done" in every later call, which must not be taken for the end of
+    // the stream.
     if (this.#failure) throw this.#failure.error;
     try {
       if (this.#missingBytes > 0) return await this.#bringBack();
@@ -236,7 +249,7 @@ export class PieceSource implements ByteSource, PieceHolder {
   }
 
   #remember(piece: StoredPiece): void {
-    // Of many sources none is copied from.
+    // PieceSourceOptions of a source that is one of many are never copied.
     if (!this.#file.isSeekable || this.#many !== undefined) return;
     this.#remembered.set(this.#offsetBytes, piece);
     if (this.#remembered.size <= MAX_REMEMBERED) return;
@@ -246,7 +259,10 @@ export class PieceSource implements ByteSource, PieceHolder {
     }
   }
 
-  /** Keeps as many pieces under way as are worth it; behind one that is there already nothing is asked for. */
+  /**
+   * Requests pieces until as many as allowed are in progress. No piece is requested after one whose content
+   * is available already, because the request would invalidate that content.
+   */
   async #orderAhead(): Promise<void> {
     while (!this.#exhausted && this.#underWay.length < this.#ahead) {
       if (this.#underWay[this.#underWay.length - 1] instanceof Uint8Array) return;
@@ -254,12 +270,15 @@ export class PieceSource implements ByteSource, PieceHolder {
       if (next === undefined) return;
       this.#underWay.push(next);
       if (next instanceof Uint8Array) return;
-      // A failure is met when the piece's turn comes; until then it must not count as unhandled.
+      // The failure is thrown when the piece is read. Until then the rejection must not count as unhandled.
       next.decoded.catch(() => {});
     }
   }
 
-  /** The next piece, or nothing at the end; damage that was found ahead waits behind the pieces before it. */
+  /**
+   * Returns the next piece, or undefined at the end. Damage is returned as a piece that rejects, so that it
+   * is reported after the pieces before it.
+   */
   async #order(): Promise<Piece | undefined> {
     try {
       const next = await this.#pieces.next();

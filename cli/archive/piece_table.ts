@@ -1,36 +1,36 @@
-/** The lengths of all pieces of a file, in memory that does not grow with it. */
+/** A table of the lengths of all pieces of a file. Its memory does not grow with the file. */
 
 import { type OpenScratch, ScratchFile } from "./scratch.ts";
 
-/** Lengths of a piece, in the file and in the stream, each below 2^32. */
+/** The lengths of a piece in the file and in the stream, both below 2^32. */
 export interface PieceLengths {
   storedBytes: number;
   contentBytes: number;
 }
 
-/** Bytes of one entry: `u32 stored, u32 content`, little-endian, as the zstd seekable format has them. */
+/** The length of an entry: `u32 stored, u32 content`, little-endian, as in the zstd seekable format. */
 export const PIECE_ENTRY_BYTES = 8;
 
 const FIRST_PAGE_BYTES = 4 * 1024;
-/** Entries that are kept in memory: 131 072, those of some 128 GiB. */
+/** The largest page in memory: 131 072 entries, which describe about 128 GiB. */
 const PAGE_BYTES = 1024 * 1024;
 
-/** A list of pieces: the last page of it in memory, the others in a scratch file. */
+/** A list of pieces. Its last page is in memory, and the others are in a scratch file. */
 export class PieceTable {
-  /** Pieces of the list. */
+  /** The number of pieces in the list. */
   count = 0;
   readonly #scratch?: ScratchFile;
   #page = new Uint8Array(FIRST_PAGE_BYTES);
   #fields = new DataView(this.#page.buffer);
-  /** Bytes of the pages in the scratch file, all of them full. */
+  /** The total length of the pages in the scratch file. All of them are full. */
   #spilledBytes = 0;
 
-  /** Without `scratch` all is kept in memory. */
+  /** Creates an empty list. Without `scratch`, all of it is kept in memory. */
   constructor({ scratch }: { scratch?: OpenScratch } = {}) {
     this.#scratch = scratch && new ScratchFile(scratch);
   }
 
-  /** Adds a piece to the end. @throws {Error} if the scratch file cannot be written */
+  /** Adds a piece at the end. @throws {ScratchError} if the scratch file cannot be written */
   add({ storedBytes, contentBytes }: PieceLengths): void {
     const at = this.#pageBytes;
     if (at === this.#page.length) {
@@ -42,10 +42,10 @@ export class PieceTable {
     this.count++;
   }
 
-  /** Takes away all but the first `count` pieces. */
+  /** Removes all but the first `count` pieces. @throws {ScratchError} if the scratch file cannot be read */
   cut(count: number): void {
     const { count: before } = this;
-    if (count > before) throw new RangeError(`Cannot cut a list of ${before} pieces behind ${count}`);
+    if (count > before) throw new RangeError(`Cannot cut a list of ${before} pieces after ${count}`);
     const pageStart = Math.floor(count * PIECE_ENTRY_BYTES / PAGE_BYTES) * PAGE_BYTES;
     if (pageStart < this.#spilledBytes) {
       this.#scratch!.read(this.#page, pageStart);
@@ -54,7 +54,10 @@ export class PieceTable {
     this.count = count;
   }
 
-  /** All entries in order, in parts that hold until the next one is asked for. Nothing is added meanwhile. */
+  /**
+   * Yields all entries in order, in parts that are valid until the next one is requested. No piece may be
+   * added meanwhile.
+   */
   *entries(): Generator<Uint8Array, void> {
     const part = new Uint8Array(this.#spilledBytes > 0 ? PAGE_BYTES : 0);
     for (let at = 0; at < this.#spilledBytes; at += PAGE_BYTES) {
@@ -68,7 +71,7 @@ export class PieceTable {
     return this.count * PIECE_ENTRY_BYTES - this.#spilledBytes;
   }
 
-  /** Makes the page larger, or puts it away. */
+  /** Makes room for an entry: enlarges the page, or writes it to the scratch file. */
   #makeRoom(): void {
     if (this.#page.length < PAGE_BYTES || this.#scratch === undefined) {
       const page = new Uint8Array(2 * this.#page.length);

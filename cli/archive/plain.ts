@@ -1,4 +1,4 @@
-/** Bytes as they lie in a file: regular files, pipes, devices, standard input and output. */
+/** Sources and sinks of uncompressed bytes: regular files, pipes, devices, standard input and output. */
 
 import { FileError } from "../errors.ts";
 import { behind, PositionedFile, statOf } from "../files/positioned.ts";
@@ -7,81 +7,109 @@ import { settleAll } from "../settle_all.ts";
 import type { ByteSink, ByteSource, Origin, PassingHash, Written } from "./bytes.ts";
 
 /**
- * What is read: an open file or `Deno.stdin`. A regular file is read at offsets, everything else with `read`: it may keep
- * its reader waiting, and meanwhile signals must be heard.
+ * An open file to read, or `Deno.stdin`. A regular file is read at offsets. Any other file is read with the
+ * asynchronous `read`, because such a read may wait for a long time, and signal handlers must run meanwhile.
  */
 export type InputFile =
   & Pick<Deno.FsFile, "readSync" | "read" | "close">
   & Partial<Pick<Deno.FsFile, "statSync" | "seekSync">>;
 
-/** What is written: an open file or `Deno.stdout`; as {@linkcode InputFile}. `systemPath`: where it lies for now. */
+/**
+ * An open file to write, or `Deno.stdout`; the methods are used as those of {@linkcode InputFile}.
+ * `systemPath` is the current path of the file, if it differs from the one by which it was opened.
+ */
 export type OutputFile =
   & Pick<Deno.FsFile, "writeSync" | "write">
   & Partial<Pick<Deno.FsFile, "statSync" | "seekSync">>
   & { readonly systemPath?: string };
 
-/** Small reads are served from a buffer of this size; larger ones go past it, straight to the caller's memory. */
+/**
+ * The length of the read-ahead buffer, which serves small reads. Reads of at least this length bypass it and
+ * go directly to the caller's memory.
+ */
 const READ_AHEAD_BYTES = 256 * 1024;
 
-/** The same for one of very many files that are open together, and for a short look at a file: most of it is not read. */
+/**
+ * The length of the read-ahead buffer for a file that is one of many open ones, and for a file of which only
+ * little is read.
+ */
 export const SHORT_READ_AHEAD_BYTES = 4 * 1024;
 
-/** How a file is read. */
+/** Options of {@linkcode PlainSource}. */
 export interface PlainSourceOptions {
-  /** Large reads go through a second descriptor, unless this is false: for one of very many files. */
+  /**
+   * Whether large reads use a second descriptor, by default true. It is false for a file that is one of many
+   * open ones.
+   */
   bulk?: boolean;
-  /** Bytes that are read ahead at first, and at most, when the reader has come to the end of what was read ahead. */
+  /**
+   * The length of the read-ahead, at first and at most. It is doubled when all bytes that were read ahead
+   * have been used.
+   */
   aheadBytes?: number;
   mostAheadBytes?: number;
-  /** The pace of the loops over it, which call this source in each step. */
+  /**
+   * Decides when loops over this source pause, so that signal handlers and timers run. Each step of such a
+   * loop calls this source.
+   */
   pace?: Pace;
 }
 
-/** Bytes that are read at a time for a hash alone, and for that of one of very many files. */
-const HASHED_BYTES = 1024 * 1024;
-const FEW_HASHED_BYTES = 64 * 1024;
+/**
+ * The length of the buffers for bytes that are only hashed, normally and for a file that is one of many open
+ * ones.
+ */
+const HASH_BUFFER_BYTES = 1024 * 1024;
+const SMALL_HASH_BUFFER_BYTES = 64 * 1024;
 
-/** Parts that a hash may be behind. */
-const MAX_UNHEARD = 8;
+/** The largest number of parts that were read and not hashed yet. */
+const MAX_HASHING_PARTS = 8;
 
 /** Reads a file from its current position to its end. */
 export class PlainSource implements ByteSource {
-  // Memory of sources that are done with: the collector would come late, and a folder may have very many files.
-  static readonly #freeScratches: Uint8Array[][] = [];
+  // Buffers of closed sources, for new sources. The garbage collector would free them late, and a folder may
+  // have very many files.
+  static readonly #freeHashBuffers: Uint8Array[][] = [];
   static readonly #freeAheads: Uint8Array[] = [];
   static readonly #freeCopies: Uint8Array[] = [];
-  /** Buffers of {@linkcode FEW_HASHED_BYTES}, for sources that are one of very many. */
-  static readonly #freeFew: Uint8Array[] = [];
+  /** Buffers of {@linkcode SMALL_HASH_BUFFER_BYTES}, for sources that are one of many. */
+  static readonly #freeSmallHashBuffers: Uint8Array[] = [];
 
   readonly path: string;
   readonly #file: InputFile;
-  /** Undefined for what is no regular file. */
+  /** Undefined if the file is not a regular one. */
   readonly #positioned?: PositionedFile;
-  /** Where in the file the source begins, and where the next read goes to. */
+  /** The offset in the file at which the source begins, and the offset of the next read from the file. */
   readonly #beginBytes: number = 0;
   #positionBytes = 0;
   #offsetBytes = 0;
   #ended = false;
   #hash?: PassingHash;
-  /** Bytes that were read before there was a hash, and that it has not heard yet. */
-  #missedBytes = 0;
-  /** What the hash has not heard yet, the oldest first: it is on its way there. */
-  #unheard: { part: Uint8Array; heard: Promise<void> }[] = [];
-  /** Memory for what is only hashed, the one that was read longer ago first: it is filled while the other is heard. */
-  #scratches?: Uint8Array[];
-  /** Bytes read from the file and not yet taken lie in `#ahead` from `#start` to `#end`. */
+  /** The number of bytes that were read before the hash was added and are not hashed yet. */
+  #unhashedBytes = 0;
+  /** The parts that the hash is processing, the oldest first. */
+  #hashing: { part: Uint8Array; hashed: Promise<void> }[] = [];
+  /**
+   * Two buffers for bytes that are only hashed, the less recently used one first. One is filled while the
+   * other is hashed.
+   */
+  #hashBuffers?: Uint8Array[];
+  /**
+   * The read-ahead buffer. The bytes that were read from the file and not taken yet are in it from `#start`
+   * to `#end`.
+   */
   #ahead: Uint8Array = new Uint8Array(0);
   #start = 0;
   #end = 0;
   readonly #bulk: boolean;
-  /** Reads that other threads are at. */
+  /** The number of reads in progress, which may write to `#ahead`. */
   #underWay = 0;
-  /** Length of the buffer when it is made next, and at most. */
+  /** The length of the next read-ahead buffer, and the largest length. */
   #aheadBytes: number;
   readonly #mostAheadBytes: number;
   readonly #pace: Pace;
 
-  /** Takes over the open `file` and closes it when disposed. `path` is its name. */
+  /** Takes ownership of the open `file` and closes it when disposed. `path` is its name. */
   constructor(path: string, file: InputFile, options: PlainSourceOptions = {}) {
     const { bulk = true, aheadBytes = READ_AHEAD_BYTES, mostAheadBytes = aheadBytes, pace = new Pace() } =
       options;
@@ -104,7 +132,7 @@ export class PlainSource implements ByteSource {
     this.#beginBytes = this.#positionBytes = file.seekSync!(0, Deno.SeekMode.Current);
   }
 
-  /** Whether any byte can be read again: a regular file. */
+  /** Whether any byte can be read again. This is so for a regular file. */
   get isSeekable(): boolean {
     return this.#positioned !== undefined;
   }
@@ -124,8 +152,8 @@ export class PlainSource implements ByteSource {
   }
 
   async #fill(into: Uint8Array, keeps: boolean): Promise<number> {
-    // The hash may still be at what was read there before.
-    while (this.#unheard.some(({ part }) => overlap(part, into))) await this.#unheard.shift()!.heard;
+    // The hash may still be processing bytes of an earlier read in this memory.
+    while (this.#hashing.some(({ part }) => overlap(part, into))) await this.#hashing.shift()!.hashed;
     let filled = 0;
     while (filled < into.length) {
       const rest = into.subarray(filled);
@@ -151,8 +179,9 @@ export class PlainSource implements ByteSource {
   }
 
   /**
-   * The next `lenBytes` bytes, or those up to the end of the file, without taking them. The view holds until the next call.
-   * As many bytes are kept in memory, so the caller bounds `lenBytes`.
+   * Returns the next `lenBytes` bytes, or fewer at the end of the file, without taking them. The result is a
+   * view that is valid until the next call. All of these bytes are kept in memory, so the caller must limit
+   * `lenBytes`.
    */
   async peek(lenBytes: number): Promise<Uint8Array> {
     if (this.#pace.isDue()) await this.#pace.rest();
@@ -165,15 +194,18 @@ export class PlainSource implements ByteSource {
     return this.#ahead.subarray(this.#start, Math.min(this.#start + lenBytes, this.#end));
   }
 
-  /** What was read and not yet taken, or else what comes next; nothing only at the end of the file. As {@linkcode peek}. */
+  /**
+   * Returns the bytes that were read and not taken yet, or else the next bytes of the file, without taking
+   * them. The result is empty only at the end of the file, and valid as that of {@linkcode peek}.
+   */
   async peekSome(): Promise<Uint8Array> {
     await this.peek(1);
     return this.#ahead.subarray(this.#start, this.#end);
   }
 
   /**
-   * As {@linkcode peek}, of what lies `aheadBytes` further on. Of a seekable source nothing in between is kept in memory; of
-   * any other one all of it.
+   * Returns bytes as {@linkcode peek} does, from `aheadBytes` bytes after the current offset. A seekable
+   * source does not keep the bytes in between in memory; any other source keeps all of them.
    */
   async peekAt(aheadBytes: number, lenBytes: number): Promise<Uint8Array> {
     if (!this.isSeekable || aheadBytes + lenBytes <= this.#aheadLen) {
@@ -184,8 +216,8 @@ export class PlainSource implements ByteSource {
   }
 
   /**
-   * Reads what lies at `offsetBytes` of a seekable source again, whatever was taken; returns how many bytes came, fewer only
-   * at the end of the file.
+   * Fills `into` from `offsetBytes` of a seekable source, independently of the current offset. Returns the
+   * number of bytes, which is smaller only at the end of the file.
    */
   async readAt(into: Uint8Array, offsetBytes: number): Promise<number> {
     if (this.#pace.isDue()) await this.#pace.rest();
@@ -199,19 +231,22 @@ export class PlainSource implements ByteSource {
   tell(hash: PassingHash): void {
     if (this.#hash !== undefined) throw new TypeError(`Cannot hash "${this.path}" twice`);
     this.#hash = hash;
-    this.#missedBytes = this.#positionBytes;
+    this.#unhashedBytes = this.#positionBytes;
   }
 
   async finishFile(): Promise<number> {
     while (await this.skip(READ_AHEAD_BYTES) > 0);
-    if (this.#hash !== undefined) await this.#tellMissed(this.#hash);
-    for (const { heard } of this.#unheard.splice(0)) await heard;
-    if (this.#scratches !== undefined) PlainSource.#freeScratches.push(this.#scratches);
-    this.#scratches = undefined;
+    if (this.#hash !== undefined) await this.#hashEarlier(this.#hash);
+    for (const { hashed } of this.#hashing.splice(0)) await hashed;
+    if (this.#hashBuffers !== undefined) PlainSource.#freeHashBuffers.push(this.#hashBuffers);
+    this.#hashBuffers = undefined;
     return this.#offsetBytes;
   }
 
-  /** Has the system copy a part of a seekable source into `file`; returns how many bytes went, 0 where it cannot. */
+  /**
+   * Copies a part of a seekable source into `file` with a system call. Returns the number of bytes, which is
+   * 0 where the system cannot do this.
+   */
   async copyTo(
     file: PositionedFile,
     { offsetBytes, toBytes, lenBytes }: { offsetBytes: number; toBytes: number; lenBytes: number },
@@ -238,7 +273,10 @@ export class PlainSource implements ByteSource {
     return this.#end - this.#start;
   }
 
-  /** Returns how many bytes lie ahead, none only at the end of the file. */
+  /**
+   * Fills the read-ahead buffer if it is empty, and returns the number of bytes in it, which is 0 only at the
+   * end of the file.
+   */
   async #fillAhead(): Promise<number> {
     await this.peek(1);
     return this.#aheadLen;
@@ -251,11 +289,14 @@ export class PlainSource implements ByteSource {
     return len;
   }
 
-  /** Moves the bytes ahead to the front of the buffer, or of a larger one, if `lenBytes` do not fit behind `#start`. */
+  /**
+   * Makes space for `lenBytes` bytes from `#start` on. If necessary, the bytes in the buffer are moved to its
+   * front, or to a larger buffer.
+   */
   #makeRoom(lenBytes: number): void {
     if (this.#aheadLen === 0) {
       this.#start = this.#end = 0;
-      // All was taken, so that more is of use.
+      // All bytes that were read ahead have been used, so a longer read-ahead is useful.
       if (this.#ahead.length > 0 && this.#aheadBytes < this.#mostAheadBytes) {
         this.#aheadBytes *= 2;
         this.#ahead = new Uint8Array(0);
@@ -271,7 +312,10 @@ export class PlainSource implements ByteSource {
     this.#start = 0;
   }
 
-  /** One read; 0 at the end of the file, and from then on without asking again: a terminal would wait for more. */
+  /**
+   * Reads once from the file. Returns 0 at the end of the file, and in every later call without another
+   * system call, because a terminal would wait for more input.
+   */
   async #readFile(into: Uint8Array, keeps = false): Promise<number> {
     if (this.#ended) return 0;
     if (this.#pace.isDue()) await this.#pace.rest();
@@ -285,45 +329,55 @@ export class PlainSource implements ByteSource {
       this.#underWay--;
     }
     this.#positionBytes += got;
-    if (this.#hash !== undefined) await this.#tellNext(this.#hash, into.subarray(0, got), keeps);
-    // Files of /proc have a size of 0 and give less than is asked for before their end: only nothing is the end.
+    if (this.#hash !== undefined) await this.#hashNext(this.#hash, into.subarray(0, got), keeps);
+    // Only an empty read means the end of the file: files in /proc have a size of 0 and return less than
+    // requested before their end.
     this.#ended = got === 0;
     return got;
   }
 
-  /** Tells the hash a part, which it may hear while the next ones are read if the part `keeps`. */
-  async #tellNext(hash: PassingHash, read: Uint8Array, keeps: boolean): Promise<void> {
-    await this.#tellMissed(hash);
+  /**
+   * Passes a part that was just read to the hash. If the part `keeps` its content, the hash may process it
+   * while the next parts are read.
+   */
+  async #hashNext(hash: PassingHash, read: Uint8Array, keeps: boolean): Promise<void> {
+    await this.#hashEarlier(hash);
     const isOurs = read.buffer === this.#ahead.buffer;
-    // What is in the buffer of ours moves.
+    // Bytes in the read-ahead buffer are copied, because later calls move them.
     const copy = isOurs ? newBuffer(read.length, PlainSource.#freeCopies) : undefined;
     copy?.set(read);
     const part = copy?.subarray(0, read.length) ?? read;
-    const heard = hash.update([part]);
-    if (copy?.length === READ_AHEAD_BYTES) heard.then(() => PlainSource.#freeCopies.push(copy), () => {});
-    if (!isOurs && !keeps) return await heard;
-    // Met before the memory is used again, or at the end.
-    heard.catch(() => {});
-    this.#unheard.push({ part, heard });
-    if (this.#unheard.length > MAX_UNHEARD) await this.#unheard.shift()!.heard;
+    const hashed = hash.update([part]);
+    if (copy?.length === READ_AHEAD_BYTES) hashed.then(() => PlainSource.#freeCopies.push(copy), () => {});
+    if (!isOurs && !keeps) return await hashed;
+    // A failure is thrown before the memory is used again, or at the end of the file.
+    hashed.catch(() => {});
+    this.#hashing.push({ part, hashed });
+    if (this.#hashing.length > MAX_HASHING_PARTS) await this.#hashing.shift()!.hashed;
   }
 
-  /** What was read, or passed over, before there was a hash: only now, since of many files each would take memory for it. */
-  async #tellMissed(hash: PassingHash): Promise<void> {
-    const lenBytes = this.#missedBytes;
+  /**
+   * Hashes the bytes that were read or skipped before the hash was added. This is done as late as possible,
+   * because it takes memory, and many files may be open.
+   */
+  async #hashEarlier(hash: PassingHash): Promise<void> {
+    const lenBytes = this.#unhashedBytes;
     if (lenBytes === 0) return;
-    this.#missedBytes = 0;
-    const part = this.#bulk ? this.#nextScratch() : newFew(PlainSource.#freeFew);
+    this.#unhashedBytes = 0;
+    const part = this.#bulk ? this.#nextHashBuffer() : newSmallHashBuffer(PlainSource.#freeSmallHashBuffers);
     for (let done = 0; done < lenBytes;) {
       const got = await this.readAt(part.subarray(0, lenBytes - done), done);
       if (got === 0) break;
       await hash.update([part.subarray(0, got)]);
       done += got;
     }
-    if (!this.#bulk) PlainSource.#freeFew.push(part);
+    if (!this.#bulk) PlainSource.#freeSmallHashBuffers.push(part);
   }
 
-  /** An asynchronous read takes no shared memory. */
+  /**
+   * Reads from a stream. Memory that is shared needs a copy, because Deno's asynchronous read does not accept
+   * it.
+   */
   async #readStream(into: Uint8Array): Promise<number> {
     if (into.buffer instanceof ArrayBuffer) return await this.#file.read(into) ?? 0;
     const bytes = new Uint8Array(Math.min(into.length, READ_AHEAD_BYTES));
@@ -345,12 +399,14 @@ export class PlainSource implements ByteSource {
 
   async #readOver(lenBytes: number): Promise<number> {
     let passed = 0;
-    let few: Uint8Array | undefined;
+    let small: Uint8Array | undefined;
     while (passed < lenBytes) {
       const leftBytes = lenBytes - passed;
       if (this.#hash !== undefined && leftBytes >= this.#aheadBytes) {
-        const scratch = this.#bulk ? this.#nextScratch() : few ??= newFew(PlainSource.#freeFew);
-        const into = scratch.subarray(0, leftBytes);
+        const buffer = this.#bulk
+          ? this.#nextHashBuffer()
+          : small ??= newSmallHashBuffer(PlainSource.#freeSmallHashBuffers);
+        const into = buffer.subarray(0, leftBytes);
         const got = await this.#fill(into, this.#bulk);
         passed += got;
         if (got < into.length) break;
@@ -361,44 +417,56 @@ export class PlainSource implements ByteSource {
       this.#start += len;
       passed += len;
     }
-    // The hash has heard what was there: a read that does not keep its memory waits for that.
-    if (few !== undefined) PlainSource.#freeFew.push(few);
+    // The hash has processed all bytes in the buffer, because a read without `keeps` waits for that.
+    if (small !== undefined) PlainSource.#freeSmallHashBuffers.push(small);
     return passed;
   }
 
-  #nextScratch(): Uint8Array {
-    this.#scratches ??= PlainSource.#freeScratches.pop() ??
-      [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(HASHED_BYTES)));
-    this.#scratches.reverse();
-    return this.#scratches[1];
+  #nextHashBuffer(): Uint8Array {
+    this.#hashBuffers ??= PlainSource.#freeHashBuffers.pop() ??
+      [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(HASH_BUFFER_BYTES)));
+    this.#hashBuffers.reverse();
+    return this.#hashBuffers[1];
   }
 }
 
-/** How a {@linkcode PlainSink} begins. */
+/**
+ * Options of {@linkcode PlainSink}: a hash of all bytes that are written, and the number of bytes in front of
+ * the file's position.
+ */
 export interface SinkState {
   hash?: PassingHash;
   doneBytes?: number;
 }
 
-/** Below, a copy by the system costs more than the bytes, which are in memory already. */
+/**
+ * The shortest write that is replaced with a copy by the system. For a shorter one the system call costs more
+ * than writing the bytes, which are in memory already.
+ */
 const COPY_BYTES = 64 * 1024;
 
-/** Writes bytes to a file as they come. The file stays the caller's, who syncs and closes it. */
+/** Writes bytes to a file without compression. The caller syncs and closes the file. */
 export class PlainSink implements ByteSink {
   readonly path: string;
   readonly #file: OutputFile;
-  /** Undefined for what is no regular file. */
+  /** Undefined if the file is not a regular one. */
   readonly #positioned?: PositionedFile;
-  /** Where in the file the sink begins. */
+  /** The offset in the file at which the sink begins. */
   readonly #beginBytes: number = 0;
   #offsetBytes = 0;
-  /** The last write. One begins when the file has the one before: the system takes them one after the other anyway. */
+  /**
+   * The last write. A write begins when the one before it is stored, because the system executes writes to
+   * one file one after the other anyway.
+   */
   #last: Written = { stored: Promise.resolve(), free: Promise.resolve() };
   readonly #hash?: PassingHash;
 
   /**
-   * Writes to `file` from its current position; `doneBytes` stand in front of it already. `path` is for messages; `hash` hears
-   * all that is written, in order.
+   * Writes to `file` from its current position.
+   *
+   * @param path the path of the file, for messages
+   * @param options.hash computes a hash of all bytes that are written, in order
+   * @param options.doneBytes the number of bytes of the stream in front of the current position
    */
   constructor(path: string, file: OutputFile, { hash, doneBytes = 0 }: SinkState = {}) {
     this.path = path;
@@ -419,7 +487,7 @@ export class PlainSink implements ByteSink {
     return this.#offsetBytes;
   }
 
-  /** Bytes that a regular source holds unchanged are copied by the system. */
+  /** Writes bytes. If they were read from a regular file without compression, the system copies them. */
   write(from: Uint8Array, origin?: Origin): Promise<void> {
     return this.writeParts([from], origin).free;
   }
@@ -430,11 +498,13 @@ export class PlainSink implements ByteSink {
     const lenBytes = this.#offsetBytes - offsetBytes;
     const before = this.#last;
     const stored = before.stored.then(() => this.#store(parts, { offsetBytes, lenBytes, origin }));
-    // While the file takes them, and not earlier: the thread may be the one that has them written.
-    const heard = before.stored.then(() => this.#hear(parts));
-    // The system's refusal is what counts.
-    const free = settleAll([stored, before.free, heard]);
-    // Who does not wait for this write, or not yet, hears of its failure from the next call.
+    // Hashing starts after the write has started, and not earlier: it may run on this thread, which must
+    // start the write.
+    const hashed = before.stored.then(() => this.#hashParts(parts));
+    // If several of them fail, the error of the file is reported, because it is the first in the list.
+    const free = settleAll([stored, before.free, hashed]);
+    // A caller that does not wait for this write gets its failure from the next call, so the rejection must
+    // not count as unhandled.
     for (const outcome of [stored, free]) outcome.catch(() => {});
     return this.#last = { stored, free };
   }
@@ -452,13 +522,13 @@ export class PlainSink implements ByteSink {
     { offsetBytes, lenBytes, origin }: { offsetBytes: number; lenBytes: number; origin?: Origin },
   ): Promise<void> {
     try {
-      await this.#bring(parts, { offsetBytes, lenBytes, origin });
+      await this.#storeParts(parts, { offsetBytes, lenBytes, origin });
     } catch (cause) {
       fail("write", this.path, cause);
     }
   }
 
-  async #hear(parts: readonly Uint8Array[]): Promise<void> {
+  async #hashParts(parts: readonly Uint8Array[]): Promise<void> {
     try {
       await this.#hash?.update(parts);
     } catch (cause) {
@@ -466,7 +536,7 @@ export class PlainSink implements ByteSink {
     }
   }
 
-  async #bring(
+  async #storeParts(
     parts: readonly Uint8Array[],
     { offsetBytes, lenBytes, origin }: { offsetBytes: number; lenBytes: number; origin?: Origin },
   ): Promise<void> {
@@ -487,28 +557,34 @@ export class PlainSink implements ByteSink {
     return await source.copyTo(this.#positioned!, { offsetBytes, toBytes, lenBytes });
   }
 
-  /** An asynchronous write takes no shared memory. */
+  /**
+   * Writes to a stream. Memory that is shared needs a copy, because Deno's asynchronous write does not accept
+   * it.
+   */
   async #writeStream(from: Uint8Array): Promise<void> {
     for (let done = 0; done < from.length;) {
       const rest = from.subarray(done);
       const part = rest.buffer instanceof ArrayBuffer ? rest : rest.slice(0, READ_AHEAD_BYTES);
       const count = await this.#file.write(part);
-      // No system call should do this; a loop that cannot end would hide it.
+      // No system call should return 0 here. Without this check the loop would not end.
       if (count === 0) throw new Error("the system takes no bytes");
       done += count;
     }
   }
 }
 
-/** Memory for `lenBytes` or more, from `free` if it is about as much as most sources read ahead. */
+/**
+ * Returns a buffer of at least `lenBytes`. If the length is close to that of the usual read-ahead, the buffer
+ * is taken from `free` if possible.
+ */
 function newBuffer(lenBytes: number, free: Uint8Array[]): Uint8Array {
   const isUsual = lenBytes > READ_AHEAD_BYTES / 2 && lenBytes <= READ_AHEAD_BYTES;
   return isUsual ? free.pop() ?? new Uint8Array(READ_AHEAD_BYTES) : new Uint8Array(lenBytes);
 }
 
-/** Memory of {@linkcode FEW_HASHED_BYTES}, from `free` if there is any. */
-function newFew(free: Uint8Array[]): Uint8Array {
-  return free.pop() ?? new Uint8Array(FEW_HASHED_BYTES);
+/** Returns a buffer of {@linkcode SMALL_HASH_BUFFER_BYTES}, from `free` if possible. */
+function newSmallHashBuffer(free: Uint8Array[]): Uint8Array {
+  return free.pop() ?? new Uint8Array(SMALL_HASH_BUFFER_BYTES);
 }
 
 function overlap(a: Uint8Array, b: Uint8Array): boolean {
@@ -516,7 +592,7 @@ function overlap(a: Uint8Array, b: Uint8Array): boolean {
     b.byteOffset < a.byteOffset + a.length;
 }
 
-/** Throws an error that names the file and the action; the error of the system has only the reason. */
+/** Throws an error that names the file and the action. The error of the system contains only the reason. */
 function fail(action: string, path: string, cause: unknown): never {
   throw new FileError({ action, path, reason: cause instanceof Error ? cause.message : `${cause}` }, {
     cause,

@@ -1,17 +1,21 @@
 /**
- * Says in words what is wrong with a record. The core finds records and stops at the first that is not canonical;
- * this file is the slow second look that an error message needs (FORMAT.md, "Dump and rdiff" and "Digest").
+ * Describes what is wrong with a record, for messages. The core reads records and stops at the first one that
+ * is not canonical. The functions here then parse that record again, slowly, to name the difference
+ * (FORMAT.md, "Dump and rdiff" and "Digest").
  */
 
 import { quote } from "./fields.ts";
 
-/** What the reader wanted at the place where the core stopped. */
+/** What the reader expected at the place at which the core stopped. */
 export interface WantedRecord {
-  /** Every block has a record (a full dump); otherwise any later block will do. */
+  /**
+   * True for a dump, in which every block has a record; false for an rdiff, in which any later block may
+   * follow.
+   */
   full: boolean;
-  /** The lowest block number that may come; in a full dump the only one. */
+  /** The lowest block number that may follow; in a dump the only one. */
   nextBlock: number;
-  /** Blocks of the disk. */
+  /** The number of blocks of the disk. */
   blockCount: number;
   blockBytes: number;
 }
@@ -19,7 +23,7 @@ export interface WantedRecord {
 const MAX_TOKEN_BYTES = 20;
 const CANONICAL_INDEX = /^(0|[1-9][0-9]{0,15})$/;
 
-/** Expectation and finding for the dump or rdiff record at the start of `bytes`. */
+/** Returns what was expected and what was found, for the dump or rdiff record at the start of `bytes`. */
 export function explainDumpRecord(
   bytes: Uint8Array,
   wanted: WantedRecord,
@@ -44,7 +48,7 @@ export function explainDumpRecord(
   return { expected: `the length ${blockBytes} of block ${block}`, found: quote(length.text) };
 }
 
-/** Expectation and finding for the digest record of `block` at the start of `bytes`. */
+/** Returns what was expected and what was found, for the digest record of `block` at the start of `bytes`. */
 export function explainDigestRecord(bytes: Uint8Array, block: number): { expected: string; found: string } {
   const flag = token(bytes, 0);
   if (flag.text !== "0" && flag.text !== "1") {

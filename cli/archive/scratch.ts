@@ -1,15 +1,21 @@
-/** A file for what does not fit into memory. It has no name, so that it goes with the process, however that ends. */
+/**
+ * A scratch file for data that does not fit into memory. It has no name, so that the system removes it when
+ * the process ends in any way.
+ */
 
-/** An open scratch file, empty at first and read and written at once; nobody else moves its position. */
+/**
+ * An open scratch file. It is empty at first, is used with synchronous calls, and no other code moves its
+ * position.
+ */
 export type Scratch = Pick<Deno.FsFile, "readSync" | "writeSync" | "seekSync">;
 
-/** A scratch file could not be had, written or read. */
+/** A scratch file could not be opened, written or read. */
 export class ScratchError extends Error {}
 
-/** Opens a scratch file, which its opener closes. */
+/** Opens a scratch file. The code that provides this function closes the file. */
 export type OpenScratch = () => Scratch;
 
-/** Bytes at offsets of a scratch file, which is opened by the first write. */
+/** Reads and writes at offsets of a scratch file, which is opened by the first write. */
 export class ScratchFile {
   readonly #open: OpenScratch;
   #file?: Scratch;
@@ -18,7 +24,7 @@ export class ScratchFile {
     this.#open = open;
   }
 
-  /** Writes all of `bytes` from `offsetBytes` on. @throws {ScratchError} with the system's reason */
+  /** Writes all of `bytes` at `offsetBytes`. @throws {ScratchError} with the reason of the system */
   write(bytes: Uint8Array, offsetBytes: number): void {
     try {
       const file = this.#file ??= this.#open();
@@ -29,7 +35,10 @@ export class ScratchFile {
     }
   }
 
-  /** Fills `into` from `offsetBytes`, where as much was written. @throws {ScratchError} with the reason */
+  /**
+   * Fills `into` from `offsetBytes`. All of these bytes must have been written. @throws {ScratchError} with
+   * the reason
+   */
   read(into: Uint8Array, offsetBytes: number): void {
     try {
       const file = this.#file!;

@@ -1,6 +1,7 @@
 /**
- * The seal of a generation (FORMAT.md, "Seal"): a small JSON file beside its archives that tells what they must be. With it a
- * file that was cut between two records, exchanged, or left out of a chain is found without reading a block.
+ * The seal of a generation (FORMAT.md, "Seal"): a small JSON file beside its archives that describes what
+ * they must be. With it a file that was cut between two records, exchanged, or left out of a chain is
+ * detected without reading a block.
  */
 
 import { type FormatError, formatError } from "../errors.ts";
@@ -17,8 +18,8 @@ export interface SealedGeneration {
   /** The time, as `formatTimeStamp` writes it. */
   time: string;
   /**
-   * SHA-256 in hexadecimal digits over the MD5s of all blocks in order, 16 zero bytes for a zero block; `null` where it was
-   * not computed.
+   * SHA-256 in hexadecimal digits over the MD5s of all blocks in order, with 16 zero bytes for a zero block;
+   * `null` if it was not computed.
    */
   root: string | null;
 }
@@ -35,7 +36,7 @@ export interface SealedFile {
   sha256: string;
   /** Records with content; in a digest, with an MD5. */
   dataRecords: number;
-  /** Records of zero blocks. */
+  /** The number of records of zero blocks. */
   zeroRecords: number;
   /**
    * Nothing proved the blocks of the generation to which the file leads when the seal was made: the seal records what they
@@ -88,12 +89,12 @@ export interface Seal extends SealedGeneration {
   files: SealedFile[];
 }
 
-/** A seal ends so, behind the name of the generation. */
+/** The suffix of the name of a seal, after the name of the generation. */
 export const SEAL_SUFFIX = ".seal.json";
-/** A seal takes some kilobytes. */
+/** The largest accepted seal. A usual one takes some kilobytes. */
 export const MAX_SEAL_BYTES = 256 * 1024;
 
-/** The most that file systems take. */
+/** The longest file name that file systems accept. */
 const MAX_NAME_BYTES = 255;
 
 const VERSION = 1;
@@ -101,21 +102,27 @@ const MAX_FILES = 64;
 const MAX_SOURCE_FIELDS = 64;
 const MAX_TEXT = 4096;
 
-/** The seal of the generation that `name` belongs to: `mon.seal.json` for `mon.dump.zst`, `mon.digest` and the like. */
+/**
+ * Returns the name of the seal of the generation to which the file `name` belongs: `mon.seal.json` for
+ * `mon.dump.zst`, `mon.digest` and the like.
+ */
 export function sealNameOf(name: string): string {
   return fitting(name.replace(/(?<=.)\.(gz|zst)$/, "").replace(/(?<=.)\.(dump|digest|rdiff)$/, ""));
 }
 
 /**
- * The names that the seal of a file `name` may have, the first choice first: that of the generation, the whole name of the
- * file, and that with the digits of the time `time`.
+ * Returns the names that the seal of the file `name` may have, in order of preference: from the name of the
+ * generation, from the whole name of the file, and from that with the digits of `time`.
  */
 export function sealNamesOf(name: string, time: string): string[] {
   const digits = time.replaceAll(/[^0-9]/g, "");
   return [...new Set([sealNameOf(name), fitting(name), fitting(`${name}.${digits}`)])];
 }
 
-/** Whether a file named `companion` may be the seal of the file `name` beside it, or the signature of that seal. */
+/**
+ * Returns whether a file with the name `companion` may be the seal of the file `name` beside it, or the
+ * signature of that seal.
+ */
 export function isSealOf(companion: string, name: string): boolean {
   const seal = companion.endsWith(SIGNATURE_SUFFIX)
     ? companion.slice(0, -SIGNATURE_SUFFIX.length)
@@ -124,7 +131,7 @@ export function isSealOf(companion: string, name: string): boolean {
   return sealNamesOf(name, time).includes(seal);
 }
 
-/** The name of a seal; a name that would be too long is cut, and its hash stands for the rest. */
+/** Returns the name of a seal. A name that would be too long is cut, and a hash replaces the rest. */
 function fitting(stem: string): string {
   const encoder = new TextEncoder();
   const room = MAX_NAME_BYTES - SEAL_SUFFIX.length - SIGNATURE_SUFFIX.length;
@@ -136,7 +143,8 @@ function fitting(stem: string): string {
 }
 
 /**
- * The bytes of the file. They end with their own SHA-256, so that damage of the seal is not taken for damage of the archives.
+ * Returns the bytes of a seal file. They end with their own SHA-256, so that damage of the seal is not taken
+ * for damage of the archives.
  */
 export async function sealBytes(seal: Seal): Promise<Uint8Array<ArrayBuffer>> {
   const { program, series, time, root, capacityBytes, blockBytes, blockCount } = seal;
@@ -161,8 +169,8 @@ export async function sealBytes(seal: Seal): Promise<Uint8Array<ArrayBuffer>> {
 /**
  * Reads a seal.
  *
- * @param bytes the whole file, or at least one byte more than {@linkcode MAX_SEAL_BYTES} of it
- * @throws {FormatError} if it is not one, was damaged, or is of a later version
+ * @param bytes the whole file, or at least its first `MAX_SEAL_BYTES + 1` bytes
+ * @throws {FormatError} if `bytes` are not a seal, are damaged, or are of a later version
  */
 export async function parseSeal(bytes: Uint8Array, path: string): Promise<Seal> {
   if (bytes.length > MAX_SEAL_BYTES) {
@@ -179,16 +187,17 @@ export async function parseSeal(bytes: Uint8Array, path: string): Promise<Seal> 
   }
   const { sha256, ...rest } = body;
   const written = await closed(rest).catch((cause) => {
-    // Nested a hundred thousand times, it is more than can be written.
+    // JSON.stringify() fails for a value that is nested a hundred thousand times.
     throw formatError("seal", { path, expected: "a seal", found: "something else" }, { cause });
   });
-  // Only what is written is read: a seal that says the same in other bytes was not made by this program.
+  // Only the exact bytes that sealBytes() makes are accepted: the same values in other bytes were not written
+  // by this program.
   const at = firstDifference(bytes, written);
   if (at !== undefined) {
     const found = `"sha256": ${JSON.stringify(sha256) ?? "none"}, or another text in front of it`;
     throw formatError("seal", { path, offsetBytes: at, expected: "a seal as it was written", found });
   }
-  return new Fields(rest, path).seal();
+  return new SealFields(rest, path).seal();
 }
 
 function parseJson(bytes: Uint8Array, path: string): Record<string, unknown> {
@@ -196,14 +205,15 @@ function parseJson(bytes: Uint8Array, path: string): Record<string, unknown> {
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (cause) {
-    // The cause quotes the text, which may be that of another file to which a link leads.
+    // The message does not contain that of the cause, which quotes the text: a link may lead to another file,
+    // whose content must not be shown.
     throw formatError("seal", { path, expected: "JSON", found: "something else" }, { cause });
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
   throw formatError("seal", { path, expected: "a JSON object", found: "another value" });
 }
 
-/** The text of `body` with its SHA-256 as last member. */
+/** Returns `body` as JSON text, with the SHA-256 of the text in front of it as last member. */
 async function closed(body: Record<string, unknown>): Promise<Uint8Array<ArrayBuffer>> {
   const encoder = new TextEncoder();
   const open = JSON.stringify(body, null, 2).replace(/\n\}$/, ",\n");
@@ -220,11 +230,11 @@ function firstDifference(a: Uint8Array, b: Uint8Array): number | undefined {
 const HASH = /^[0-9a-f]{64}$/;
 const SERIES = /^[0-9a-f]{32}$/;
 const TIME = /^[0-9]{4,}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}( summer time)?$/;
-// A file in the same folder: neither a way to somewhere else nor the folder.
+// A file name without a folder, which is neither `.` nor `..`.
 const NAME = /^(?!\.{1,2}$)[^/\0]{1,255}$/;
 
-/** Takes the values of an object one by one, each of its type and within its bounds. */
-class Fields {
+/** Reads the members of an object one by one, and checks the type and the bounds of each. */
+class SealFields {
   readonly #value: Record<string, unknown>;
   readonly #path: string;
   readonly #where: string;
@@ -345,16 +355,16 @@ class Fields {
     return Object.fromEntries(names.map((name) => [name, this.text(name)]));
   }
 
-  object(name: string): Fields {
-    return new Fields(this.#value[name], this.#path, `${this.#where}${name}.`);
+  object(name: string): SealFields {
+    return new SealFields(this.#value[name], this.#path, `${this.#where}${name}.`);
   }
 
-  list(name: string): Fields[] {
+  list(name: string): SealFields[] {
     const value = this.#value[name];
     if (!Array.isArray(value) || value.length > MAX_FILES) {
       throw this.#fault(name, `a list of at most ${MAX_FILES}`);
     }
-    return value.map((item, i) => new Fields(item, this.#path, `${this.#where}${name}[${i}].`));
+    return value.map((item, i) => new SealFields(item, this.#path, `${this.#where}${name}[${i}].`));
   }
 
   #fault(name: string, expected: string): FormatError {

@@ -1,16 +1,17 @@
 /**
- * Signatures of seals, in files that `minisign -V` verifies too.
+ * Signatures of seals, in files that `minisign -V` can verify.
  *
- * A signature proves the bytes of a seal, but a seal that was signed can be put in the place of another one:
- * that of Monday under the name of Tuesday's, or last week's over this week's. The trusted comment therefore
- * names the file and when it was signed, in the fields that minisign itself writes, and the generation for
- * those who read it:
+ * A signature proves the bytes of a seal, but an attacker could put one signed seal in the place of another:
+ * that of Monday under the name of Tuesday's, or last week's in place of this week's. Therefore the trusted
+ * comment contains the name of the file and the time of the signature, in the fields that minisign itself
+ * writes, and the generation for human readers:
  *
  *     timestamp:1796058290 <tab> file:mon.seal.json <tab> hashed <tab> series:<32 hex digits> <tab>
  *     generation:2026-07-15 12:00:00
  *
- * The name is compared when a seal is verified. A whole folder that is replaced with an older state of the same
- * names stays well signed; only the time tells, so reports show it.
+ * The name is compared when a seal is verified. If a whole folder is replaced with an older state that has
+ * the same names, its signatures are still valid. Only the time of the signature shows this, so reports print
+ * it.
  */
 
 import { MismatchError, UsageError } from "../errors.ts";
@@ -20,23 +21,23 @@ import { sign, type Signature, verify } from "./minisign/signature.ts";
 import { refusalOfComment, TRUSTED_PREFIX } from "./minisign/text.ts";
 import { parseSeal, type Seal } from "./seal.ts";
 
-/** What the signature of a seal proves. */
+/** A seal whose signature was verified. */
 export interface SignedSeal {
   seal: Seal;
-  /** The key that signed it, as minisign prints it. */
+  /** The id of the key that signed the seal, as minisign prints it. */
   keyId: string;
-  /** When it was signed, by the clock of the one who did. */
+  /** The time of the signature, by the clock of the signing machine. */
   signedAt: Date;
 }
 
 /**
- * The bytes of the signature of a seal.
+ * Returns the bytes of the signature file of a seal.
  *
- * @param bytes the seal, as it lies in its file
- * @param name the name of the file, without a folder
- * @param now when it is signed; whole seconds are kept
- * @throws {FormatError} if the bytes are no seal
- * @throws {UsageError} if the name cannot stand in a comment
+ * @param bytes the bytes of the seal file
+ * @param options.name the name of the seal file, without a folder
+ * @param options.now the time of the signature; whole seconds are kept
+ * @throws {FormatError} if `bytes` are not a seal
+ * @throws {UsageError} if a comment cannot contain the name
  */
 export async function signSeal(
   bytes: Uint8Array,
@@ -63,13 +64,13 @@ export async function signSeal(
 }
 
 /**
- * Verifies the signature of a seal, reads the seal, and compares what the trusted comment says with it.
+ * Verifies the signature of a seal, reads the seal, and compares the trusted comment with it.
  *
- * @param bytes the seal, as it lies in its file
- * @param path the file of the seal: its name must be the one that was signed
- * @throws {MismatchError} if the signature was made with another key, or is not that of these bytes, or is that of
- * a file of another name
- * @throws {FormatError} if what was signed is no seal
+ * @param bytes the bytes of the seal file
+ * @param options.path the path of the seal file; its name must be the one that was signed
+ * @throws {MismatchError} if the signature was made with another key, for other bytes, or for a file with
+ * another name
+ * @throws {FormatError} if the signed bytes are not a seal
  */
 export async function verifySeal(
   bytes: Uint8Array,
@@ -91,7 +92,9 @@ export async function verifySeal(
   return { seal, keyId: signature.keyId, signedAt: new Date(Number(timestamp) * 1000) };
 }
 
-/** The fields of a trusted comment that are compared; a comment of minisign's own has the first two. */
+/**
+ * The fields of a trusted comment that are used. A comment that minisign itself wrote has only the first two.
+ */
 interface CommentFields {
   timestamp: string;
   file: string;
@@ -100,7 +103,7 @@ interface CommentFields {
 }
 
 const FIELDS = ["timestamp", "file", "series", "generation"];
-/** Seconds since 1970; JavaScript's dates end after 8.64e12. */
+/** Seconds since 1970, at most 12 digits: JavaScript's dates end at 8.64e12 seconds. */
 const TIMESTAMP = /^(0|[1-9][0-9]{0,11})$/;
 
 function fieldsOf(comment: string, at: { path: string; signature: Signature }): CommentFields {
@@ -114,7 +117,7 @@ function fieldsOf(comment: string, at: { path: string; signature: Signature }): 
   const { timestamp, file } = Object.fromEntries(fields);
   if (file === undefined) throw mismatch(at, `its trusted comment does not name the file ("file:...")`);
   if (timestamp === undefined || !TIMESTAMP.test(timestamp)) {
-    throw mismatch(at, `its trusted comment does not tell when it was made ("timestamp:...")`);
+    throw mismatch(at, `its trusted comment has no time ("timestamp:...")`);
   }
   return { timestamp, file, series: fields.get("series"), generation: fields.get("generation") };
 }

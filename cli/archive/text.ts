@@ -1,14 +1,17 @@
 /**
- * Strings of the archive are bytes without a zero byte, in practice UTF-8. What is not UTF-8 must survive a
- * merge unchanged, so each byte that cannot be decoded becomes a lone surrogate U+DC80..U+DCFF, which no
- * valid text contains, and turns back into that byte when written (the way of Python's PEP 383).
+ * Strings of archives. They are bytes without a zero byte, usually UTF-8. Bytes that are not UTF-8 must
+ * survive a merge unchanged. Therefore each byte that cannot be decoded becomes a lone surrogate
+ * U+DC80..U+DCFF, which no valid text contains, and is written as that byte again (as in PEP 383 of Python).
  */
 
 const STRICT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const ENCODER = new TextEncoder();
 const ESCAPE_BASE = 0xdc00;
 
-/** Bytes to text; every byte sequence has one, and {@linkcode encodeText} gives the bytes back. */
+/**
+ * Decodes bytes to text. Every byte sequence can be decoded, and {@linkcode encodeText} returns the same
+ * bytes again.
+ */
 export function decodeText(bytes: Uint8Array): string {
   try {
     return STRICT.decode(bytes);
@@ -17,10 +20,10 @@ export function decodeText(bytes: Uint8Array): string {
   }
 }
 
-/** Text to bytes; the inverse of {@linkcode decodeText}. */
+/** Encodes text to bytes. It is the inverse of {@linkcode decodeText}. */
 export function encodeText(text: string): Uint8Array {
   const bytes: number[] = [];
-  // Iterating a string yields whole code points, so a surrogate seen alone is an escaped byte.
+  // Iterating over a string yields whole code points, so a lone surrogate is an escaped byte.
   for (const char of text) {
     const code = char.codePointAt(0)!;
     if (code >= ESCAPE_BASE + 0x80 && code <= ESCAPE_BASE + 0xff) bytes.push(code - ESCAPE_BASE);
@@ -30,7 +33,9 @@ export function encodeText(text: string): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** Orders two texts by their bytes, as the original orders the keys of its maps. */
+/**
+ * Compares two texts by their bytes, in the order that the original program uses for the keys of its maps.
+ */
 export function compareText(a: string, b: string): number {
   const x = encodeText(a);
   const y = encodeText(b);
@@ -53,7 +58,7 @@ function decodeDamaged(bytes: Uint8Array): string {
   return text;
 }
 
-/** Length of the one valid UTF-8 sequence at `at`, 0 if there is none. */
+/** Returns the length of the valid UTF-8 sequence at `at`, or 0 if there is none. */
 function validSequenceLen(bytes: Uint8Array, at: number): number {
   const lead = bytes[at];
   const len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;

@@ -1,6 +1,6 @@
 /**
- * The time of a generation: nine fields of local civil time without a zone (FORMAT.md, "Time stamp").
- * They are compared without knowing the zone and are carried over unchanged.
+ * The time of a generation: nine fields of local civil time without a time zone (FORMAT.md, "Time stamp").
+ * They are compared without knowing the zone, and copied unchanged.
  */
 
 import type { FieldReader, FieldWriter } from "./fields.ts";
@@ -53,10 +53,11 @@ export function writeTimeStamp(fields: FieldWriter, stamp: TimeStamp): void {
   for (const [name] of FIELDS) fields.integer(stamp[name]);
 }
 
-/** The civil time of `date` in the zone of this process. */
+/** Returns the civil time of `date` in the time zone of this process. */
 export function timeStampOf(date: Date): TimeStamp {
   const year = date.getFullYear();
-  // Standard time is the larger of the two offsets that getTimezoneOffset() gives in a year (minutes west of UTC).
+  // Standard time has the larger one of the two offsets that getTimezoneOffset() returns in a year (minutes
+  // west of UTC).
   const standardOffset = Math.max(
     new Date(year, 0, 1).getTimezoneOffset(),
     new Date(year, 6, 1).getTimezoneOffset(),
@@ -67,20 +68,24 @@ export function timeStampOf(date: Date): TimeStamp {
 }
 
 /**
- * Seconds on a scale on which stamps of one series can be compared: the six fields taken as UTC, an hour less in
- * summer time. Stamps that the original moved from one zone's summer time to another's standard time stay equal.
+ * Returns seconds by which the stamps of one series can be compared: the six fields taken as UTC, minus an
+ * hour in summer time. A stamp that the original program moved from summer time of one zone to standard time
+ * of another one has the same value as before.
  */
 export function comparableSeconds(stamp: TimeStamp): number {
   return fieldSeconds(stamp) - (stamp.summerTime > 0 ? HOUR_S : 0);
 }
 
-/** `now`, or one second after `previous` if the clock does not say later: a generation is strictly newer than its parent. */
+/**
+ * Returns `now`, or one second after `previous` if `now` is not later: a generation must be strictly newer
+ * than its parent.
+ */
 export function laterStamp(now: TimeStamp, previous: TimeStamp): TimeStamp {
   if (comparableSeconds(now) > comparableSeconds(previous)) return now;
   return civil(fieldSeconds(previous) + 1, { summerTime: previous.summerTime });
 }
 
-/** `2012-07-15 12:00:00`, with ` summer time` behind it where it was. */
+/** Returns a text such as `2012-07-15 12:00:00`, followed by ` summer time` in summer time. */
 export function formatTimeStamp(stamp: TimeStamp): string {
   const two = (n: number) => String(n).padStart(2, "0");
   const day = `${1900 + stamp.year}-${two(stamp.month + 1)}-${two(stamp.dayOfMonth)}`;
@@ -88,7 +93,10 @@ export function formatTimeStamp(stamp: TimeStamp): string {
   return `${day} ${time}${stamp.summerTime > 0 ? " summer time" : ""}`;
 }
 
-/** The stamp that {@linkcode formatTimeStamp} shows so. @throws {RangeError} if it shows none so */
+/**
+ * Returns the stamp of a text that {@linkcode formatTimeStamp} made. @throws {RangeError} if `text` is not
+ * such a text
+ */
 export function parseTimeStamp(text: string): TimeStamp {
   const match = /^(\d{4,})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)( summer time)?$/.exec(text);
   if (match === null) throw new RangeError(`No time stamp: "${text}"`);

@@ -1,20 +1,24 @@
 /**
- * Deflate and zstd of `node:zlib`, from one piece of memory into another, both of which may be shared.
+ * Deflate and zstd of `node:zlib`, from one buffer into another. Both buffers may be shared memory.
  *
- * This goes below the public functions, to the handles of Deno that those are made of: `deflateRawSync` and its like give
- * back new memory with every call, which lies dead until the collector comes - 60 to 100 MiB on every thread that works
- * through pieces of 1 MiB - and take a new handle for each. A handle is used again and writes where it is told to. Each is
- * tried before it is used: where the internals are not what they are known to be (Deno 2.4 and 2.9), deflate takes the
- * public functions and a copy, and {@linkcode hasNativeZstd} says no.
+ * The code uses the internal handles on which Deno's public functions are built. `deflateRawSync` and similar
+ * functions allocate new memory in every call, which stays until the garbage collector runs (60 to 100 MiB on
+ * every thread that compresses pieces of 1 MiB), and create a new handle for each call. A handle can be used
+ * again and writes directly into the output buffer. Each kind of handle is tested before it is used. If the
+ * internals are not those of Deno 2.4 and 2.9, deflate uses the public functions and a copy, and {@linkcode
+ * hasNativeZstd} returns false.
  */
 
 import zlib from "node:zlib";
 
-/** What a stream of `node:zlib` works with. */
-interface Handle {
-  /** Forgets the stream, not the level and the parameters. */
+/** The internal handle of a stream of `node:zlib`. */
+interface ZlibHandle {
+  /** Begins a new stream with the same level and parameters. */
   reset(): void;
-  /** Deno 2.4 returns how much input and room are left, and nothing after an error; Deno 2.9 never returns anything. */
+  /**
+   * Processes input. Deno 2.4 returns the lengths of the unused input and of the free output, and nothing
+   * after an error. Deno 2.9 never returns anything.
+   */
   writeSync(
     flush: number,
     input: Uint8Array,
@@ -24,20 +28,20 @@ interface Handle {
     outputAt: number,
     outputLen: number,
   ): [inputLeft: number, roomLeft: number] | null | undefined;
-  /** Called by `writeSync` with the reason of a failure; some are thrown instead. */
+  /** Called by `writeSync` with the reason of a failure. Some failures are thrown instead. */
   onerror: (message: string) => void;
 }
 
-/** A stream of `node:zlib`, as far as it concerns us. */
+/** The members of a stream of `node:zlib` that are used here. */
 interface ZlibStream {
-  /** Gives back what the handle holds. */
+  /** Frees the memory of the handle. */
   close(): void;
-  _handle?: Handle;
-  /** On Deno 2.9, what `writeSync` left: room, then input. */
+  _handle?: ZlibHandle;
+  /** Only on Deno 2.9: after `writeSync`, the lengths of the free output and of the unused input. */
   _writeState?: Uint32Array;
 }
 
-/** The part of `node:zlib` that the types of Deno 2.4 do not know. */
+/** The functions of `node:zlib` that are missing in the types of Deno 2.4. */
 interface ZstdPart {
   createZstdCompress?: (options: { chunkSize: number; params: Record<number, number> }) => unknown;
   createZstdDecompress?: (options: { chunkSize: number }) => unknown;
@@ -45,25 +49,25 @@ interface ZstdPart {
 
 const { Z_FINISH } = zlib.constants;
 
-// zstd.h; `zlib.constants` has no zstd on Deno 2.4.
+// Values of zstd.h. On Deno 2.4, `zlib.constants` does not contain them.
 const ZSTD_E_CONTINUE = 0;
 const ZSTD_E_END = 2;
 const ZSTD_C_COMPRESSION_LEVEL = 100;
 const ZSTD_C_CHECKSUM_FLAG = 201;
 
-/** Length of the output buffer that every stream has and none uses here. */
+/** The length of the output buffer that every stream allocates. It is not used here, so it is small. */
 const CHUNK_SIZE = 1024;
 
 const NOTHING = new Uint8Array(0);
 const ONE_BYTE = new Uint8Array(1);
 
-/** A stream that is used again and again. */
-class InPlace {
-  /** What the last call to {@linkcode run} left. */
+/** A compressor or decompressor that is used for many streams, one after the other. */
+class ReusedStream {
+  /** The lengths of the unused input and of the free output after the last call. */
   inputLeft = 0;
   roomLeft = 0;
   readonly #stream: ZlibStream;
-  readonly #handle: Handle;
+  readonly #handle: ZlibHandle;
   readonly #flush: number;
   #problem?: string;
 
@@ -74,30 +78,33 @@ class InPlace {
     this.#handle.onerror = (message) => this.#problem = message;
   }
 
-  /** Begins a stream: takes as much of `input` and fills as much of `output` as will go. @throws {Error} with the reason */
+  /**
+   * Begins a stream, and processes input until `input` is used up or `output` is full. @throws {Error} with
+   * the reason of zlib
+   */
   run(input: Uint8Array, output: Uint8Array): void {
     this.reset();
     this.#write(input, output);
   }
 
-  /** Forgets the stream. */
+  /** Begins a new stream. */
   reset(): void {
     this.#handle.reset();
   }
 
-  /** Takes more of the stream that `run` began. @throws {Error} with the reason */
-  goOn(input: Uint8Array, output: Uint8Array): void {
+  /** Continues the stream with more input. @throws {Error} with the reason of zlib */
+  resume(input: Uint8Array, output: Uint8Array): void {
     this.#write(input, output);
   }
 
-  /** Gives back its memory. */
+  /** Frees the memory of the handle. */
   close(): void {
     this.#stream.close();
   }
 
-  /** Whether the stream that `run` began, and filled its output with, ends there. */
+  /** Returns whether the stream ends exactly after the output that `run` has filled. */
   ends(): boolean {
-    // The answer to "input ended" is the reason "unexpected end of file", unless the stream has come to its own end.
+    // A call without input fails with "unexpected end of file", unless the stream has reached its own end.
     try {
       this.#write(NOTHING, ONE_BYTE);
     } catch {
@@ -116,11 +123,11 @@ class InPlace {
   }
 }
 
-/** Something to try the handles with: the alphabet and again the alphabet. */
+/** The content with which the handles are tested: the alphabet twice. */
 const SAMPLE = Uint8Array.from({ length: 52 }, (_, i) => 0x61 + i % 26);
 
-/** Whether what `compress` makes of the sample is smaller, and `decompress` makes the sample of it. */
-function isUsable(compress: () => InPlace, decompress: () => InPlace): boolean {
+/** Returns whether `compress` makes the sample shorter, and `decompress` restores it. */
+function isUsable(compress: () => ReusedStream, decompress: () => ReusedStream): boolean {
   try {
     const stored = new Uint8Array(100);
     const compressor = compress();
@@ -136,43 +143,49 @@ function isUsable(compress: () => InPlace, decompress: () => InPlace): boolean {
   }
 }
 
-const deflaters: InPlace[] = [];
-const zlibDeflaters: InPlace[] = [];
-const zstds: InPlace[] = [];
+const deflaters: ReusedStream[] = [];
+const zlibDeflaters: ReusedStream[] = [];
+const zstds: ReusedStream[] = [];
 
-function deflater(level: number): InPlace {
-  return deflaters[level] ??= new InPlace(zlib.createDeflateRaw({ level, chunkSize: CHUNK_SIZE }), Z_FINISH);
+function deflater(level: number): ReusedStream {
+  return deflaters[level] ??= new ReusedStream(
+    zlib.createDeflateRaw({ level, chunkSize: CHUNK_SIZE }),
+    Z_FINISH,
+  );
 }
 
-/** With zlib's header and checksum. */
-function zlibDeflater(level: number): InPlace {
-  return zlibDeflaters[level] ??= new InPlace(zlib.createDeflate({ level, chunkSize: CHUNK_SIZE }), Z_FINISH);
+/** Returns a compressor for zlib streams, which have a header and a checksum. */
+function zlibDeflater(level: number): ReusedStream {
+  return zlibDeflaters[level] ??= new ReusedStream(
+    zlib.createDeflate({ level, chunkSize: CHUNK_SIZE }),
+    Z_FINISH,
+  );
 }
 
-let inflaterHere: InPlace | undefined;
+let inflaterHere: ReusedStream | undefined;
 
-function inflater(): InPlace {
-  return inflaterHere ??= new InPlace(zlib.createInflateRaw({ chunkSize: CHUNK_SIZE }), Z_FINISH);
+function inflater(): ReusedStream {
+  return inflaterHere ??= new ReusedStream(zlib.createInflateRaw({ chunkSize: CHUNK_SIZE }), Z_FINISH);
 }
 
-let zlibInflaterHere: InPlace | undefined;
+let zlibInflaterHere: ReusedStream | undefined;
 
-function zlibInflater(): InPlace {
-  return zlibInflaterHere ??= new InPlace(zlib.createInflate({ chunkSize: CHUNK_SIZE }), Z_FINISH);
+function zlibInflater(): ReusedStream {
+  return zlibInflaterHere ??= new ReusedStream(zlib.createInflate({ chunkSize: CHUNK_SIZE }), Z_FINISH);
 }
 
-function zstdCompressor(level: number): InPlace {
+function zstdCompressor(level: number): ReusedStream {
   const params = { [ZSTD_C_COMPRESSION_LEVEL]: level, [ZSTD_C_CHECKSUM_FLAG]: 1 };
-  return zstds[level] ??= new InPlace(
+  return zstds[level] ??= new ReusedStream(
     (zlib as ZstdPart).createZstdCompress!({ chunkSize: CHUNK_SIZE, params }),
     ZSTD_E_END,
   );
 }
 
-let zstdDecompressorHere: InPlace | undefined;
+let zstdDecompressorHere: ReusedStream | undefined;
 
-function zstdDecompressor(): InPlace {
-  return zstdDecompressorHere ??= new InPlace(
+function zstdDecompressor(): ReusedStream {
+  return zstdDecompressorHere ??= new ReusedStream(
     (zlib as ZstdPart).createZstdDecompress!({ chunkSize: CHUNK_SIZE }),
     ZSTD_E_END,
   );
@@ -185,15 +198,16 @@ function deflatesInPlace(): boolean {
   return canDeflateInPlace ??= isUsable(() => deflater(1), inflater);
 }
 
-/** Whether this Deno brings zstd. */
+/** Returns whether `node:zlib` of this Deno has zstd. */
 export function hasNativeZstd(): boolean {
   return canZstdInPlace ??= "createZstdCompress" in zlib &&
     isUsable(() => zstdCompressor(1), zstdDecompressor);
 }
 
 /**
- * Writes the deflate stream of `content` to the start of `into`: the bytes that `deflateRawSync` gives in one chunk. `level` is zlib's, 1
- * to 9. Returns its length, or `undefined` if `into` is not longer than it.
+ * Writes the deflate stream of `content` to the start of `into`. The bytes are those of `deflateRawSync` with
+ * a single chunk. `level` is that of zlib, 1 to 9. Returns the length of the stream, or `undefined` if `into`
+ * is not longer than it.
  */
 export function deflateInto(
   content: Uint8Array,
@@ -205,7 +219,8 @@ export function deflateInto(
 }
 
 /**
- * The same as a zlib stream (RFC 1950), with header and checksum; level 0 stores the content as it is, in a few bytes more.
+ * Writes a zlib stream (RFC 1950), with header and checksum, as {@linkcode deflateInto} does. Level 0 stores
+ * the content, which adds a few bytes.
  */
 export function zlibInto(
   content: Uint8Array,
@@ -216,9 +231,9 @@ export function zlibInto(
     : copyInto(zlib.deflateSync(content, { level, chunkSize: into.length + 64 }), into);
 }
 
-function runInto(stream: InPlace, content: Uint8Array, into: Uint8Array): number | undefined {
+function runInto(stream: ReusedStream, content: Uint8Array, into: Uint8Array): number | undefined {
   stream.run(content, into);
-  // Without room left, there may be more to come.
+  // If `into` is full, the stream may be incomplete.
   return stream.roomLeft > 0 ? into.length - stream.roomLeft : undefined;
 }
 
@@ -229,9 +244,10 @@ function copyInto(stored: Uint8Array, into: Uint8Array): number | undefined {
 }
 
 /**
- * Fills `into` with the content of a deflate stream, which takes all of `deflated`.
+ * Fills `into` with the content of a deflate stream. The stream must take all of `deflated`, and its content
+ * all of `into`.
  *
- * @throws {Error} that says what does not agree
+ * @throws {Error} whose message names the mismatch
  */
 export function inflateInto(deflated: Uint8Array, into: Uint8Array): void {
   if (!deflatesInPlace()) return inflateCopy(deflated, into);
@@ -247,10 +263,11 @@ export function inflateInto(deflated: Uint8Array, into: Uint8Array): void {
 }
 
 /**
- * Writes the content of a zlib stream (RFC 1950), which takes all of `stored`, to the start of `into`. The checksum is
- * verified. Returns the length of the content, or `undefined` if `into` is too short for it.
+ * Writes the content of a zlib stream (RFC 1950) to the start of `into`, and verifies the checksum. The
+ * stream must take all of `stored`. Returns the length of the content, or `undefined` if it is longer than
+ * `into`.
  *
- * @throws {Error} that says what does not agree
+ * @throws {Error} whose message names the mismatch
  */
 export function inflateZlibInto(stored: Uint8Array, into: Uint8Array): number | undefined {
   if (!deflatesInPlace()) return inflateZlibCopy(stored, into);
@@ -258,7 +275,8 @@ export function inflateZlibInto(stored: Uint8Array, into: Uint8Array): number | 
   stream.run(stored, into);
   const { inputLeft, roomLeft } = stream;
   if (roomLeft === 0 && !stream.ends()) {
-    // There is more, or no good end: with room for a byte more, zlib throws what is wrong with the end.
+    // The content is longer, or the end of the stream is damaged. With output space for one more byte, zlib
+    // throws the reason in the second case.
     stream.run(stored, new Uint8Array(into.length + 1));
     return undefined;
   }
@@ -266,7 +284,7 @@ export function inflateZlibInto(stored: Uint8Array, into: Uint8Array): number | 
   return into.length - roomLeft;
 }
 
-/** What follows the stream is passed over here. */
+/** Does the same with the public functions, which ignore data after the stream. */
 function inflateZlibCopy(stored: Uint8Array, into: Uint8Array): number | undefined {
   const maxOutputLength = Math.max(into.length, 1);
   try {
@@ -282,7 +300,8 @@ function inflateZlibCopy(stored: Uint8Array, into: Uint8Array): number | undefin
 
 function inflateCopy(deflated: Uint8Array, into: Uint8Array): void {
   const content = zlib.inflateRawSync(deflated, {
-    // A little more than promised, so that the end shows in the first round; up to two and a half times as fast.
+    // The chunk is a little longer than the content, so that the end of the stream is found in the first
+    // round. This is up to two and a half times as fast.
     chunkSize: into.length + 64,
     maxOutputLength: Math.max(into.length, 1),
   });
@@ -291,8 +310,8 @@ function inflateCopy(deflated: Uint8Array, into: Uint8Array): void {
 }
 
 /**
- * Writes a zstd frame with a checksum and without content size to the start of `into`. `level` is zstd's, 1 to 19. Returns
- * its length. Needs {@linkcode hasNativeZstd}.
+ * Writes a zstd frame with a checksum and without a content size to the start of `into`, and returns its
+ * length. `level` is that of zstd, 1 to 19. {@linkcode hasNativeZstd} must be true.
  *
  * @throws {Error} if `into` is not longer than the frame
  */
@@ -309,10 +328,11 @@ export function zstdInto(
 }
 
 /**
- * Fills `into` with the content of a zstd frame, which takes all of `frame`: libzstd lets cut frames pass, so its caller has
- * walked it. The checksum is verified. Needs {@linkcode hasNativeZstd}.
+ * Fills `into` with the content of a zstd frame, which must take all of `frame`, and verifies the checksum.
+ * libzstd accepts frames that are cut, so the caller must have checked that the frame is complete. {@linkcode
+ * hasNativeZstd} must be true.
  *
- * @throws {Error} that says what does not agree
+ * @throws {Error} whose message names the mismatch
  */
 export function unzstdInto(frame: Uint8Array, into: Uint8Array): void {
   const stream = zstdDecompressor();
@@ -321,12 +341,15 @@ export function unzstdInto(frame: Uint8Array, into: Uint8Array): void {
   if (stream.inputLeft > 0) throw new Error(`${stream.inputLeft} bytes behind ${into.length} of content`);
 }
 
-/** Output of one call. */
+/** The length of the output buffer of a {@linkcode ZstdStream}. */
 const STREAM_BYTES = 128 * 1024;
 
-/** Decompresses zstd frames part by part; checksums are verified. Needs {@linkcode hasNativeZstd}. */
+/**
+ * Decompresses zstd frames part by part, and verifies their checksums. {@linkcode hasNativeZstd} must be
+ * true.
+ */
 export class ZstdStream implements Disposable {
-  readonly #stream = new InPlace(
+  readonly #stream = new ReusedStream(
     (zlib as ZstdPart).createZstdDecompress!({ chunkSize: CHUNK_SIZE }),
     ZSTD_E_CONTINUE,
   );
@@ -338,18 +361,20 @@ export class ZstdStream implements Disposable {
   }
 
   /**
-   * Takes the next part, and gives what it makes of it, in pieces that hold until the next one is asked for.
-   * @throws {Error} with the reason
+   * Processes the next part of the frame, and yields the content in parts that are valid until the next one
+   * is requested.
+   *
+   * @throws {Error} with the reason of libzstd
    */
   *push(part: Uint8Array): Generator<Uint8Array, void> {
     const room = this.#room;
     let input = part;
     do {
-      this.#stream.goOn(input, room);
+      this.#stream.resume(input, room);
       const { inputLeft, roomLeft } = this.#stream;
       input = input.subarray(input.length - inputLeft);
       if (roomLeft < room.length) yield room.subarray(0, room.length - roomLeft);
-      // A full room may have left something behind.
+      // If the output buffer is full, more output may follow.
     } while (input.length > 0 || this.#stream.roomLeft === 0);
   }
 

@@ -1,11 +1,12 @@
 /**
- * The zstd container (RFC 8878): the stream as a row of independent frames with content size and checksum, readable by
- * every zstd tool.
+ * The zstd container (RFC 8878): the stream as a sequence of independent frames with content size and
+ * checksum, readable by every zstd tool.
  *
- * A frame can be walked without being decoded (header, blocks that tell their lengths, checksum), so where a file is cut or
- * goes on with something else is known to the byte, whatever a decoder would let pass. What was walked, libzstd decodes in
- * one call. A frame that is too long for that, or does not tell its content size, is decoded block by block
- * (`zstd_blocks.ts`), and its checksum verified here.
+ * The boundaries of a frame can be found without decompressing it, from its header, the lengths of its
+ * blocks, and its checksum. Therefore a cut, or other data after a frame, is detected to the byte, even where
+ * a decompressor would accept it. libzstd then decompresses the frame in one call. A frame that is too long
+ * for that, or has no content size, is decompressed block by block (`zstd_blocks.ts`), and its checksum is
+ * verified there.
  */
 
 import { formatError, ThreadError } from "../errors.ts";
@@ -32,16 +33,19 @@ import {
 } from "./zstd_walk.ts";
 
 /**
- * Longest frame, stored and as content, that is decoded in one call. Twice what is written, so that a later version may cut
- * more coarsely.
+ * The largest frame, stored and as content, that is decompressed in one call. It is twice the length that is
+ * written today, so that a later version may use larger pieces.
  */
 export const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
 
-/** Writes a stream as zstd frames, one for each write. */
+/** Writes a stream as zstd frames, one for each write of up to 2 MiB. */
 export class ZstdSink extends PieceSink {
   /**
-   * Writes to `file`. `level` is zstd's, 1 to 19; without it, frames that were read from a zstd file are copied as they are.
-   * The default is 1: on text it makes 31.1 % at 330 MiB/s, level 3 makes 30.7 % at 220 (gzip level 2: 34.2 % at 141).
+   * Writes to `file`. The default level is 1: it compresses text to 31.1 % at 330 MiB/s, and level 3 to 30.7
+   * % at 220 MiB/s (gzip with level 2: 34.2 % at 141 MiB/s).
+   *
+   * @param options.level the level of zstd, 1 to 19. Without it, frames that were read from a zstd file are
+   * copied in their stored form.
    * @throws {RangeError} if there is no such level
    */
   constructor(file: PlainSink, options: { level?: number; codecs?: Codecs } & PieceSinkOptions = {}) {
@@ -51,23 +55,30 @@ export class ZstdSink extends PieceSink {
       ahead: codecs.ahead,
       encode: (given) => codecs.zstd({ ...given, level }),
       ...options.level === undefined &&
-        { kin: (source) => source instanceof ZstdSource ? source : undefined },
+        { copyableSource: (source) => source instanceof ZstdSource ? source : undefined },
       holds: isFollowedFrameOf,
       writeEnd: writeSeekTable,
     }, options);
   }
 }
 
-/** Reads what any zstd file holds; frames of up to 4 MiB in one call each, others block by block. */
+/** Reads any zstd file. Frames of up to 4 MiB are decompressed in one call each, others block by block. */
 export class ZstdSource extends PieceSource {
-  /** Reads `file` from its current offset to its end, and closes it when disposed. `many`: it is one of many sources. */
+  /**
+   * Reads `file` from its current offset to its end, and closes it when disposed.
+   *
+   * @param options.many what this source shares with many others that are open at the same time
+   */
   constructor(file: PlainSource, { codecs = HERE, many }: { codecs?: Codecs; many?: ManySources } = {}) {
     const decoding = { codecs, maxWholeBytes: longestWhole(file, many) };
     super(file, { pieces: (memory) => unzstd(file, { ...decoding, memory }), ahead: codecs.ahead, many });
   }
 }
 
-/** Yields the content of every frame; returns at the end of the file, where nothing else may stand. */
+/**
+ * Yields the content of every frame. Returns at the end of the file, and throws if the file continues with
+ * anything but a frame.
+ */
 async function* unzstd(
   file: PlainSource,
   { codecs, maxWholeBytes, memory }: { codecs: Codecs; maxWholeBytes: number; memory: PieceMemory },
@@ -93,9 +104,9 @@ async function* unzstd(
 }
 
 /**
- * Goes from frame to frame by the lengths of their blocks, without decoding them.
+ * Walks from frame to frame by the lengths of their blocks, without decompressing them.
  *
- * @throws {FormatError} if the file is cut, or goes on with something else
+ * @throws {FormatError} if the file is cut, or continues with other data
  */
 export async function walkZstd(file: PlainSource): Promise<void> {
   // deno-lint-ignore require-yield
@@ -106,12 +117,15 @@ export async function walkZstd(file: PlainSource): Promise<void> {
   await frames.next();
 }
 
-/** Yields what `take` makes of every frame: it takes that off the file, and returns the length of its content, if it knows. */
+/**
+ * Calls `take` for every frame and yields what it yields. `take` reads the frame from the file, and returns
+ * the length of its content if it is known.
+ */
 async function* eachFrame(
   file: PlainSource,
   take: (header: FrameHeader) => AsyncGenerator<Piece, number | undefined>,
 ): AsyncGenerator<Piece, void> {
-  /** The frames that an index would list. It begins anew behind an index, for files in a row. */
+  /** The frames that an index must list. It is reset after an index, because files may be concatenated. */
   let frames = new ListedFrames();
   let hasFrame = false;
   let isPromised = true;
@@ -146,10 +160,13 @@ function nextFrame(hasFrame: boolean, isPromised: boolean): string {
   return isPromised ? "another zstd frame" : "another zstd frame or the end of the file";
 }
 
-/** Longest frame of `file` that is decoded in one call. One of many must be read again, in rooms for what is written today. */
+/**
+ * Returns the length of the longest frame of `file` that is decompressed in one call. A source that is one of
+ * many may have to decompress a piece twice, and its buffers have room for the pieces that are written today.
+ */
 function longestWhole(file: PlainSource, many?: ManySources): number {
   if (many === undefined) return MAX_WHOLE_BYTES;
-  // The WebAssembly module of Deno 2.4 takes more memory than the blocks do.
+  // The WebAssembly module that is used on Deno 2.4 takes more memory than decompressing block by block.
   return file.isSeekable && hasNativeZstd() ? MANY_MAX_BYTES : 0;
 }
 

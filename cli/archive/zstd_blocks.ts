@@ -1,7 +1,7 @@
 /**
- * Zstd frames block by block: those that are too long to be decoded in one call, or do not tell their content size. libzstd does
- * it, and on Deno 2.4, where that can decode whole frames only, fzstd. That one lets pass some of what is no valid block, so of
- * damage in a frame without a checksum less is noticed there.
+ * Decompression of zstd frames block by block, for frames that are too long for one call or have no content
+ * size. libzstd does it. On Deno 2.4, whose libzstd can only decompress whole frames, fzstd does it. fzstd
+ * accepts some invalid blocks, so less damage is detected there in frames without a checksum.
  */
 
 import type { PlainSource } from "./plain.ts";
@@ -27,27 +27,32 @@ import {
 } from "./zstd_walk.ts";
 
 /**
- * Largest window that is taken into memory: `zstd --ultra -21` and `--long=26` need it, RFC 8878 asks for 8 MiB. fzstd reads
- * distances beyond it wrongly (it takes 25 bits at a time; seen with `--long=27`).
+ * The largest window that is accepted. `zstd --ultra -21` and `--long=26` need it; RFC 8878 recommends 8 MiB.
+ * fzstd reads larger distances wrongly, because it reads at most 25 bits at a time (seen with `--long=27`).
  */
 const MAX_WINDOW_BYTES = 64 * 1024 * 1024;
 
-/** Decodes the frames of one file, one after the other. */
+/** Decompresses the frames of one file, one after the other. */
 export class BlockwiseDecoder implements Disposable {
   readonly #mostEmptyBlocks: number;
   #blocks?: BlockDecoder;
   #hash?: XxHash64;
 
-  /** Zeros look like empty blocks without end: whoever reads damaged files takes more than `mostEmptyBlocks` for damage. */
+  /**
+   * Creates a decoder.
+   *
+   * @param options.mostEmptyBlocks the number of empty blocks in a frame above which it counts as damaged. It
+   * is a limit for damaged files, because a run of zeros looks like an endless sequence of empty blocks.
+   */
   constructor({ mostEmptyBlocks = Infinity } = {}) {
     this.#mostEmptyBlocks = mostEmptyBlocks;
   }
 
   /**
-   * Yields the content of the frame at the file's offset, in parts that hold until the next one is asked for, and takes it off
-   * the file. Its checksum is verified. Returns the length of the content.
+   * Reads the frame at the current offset of the file, yields its content in parts that are valid until the
+   * next one is requested, and verifies its checksum. Returns the length of the content.
    *
-   * @throws {FormatError} if the frame is damaged or its window too large
+   * @throws {FormatError} if the frame is damaged, or its window is too large
    */
   async *decode(file: PlainSource, frame: FrameHeader): AsyncGenerator<Uint8Array, number> {
     if (frame.windowLen > MAX_WINDOW_BYTES) {
@@ -60,7 +65,11 @@ export class BlockwiseDecoder implements Disposable {
     let contentLen = 0;
     let emptyBlocks = 0;
     let block: BlockHeader | undefined = await readBlockHeader(file, frame.headerLen, frame);
-    let fed: Part = { lenBytes: frame.headerLen + BLOCK_HEADER_LEN, isCompressed: false, isFinal: false };
+    let fed: FramePart = {
+      lenBytes: frame.headerLen + BLOCK_HEADER_LEN,
+      isCompressed: false,
+      isFinal: false,
+    };
     for (;;) {
       for (const part of this.#feed(file, await bytesOf(file, frame, fed), fed)) {
         hash.update(part);
@@ -69,7 +78,8 @@ export class BlockwiseDecoder implements Disposable {
       }
       await file.skip(fed.lenBytes);
       if (block === undefined) break;
-      // With each block goes the header of the next one: fzstd 0.1.1 never frees a push that ends exactly with a block.
+      // The header of the next block is passed together with each block, because fzstd 0.1.1 never frees the
+      // memory of a push that ends exactly with a block.
       const next: BlockHeader | undefined = block.isLast
         ? undefined
         : await readBlockHeader(file, block.storedLen, frame);
@@ -99,7 +109,7 @@ export class BlockwiseDecoder implements Disposable {
     this.#blocks?.[Symbol.dispose]();
   }
 
-  *#feed(file: PlainSource, bytes: Uint8Array, part: Part): Generator<Uint8Array, void> {
+  *#feed(file: PlainSource, bytes: Uint8Array, part: FramePart): Generator<Uint8Array, void> {
     try {
       yield* this.#blocks!.push(bytes, part);
     } catch (cause) {
@@ -108,22 +118,28 @@ export class BlockwiseDecoder implements Disposable {
   }
 }
 
-/** What a decoder is given at a time. */
-interface Part {
+/** The input of one call of a decoder. */
+interface FramePart {
   lenBytes: number;
   isCompressed: boolean;
   isFinal: boolean;
 }
 
-/** The bytes of a part at the file's offset, in a copy since the decoder may keep what it cannot use yet. */
-async function bytesOf(file: PlainSource, frame: FrameHeader, { lenBytes }: Part): Promise<Uint8Array> {
+/**
+ * Returns the bytes of a part at the current offset of the file. They are a copy, because the decoder may
+ * keep bytes that it cannot use yet.
+ */
+async function bytesOf(file: PlainSource, frame: FrameHeader, { lenBytes }: FramePart): Promise<Uint8Array> {
   const bytes = (await peekAll(file, lenBytes, frame.startBytes)).slice();
-  // The checksum is verified here.
+  // The checksum flag is cleared, because decode() verifies the checksum itself.
   if (file.offsetBytes === frame.startBytes) bytes[DESCRIPTOR_AT] &= ~HAS_CHECKSUM;
   return bytes;
 }
 
-/** Deno repeats what was tried; the WebAssembly module calls every fault a failed compression with a number of zstd_errors.h. */
+/**
+ * Returns the reason of a failure without the prefix that Deno adds to it. The WebAssembly module reports
+ * every failure as a failed compression with an error number of zstd_errors.h, which is reworded.
+ */
 export function reasonOf(cause: unknown): string {
   const message = cause instanceof Error ? cause.message : `${cause}`;
   return message.replace("Zstd decompress error: ", "").replace(
@@ -132,20 +148,25 @@ export function reasonOf(cause: unknown): string {
   );
 }
 
-/** Takes the bytes of a frame, the header and then its blocks, each with the header of the next one behind it. */
+/**
+ * A decoder that gets the bytes of a frame in order: the frame header, and then the blocks, each together
+ * with the header of the next block.
+ */
 interface BlockDecoder extends Disposable {
-  /** Begins a frame, whatever became of the one before. */
+  /** Begins a frame. The previous one need not be complete. */
   begin(): void;
   /**
-   * Gives what `bytes` make, in parts that hold until the next one is asked for; `bytes` are the decoder's from then on.
+   * Returns the content of `bytes`, in parts that are valid until the next one is requested. The decoder may
+   * keep `bytes`.
+   *
    * @throws {Error} with the reason if they are damaged
    */
-  push(bytes: Uint8Array, part: Part): Iterable<Uint8Array>;
+  push(bytes: Uint8Array, part: FramePart): Iterable<Uint8Array>;
 }
 
 async function createBlockDecoder(): Promise<BlockDecoder> {
   if (hasNativeZstd()) return new ZstdStream();
-  // Here, since other frames do without it.
+  // fzstd is loaded here, because other frames do not need it.
   const { Decompress } = await import("fzstd");
   const pieces: Uint8Array[] = [];
   let decoder = new Decompress();
@@ -166,8 +187,9 @@ async function createBlockDecoder(): Promise<BlockDecoder> {
 const COMPRESSED_LITERALS = 2;
 
 /**
- * Whether the Huffman weights of a compressed block are coded with a single symbol, which takes no bits: fzstd 0.1.1 reads
- * such weights for ever. Damage makes them, no encoder does (facebook/zstd, pull request 3813).
+ * Returns whether the Huffman weights of a compressed block are coded with a single symbol, which takes no
+ * bits. fzstd 0.1.1 reads such weights in an endless loop. No encoder makes them, but damage can
+ * (facebook/zstd, pull request 3813).
  */
 function hasEndlessWeights(block: Uint8Array): boolean {
   if ((block[0] & 0b11) !== COMPRESSED_LITERALS) return false;
@@ -178,12 +200,14 @@ function hasEndlessWeights(block: Uint8Array): boolean {
     const at = bitAt >> 3;
     return ((table[at] | (table[at + 1] << 8) | (table[at + 2] << 16)) >> (bitAt & 7)) & ((1 << count) - 1);
   };
-  // RFC 8878, 4.1.1. While all of the probability is left, no probability is coded as 1 and all of it as ones in one bit more.
+  // RFC 8878, 4.1.1. While all of the probability is unassigned, a probability of zero is coded as 1, and a
+  // probability of one as a value with all bits set that is one bit longer.
   const accuracyLog = bits(4) + 5;
   bitAt += 4;
   while (bits(accuracyLog) === 1) {
     bitAt += accuracyLog;
-    // Two bits tell how many symbols without probability follow; three of them go on.
+    // Two bits give the number of further symbols with probability zero. The value 3 means that two more bits
+    // follow.
     while (bits(2) === 3) bitAt += 2;
     bitAt += 2;
   }

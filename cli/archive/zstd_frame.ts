@@ -1,55 +1,63 @@
 /**
- * One zstd frame, from memory to memory: what can be done on any thread. The zstd of `node:zlib` does it; on Deno 2.4, which
- * has none, libzstd as WebAssembly does, three times slower and through memory of its own.
+ * Compression and decompression of one zstd frame in memory, which any thread can do, with zstd of
+ * `node:zlib`. Deno 2.4 does not have it and uses libzstd as WebAssembly, which is three times slower and
+ * copies through its own memory.
  */
 
 import type { IHasher } from "hash-wasm";
 import { ZSTD_MAGIC } from "./magic.ts";
 import { hasNativeZstd, unzstdInto, zstdInto } from "./zlib_engine.ts";
 
-/** Offset of the frame header's descriptor, and bits of it. RFC 8878, 3.1.1.1. */
+/** The offset of the descriptor in a frame header. Its bits follow. RFC 8878, 3.1.1.1. */
 export const DESCRIPTOR_AT = 4;
+/** The bit of the descriptor that says that a checksum follows the blocks. */
 export const HAS_CHECKSUM = 0b100;
 const CONTENT_LEN_OF_4_BYTES = 0b10_000000;
 const SINGLE_SEGMENT = 0b100000;
 const DICTIONARY_OF_1_BYTE = 0b01;
 const FORM = 0b11_000111;
 
+/** The length in bytes of the checksum of a frame. */
 export const CHECKSUM_LEN = 4;
 
-/** Magic number, descriptor, window: how a frame of zstd begins that was made without knowing the content's length. */
+/**
+ * The length of the header of a frame that zstd makes without knowing the length of the content: magic
+ * number, descriptor, window.
+ */
 const BARE_HEADER_LEN = 6;
 
 /**
- * Content up to this length is written as a single segment, whose window is the content: readers need no memory for more.
- * The windows of libzstd are longer than that, 512 KiB with level 1.
+ * The longest content that is written as a single segment. The window of a single segment is its content, so
+ * readers need no more memory than that. The windows of libzstd are longer, 512 KiB with level 1.
  */
 const SINGLE_SEGMENT_BYTES = 256 * 1024;
 
 type Libzstd = Pick<typeof import("@bokuweb/zstd-wasm"), "compress" | "decompress">;
-/** XXH64, of whose digest zstd takes the low four bytes: {@linkcode checksumOf}. */
+/** An XXH64 hasher. The low four bytes of the hash are the checksum of zstd: {@linkcode checksumOf}. */
 export type XxHash64 = IHasher;
 
 /**
- * Whether a frame with this descriptor says that another one follows, as those of {@linkcode zstdFrame} do: content size of
- * four bytes, checksum, and a field for the number of a dictionary, which is 0. That means none to every reader, and no other
- * writer spends a byte to say so.
+ * Returns whether a frame with this descriptor says that another frame follows, as the frames of {@linkcode
+ * zstdFrame} do. Such a frame has a content size of four bytes, a checksum, and a dictionary number of one
+ * byte, which is 0. To every reader this number means "no dictionary", and no other program writes it
+ * explicitly.
  */
 export function saysAnotherFollows(descriptor: number): boolean {
   return (descriptor & FORM) === (CONTENT_LEN_OF_4_BYTES | HAS_CHECKSUM | DICTIONARY_OF_1_BYTE);
 }
 
 /**
- * Compresses `content` as one frame with content size and checksum at the start of `into`, which has room for `storedBound`
- * of it, and returns its length. Unless it `isLast`, the frame says that another one follows, so that a file cut between two
- * frames is as noticeable as any other cut.
+ * Compresses `content` as one frame with content size and checksum at the start of `into`, whose length is at
+ * least `storedBound` of the length of `content`. Returns the length of the frame. Unless `isLast` is set,
+ * the frame says that another one follows, so that it is detectable that a file was cut between two frames.
  */
 export async function zstdFrame(
   content: Uint8Array,
   { into, level, isLast }: { into: Uint8Array; level: number; isLast: boolean },
 ): Promise<number> {
   const isSmall = content.length <= SINGLE_SEGMENT_BYTES;
-  // With so much room in front, a bare frame of node:zlib lies so that its blocks stay where they are.
+  // With a gap of this length in front of it, the frame that `node:zlib` makes is placed so that its blocks
+  // need not be moved.
   const bareAt = headerLen({ isSingle: isSmall, isLast }) - BARE_HEADER_LEN;
   const bare = into.subarray(bareAt);
   const bareLen = hasNativeZstd()
@@ -74,22 +82,22 @@ export async function zstdFrame(
   return blocksTo + bareAt + bareLen - blocksAt;
 }
 
-/** Magic number, descriptor, window, dictionary, content size. */
+/** Returns the length of a frame header: magic number, descriptor, window, dictionary, content size. */
 function headerLen({ isSingle, isLast }: { isSingle: boolean; isLast: boolean }): number {
   return DESCRIPTOR_AT + 1 + (isSingle ? 0 : 1) + (isLast ? 0 : 1) + 4;
 }
 
-/** Bytes of a window by its descriptor. RFC 8878, 3.1.1.1.2. */
+/** Returns the length of a window in bytes from its descriptor. RFC 8878, 3.1.1.1.2. */
 export function windowLen(descriptor: number): number {
   const base = 2 ** (10 + (descriptor >> 3));
   return base + (base / 8) * (descriptor & 0b111);
 }
 
 /**
- * Decompresses one whole frame into `into`, which is as long as its header promises. Size and checksum are verified; that
- * the frame is whole is for the caller to know.
+ * Decompresses one whole frame into `into`, which must be as long as its header says. Size and checksum are
+ * verified. The caller must have checked that the frame is complete.
  *
- * @throws {Error} that says what does not agree
+ * @throws {Error} whose message names the mismatch
  */
 export async function unzstdFrame(frame: Uint8Array, into: Uint8Array): Promise<void> {
   if (hasNativeZstd()) return unzstdInto(frame, into);
@@ -101,7 +109,8 @@ export async function unzstdFrame(frame: Uint8Array, into: Uint8Array): Promise<
 }
 
 /**
- * Whether a whole frame says that another one follows, and begins and ends with the length and the checksum of `content`.
+ * Returns whether a whole frame says that another one follows, and has the length and the checksum of
+ * `content`.
  */
 export async function isFollowedFrameOf(frame: Uint8Array, content: Uint8Array): Promise<boolean> {
   if (frame.length < headerLen({ isSingle: false, isLast: false }) + CHECKSUM_LEN) return false;
@@ -114,13 +123,13 @@ export async function isFollowedFrameOf(frame: Uint8Array, content: Uint8Array):
       checksumOf((await loadHash()).init().update(content));
 }
 
-/** The low four bytes of XXH64, which the hasher gives in big-endian order. */
+/** Returns the low four bytes of the hash. The hasher returns it in big-endian order. */
 export function checksumOf(hash: XxHash64): number {
   const digest = hash.digest("binary");
   return new DataView(digest.buffer, digest.byteOffset).getUint32(4);
 }
 
-/** A hasher of one's own. Most frames need none: libzstd verifies them. */
+/** Creates a hasher for one user. Most frames do not need one, because libzstd verifies them. */
 export async function createHash(): Promise<XxHash64> {
   return await (await import("hash-wasm")).createXXHash64();
 }
@@ -133,7 +142,7 @@ function loadHash(): Promise<XxHash64> {
 
 let libzstd: Promise<Libzstd> | undefined;
 
-/** Loads the module when it is first needed: a run without it does not pay for it. */
+/** Loads the module when it is first needed. */
 function loadLibzstd(): Promise<Libzstd> {
   return libzstd ??= import("@bokuweb/zstd-wasm").then(async (module) => {
     await module.init();
@@ -141,7 +150,10 @@ function loadLibzstd(): Promise<Libzstd> {
   });
 }
 
-/** This build of libzstd has no way to ask for a checksum, so it is added; the header of `zstdFrame` announces it. */
+/**
+ * Compresses with the WebAssembly module. Its interface cannot request a checksum, so the checksum is
+ * appended here; the header of `zstdFrame` announces it.
+ */
 async function zstdIntoByWasm(
   content: Uint8Array,
   { into, level }: { into: Uint8Array; level: number },

@@ -1,4 +1,7 @@
-/** What remains of a damaged zstd file: frames that are whole, and the blocks of the others up to the damage. */
+/**
+ * Recovery of damaged zstd files: all frames that are intact, and the blocks of the others up to their
+ * damage.
+ */
 
 import type { DamagedFile } from "./damaged_file.ts";
 import { isSkippable, ZSTD_MAGIC, ZSTD_MAGIC_LEN } from "./magic.ts";
@@ -9,24 +12,27 @@ import {
   piecesRemains,
   type RemainsOptions,
   type Remnant,
-} from "./remains.ts";
-import { Room } from "./room.ts";
+} from "./piece_remains.ts";
+import { SharedBuffer } from "./shared_buffer.ts";
 import { MAX_WHOLE_BYTES } from "./zstd.ts";
 import { BlockwiseDecoder } from "./zstd_blocks.ts";
 import { unzstdFrame } from "./zstd_frame.ts";
 import { type FrameHeader, readFrameHeader, walkFrame } from "./zstd_walk.ts";
 
 const SKIPPABLE_HEAD = 8;
-/** Compressors write one at the end, and perhaps one where they were told to write what they had. */
+/**
+ * The largest number of empty blocks in a frame. Compressors write one at the end of a frame, and possibly
+ * one at each flush.
+ */
 const MOST_EMPTY_BLOCKS = 1000;
 
-/** All that remains of the stream in `file`. */
+/** Yields all content of the stream in `file` that can be recovered. */
 export async function* zstdRemains(
   file: DamagedFile,
   options: RemainsOptions,
 ): AsyncGenerator<Remnant, void> {
-  const stored = new Room();
-  const content = new Room();
+  const stored = new SharedBuffer();
+  const content = new SharedBuffer();
   using blocks = new BlockwiseDecoder({ mostEmptyBlocks: MOST_EMPTY_BLOCKS });
 
   async function* decode(atBytes: number): AsyncGenerator<PiecePart, PieceEnd> {
@@ -104,7 +110,7 @@ function isMagic(bytes: Uint8Array): boolean {
   return magic === ZSTD_MAGIC || isSkippable(magic);
 }
 
-/** Whether the file ends or goes on with a frame at an offset. */
+/** Returns whether the file ends at an offset or continues with a frame there. */
 function isBoundary(file: DamagedFile, atBytes: number): boolean {
   if (atBytes === file.sizeBytes) return true;
   const magic = new Uint8Array(ZSTD_MAGIC_LEN);

@@ -1,7 +1,7 @@
 /**
- * The index of the zstd seekable format (zstd's contrib/seekable_format/zstd_seekable_compression_format.md): a skippable frame
- * behind all others that names their lengths. Readers that know it find any byte without decoding what comes before, the
- * others pass over it.
+ * The index of the zstd seekable format (contrib/seekable_format/zstd_seekable_compression_format.md in the
+ * sources of zstd): a skippable frame after all others that lists their lengths. Readers that support it find
+ * any byte without decompressing the bytes before; other readers skip it.
  *
  *     5e 2a 4d 18 | u32 length of what follows | for each frame: u32 stored, u32 content | u32 frames | 00 | b1 ea 92 8f
  */
@@ -10,6 +10,7 @@ import { PIECE_ENTRY_BYTES, type PieceLengths, type PieceTable } from "./piece_t
 import type { PlainSink, PlainSource } from "./plain.ts";
 import { cutFrame, damagedFrame, littleEndian, peekAll } from "./zstd_walk.ts";
 
+/** The magic number of the skippable frame that contains an index. */
 export const SEEK_TABLE_MAGIC = 0x184d2a5e;
 const SEEKABLE_MAGIC = 0x8f92eab1;
 const HEAD_BYTES = 8;
@@ -17,15 +18,16 @@ const FOOT_BYTES = 9;
 const NO_FLAGS = 0;
 
 /**
- * Frames that zstd's own reader takes (`ZSTD_SEEKABLE_MAXFRAMES`), those of some 128 TiB. Longer files get no index: four times
- * as many frames would make a skippable frame that cannot tell its length.
+ * The largest number of frames in an index, as zstd's own reader accepts (`ZSTD_SEEKABLE_MAXFRAMES`); they
+ * describe about 128 TiB. Longer files get no index: four times as many frames would need a skippable frame
+ * whose length does not fit into its header.
  */
 export const MAX_INDEXED_FRAMES = 2 ** 27;
 
-/** Entries that are read at a time. */
+/** The number of entries that are read at a time. */
 const ENTRIES_AT_A_TIME = 512;
 
-/** Writes the index of `frames`, if one can be made of them. */
+/** Writes the index of `frames`, unless there are too many. */
 export async function writeSeekTable(frames: PieceTable, file: PlainSink): Promise<void> {
   if (frames.count > MAX_INDEXED_FRAMES) return;
   const entriesBytes = frames.count * PIECE_ENTRY_BYTES;
@@ -45,19 +47,19 @@ export async function writeSeekTable(frames: PieceTable, file: PlainSink): Promi
 const MULTIPLIERS = [0xcc9e2d51, 0x1b873593, 0x85ebca6b, 0xc2b2ae35];
 
 /**
- * The frames that an index must list, as a hash: two lists of the same frames have the same, and two that damage has made
- * different ones, but for one pair of lists in 2^64. The list itself would grow with the file.
+ * A hash of the list of frames that an index must contain. The hashes of two different lists are equal with a
+ * probability of 2^-64 where damage has made the difference. The list itself would grow with the file.
  */
 export class ListedFrames {
   count = 0;
-  /** Every frame has told its content. */
+  /** Whether the content size of every frame is known. */
   knowsContent = true;
   readonly #stored = new Uint32Array(2);
   readonly #content = new Uint32Array(2);
-  /** An index has no room for a length of 4 GiB. */
+  /** Whether a length is 4 GiB or more, which an index cannot contain. */
   #isTooLong = false;
 
-  /** Adds a frame; its content as far as it is known. */
+  /** Adds a frame. `contentBytes` is undefined if it is not known. */
   add({ storedBytes, contentBytes }: { storedBytes: number; contentBytes?: number }): void {
     this.count++;
     if (storedBytes >= 2 ** 32 || (contentBytes ?? 0) >= 2 ** 32) this.#isTooLong = true;
@@ -66,7 +68,7 @@ export class ListedFrames {
     else mix(this.#content, contentBytes);
   }
 
-  /** Whether an index that lists `others` is right. */
+  /** Returns whether an index that lists `others` is right. */
   isListedAs(others: ListedFrames): boolean {
     const isEqual = (a: Uint32Array, b: Uint32Array) => a[0] === b[0] && a[1] === b[1];
     return this.count === others.count && !this.#isTooLong && isEqual(this.#stored, others.#stored) &&
@@ -82,10 +84,10 @@ function mix(hash: Uint32Array, word: number): void {
 }
 
 /**
- * Takes an index off the file. Nothing is sought here, so it is of no use but to show damage: one without checksums in it
- * lists the `frames` in front of it and nothing else.
+ * Reads an index and compares it with `frames`, the frames in front of it. The program does not seek, so the
+ * index serves only to detect damage. An index without checksums must list exactly these frames.
  *
- * @throws {FormatError} if it does not, or the file is cut
+ * @throws {FormatError} if it lists other frames, or the file is cut
  */
 export async function checkSeekTable(file: PlainSource, frames: ListedFrames): Promise<void> {
   const { path, offsetBytes: startBytes } = file;
@@ -96,7 +98,7 @@ export async function checkSeekTable(file: PlainSource, frames: ListedFrames): P
     if (await file.skip(lenBytes) < lenBytes) throw cutFrame(file, startBytes);
   };
   await pass(HEAD_BYTES);
-  // Another program may use the same number for what it likes.
+  // Another program may use the same magic number for other data.
   if (entriesBytes < 0) return await pass(bodyBytes);
   const listed = hasForm ? await readEntries(file, frames.count, startBytes) : undefined;
   if (!hasForm) await pass(entriesBytes);

@@ -1,35 +1,43 @@
 /**
- * Zstd frames by their lengths (RFC 8878): a frame can be walked without being decoded (header, blocks that tell their lengths,
- * checksum), so where a file is cut or goes on with something else is known to the byte, whatever a decoder would let pass.
+ * Walking over zstd frames by their lengths (RFC 8878). The boundaries of a frame can be found without
+ * decompressing it, from its header, the lengths of its blocks, and its checksum. Therefore a cut, or other
+ * data after a frame, is detected to the byte, even where a decompressor would accept it.
  */
 
 import { type FormatError, formatError } from "../errors.ts";
 import type { PlainSource } from "./plain.ts";
 import { CHECKSUM_LEN, DESCRIPTOR_AT, HAS_CHECKSUM, saysAnotherFollows, windowLen } from "./zstd_frame.ts";
 
+/** The length in bytes of a block header. */
 export const BLOCK_HEADER_LEN = 3;
 const MAX_BLOCK_BYTES = 128 * 1024;
 const RLE_BLOCK = 1;
+/** The type of a block that is compressed. */
 export const COMPRESSED_BLOCK = 2;
 const RESERVED_BLOCK = 3;
 
-/** Where in a file something is. */
-export type Place = Pick<PlainSource, "path" | "offsetBytes">;
+/** A place in a file. */
+export type FilePlace = Pick<PlainSource, "path" | "offsetBytes">;
 
-/** What the header of a frame tells. */
+/** The header of a frame. */
 export interface FrameHeader {
-  /** Offset of the frame in the file. */
+  /** The offset of the frame in the file. */
   startBytes: number;
   headerLen: number;
-  /** `undefined` if the frame does not tell it. */
+  /** The content size; `undefined` if the header does not contain it. */
   contentLen?: number;
   windowLen: number;
   hasChecksum: boolean;
-  /** The frame says, as those of `zstdFrame` do, that it is not the last. */
+  /** Whether the frame says, as those of `zstdFrame` do, that another frame follows. */
   hasSuccessor: boolean;
 }
 
-/** Reads the header that begins at the file's offset, magic included, and takes nothing. RFC 8878, 3.1.1.1. */
+/**
+ * Reads the frame header at the current offset of the file, magic number included, without taking it. RFC
+ * 8878, 3.1.1.1.
+ *
+ * @throws {FormatError} if the header is cut or cannot be used
+ */
 export async function readFrameHeader(file: PlainSource): Promise<FrameHeader> {
   const startBytes = file.offsetBytes;
   const descriptor = (await peekAll(file, DESCRIPTOR_AT + 1, startBytes))[DESCRIPTOR_AT];
@@ -46,7 +54,7 @@ export async function readFrameHeader(file: PlainSource): Promise<FrameHeader> {
     throw unusable(file, "a frame without dictionary", `one for dictionary ${dictionary}`);
   }
 
-  // Two bytes of content size begin to count at 256: shorter contents have the one-byte form.
+  // A content size of two bytes is stored minus 256, because shorter contents have the one-byte form.
   const bias = headerLen - contentLenAt === 2 ? 256 : 0;
   const contentLen = headerLen === contentLenAt
     ? undefined
@@ -64,15 +72,19 @@ export async function readFrameHeader(file: PlainSource): Promise<FrameHeader> {
   };
 }
 
-/** What the header of a block tells. RFC 8878, 3.1.1.2. */
+/** The header of a block. RFC 8878, 3.1.1.2. */
 export interface BlockHeader {
   isLast: boolean;
   type: number;
-  /** Bytes that follow the block header. */
+  /** The number of bytes after the block header. */
   storedLen: number;
 }
 
-/** Reads the block header `aheadLen` bytes from the file's offset. */
+/**
+ * Reads the block header that is `aheadLen` bytes after the current offset of the file, without taking it.
+ *
+ * @throws {FormatError} if the header is cut or cannot be used
+ */
 export async function readBlockHeader(
   file: PlainSource,
   aheadLen: number,
@@ -90,7 +102,12 @@ export async function readBlockHeader(
   return { isLast: (fields & 1) === 1, type, storedLen: type === RLE_BLOCK ? 1 : len };
 }
 
-/** Length of the frame in the file, checksum included; `undefined` if it or its content is longer than `maxBytes`. */
+/**
+ * Returns the length of the frame in the file, checksum included, or `undefined` if the frame or its content
+ * is longer than `maxBytes`.
+ *
+ * @throws {FormatError} if a block header is cut or cannot be used
+ */
 export async function walkFrame(
   file: PlainSource,
   frame: FrameHeader,
@@ -107,7 +124,11 @@ export async function walkFrame(
   return frameLen + (frame.hasChecksum ? CHECKSUM_LEN : 0);
 }
 
-/** Takes a frame of any length off the file, without decoding it. */
+/**
+ * Skips a frame of any length, without decompressing it.
+ *
+ * @throws {FormatError} if the frame is cut, or a block header cannot be used
+ */
 export async function passFrame(file: PlainSource, frame: FrameHeader): Promise<void> {
   const pass = async (lenBytes: number) => {
     if (await file.skip(lenBytes) < lenBytes) throw cutFrame(file, frame.startBytes);
@@ -121,19 +142,24 @@ export async function passFrame(file: PlainSource, frame: FrameHeader): Promise<
   if (frame.hasChecksum) await pass(CHECKSUM_LEN);
 }
 
-/** Up to eight bytes as a number; exact below 2^53, and no smaller than that above. */
+/** Returns up to eight bytes as a little-endian integer. It is exact below 2^53, and at least 2^53 above. */
 export function littleEndian(bytes: Uint8Array): number {
   return bytes.reduceRight((high, byte) => high * 256 + byte, 0);
 }
 
-/** The next `lenBytes` bytes of a frame that began at `startBytes`. */
+/**
+ * Returns the next `lenBytes` bytes without taking them. They belong to the frame that begins at
+ * `startBytes`.
+ *
+ * @throws {FormatError} if the file is shorter
+ */
 export async function peekAll(file: PlainSource, lenBytes: number, startBytes: number): Promise<Uint8Array> {
   const bytes = await file.peek(lenBytes);
   if (bytes.length < lenBytes) throw cutFrame(file, startBytes, bytes.length);
   return bytes;
 }
 
-/** `aheadLen` bytes of the frame are left of the file. */
+/** Returns the error for a file that ends inside a frame, `aheadLen` bytes after the current offset. */
 export function cutFrame(file: PlainSource, startBytes: number, aheadLen = 0): FormatError {
   return formatError("zstd file", {
     path: file.path,
@@ -143,8 +169,12 @@ export function cutFrame(file: PlainSource, startBytes: number, aheadLen = 0): F
   });
 }
 
-/** `what` names the damage that was noticed at the file's offset or in the frame that begins there. */
-export function damagedFrame(file: Place, what: string, options?: ErrorOptions): FormatError {
+/**
+ * Returns the error for damage at the file's offset, or in the frame that begins there.
+ *
+ * @param what the damage, as a noun
+ */
+export function damagedFrame(file: FilePlace, what: string, options?: ErrorOptions): FormatError {
   return formatError("zstd file", {
     path: file.path,
     offsetBytes: file.offsetBytes,
@@ -153,6 +183,7 @@ export function damagedFrame(file: Place, what: string, options?: ErrorOptions):
   }, options);
 }
 
+/** Returns the error for a frame that cannot be read, `aheadLen` bytes after the file's offset. */
 export function unusable(file: PlainSource, expected: string, found: string, aheadLen = 0): FormatError {
   return formatError("zstd file", {
     path: file.path,

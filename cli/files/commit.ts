@@ -1,14 +1,17 @@
 /**
- * Gives several files their final names as one step, and finishes or undoes such a step that a killed run has begun.
+ * Renames several files to their final names as one transaction, and finishes or undoes such a transaction of
+ * a killed run.
  *
- * 1. Each output has its lock. A note of what is about to happen is written into every lock file and synced.
- * 2. Each output gets its name. A file that has the name already is kept aside under a hidden name. The folders are synced.
- * 3. The notes are marked "committed", one after the other. The first mark is the commit: before it everything is undone,
- *    after it everything is finished.
- * 4. The files aside go, then the lock files with their notes.
+ * 1. The lock of each output is held. A note about the planned renames is written into every lock file and
+ *    synced.
+ * 2. Each output is renamed to its final name. A file that already has the name is kept under a hidden name.
+ *    The folders are synced.
+ * 3. The notes are marked "committed", one after the other. The first mark is the commit: if a run is killed
+ *    before it, everything is undone, and if a run is killed after it, everything is finished.
+ * 4. The replaced files are removed, and then the lock files with their notes.
  *
- * A commit is never undone by halves: it takes the locks of all its outputs, which may lie in several folders. A run that
- * finds some of them only changes nothing and says so.
+ * A commit is only undone as a whole, which needs the locks of all its outputs. They may be in several
+ * folders. A run that can find only some of them changes nothing and reports this.
  */
 
 import { UsageError } from "../errors.ts";
@@ -19,32 +22,35 @@ import type { OutputLock } from "./output_lock.ts";
 import { ignoreErrors, isSameFile } from "./paths.ts";
 import { reasonOf } from "./system_errors.ts";
 
-/** A complete and synced file that is to get its name. */
+/** A complete and synced file that is to be renamed to its final name. */
 export interface CompleteFile {
   /** The path as the user gave it, for messages. */
   path: string;
-  /** Of the output; its folder and its name are where the file goes. */
+  /** The lock of the output. Its folder and its name are the final place of the file. */
   lock: OutputLock;
-  /** The hidden name that the file has. */
+  /** The current, hidden name of the file. */
   temporary: string;
-  /** What the open file is, so that another one under the hidden name is noticed. */
+  /** The properties of the open file, by which another file under the hidden name is detected. */
   written: Deno.FileInfo;
-  /** A file that has the name already may be replaced. */
+  /** Whether a file that already has the final name may be replaced. */
   replace: boolean;
 }
 
-/** An error after which not everything could be undone or finished; the notes stay, so that the next run does it. */
+/**
+ * A commit could be neither undone nor finished completely. The notes remain, so that the next run does it.
+ */
 export class UnfinishedError extends Error {
   override name = "UnfinishedError";
 }
 
 /**
- * Gives all `files` their names, in their order, or none. The locks are released, but for an error before the first rename.
+ * Renames all `files` to their final names, in their order, or none of them. The locks are released, except
+ * after an error before the first rename.
  *
  * @returns a sentence that names the hidden files that could not be removed; undefined if there are none
- * @throws {UsageError} if a name is taken by now and may not be replaced
- * @throws {UnfinishedError} if a rename failed, and undoing the others failed as well; the notes are still there
- * @throws {Error} if the system refuses; nothing has a name then
+ * @throws {UsageError} if a final name is taken by now and may not be replaced
+ * @throws {UnfinishedError} if a rename and then undoing the other renames failed; the notes remain
+ * @throws {Error} if the system refuses; no file has its final name then
  */
 export function commitAll(files: readonly CompleteFile[]): string | undefined {
   if (files.length === 0) return undefined;
@@ -55,25 +61,25 @@ export function commitAll(files: readonly CompleteFile[]): string | undefined {
   for (const { lock, note } of members) lock.prepare(note);
   for (const folder of folders) folder.sync();
   try {
-    for (const file of planned) giveName(file);
+    for (const file of planned) renameToFinal(file);
     for (const folder of folders) folder.sync();
   } catch (error) {
     undoOwn(members, error);
     throw error;
   }
-  decide(members);
-  // From here on the outputs have their names. What cannot be cleaned up now, the next run cleans up.
+  writeCommitMark(members);
+  // From here on the outputs have their final names. The next run removes what cannot be removed now.
   try {
     finish(members);
     return undefined;
   } catch (error) {
     for (const { lock } of members) lock.abandon();
-    return leftText(members, error);
+    return leftoverText(members, error);
   }
 }
 
 /** Returns a sentence that names the hidden files that a complete commit could not remove. */
-function leftText(members: readonly Member[], error: unknown): string {
+function leftoverText(members: readonly Member[], error: unknown): string {
   const left = members.flatMap(({ lock: { folder, name }, note: { aside } }) =>
     [...aside === undefined ? [] : [aside], lockNameOf(name)].filter((hidden) => isThere(folder, hidden))
       .map((hidden) => `"${folder.shown(hidden)}"`)
@@ -84,7 +90,7 @@ function leftText(members: readonly Member[], error: unknown): string {
     "command that writes these outputs removes";
 }
 
-/** Returns whether a file exists, and true if that cannot be found out. */
+/** Returns whether a file exists, and true if the system does not say. */
 function isThere(folder: Folder, name: string): boolean {
   try {
     return folder.lstat(name) !== undefined;
@@ -93,8 +99,8 @@ function isThere(folder: Folder, name: string): boolean {
   }
 }
 
-/** Makes the commit, or undoes it if its first mark cannot be brought to stable storage. */
-function decide(members: readonly Member[]): void {
+/** Writes the first mark, which is the commit. If the mark cannot be synced, undoes the renames. */
+function writeCommitMark(members: readonly Member[]): void {
   const [{ lock, note }] = members;
   let isMarked = false;
   try {
@@ -106,7 +112,8 @@ function decide(members: readonly Member[]): void {
     try {
       if (isMarked) lock.mark("p");
     } catch {
-      // Whichever of the two the next run finds, all outputs have their names and all replaced files are kept.
+      // The next run finds either state. In both, all outputs have their final names and all replaced files
+      // are kept.
       for (const { lock } of members) lock.abandon();
       throw new UnfinishedError(`${(error as Error).message}; the next run finishes or undoes the commit`, {
         cause: error,
@@ -117,17 +124,18 @@ function decide(members: readonly Member[]): void {
   }
 }
 
-/** An output of a commit that a killed run has left unfinished, whose lock this process holds. */
+/** An output of an unfinished commit of a killed run. This process holds its lock. */
 export interface Member {
   lock: OutputLock;
   note: CommitNote;
 }
 
 /**
- * Finishes or undoes the commit of `members`, all of one commit, and releases their locks. They are all of its outputs that
- * the caller can find.
+ * Finishes or undoes a commit and releases its locks.
  *
- * @throws {Error} if that is not possible, with what is in the way and what to do; nothing is lost, and the notes stay
+ * @param members the outputs of one commit: all that the caller can find
+ * @throws {Error} if that is not possible, with the obstacle and what to do; nothing is lost, and the notes
+ * remain
  */
 export function settle(members: readonly Member[]): void {
   const [{ note: { outputs } }] = members;
@@ -142,7 +150,7 @@ export function settle(members: readonly Member[]): void {
   }
 }
 
-/** Whether anything was done to an output after its note was written. */
+/** Returns whether an output or the file that it replaces was renamed after the note was written. */
 function hasBegun({ lock: { folder }, note: { temporary, aside } }: Member): boolean {
   return folder.lstat(temporary) === undefined || (aside !== undefined && folder.lstat(aside) !== undefined);
 }
@@ -157,7 +165,7 @@ function missingText(members: readonly Member[]): string {
     } when you have put them in order`;
 }
 
-/** Names the files that are kept aside: whatever the user does, they are not to be lost. */
+/** Returns a text that names the replaced files that are kept, so that the user does not lose them. */
 function asidesText(members: readonly Member[]): string {
   return members.flatMap(({ lock: { folder, name }, note: { aside } }) =>
     aside !== undefined && folder.lstat(aside) !== undefined
@@ -166,14 +174,17 @@ function asidesText(members: readonly Member[]): string {
   ).join("");
 }
 
-/** What the next run must know of the rename. The file may have appeared while the command ran. */
+/**
+ * Returns the note about a rename, from which the next run can finish or undo it. The target of the rename
+ * may have appeared while the command ran.
+ */
 function plan(
   { path, lock: { folder, name }, temporary, written, replace }: CompleteFile,
   { id, outputs }: { id: string; outputs: number },
 ): CommitNote {
   if (!isSameFile(written, folder.lstat(temporary))) {
     throw new Error(
-      `Cannot write "${path}": its temporary file "${folder.shown(temporary)}" is gone or another one`,
+      `Cannot write "${path}": its temporary file "${folder.shown(temporary)}" is missing or was replaced`,
     );
   }
   const { size: sizeBytes } = written;
@@ -181,21 +192,26 @@ function plan(
   const note = { id, outputs, temporary, sizeBytes, inode: inodeText(ino), changedMs: mtime?.getTime() ?? 0 };
   const existing = folder.lstat(name);
   if (existing === undefined) return { state: "p", ...note };
-  if (!existing.isFile || !replace) throw new UsageError(`Cannot write "${path}": it exists by now`);
+  if (!existing.isFile || !replace) throw new UsageError(`Cannot write "${path}": it was created meanwhile`);
   return { state: "p", ...note, aside: asideNameOf(name) };
 }
 
-function giveName(
+function renameToFinal(
   { path, lock: { folder, name }, note: { temporary, aside }, written }: CompleteFile & Member,
 ): void {
   if (aside !== undefined) keepAside(folder, name, aside);
-  else if (folder.lstat(name) !== undefined) throw new UsageError(`Cannot write "${path}": it exists by now`);
+  else if (folder.lstat(name) !== undefined) {
+    throw new UsageError(`Cannot write "${path}": it was created meanwhile`);
+  }
   folder.rename(temporary, name);
   if (isSameFile(written, folder.lstat(name))) return;
   throw new Error(`Cannot write "${path}": another file took the place of its temporary file`);
 }
 
-/** A second name keeps the file reachable without a moment in which the first is missing; not every file system has them. */
+/**
+ * Keeps the file with the final name under the hidden name `aside`. A hard link keeps the file reachable at
+ * all times; file systems without hard links need a rename.
+ */
 function keepAside(folder: Folder, name: string, aside: string): void {
   try {
     folder.link(name, aside);
@@ -219,11 +235,15 @@ function undoOwn(members: readonly Member[], error: unknown): void {
   }
 }
 
-/** Puts everything back as it was before the first rename, and releases the locks. May be done again and again. */
+/**
+ * Restores the state before the first rename, and releases the locks. It can be repeated after any
+ * interruption.
+ */
 function undo(members: readonly Member[]): void {
-  for (const { lock, note } of members.toReversed()) takeNameBack(lock, note);
+  for (const { lock, note } of members.toReversed()) undoRename(lock, note);
   for (const folder of foldersOf(members)) folder.sync();
-  // A run that is killed while it removes the notes leaves some that could not be told apart from those of half a commit.
+  // All notes are marked first. If a run is killed while it removes the notes, the remaining ones would
+  // otherwise look like those of an incomplete commit.
   for (const { lock } of members) {
     ignoreErrors(() => {
       lock.mark("u");
@@ -234,18 +254,19 @@ function undo(members: readonly Member[]): void {
 }
 
 /**
- * Takes the name from an output, and gives it back to the file that had it. Every state in which a run can have been killed
- * is told from what lies in the folder, also in a copy of it; whatever is in none of these states is left alone.
+ * Renames an output back to its hidden name, and restores the file that it replaced. Each state in which a
+ * run can have been killed is recognized from the files in the folder, also in a copy of the folder. In any
+ * other state nothing is changed.
  *
  * @throws {Error} if a file is not where it should be
  */
-function takeNameBack({ folder, name }: OutputLock, note: CommitNote): void {
+function undoRename({ folder, name }: OutputLock, note: CommitNote): void {
   const { temporary, aside } = note;
   const hasTemporary = folder.lstat(temporary) !== undefined;
   const named = folder.lstat(name);
   const kept = aside === undefined ? undefined : folder.lstat(aside);
   if (aside !== undefined && kept === undefined) {
-    // Nothing was kept aside yet, or it has its name back already.
+    // The replaced file was not renamed yet, or has its name again.
     if (hasTemporary) return;
     throw new Error(
       `the file that "${folder.shown(name)}" replaces should be kept as "${
@@ -255,25 +276,29 @@ function takeNameBack({ folder, name }: OutputLock, note: CommitNote): void {
     );
   }
   if (!hasTemporary && named !== undefined && !isSameFile(named, kept)) {
-    if (!isOutput(named, note)) throw new Error(strangerText(folder, { name, note }));
+    if (!isOutput(named, note)) throw new Error(foreignFileText(folder, { name, note }));
     folder.rename(name, temporary);
   }
   if (aside === undefined) return;
   if (!hasTemporary || named === undefined) folder.rename(aside, name);
   else if (!isSameFile(named, kept) && !isCopy(named, kept!)) {
-    throw new Error(strangerText(folder, { name, note }));
+    throw new Error(foreignFileText(folder, { name, note }));
   }
-  // Still there where both names mean one file, for then a rename does nothing, and in a copy of the folder.
+  // The hidden name is still there if both names were hard links of one file, because a rename does nothing
+  // then, and in a copy of the folder.
   folder.remove(aside);
 }
 
-/** Whether a copy of the folder has made two files of one with two names. */
+/**
+ * Returns whether two files are copies of one file with two names, which is what copying a folder makes of
+ * it.
+ */
 function isCopy(named: Deno.FileInfo, kept: Deno.FileInfo): boolean {
   return named.isFile && kept.isFile && named.size === kept.size &&
     named.mtime?.getTime() === kept.mtime?.getTime();
 }
 
-function strangerText(
+function foreignFileText(
   folder: Folder,
   { name, note }: { name: string; note: CommitNote },
 ): string {
@@ -285,24 +310,25 @@ function strangerText(
 }
 
 /**
- * Whether the file is the output that the note is about. A copied folder has other inodes and keeps the times; a file that
- * was touched has another time and keeps its inode.
+ * Returns whether a file is the output of the note. In a copied folder the inodes differ and the times are
+ * the same. If the file was touched, the time differs and the inode is the same.
  */
 function isOutput({ isFile, size, ino, mtime }: Deno.FileInfo, note: CommitNote): boolean {
   return isFile && size === note.sizeBytes &&
     (inodeText(ino) === note.inode || mtime?.getTime() === note.changedMs);
 }
 
-/** Completes a commit of which at least one note says that it is committed, and releases the locks. */
+/** Completes a commit that at least one note calls committed, and releases the locks. */
 function finish(members: readonly Member[]): void {
-  // Marked before the first note goes, so that those which are left tell what to do.
+  // All notes are marked before the first one is removed, so that each remaining note shows that the commit
+  // is to be finished.
   for (const { lock, note } of members) {
     if (note.state === "c") continue;
     lock.mark("c");
     lock.sync();
   }
   for (const { lock: { folder, name }, note: { aside } } of members) {
-    // It may be the only copy if somebody has moved the output meanwhile.
+    // The replaced file may be the only copy if the output was moved meanwhile.
     if (aside === undefined || folder.lstat(name) === undefined) continue;
     folder.remove(aside);
   }

@@ -1,15 +1,17 @@
 /**
- * Locks on the files of a disk: a process that writes a disk in place excludes all others from its files, and processes that
- * read the disk exclude writers. The locks are `flock`s on the files themselves, so they hold whatever name leads to a file:
- * `x-flat.vmdk` is locked for the one that opens `x.vmdk`. They end with the process.
+ * Locks on the files of a disk. A process that writes a disk in place excludes all other processes from its
+ * files, and processes that read a disk exclude writers. The locks are `flock`s on the files themselves, so
+ * they are independent of the name by which a file is opened: `x-flat.vmdk` is also locked for a process that
+ * opens `x.vmdk`. The locks end with the process.
  */
 
 import { FileError } from "../errors.ts";
 import { fileError, isWithoutLocks, reasonOf, retryInterrupted } from "./system_errors.ts";
 
 /**
- * Files of a disk that is read that are locked at most. A disk in pieces of 2 GiB has thousands, and a process may have open
- * a thousand files; whoever writes the disk locks all of them and is excluded by the first.
+ * The largest number of files that are locked when a disk is read. A disk in extents of 2 GiB has thousands
+ * of files, and a process may have a thousand files open. A writer locks all files of the disk, and so is
+ * excluded by the first one.
  */
 const MAX_READ_LOCKS = 256;
 
@@ -18,7 +20,8 @@ export class DiskLock implements Disposable {
   readonly #files: Deno.FsFile[] = [];
 
   /**
-   * Locks the files of a disk that is open: its descriptor, its extents, its parents. A file system without locks has none.
+   * Locks the files of an open disk: its descriptor, its extents, its parents. On a file system without locks
+   * nothing is locked.
    *
    * @throws {Error} if another process writes one of the files, or, with `write`, reads one
    */
@@ -43,7 +46,7 @@ export class DiskLock implements Disposable {
       });
     }
     this.#files.push(file);
-    if (isTaken(file, { path, write })) return;
+    if (tryLock(file, { path, write })) return;
     throw new Error(
       `Cannot ${action} "${path}": another process ` +
         `${write ? "reads or writes" : "writes"} it; wait until it has ended`,
@@ -55,8 +58,8 @@ export class DiskLock implements Disposable {
   }
 }
 
-function isTaken(file: Deno.FsFile, { path, write }: { path: string; write: boolean }): boolean {
-  // Deno before 2.5 can only wait.
+function tryLock(file: Deno.FsFile, { path, write }: { path: string; write: boolean }): boolean {
+  // Deno before 2.5 can only wait for a lock, so nothing is locked there.
   if (file.tryLockSync === undefined) return true;
   try {
     return retryInterrupted(() => file.tryLockSync(write));

@@ -1,10 +1,11 @@
 /**
- * An open folder. The files in it are reached through its descriptor and not through its path, so that a folder which
- * somebody renames or exchanges for a symbolic link meanwhile does not lead the program elsewhere.
+ * An open folder. Its files are reached through its descriptor and not through its path. The program
+ * therefore stays in this folder even if the folder is renamed meanwhile or replaced with a symbolic link.
  *
- * Deno has no `openat` and its relatives. Linux gives every open descriptor a path, `/proc/self/fd/N`, that leads to what
- * was opened whatever its name is now; Deno allows that path to programs with all permissions. Where it cannot be used, the
- * path of the folder is, and each call first makes sure that it still leads to the folder that was opened.
+ * Deno has no `openat` and related functions. Linux gives every open descriptor a path, `/proc/self/fd/N`,
+ * that leads to the opened folder independently of its current name; Deno allows this path only with all
+ * permissions. If it cannot be used, the path of the folder is used, and each call first checks that it still
+ * leads to the opened folder.
  */
 
 import { join } from "@std/path/posix/join";
@@ -12,13 +13,16 @@ import { lstatIfThere, removeIfThere } from "./paths.ts";
 import { statOf } from "./positioned.ts";
 import { fileError, isWithoutFolderSync, onFile, reasonOf, retryInterrupted } from "./system_errors.ts";
 
-/** A folder that was opened; all names are base names in it. Errors name the file and the action. */
+/** An open folder. All names are base names in it. Errors name the file and the action. */
 export class Folder implements Disposable {
-  /** Its path when it was opened, without symbolic links: for messages, and to tell folders apart. */
+  /**
+   * The path of the folder when it was opened, without symbolic links, for messages and to identify the
+   * folder.
+   */
   readonly path: string;
   readonly #close: () => void;
   readonly #info: Deno.FileInfo;
-  /** A path that leads to this very folder whatever its name is now; undefined if there is none here. */
+  /** A path that leads to this folder independently of its current name; undefined if there is none. */
   #steadyPath?: string;
 
   private constructor(path: string, { close, info, steadyPath }: {
@@ -32,9 +36,10 @@ export class Folder implements Disposable {
     this.#steadyPath = steadyPath;
   }
 
-  /** @throws {Error} if `path` leads to no folder that may be read */
+  /** Opens a folder. @throws {Error} if `path` is not a folder or may not be read */
   static async open(path: string): Promise<Folder> {
-    // Loaded here, since a command that only reads does without and starts 30 ms earlier.
+    // The module is loaded here, because a command that only reads does not need it and starts 30 ms earlier
+    // without it.
     const { closeSync, constants, openSync } = await import("node:fs");
     let fd: number | undefined;
     const close = () => {
@@ -54,9 +59,10 @@ export class Folder implements Disposable {
   }
 
   /**
-   * The path to give to the system for the file `name`, now. It is not good any more when this object is disposed.
+   * Returns the current path of the file `name` for a system call. It is invalid after the disposal of this
+   * object.
    *
-   * @throws {Error} if the folder was exchanged meanwhile and can be reached by its path only
+   * @throws {Error} if the folder was replaced and can be reached only by its path
    */
   at(name: string): string {
     if (this.#steadyPath !== undefined) return `${this.#steadyPath}/${name}`;
@@ -65,24 +71,27 @@ export class Folder implements Disposable {
     throw new Error(`another folder has the name "${this.path}" now`);
   }
 
-  /** The path of the file `name` for messages. */
+  /** Returns the path of the file `name` for messages. */
   shown(name: string): string {
     return join(this.path, name);
   }
 
-  /** What has the name, be it a symbolic link; undefined if nothing has. */
+  /**
+   * Returns the properties of the file `name`, without following a symbolic link; undefined if it does not
+   * exist.
+   */
   lstat(name: string): Deno.FileInfo | undefined {
     return this.#do("look at", name, () => lstatIfThere(this.at(name)));
   }
 
-  /** All entries, in no order. */
+  /** Returns all entries, in no particular order. */
   entries(): Deno.DirEntry[] {
     return this.#do("list", ".", () => [...Deno.readDirSync(this.at("."))]);
   }
 
   /**
-   * Makes a new file, open for reading and writing. A file, a symbolic link or anything else that has the name already makes
-   * this fail, so that nothing outside of the folder is ever opened.
+   * Creates a file and opens it for reading and writing. It fails if a file, a symbolic link or anything else
+   * already has the name, so that nothing outside of the folder is opened.
    */
   create(name: string, { mode }: { mode: number }): Deno.FsFile {
     const options = { read: true, write: true, createNew: true, mode };
@@ -90,9 +99,9 @@ export class Folder implements Disposable {
   }
 
   /**
-   * Opens a regular file that is there for reading and writing; undefined if nothing has the name.
+   * Opens an existing regular file for reading and writing; returns undefined if nothing has the name.
    *
-   * @throws {Error} if it is no regular file, or a symbolic link
+   * @throws {Error} if it is not a regular file, or is a symbolic link
    */
   openExisting(name: string): Deno.FsFile | undefined {
     const named = this.lstat(name);
@@ -100,7 +109,8 @@ export class Folder implements Disposable {
     if (!named.isFile) throw new Error(`"${this.shown(name)}" is not a regular file`);
     let file: Deno.FsFile;
     try {
-      // Open for both, not even a pipe that takes the place of the file at this moment keeps this waiting.
+      // The file is opened for both, because then even a pipe that replaces the file at this moment does not
+      // block the call.
       file = retryInterrupted(() => Deno.openSync(this.at(name), { read: true, write: true }));
     } catch (cause) {
       if (cause instanceof Deno.errors.NotFound) return undefined;
@@ -112,17 +122,17 @@ export class Folder implements Disposable {
     throw new Error(`"${this.shown(name)}" was exchanged while it was opened`);
   }
 
-  /** Gives a file another name in this folder, which may be taken: that file is gone then. */
+  /** Renames a file in this folder. A file with the new name is replaced. */
   rename(from: string, to: string): void {
     this.#do(`rename "${this.shown(from)}" to`, to, () => Deno.renameSync(this.at(from), this.at(to)));
   }
 
-  /** Gives a file a second name. */
+  /** Gives a file a second name, a hard link. */
   link(from: string, to: string): void {
     this.#do(`link "${this.shown(from)}" to`, to, () => Deno.linkSync(this.at(from), this.at(to)));
   }
 
-  /** Removes a file that may be gone already. */
+  /** Removes a file if it exists. */
   remove(name: string): void {
     this.#do("remove", name, () => removeIfThere(this.at(name)));
   }
@@ -133,9 +143,10 @@ export class Folder implements Disposable {
   }
 
   /**
-   * Returns when the names in the folder are on stable storage, or at once on a file system that does not sync folders.
+   * Returns when the names in the folder are on stable storage, or at once on a file system that cannot sync
+   * folders.
    *
-   * @throws {Error} if the system cannot tell that they are
+   * @throws {Error} if the system reports a failure
    */
   sync(): void {
     try {
@@ -148,7 +159,7 @@ export class Folder implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    // The descriptor's number may soon be that of another file.
+    // The system may soon use the number of the descriptor for another file.
     this.#steadyPath = undefined;
     this.#close();
   }
@@ -158,11 +169,14 @@ export class Folder implements Disposable {
   }
 }
 
-/** The path by which Linux leads to the open folder `fd`; undefined if there is none, or Deno does not allow it. */
+/**
+ * Returns the path by which Linux leads to the open folder `fd`; undefined if there is none, or Deno does not
+ * allow it.
+ */
 function steadyPathOf(fd: number, { dev, ino }: Deno.FileInfo): string | undefined {
   const path = `/proc/self/fd/${fd}`;
   try {
-    // Asked first, for a call without permission would put a question to the user.
+    // The permission is queried first, because a call without permission would prompt the user.
     for (const name of ["read", "write"] as const) {
       if (Deno.permissions.querySync({ name, path }).state !== "granted") return undefined;
     }

@@ -1,21 +1,21 @@
 /**
- * Names that are not UTF-8. To JavaScript each byte of them that is none is U+FFFD, so that a file which is read
- * is not found, and one which is written gets another name than it was given. (Deno 2.4 refuses such words by
- * itself, and passes over such files of a folder.)
+ * Names that are not UTF-8. JavaScript gets U+FFFD for each of their invalid bytes, so that an input file is
+ * not found, and an output file gets another name than the user gave. (Deno 2.4 refuses such arguments
+ * itself, and omits such files when it lists a folder.)
  */
 
 import { UsageError } from "../errors.ts";
 
-/** What stands for bytes that are not UTF-8; a name may also hold the character itself. */
+/** The character that replaces bytes that are not UTF-8. A valid name may also contain it. */
 const REPLACEMENT = "\ufffd";
 
-/** The words of the process as they were given to it, on Linux. */
+/** The file in which Linux shows the original arguments of the process. */
 const COMMAND_LINE = "/proc/self/cmdline";
 
-/** The word behind it is no name, and no message shows it. */
+/** The option whose value is not a name and must not appear in a message. */
 const PASSWORD = /^--password(=|$)/;
 
-/** @throws {UsageError} if a word of the command line is not UTF-8 */
+/** Checks the arguments of the command line. @throws {UsageError} if one of them is not UTF-8 */
 export function refuseGarbled(argv: readonly string[]): void {
   const at = argv.findIndex((word) => word.includes(REPLACEMENT));
   if (at < 0 || isExact(argv)) return;
@@ -28,19 +28,23 @@ export function refuseGarbled(argv: readonly string[]): void {
   );
 }
 
-/** Whether these are the very words of the process: then the character was given itself. */
+/**
+ * Returns whether `argv` is exactly what the process was given. The character is then part of a valid
+ * argument.
+ */
 function isExact(argv: readonly string[]): boolean {
   try {
     const words = new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync(COMMAND_LINE))
       .split("\0").slice(0, -1).slice(-argv.length);
     return words.length === argv.length && words.every((word, i) => word === argv[i]);
   } catch {
-    // Bytes that are not UTF-8, another system, or no permission: Deno opens nothing below /proc without -A.
+    // The arguments are not UTF-8, the system is not Linux, or Deno has no permission: it opens nothing in
+    // /proc without -A.
     return false;
   }
 }
 
-/** Why a file of a folder cannot be opened, if that is because of its name. */
+/** Returns why a file of a folder cannot be opened, if its name is the reason. */
 export function faultOfName(path: string): string | undefined {
   if (!path.includes(REPLACEMENT)) return undefined;
   try {

@@ -1,10 +1,11 @@
 /**
- * The hidden files that lie beside an output while it is made. They begin with a dot and end in `.vmdkbkp`, so that they can
- * be told from all other files, also when a killed run left them behind. All names here are base names in one folder.
+ * The names of the hidden files beside an output while it is written. They begin with a dot and end with
+ * `.vmdkbkp`, so that they can be distinguished from all other files, also after a run was killed. All names
+ * here are base names in one folder.
  *
  * ```
- * .NAME.XXXXXXXX.vmdkbkp          the output until it is complete; X: a hexadecimal digit, drawn at random
- * .NAME.XXXXXXXX.journal.vmdkbkp  what a later run must know to go on with the output
+ * .NAME.XXXXXXXX.vmdkbkp          the output until it is complete; X: a random hexadecimal digit
+ * .NAME.XXXXXXXX.journal.vmdkbkp  what a later run needs to continue the output
  * .NAME.XXXXXXXX.old.vmdkbkp      the file that the output replaces, until the replacement is complete
  * .NAME.lock.vmdkbkp              the lock of the output, with a note of an unfinished commit
  * ```
@@ -13,54 +14,63 @@
 import { fnv1a } from "../fnv1a.ts";
 
 const SUFFIX = ".vmdkbkp";
-/** File names have at most 255 bytes; the longest hidden name adds 27 to the name of the output. */
+/**
+ * The longest name of an output that is part of hidden names. File names have at most 255 bytes, and the
+ * longest hidden name adds 27 bytes.
+ */
 const MAX_BASE_BYTES = 200;
 
 /**
- * Whether the file of this name is passed over wherever the files of a folder are looked at: the files above, and those of
- * other programs, such as `._NAME`, in which macOS keeps the attributes of `NAME` on a file system without such.
+ * Returns whether a file with this name is ignored when the files of a folder are listed. These are the files
+ * above, and files of other programs such as `._NAME`, in which macOS stores the attributes of `NAME` on file
+ * systems without attributes.
  */
 export function isHidden(name: string): boolean {
   return name.startsWith(".");
 }
 
-/** A name for the output until it is complete, never the same twice. */
+/** Returns a random name for the output until it is complete. */
 export function temporaryNameOf(name: string): string {
   return hidden(name, randomHex());
 }
 
-/** A name for the file that the output replaces, never the same twice. */
+/** Returns a random name for the file that the output replaces. */
 export function asideNameOf(name: string): string {
   return hidden(name, `${randomHex()}.old`);
 }
 
-/** The name of the journal of a temporary file. */
+/** Returns the name of the journal of a temporary file. */
 export function journalNameOf(temporaryName: string): string {
   return `${temporaryName.slice(0, -SUFFIX.length)}.journal${SUFFIX}`;
 }
 
-/** The name of the lock of an output. */
+/** Returns the name of the lock file of an output. */
 export function lockNameOf(name: string): string {
   return hidden(name, "lock");
 }
 
-/** The name of the output whose lock is named `lockName`, if it is the name of a lock and does not stand for a long name. */
+/**
+ * Returns the name of the output of a lock file; undefined if `lockName` is not the name of a lock file. For
+ * an output with a long name the result is the hash in its place.
+ */
 export function outputOfLock(lockName: string): string | undefined {
   const name = /^\.(.+)\.lock\.vmdkbkp$/s.exec(lockName)?.[1];
   return name === undefined || name.includes("/") ? undefined : name;
 }
 
-/** Whether {@linkcode temporaryNameOf} can have made `hiddenName` for the output `name`. */
+/** Returns whether {@linkcode temporaryNameOf} can have made `hiddenName` for the output `name`. */
 export function isTemporaryNameOf(hiddenName: string, name: string): boolean {
   return kindOf(hiddenName, name) === "temporary";
 }
 
-/** Whether {@linkcode asideNameOf} can have made `hiddenName` for the output `name`. */
+/** Returns whether {@linkcode asideNameOf} can have made `hiddenName` for the output `name`. */
 export function isAsideNameOf(hiddenName: string, name: string): boolean {
   return kindOf(hiddenName, name) === "aside";
 }
 
-/** What a hidden file is for the output `name`; undefined for every other file, locks included. */
+/**
+ * Returns the kind of a hidden file of the output `name`; undefined for every other file and for lock files.
+ */
 export function kindOf(hiddenName: string, name: string): "temporary" | "aside" | "journal" | undefined {
   const start = `.${baseOf(name)}.`;
   if (!hiddenName.startsWith(start)) return undefined;
@@ -73,9 +83,11 @@ function hidden(name: string, kind: string): string {
   return `.${baseOf(name)}.${kind}${SUFFIX}`;
 }
 
-/** The name, or what stands for it where it is too long for something to be put around it. */
+/**
+ * Returns the part of hidden names that identifies the output: its name, or a hash of it if the name is long.
+ */
 function baseOf(name: string): string {
-  // Outputs with equal hashes exclude each other without need, which does no harm.
+  // Outputs with equal hashes exclude each other needlessly, which does no harm.
   return new TextEncoder().encode(name).length > MAX_BASE_BYTES ? `output-${fnv1a(name)}` : name;
 }
 

@@ -22,7 +22,7 @@ export function lockFoldersOf(files: readonly string[]): string[] {
   return [...found.values()];
 }
 
-/** The places of the file systems in which Linux describes its devices. */
+/** The mount points of the file systems in which Linux describes its devices. */
 export interface SystemFolders {
   /** The defaults are `/proc` and `/sys`. */
   proc?: string;
@@ -43,7 +43,8 @@ export function writableMountsOf(
     const mounts = Deno.readTextFileSync(join(proc, "self/mountinfo"));
     return mountPointsOf(devicesOn(numberOf(info.rdev), sys), mounts);
   } catch {
-    // Another system, or Deno runs without the permission. The warning is a help and not a condition.
+    // The system is not Linux, or Deno has no permission. The warning is only a help, so this is not an
+    // error.
     return [];
   }
 }

@@ -1,10 +1,16 @@
-/** SIGHUP, SIGINT and SIGTERM as an abort signal, so that every way out passes the same clean-up. */
+/**
+ * SIGHUP, SIGINT and SIGTERM as an abort signal, so that the same clean-up runs in every way in which the
+ * program can end.
+ */
 
 import { type EndingSignal, InterruptedError } from "../errors.ts";
 
 const SIGNALS: readonly EndingSignal[] = ["SIGHUP", "SIGINT", "SIGTERM"];
 
-/** Aborts with an {@linkcode InterruptedError} at the first signal; the default comes back on disposal. */
+/**
+ * Aborts with an {@linkcode InterruptedError} at the first signal. Disposal restores the default action of
+ * the signals.
+ */
 export class Interrupt implements Disposable {
   readonly #controller = new AbortController();
   readonly #listeners = SIGNALS.map((name) => {

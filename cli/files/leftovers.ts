@@ -1,4 +1,4 @@
-/** The hidden files that killed runs left beside an output. */
+/** The hidden files of killed runs beside an output. */
 
 import type { Folder } from "./folder.ts";
 import { journalNameOf, kindOf } from "./hidden_names.ts";
@@ -6,7 +6,10 @@ import { type OutputLock, ownerOf } from "./output_lock.ts";
 import { statOf } from "./positioned.ts";
 import { reasonOf } from "./system_errors.ts";
 
-/** What lies beside the output of `lock`: temporary files, the newest first, files aside, and journals. Links are none. */
+/**
+ * Returns the hidden files beside the output of `lock`: temporary files, the newest first, replaced files
+ * (`aside`), and journals. Symbolic links are ignored.
+ */
 export function leftoversOf(
   { folder, name }: OutputLock,
 ): { temporary: string[]; aside: string[]; journal: string[] } {
@@ -21,9 +24,10 @@ export function leftoversOf(
 }
 
 /**
- * Removes the temporary files and journals beside the output of `lock`, but for the temporary file `except` and its journal.
- * Files that were kept aside stay: only a commit that is known to be complete removes them. Where nobody is excluded, the
- * files may be those of another process and all stay. `warn` is called with a sentence for each file that cannot be removed.
+ * Removes the temporary files and journals beside the output of `lock`, except the temporary file `except`
+ * and its journal. Replaced files remain: only a commit that is known to be complete removes them. On a file
+ * system without locks all files remain, because they may belong to a running process. `warn` is called with
+ * a sentence for each file that cannot be removed.
  */
 export function sweep(
   lock: OutputLock,
@@ -44,10 +48,10 @@ export function sweep(
 }
 
 /**
- * Opens a temporary file or a journal to go on with it. Another user who may write to the folder can have put it there, to
- * read what is written into it or to have another file overwritten.
+ * Opens a temporary file or a journal of an earlier run, to continue it. Another user who may write to the
+ * folder could have put the file there, to read the data or to have another file overwritten.
  *
- * @throws {Error} if it belongs to another user, can be written by others, or has a second name
+ * @throws {Error} if the file belongs to another user, can be written by others, or has a second name
  */
 export function openLeftover(folder: Folder, name: string, output: string): Deno.FsFile {
   const file = folder.openExisting(name);

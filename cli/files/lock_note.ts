@@ -1,63 +1,67 @@
 /**
- * The note in the lock file of an output: which process holds the lock, and, from the moment at which outputs begin to get
- * their names, what the next run must know to finish or undo that.
+ * The note in the lock file of an output. It contains the process that holds the lock and, from the moment at
+ * which outputs are renamed, what the next run needs to finish or undo the commit.
  *
- * A note lies in a folder that may come from elsewhere, so it is a stranger's text. It names no path. The files that it
- * names are hidden ones in its own folder, which the program itself makes for the output that the lock belongs to; a note
- * with any other name in it is no note.
+ * The folder of a note may come from anywhere, so the text is untrusted. It contains no paths. The files in
+ * it are hidden files in the same folder, with names that the program makes for the output of the lock. A
+ * note with any other name is ignored.
  *
  * ```
  * {"pid":4711,"state":"p","commit":{"id":"32 hex digits","outputs":3,"temporary":".mon.dump.0a1b2c3d.vmdkbkp", ...}}
  * ```
  *
- * `state` stands at a fixed place, so that one byte changes it and no crash can leave a note that is half the old one and
- * half the new.
+ * `state` is at a fixed offset, so that one byte changes it and no crash can leave a mixture of the old and
+ * the new note.
  */
 
 import { isAsideNameOf, isTemporaryNameOf } from "./hidden_names.ts";
 
-/** What a commit has reached, as far as this lock knows. */
+/** The state of a commit, according to this lock. */
 export type CommitState = keyof typeof STATES;
 
 const STATES = {
   /** The renames may have begun. */
   p: "prepared",
-  /** All outputs of the commit have their names; only the replaced files are still there. */
+  /**
+   * All outputs of the commit have their final names. Only the replaced files may still have to be removed.
+   */
   c: "committed",
-  /** All outputs of the commit have given their names back. */
+  /** All renames of the commit have been undone. */
   u: "undone",
 } as const;
 
-/** What a lock file says of the commit that its output is part of. */
+/** The part of a note that describes the commit of its output. */
 export interface CommitNote {
   state: CommitState;
-  /** Random, the same in the notes of all outputs of the commit: 32 hexadecimal digits. */
+  /** A random id, the same in the notes of all outputs of the commit: 32 hexadecimal digits. */
   id: string;
-  /** Number of outputs of the commit, in all folders. */
+  /** The number of outputs of the commit, in all folders. */
   outputs: number;
   /** The hidden name under which the output was written. */
   temporary: string;
-  /** The hidden name under which the file is kept that has the name of the output; absent if there is no such file. */
+  /** The hidden name under which the replaced file is kept; absent if no file has the name of the output. */
   aside?: string;
-  /** Length, inode and time of change of the output, which tell it from a file that somebody else puts in its place. */
+  /**
+   * The length, inode and modification time of the output, which distinguish it from a file that replaces it.
+   */
   sizeBytes: number;
-  /** Decimal; empty where the file system has none. */
+  /** The decimal inode number; empty if the file system has none. */
   inode: string;
   changedMs: number;
 }
 
-/** A lock file holds a few hundred bytes; what is longer is no note. */
+/** The largest lock file that is read as a note. A lock file has a few hundred bytes. */
 export const MAX_NOTE_BYTES = 4096;
 
-/** Outputs of one command and their seals; more cannot be. */
+/** The largest number of outputs of a commit. No command has more outputs, seals included. */
 const MAX_OUTPUTS = 256;
 
-/** The text of a lock file without a commit. */
+/** Returns the text of a lock file without a commit. */
 export function holderText(pid: number): string {
   return JSON.stringify({ pid });
 }
 
-/** The text of a lock file during a commit. */
+/** Returns the text of a lock file during a commit. */
 export function noteText(pid: number, note: CommitNote): string {
   const { state, id, outputs, temporary, aside, sizeBytes, inode, changedMs } = note;
   return JSON.stringify({
@@ -67,12 +71,14 @@ export function noteText(pid: number, note: CommitNote): string {
   });
 }
 
-/** Where in the text of a note its state stands: the byte that changes when the state does. */
+/** Returns the offset of the state in the text of a note: the one byte that changes. */
 export function statePlace(pid: number): number {
   return `{"pid":${pid},"state":"`.length;
 }
 
-/** What the text of the lock file of the output `name` says; an empty object if it says nothing that can be used. */
+/**
+ * Parses the text of the lock file of the output `name`. Returns an empty object if the text cannot be used.
+ */
 export function parseNote(text: string, name: string): { pid?: number; commit?: CommitNote } {
   let value: unknown;
   try {
@@ -83,7 +89,8 @@ export function parseNote(text: string, name: string): { pid?: number; commit?: 
   const { pid, state, commit } = (value ?? {}) as Record<string, unknown>;
   if (!isCount(pid)) return {};
   const note = { ...(commit as CommitNote | undefined), state: state as CommitState } as CommitNote;
-  // Only the very text that the program writes counts: what is not where it must be could not be changed in place.
+  // Only the exact text that the program writes is accepted, because otherwise the state could not be changed
+  // at its offset.
   const isWritten = commit !== undefined && isNote(note, name) && text === noteText(pid, note);
   return isWritten ? { pid, commit: note } : { pid };
 }

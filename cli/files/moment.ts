@@ -1,17 +1,20 @@
-/** What lies in some places at one moment, to see later whether another process has changed it. */
+/** A snapshot of the properties of files, by which later changes by other processes are detected. */
 
 import { join } from "@std/path/posix/join";
 import { lstatIfThere, statIfThere } from "./paths.ts";
 import { writerOf } from "./unfinished.ts";
 
-/** The files at one moment. */
+/** The properties of files at one moment. */
 export class Moment {
   readonly #folders: readonly string[];
   readonly #isOfInterest: (name: string) => boolean;
   readonly #paths: readonly string[];
   readonly #seen: ReadonlyMap<string, string>;
 
-  /** Looks at the files `paths`, and at the files of `folders` that are `ofInterest` by their names, without opening them. */
+  /**
+   * Records the properties of the files `paths`, and of the files of `folders` whose names are `ofInterest`,
+   * without opening them.
+   */
   constructor(
     { paths = [], folders = [], ofInterest }: {
       paths?: readonly string[];
@@ -25,7 +28,10 @@ export class Moment {
     this.#seen = this.#look();
   }
 
-  /** @throws {Error} if a file appeared, is gone, or is another one by now */
+  /**
+   * Compares the files with their recorded properties. @throws {Error} if a file was added, removed or
+   * changed
+   */
   async assertUnchanged(): Promise<void> {
     const now = this.#look();
     for (const path of new Set([...this.#seen.keys(), ...now.keys()])) {
@@ -33,7 +39,7 @@ export class Moment {
       const pid = await writerOf(path);
       const by = pid === undefined ? "was changed" : `is being written by process ${pid}`;
       throw new Error(
-        `Cannot tell what is in "${path}": it ${by} while it was read; try again when that has ended`,
+        `Cannot read "${path}": it ${by} while it was read; try again when that has ended`,
       );
     }
   }
@@ -49,7 +55,7 @@ export class Moment {
   }
 }
 
-/** A text that is another one for another file, or another content. */
+/** Returns a text that differs between files, and changes when the content of a file changes. */
 function identityOf(path: string): string {
   try {
     const info = statIfThere(path) ?? lstatIfThere(path);

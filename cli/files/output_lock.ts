@@ -1,9 +1,10 @@
 /**
- * The lock of an output: a hidden file beside it that the process which writes the output holds with `flock`. The system
- * drops the lock when the process ends, however it ends, so a lock file that a killed run left behind can be taken.
+ * The lock of an output: a hidden file beside it on which the process that writes the output holds an
+ * `flock`. The system drops the lock when the process ends in any way, so the lock file of a killed run can
+ * be locked again.
  *
- * Its text names the process that holds it, and during a commit it is the note by which the next run finishes or undoes the
- * commit if this run does not live to its end (`lock_note.ts`).
+ * The text of the file contains the process that holds the lock. During a commit it is also the note by which
+ * the next run finishes or undoes the commit if this run is killed (`lock_note.ts`).
  */
 
 import type { Folder } from "./folder.ts";
@@ -21,35 +22,38 @@ import { isSameFile } from "./paths.ts";
 import { statOf } from "./positioned.ts";
 import { cleanUpAfter, fileError, isWithoutLocks, onFile, retryInterrupted } from "./system_errors.ts";
 
-/** Deno before 2.5 can only wait for a lock. A lock that nobody holds comes at once. */
+/** The time to wait for a lock on Deno before 2.5, which can only wait. A free lock is granted at once. */
 const WAIT_MS = 3000;
 
-/** Attempts to take a lock whose file another process removes at the same time. */
+/** The number of attempts to take a lock whose file another process removes at the same time. */
 const ATTEMPTS = 100;
 
-/** Attempts to take a lock that another process holds: a reader that asks whether it is held takes it for a moment. */
+/**
+ * The number of attempts to take a lock that another process holds, and the pause between them: a reader that
+ * checks whether the lock is held takes it for a moment.
+ */
 const HELD_ATTEMPTS = 3;
 const HELD_PAUSE_MS = 15;
 
-/** Another process has the lock. */
+/** Another process holds the lock. */
 export class HeldError extends Error {
   override name = "HeldError";
 }
 
 /** A lock that this process holds until it is released or the process ends. */
 export class OutputLock {
-  /** The folder of the output; it stays the caller's. */
+  /** The folder of the output. The caller disposes it. */
   readonly folder: Folder;
   /** The base name of the output. */
   readonly name: string;
-  /** False where the file system has no locks: nobody is excluded. */
+  /** False on a file system without locks, where no other process is excluded. */
   readonly isExclusive: boolean;
-  /** The commit that the last holder of the lock did not finish. */
+  /** The commit that an earlier holder of the lock did not finish. */
   readonly unfinished?: CommitNote;
   readonly #file: Deno.FsFile;
   /** The process that wrote the note. */
   #pid: number;
-  #isGivenBack = false;
+  #isReleased = false;
 
   private constructor(
     folder: Folder,
@@ -75,7 +79,7 @@ export class OutputLock {
   }
 
   /**
-   * Takes the lock of the output `name`; its file is made if it is not there.
+   * Takes the lock of the output `name`, and creates its file if it does not exist.
    *
    * @throws {HeldError} if another process holds it
    * @throws {Error} if something else has the name of the lock file, or the lock file belongs to another user
@@ -85,17 +89,22 @@ export class OutputLock {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       try {
         const lock = await takeOnce(folder, name);
-        if (lock !== undefined) return new OutputLock(folder, name, lock).#sign();
+        if (lock !== undefined) return new OutputLock(folder, name, lock).#writeHolder();
       } catch (error) {
         if (!(error instanceof HeldError) || ++heldAttempts === HELD_ATTEMPTS) throw error;
         await new Promise((resolve) => setTimeout(resolve, HELD_PAUSE_MS));
       }
     }
-    throw new Error(`its lock "${folder.shown(lockNameOf(name))}" is taken and given back without end`);
+    throw new Error(
+      `other processes take and release its lock "${folder.shown(lockNameOf(name))}" without end`,
+    );
   }
 
-  /** Names this process to those that come and must go again. The note of an unfinished commit stays as it is. */
-  #sign(): OutputLock {
+  /**
+   * Writes the id of this process into the lock file, for the messages of other processes. The note of an
+   * unfinished commit is not changed.
+   */
+  #writeHolder(): OutputLock {
     if (this.unfinished !== undefined) return this;
     try {
       this.#write(holderText(Deno.pid));
@@ -105,14 +114,17 @@ export class OutputLock {
     }
   }
 
-  /** Notes a commit that is about to begin; returns when the note, but not its name, is on stable storage. */
+  /**
+   * Writes a note about a commit that is about to begin. Returns when the note, but not necessarily its name,
+   * is on stable storage.
+   */
   prepare(note: CommitNote): void {
     this.#pid = Deno.pid;
     this.#write(noteText(this.#pid, note));
     this.sync();
   }
 
-  /** Changes the state of the note: if this fails it is the old one. The change is not on stable storage yet. */
+  /** Changes the state of the note. If this fails, the old state remains. The change is not synced. */
   mark(state: CommitState): void {
     onFile("write", this.path, () => {
       this.#file.seekSync(statePlace(this.#pid), Deno.SeekMode.Start);
@@ -120,9 +132,9 @@ export class OutputLock {
     });
   }
 
-  /** Gives the lock back and removes its file, and with it the note. Does nothing if it is given back already. */
+  /** Releases the lock and removes its file with the note. Does nothing if the lock is already released. */
   release(): void {
-    if (this.#isGivenBack) return;
+    if (this.#isReleased) return;
     try {
       this.folder.remove(lockNameOf(this.name));
     } finally {
@@ -130,14 +142,17 @@ export class OutputLock {
     }
   }
 
-  /** Gives the lock back and leaves the file with its note. Does nothing if it is given back already. */
+  /** Releases the lock and keeps its file with the note. Does nothing if the lock is already released. */
   abandon(): void {
-    if (this.#isGivenBack) return;
-    this.#isGivenBack = true;
+    if (this.#isReleased) return;
+    this.#isReleased = true;
     this.#file.close();
   }
 
-  /** A text that a crash cuts short is no note, which is right: nothing is renamed before the note is synced. */
+  /**
+   * Replaces the text of the lock file. A crash may cut the text, which then is not a note. That is right,
+   * because nothing is renamed before the note is synced.
+   */
   #write(text: string): void {
     onFile("write", this.path, () => {
       this.#file.truncateSync(0);
@@ -151,7 +166,7 @@ export class OutputLock {
   }
 }
 
-/** Undefined if the holder gave the lock back, and with it the file, at this moment. */
+/** Tries to take a lock once. Returns undefined if its holder removed the lock file at this moment. */
 async function takeOnce(folder: Folder, name: string): Promise<
   | { file: Deno.FsFile; isExclusive: boolean; pid?: number; unfinished?: CommitNote }
   | undefined
@@ -179,9 +194,10 @@ async function takeOnce(folder: Folder, name: string): Promise<
 }
 
 /**
- * A lock file with more than one name is a copy by hard links of the whole folder, or a trap: what is written into it would
- * change another file as well. A file with the same text takes its place; the lock on the old one is held until the new one
- * is locked, so that two processes cannot both do this.
+ * Replaces a lock file that has more than one hard link with a copy of its own. The links may come from a
+ * copy of the whole folder by hard links, or from an attacker, and writing to the file would change another
+ * file as well. The lock on the old file is held until the new one is locked, so that two processes cannot
+ * both do this.
  */
 async function withFileOfItsOwn(
   folder: Folder,
@@ -217,7 +233,12 @@ function createUnlessThere(folder: Folder, lockName: string): Deno.FsFile | unde
   }
 }
 
-/** Returns whether the lock was taken; undefined on a file system without locks. @throws {FileError} for other errors */
+/**
+ * Locks a file without waiting. Returns whether the lock was taken, and undefined on a file system without
+ * locks.
+ *
+ * @throws {FileError} for other errors
+ */
 async function lockFile(file: Deno.FsFile, path: string): Promise<boolean | undefined> {
   try {
     return file.tryLockSync === undefined
@@ -229,7 +250,10 @@ async function lockFile(file: Deno.FsFile, path: string): Promise<boolean | unde
   }
 }
 
-/** For Deno before 2.5: whether the lock comes in time. A lock that comes later ends with the file, which is closed by then. */
+/**
+ * For Deno before 2.5: returns whether the lock is granted in time. A lock that is granted later ends when
+ * the caller closes the file.
+ */
 async function lockSoon(file: Deno.FsFile): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => resolve(false), WAIT_MS);
@@ -241,8 +265,9 @@ async function lockSoon(file: Deno.FsFile): Promise<boolean> {
 }
 
 /**
- * Another user's lock file could be written by that user while this process goes by its note. The program may not ask the
- * system which user it is, but sees to whom a file belongs that it makes.
+ * Checks that the lock file belongs to this user. Another user could change the note of their own lock file
+ * while this process follows it. The program has no permission to ask the system for its user, but it can see
+ * to whom a new file belongs.
  */
 function assertOwn(
   folder: Folder,
@@ -256,7 +281,10 @@ function assertOwn(
   );
 }
 
-/** The user to whom new files in `folder` belong: this one, but for file systems that know no users. `output`: its name */
+/**
+ * Returns the user to whom new files in `folder` belong. That is the user of this process, except on file
+ * systems without users. `output` is the name of an output in the folder.
+ */
 export function ownerOf(folder: Folder, output: string): number | null {
   // If it cannot be removed, it is a journal without a temporary file, which the next run for the output removes.
   const name = journalNameOf(temporaryNameOf(output));
@@ -265,13 +293,16 @@ export function ownerOf(folder: Folder, output: string): number | null {
   return statOf(file, folder.shown(name)).uid;
 }
 
-/** What the lock file of the output `name` says, whoever holds it; undefined if there is none, or no note in it. */
+/**
+ * Returns the note in the lock file of the output `name`, whether the lock is held or not; undefined if there
+ * is no file, or no note in it.
+ */
 export function noteOf(folder: Folder, name: string): CommitNote | undefined {
   using file = folder.openExisting(lockNameOf(name));
   return file === undefined ? undefined : parseNote(textOf(file), name).commit;
 }
 
-/** All of a lock file, or nothing if it is longer than any note. */
+/** Returns the text of a lock file, or an empty text if it is longer than any note. */
 function textOf(file: Deno.FsFile): string {
   const bytes = new Uint8Array(MAX_NOTE_BYTES + 1);
   let len = 0;

@@ -1,7 +1,8 @@
 /**
- * The files that a command makes, as one transaction: each is written under a hidden name beside its final one, and all are
- * synced and renamed together at the end. Until then the final names are untouched; after a failure nothing is left. A
- * process that is killed leaves hidden files, which the next run that writes the same output removes.
+ * The output files of a command, as one transaction. Each file is written under a hidden name beside its
+ * final one, and at the end all of them are synced and renamed together. Until then the final names are not
+ * touched, and after a failure no file remains. A process that is killed leaves hidden files, which the next
+ * run that writes the same output removes.
  */
 
 import { basename } from "@std/path/posix/basename";
@@ -24,58 +25,75 @@ interface HiddenOutput {
   lock: OutputLock;
   temporary: string;
   file: Deno.FsFile;
-  /** A file that has the name may be replaced. */
+  /** Whether a file that already has the final name may be replaced. */
   replace: boolean;
-  /** Goes when the output has its name. */
+  /** The journal of the output. It is removed when the output has its final name. */
   journal?: Deno.FsFile;
 }
 
-/** What may be done to files that are already there. */
+/** Options of {@linkcode Outputs}. */
 export interface OutputsOptions {
-  /** Replace outputs that exist. */
+  /** Whether existing files may be replaced. */
   force: boolean;
-  /** Paths the command reads (`-` is ignored); an output must be none of them. */
+  /** The paths that the command reads (`-` is ignored). No output may be one of them. */
   inputs: readonly string[];
-  /** Paths the command is going to write, as far as they are known: commits of these that a killed run left are finished. */
+  /**
+   * The paths that the command is going to write, as far as they are known. Unfinished commits of these
+   * outputs by a killed run are finished or undone.
+   */
   expected?: readonly string[];
-  /** Whether a file of the folder is written together with the output `name`, such as its seal. Both are base names. */
+  /**
+   * Returns whether a file is written together with the output `name`, such as its seal. Both are base names
+   * in one folder.
+   */
   isCompanion?: (companion: string, name: string) => boolean;
-  /** Disposal without `commit` leaves the temporary files, synced, for a run that resumes them. */
+  /** Whether disposal without `commit` keeps the temporary files, synced, for a run that resumes them. */
   keepPartial?: boolean;
-  /** Receives sentences about what could not be done and does not matter much. */
+  /** Called with a sentence for each failure that does not affect the result. */
   warn?: (line: string) => void;
 }
 
-/** How one output is opened. */
+/** Options of {@linkcode Outputs.open}. */
 export interface OpenOptions {
-  /** Replace the file if it exists; as `force` says, if not given. */
+  /** Whether an existing file may be replaced. The default is `force` of {@linkcode OutputsOptions}. */
   replace?: boolean;
-  /** Go on with the newest temporary file that a run left behind, if there is one. */
+  /** Whether to continue the newest temporary file of an earlier run, if there is one. */
   resume?: boolean;
-  /** Open a journal with it: a file beside the temporary one, which stays with that and never gets a name. */
+  /**
+   * Whether to open a journal: a hidden file beside the temporary one, which is kept as long as that and
+   * never gets a final name.
+   */
   journal?: boolean;
-  /** Mode of a new file, of which the user's mask is taken; a file that is replaced keeps its own. */
+  /**
+   * The mode of a new file, reduced by the user's umask. A file that replaces another one gets the mode of
+   * that.
+   */
   mode?: number;
 }
 
 /** An open output. */
 export type OutputFile = Deno.FsFile & {
-  /** A path that leads to the file as long as it is open. */
+  /** A path that leads to the file while it is open. */
   readonly systemPath: string;
-  /** Whether it is the temporary file of an earlier run, with what it holds. */
+  /** Whether it is the temporary file of an earlier run, with its content. */
   readonly adopted: boolean;
-  /** Where one was asked for and the output is no pipe; of an adopted output with what it holds. */
+  /**
+   * The journal, if it was requested and the output is a regular file. If the output is `adopted`, it has the
+   * content of the earlier run.
+   */
   readonly journal?: Deno.FsFile;
 };
 
-/** Archives hold whole disks: they are for their owner alone. */
+/** The default mode: archives contain whole disks, so only their owner may read them. */
 const PRIVATE = 0o600;
 
-/** Folders in which only the system makes names: a pipe that lies there was not put there by another user. */
+/** Folders in which only the system creates files. A pipe in them was not put there by another user. */
 const SYSTEM_FOLDERS = ["/dev", "/dev/fd", "/proc/self/fd"];
 
 /**
- * @throws {UsageError} if `path` is one of the files in `inputs`, by whatever name
+ * Checks that an output is not an input.
+ *
+ * @throws {UsageError} if `path` leads to one of the files in `inputs`, by any name
  */
 export function assertNoInput(path: string, inputs: readonly string[]): void {
   const info = look(path);
@@ -88,24 +106,30 @@ function look(path: string): Deno.FileInfo | undefined {
   return onFile("look at", path, () => statIfThere(path));
 }
 
-/** Openings under way, of all outputs of the program. */
+/** The calls of {@linkcode Outputs.open} in progress, of all objects. */
 const opening = new Set<Promise<OutputFile>>();
 
-/** Waits for outputs that are being opened: those of a stopped command give back the lock that they were taking. */
+/**
+ * Waits until no output is being opened. When a command is stopped, an opening in progress releases the lock
+ * that it was taking.
+ */
 export async function openingEnds(): Promise<void> {
   await Promise.allSettled(opening);
 }
 
-/** Opens outputs under temporary names; `commit` makes them real, disposal without it removes them. */
+/**
+ * Opens outputs under temporary names. `commit` renames them to their final names; disposal without it
+ * removes them.
+ */
 export class Outputs implements Disposable {
   readonly #options: OutputsOptions;
   readonly #inputs: string[];
   readonly #hidden: HiddenOutput[] = [];
-  /** Pipes and devices, which are written themselves. */
+  /** Pipes and devices, which are written directly. */
   readonly #streams: Deno.FsFile[] = [];
-  /** Of files that are changed in place. */
+  /** The locks of files that are changed in place. */
   readonly #held: OutputLock[] = [];
-  /** By their real paths. */
+  /** The open folders by their real paths. */
   readonly #folders = new Map<string, Folder>();
   readonly #finalPaths = new Map<string, string>();
   #closed = false;
@@ -115,15 +139,16 @@ export class Outputs implements Disposable {
     this.#inputs = [...options.inputs];
   }
 
-  /** Names more files that the command reads: those that a disk turned out to consist of. */
+  /** Adds paths that the command reads, such as the files of which a disk consists. */
   addInputs(paths: readonly string[]): void {
     this.#inputs.push(...paths);
   }
 
   /**
-   * Opens one output for writing (and reading back), at its beginning; no other process can meanwhile. The files get
-   * their final names in the order of opening. A pipe or a character device such as /dev/null is opened itself: without
-   * `replace` only if it lies where the system makes such names, for elsewhere another user may have put it there.
+   * Opens one output for writing (and reading back) at its beginning, and excludes other processes from it.
+   * The files get their final names in the order of these calls. A pipe or a character device such as
+   * /dev/null is opened itself. Without `replace` it must be in a folder in which only the system creates
+   * files, because elsewhere another user may have put it there.
    *
    * @throws {UsageError} if the output is an input or another output, or exists and may not be replaced
    * @throws {Error} if another process writes it, or the system refuses
@@ -133,7 +158,7 @@ export class Outputs implements Disposable {
     this.#assertOpen(path);
     const { replace = this.#options.force } = options;
     const existing = look(path);
-    // Not among the openings that a stopped command waits for: nobody may ever read the pipe.
+    // A pipe is not among the openings for which a stopped command waits, because it may never get a reader.
     if (isStream(existing)) return await this.#openStream(path, { replace });
     const finalPath = resolve(path, existing);
     this.#refuse(path, finalPath, { existing });
@@ -160,8 +185,9 @@ export class Outputs implements Disposable {
   }
 
   /**
-   * Keeps other processes from replacing `path`, a file that is changed in place, until commit or disposal, and removes what
-   * killed runs left beside it. Devices have no such lock, nor have files in folders in which none can be made.
+   * Prevents other processes from replacing `path`, a file that is changed in place, until commit or
+   * disposal, and removes the hidden files of killed runs beside it. Devices have no such lock, and neither
+   * have files in folders in which no file can be created.
    *
    * @throws {Error} if another process writes it
    */
@@ -174,32 +200,32 @@ export class Outputs implements Disposable {
     } catch (error) {
       const { cause } = error as Error;
       if (cause instanceof HeldError || cause instanceof UnfinishedError) throw error;
-      if (!mayNotWrite(cause)) {
+      if (!isWriteRefused(cause)) {
         this.#options.warn?.(`nothing keeps other processes from replacing "${path}": ${reasonOf(cause)}`);
       }
     }
-    if (this.#closed) this.#letGo();
+    if (this.#closed) this.#releaseAll();
   }
 
-  /** The paths of the outputs that are regular files, as the user named them. */
+  /** The paths of the outputs that are regular files, as the user gave them. */
   get paths(): string[] {
     return this.#hidden.map(({ path }) => path);
   }
 
-  /** Where the open output `path` will lie. */
+  /** Returns the final path of the open output `path`. */
   finalPathOf(path: string): string {
     return this.#finalPaths.get(path) ?? path;
   }
 
-  /** @throws {UsageError} if the command reads `path`, by whatever name */
+  /** Checks that `path` is not an input. @throws {UsageError} if the command reads it, by any name */
   refuseInput(path: string): void {
     assertNoInput(path, this.#inputs);
   }
 
   /**
-   * Syncs every output and gives all of them their final names; on failure none has one.
+   * Syncs every output and renames all of them to their final names. After a failure none has its final name.
    *
-   * @throws {UsageError} if a name is taken by now
+   * @throws {UsageError} if a final name is taken by now
    * @throws {Error} if the system refuses
    */
   commit(): void {
@@ -210,10 +236,11 @@ export class Outputs implements Disposable {
       const left = commitAll(complete);
       if (left !== undefined) this.#options.warn?.(left);
     } catch (error) {
-      // Disposal removes what has its hidden name only; what is left half done stays for the next run.
+      // Disposal removes files that have only their hidden names. A commit that is neither complete nor
+      // undone stays for the next run.
       if (error instanceof UnfinishedError) {
         this.#closed = true;
-        this.#letGo();
+        this.#releaseAll();
       }
       throw error;
     }
@@ -223,7 +250,7 @@ export class Outputs implements Disposable {
         lock.folder.remove(journalNameOf(temporary));
       });
     }
-    this.#letGo();
+    this.#releaseAll();
   }
 
   #complete({ path, lock, temporary, file, journal, replace }: HiddenOutput): CompleteFile {
@@ -231,7 +258,7 @@ export class Outputs implements Disposable {
     const written = statOf(file, path);
     file.close();
     journal?.close();
-    this.#keepMode({ path, lock, temporary, written });
+    this.#copyMode({ path, lock, temporary, written });
     return { path, lock, temporary, written, replace };
   }
 
@@ -239,11 +266,11 @@ export class Outputs implements Disposable {
     if (this.#closed) return;
     this.#closed = true;
     for (const file of this.#streams) ignoreErrors(() => file.close());
-    for (const output of this.#hidden) this.#giveUp(output);
-    this.#letGo();
+    for (const output of this.#hidden) this.#discard(output);
+    this.#releaseAll();
   }
 
-  #giveUp({ path, lock, temporary, file, journal }: HiddenOutput): void {
+  #discard({ path, lock, temporary, file, journal }: HiddenOutput): void {
     const { keepPartial } = this.#options;
     for (const open of [file, journal]) {
       if (keepPartial) ignoreErrors(() => open?.syncSync());
@@ -251,7 +278,7 @@ export class Outputs implements Disposable {
     }
     if (!keepPartial) {
       for (const name of [temporary, journalNameOf(temporary)]) {
-        this.#cleanUp(`what was written of "${path}" is left behind`, () => lock.folder.remove(name));
+        this.#cleanUp(`the temporary file of "${path}" is left behind`, () => lock.folder.remove(name));
       }
     }
     this.#release(lock);
@@ -262,7 +289,10 @@ export class Outputs implements Disposable {
     this.#cleanUp(`the lock of "${folder.shown(name)}" is left behind`, () => lock.release());
   }
 
-  /** Does an action on which the result does not depend. If it fails, a warning begins with `left`. */
+  /**
+   * Runs an action on which the result does not depend. If it fails, calls `warn` with a sentence that begins
+   * with `left`.
+   */
   #cleanUp(left: string, action: () => void): void {
     try {
       action();
@@ -271,7 +301,7 @@ export class Outputs implements Disposable {
     }
   }
 
-  #letGo(): void {
+  #releaseAll(): void {
     for (const lock of this.#held.splice(0)) this.#release(lock);
     for (const folder of this.#folders.values()) folder[Symbol.dispose]();
     this.#folders.clear();
@@ -285,7 +315,7 @@ export class Outputs implements Disposable {
       );
     }
     try {
-      // Waits for a reader of a pipe, while signals are heard.
+      // The asynchronous call waits for the reader of a pipe, and lets signal handlers run meanwhile.
       const file = await Deno.open(path, { write: true });
       if (this.#closed) file.close();
       this.#assertOpen(path);
@@ -322,8 +352,11 @@ export class Outputs implements Disposable {
     });
   }
 
-  /** Gives the output the mode of the file that it replaces. File systems without modes refuse, which does no harm. */
-  #keepMode(
+  /**
+   * Gives the output the mode of the file that it replaces. A file system without modes refuses this, which
+   * does no harm.
+   */
+  #copyMode(
     { path, lock: { folder, name }, temporary, written }: Pick<
       CompleteFile,
       "path" | "lock" | "temporary" | "written"
@@ -338,7 +371,7 @@ export class Outputs implements Disposable {
     }
   }
 
-  /** Excludes other processes from the output, of which nothing is left half done then. */
+  /** Takes the lock of an output, and finishes or undoes an unfinished commit of it. */
   async #takeLock(path: string, finalPath: string): Promise<OutputLock> {
     try {
       const folder = await this.#folderOf(finalPath);
@@ -355,13 +388,14 @@ export class Outputs implements Disposable {
     return { expected, isCompanion, folderOf: (path) => this.#folderOf(path) };
   }
 
-  /** The open folder in which `finalPath` lies, a path without symbolic links. */
+  /** Returns the open folder of `finalPath`, which must be a path without symbolic links. */
   async #folderOf(finalPath: string): Promise<Folder> {
     const path = dirname(finalPath);
     const known = this.#folders.get(path);
     if (known !== undefined) return known;
     const folder = await Folder.open(path);
-    // Another one may have been opened meanwhile; and what is closed cannot take anything over.
+    // The same folder may have been opened meanwhile, or this object may have been closed, so that it cannot
+    // own the folder any more.
     if (this.#closed || this.#folders.has(path)) {
       folder[Symbol.dispose]();
       this.#assertOpen(finalPath);
@@ -383,7 +417,7 @@ export class Outputs implements Disposable {
 }
 
 /** Returns whether an error, or one of its causes, means that the user may not make files in the folder. */
-function mayNotWrite(error: unknown): boolean {
+function isWriteRefused(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof Deno.errors.PermissionDenied || (at as { code?: string }).code === "EROFS") return true;
   }
@@ -397,7 +431,10 @@ function openJournal(folder: Folder, temporary: string, output: string): Deno.Fs
     : openLeftover(folder, name, output);
 }
 
-/** A file that was kept aside and that no note tells of may be the only copy of an earlier generation. */
+/**
+ * Refuses an output beside which a replaced file is kept that no note mentions. It may be the only copy of an
+ * earlier generation.
+ */
 function refuseAsides(lock: OutputLock, path: string): void {
   const [aside] = leftoversOf(lock).aside;
   if (aside === undefined) return;
@@ -413,12 +450,15 @@ function exists(path: string): UsageError {
   return new UsageError(`Cannot write "${path}": it exists already (--force replaces it)`);
 }
 
-/** A pipe or a character device: it takes bytes and has no content to replace. */
+/** Returns whether a file is a pipe or a character device, which has no content to replace. */
 function isStream(info: Deno.FileInfo | undefined): boolean {
   return info !== undefined && (info.isFifo === true || info.isCharDevice === true);
 }
 
-/** Where the file will really lie: a symbolic link to a file is followed, one that leads nowhere is refused. */
+/**
+ * Returns the path of an output without symbolic links. A link to a file is followed, and a link that leads
+ * nowhere is refused.
+ */
 function resolve(path: string, existing: Deno.FileInfo | undefined): string {
   if (existing !== undefined) return onFile("look at", path, () => Deno.realPathSync(path));
   try {

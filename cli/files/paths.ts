@@ -1,29 +1,36 @@
-/** Small questions about paths, and cleaning up. */
+/** Small functions about paths, and about cleaning up. */
 
 import { retryInterrupted } from "./system_errors.ts";
 
-/** What `path` leads to; undefined if nothing is there. @throws the system's error */
+/**
+ * Returns the properties of the file to which `path` leads; undefined if there is none. @throws the system's
+ * error
+ */
 export function statIfThere(path: string): Deno.FileInfo | undefined {
   return unlessMissing(() => Deno.statSync(path));
 }
 
-/** What is at `path` itself, which may be a symbolic link; undefined if nothing is there. @throws the system's error */
+/**
+ * Returns the properties of `path` without following a symbolic link; undefined if there is nothing.
+ *
+ * @throws the system's error
+ */
 export function lstatIfThere(path: string): Deno.FileInfo | undefined {
   return unlessMissing(() => Deno.lstatSync(path));
 }
 
-/** Removes a file that may be gone already. @throws the system's error */
+/** Removes a file if it exists. @throws the system's error */
 export function removeIfThere(path: string): void {
   unlessMissing(() => Deno.removeSync(path));
 }
 
-/** Whether both are the same regular file, whatever names led to them. */
+/** Returns whether both are the same regular file, independently of its names. */
 export function isSameFile(a: Deno.FileInfo | undefined, b: Deno.FileInfo | undefined): boolean {
   return a !== undefined && b !== undefined && a.isFile && a.ino !== null && a.ino === b.ino &&
     a.dev === b.dev;
 }
 
-/** For cleaning up after an error: the first error counts. */
+/** Runs an action and ignores its errors. It is for cleaning up after an error that is reported itself. */
 export function ignoreErrors(action: () => void): void {
   try {
     action();

@@ -1,9 +1,15 @@
-/** Reads and writes at offsets of a regular file or block device, large ones without stopping this thread. */
+/**
+ * Reads and writes at offsets of a regular file or block device. Large reads and writes run on another
+ * thread.
+ */
 
 import { type BulkFile, openBulkFile } from "../../ffi/bulk_file.ts";
 import { onFile, retryInterrupted } from "./system_errors.ts";
 
-/** What is asked of the file; `systemPath` is a path that names it now, where it is not the one it was opened by. */
+/**
+ * The methods of an open file that are used. `systemPath` is the current path of the file, if it differs from
+ * the one by which it was opened.
+ */
 export type OpenFile =
   & Partial<Pick<Deno.FsFile, "readSync" | "writeSync">>
   & Pick<Deno.FsFile, "statSync" | "seekSync">
@@ -19,18 +25,30 @@ export function statOf(file: Pick<Deno.FsFile, "statSync">, path: string): Deno.
   return onFile("look at", path, () => file.statSync());
 }
 
-/** Below, the way to another thread and back takes longer than the work: some 25 µs, in which 256 KiB are read. */
+/**
+ * The shortest read or write that runs on another thread. For a shorter one the switch to the thread and back
+ * takes longer than the work: about 25 µs, in which 256 KiB can be read.
+ */
 const BULK_BYTES = 128 * 1024;
 
-/** A file that alone moves the position of its `Deno.FsFile`, which stays the caller's to close. */
+/**
+ * A file with reads and writes at offsets. No other code may move the position of its `Deno.FsFile`, and the
+ * caller closes it.
+ */
 export class PositionedFile implements Disposable {
   readonly #file: OpenFile;
   readonly #path: string;
   readonly #write: boolean;
-  /** Undefined until it is first of use, null if there is none. */
+  /** The file for large reads and writes: undefined until it is needed, null if there is none. */
   #bulk: BulkFile | null | undefined;
 
-  /** `path` is what `file` was opened by; it is written, or else read. Without `bulk` all is done at once. */
+  /**
+   * Uses an open file.
+   *
+   * @param options.path the path by which `file` was opened
+   * @param options.write whether the file is written; otherwise it is read
+   * @param options.bulk whether large reads and writes may run on another thread, by default true
+   */
   constructor(
     file: OpenFile,
     { path, write = false, bulk = true }: { path: string; write?: boolean; bulk?: boolean },
@@ -42,7 +60,9 @@ export class PositionedFile implements Disposable {
   }
 
   /**
-   * Fills `into`, which may lie in shared memory, from `offsetBytes`; returns how many bytes came, fewer at the end.
+   * Fills `into`, which may be shared memory, from `offsetBytes`. Returns the number of bytes, which is
+   * smaller only at the end of the file.
+   *
    * @throws the system's error
    */
   read(into: Uint8Array, offsetBytes: number): number | Promise<number> {
@@ -50,12 +70,12 @@ export class PositionedFile implements Disposable {
     const bulk = this.#bulkFile();
     if (bulk === undefined) return this.readSync(into, offsetBytes);
     return bulk.read(into, offsetBytes).then((done) =>
-      // An end or an error: the second call tells which.
+      // The read ended at the end of the file or with an error, which the synchronous call finds out.
       done === into.length ? done : done + this.readSync(into.subarray(done), offsetBytes + done)
     );
   }
 
-  /** As `read`, at once. */
+  /** Does the same as `read` synchronously. */
   readSync(into: Uint8Array, offsetBytes: number): number {
     let done = 0;
     this.#file.seekSync(offsetBytes, Deno.SeekMode.Start);
@@ -68,15 +88,16 @@ export class PositionedFile implements Disposable {
   }
 
   /**
-   * Writes all of `parts`, which may lie in shared memory and stay as they are meanwhile, one behind the other from
-   * `offsetBytes` on.
+   * Writes all of `parts`, one after the other, from `offsetBytes` on. They may be shared memory, and must
+   * not change until the promise resolves.
+   *
    * @throws the system's error
    */
   write(parts: readonly Uint8Array[], offsetBytes: number): void | Promise<void> {
     const lenBytes = parts.reduce((sum, part) => sum + part.length, 0);
     const bulk = lenBytes < BULK_BYTES ? undefined : this.#bulkFile();
     if (bulk === undefined) return this.#writeSync(parts, offsetBytes);
-    // An error, nearly always: the second call tells which.
+    // If not all bytes were written, there was nearly always an error, which the synchronous call finds out.
     return bulk.write(parts, offsetBytes).then((done) =>
       this.#writeSync(behind(done, parts), offsetBytes + done)
     );
@@ -87,14 +108,17 @@ export class PositionedFile implements Disposable {
     for (const part of parts) {
       for (let done = 0; done < part.length;) {
         const count = retryInterrupted(() => this.#file.writeSync!(part.subarray(done)));
-        // No system call should do this; a loop that cannot end would hide it.
+        // No system call should return 0 here. Without this check the loop would not end.
         if (count === 0) throw new Error("the system takes no bytes");
         done += count;
       }
     }
   }
 
-  /** Has the system copy from another file; returns how many bytes went, 0 where it cannot. */
+  /**
+   * Copies bytes from another file with a system call. Returns the number of bytes, which is 0 where the
+   * system cannot do this.
+   */
   async copyFrom(
     source: PositionedFile,
     range: { fromBytes: number; toBytes: number; lenBytes: number },
@@ -103,7 +127,10 @@ export class PositionedFile implements Disposable {
     return from === undefined || to === undefined ? 0 : await to.copyFrom(from, range);
   }
 
-  /** Ends the calls of other threads; the file stays open. */
+  /**
+   * Closes the second descriptor, which other threads use, after the calls in progress on it. The file itself
+   * stays open.
+   */
   [Symbol.dispose](): void {
     this.#bulk?.[Symbol.dispose]();
     this.#bulk = null;
@@ -117,7 +144,7 @@ export class PositionedFile implements Disposable {
   }
 }
 
-/** What is left of `parts` behind their first `lenBytes`. */
+/** Returns what remains of `parts` after their first `lenBytes` bytes. */
 export function behind(lenBytes: number, parts: readonly Uint8Array[]): readonly Uint8Array[] {
   if (lenBytes === 0) return parts;
   return parts.flatMap((part) => {

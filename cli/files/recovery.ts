@@ -8,7 +8,7 @@ import type { Folder } from "./folder.ts";
 import { outputOfLock } from "./hidden_names.ts";
 import { HeldError, noteOf, OutputLock } from "./output_lock.ts";
 
-/** The outputs of the run that finds an unfinished commit: no other file is touched. */
+/** The outputs of the run that finds an unfinished commit. No other files are changed. */
 export interface RunOutputs {
   /** Paths as the user gave them. */
   expected: readonly string[];
@@ -18,10 +18,12 @@ export interface RunOutputs {
 }
 
 /**
- * Finishes or undoes the commit that `lock` has a note of, and returns the lock of the same output, without a note.
+ * Finishes or undoes the commit in the note of `lock`, and returns the lock of the same output, without a
+ * note.
  *
  * @throws {HeldError} if another process writes one of the outputs
- * @throws {UnfinishedError} if it cannot be finished nor undone, with the reason; the notes stay
+ * @throws {UnfinishedError} if the commit can be neither finished nor undone, with the reason; the notes
+ * remain
  */
 export async function finishCommit(lock: OutputLock, run: RunOutputs): Promise<OutputLock> {
   const { folder, name, unfinished } = lock;
@@ -43,15 +45,15 @@ export async function finishCommit(lock: OutputLock, run: RunOutputs): Promise<O
   return await OutputLock.take(folder, name);
 }
 
-/** Where an output lies. */
-interface Place {
+/** The place of an output. */
+interface OutputPlace {
   folder: Folder;
   name: string;
 }
 
-/** The outputs of the run, and those of their companions that have a lock file. */
-async function placesOf({ expected, isCompanion, folderOf }: RunOutputs): Promise<Place[]> {
-  const outputs: Place[] = [];
+/** Returns the outputs of the run, and their companions that have a lock file. */
+async function placesOf({ expected, isCompanion, folderOf }: RunOutputs): Promise<OutputPlace[]> {
+  const outputs: OutputPlace[] = [];
   for (const path of expected.flatMap(finalPathOf)) {
     outputs.push({ folder: await folderOf(path), name: basename(path) });
   }
@@ -63,7 +65,7 @@ async function placesOf({ expected, isCompanion, folderOf }: RunOutputs): Promis
   return [...outputs, ...companions];
 }
 
-/** Where an output lies, whatever links lead there; nothing if its folder cannot be found. */
+/** Returns the path of an output without symbolic links, or an empty list if its folder cannot be found. */
 function finalPathOf(path: string): string[] {
   try {
     return [Deno.realPathSync(path)];

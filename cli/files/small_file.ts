@@ -1,22 +1,24 @@
-/** Reads small regular files that somebody else may have put in place of what is looked for. */
+/** Reads small regular files, in whose place another user may have put something else. */
 
 import { isInterrupted } from "./system_errors.ts";
 
 /**
- * The bytes of a regular file. A pipe or a device in its place is not opened, since that could wait for ever.
+ * Returns the bytes of a regular file. A pipe or a device in its place is not opened, because that could wait
+ * for ever.
  *
- * @param maxBytes of a longer file one byte more than this comes, so that the caller can tell
- * @throws {Deno.errors.NotFound} if there is none
- * @throws {Error} if it is no regular file
+ * @param maxBytes the largest expected length. Of a longer file `maxBytes + 1` bytes are returned, so that
+ * the caller can detect it.
+ * @throws {Deno.errors.NotFound} if there is no file
+ * @throws {Error} if it is not a regular file
  * @throws the system's error if it cannot be read
  */
 export async function readSmallFile(path: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   assertRegular(await Deno.stat(path));
   using file = await Deno.open(path);
-  // What was exchanged at this moment.
+  // The file may have been replaced between the two calls.
   const opened = await file.stat();
   assertRegular(opened);
-  // Of most files far less than is accepted is needed, and a folder may have thousands of them.
+  // Most files are far shorter than `maxBytes`, and a folder may have thousands of them.
   const bytes = new Uint8Array(Math.min(opened.size, maxBytes) + 1);
   let length = 0;
   while (length < bytes.length) {

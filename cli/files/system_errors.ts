@@ -1,12 +1,16 @@
-/** What the system refuses, in words: the action, the file, then the system's reason. */
+/** Errors of the system as messages: the action, the file, and then the system's reason. */
 
 import { FileError } from "../errors.ts";
 
-/** Deno repeats the call and its paths behind the reason: `No such file or directory (os error 2): open 'a'`. */
+/**
+ * The part of a message in which Deno repeats the call and its paths: `No such file or directory (os error
+ * 2): open 'a'`.
+ */
 const REPEATED_CALL = /: [a-z]+ '.*'$/s;
 
 /**
- * Returns the system's reason without the paths that Deno appends to it. It begins as in the middle of a sentence.
+ * Returns the system's reason without the call and the paths that Deno appends to it. The text begins in the
+ * style of the middle of a sentence.
  *
  * @example
  * ```ts
@@ -20,12 +24,15 @@ export function reasonOf(error: unknown): string {
   return message.replace(REPEATED_CALL, "").replace(/^Cannot /, "cannot ");
 }
 
-/** The error of an action on a file: `Cannot rename "a" to "b": Permission denied (os error 13)`. */
+/** Returns the error of an action on a file: `Cannot rename "a" to "b": Permission denied (os error 13)`. */
 export function fileError(action: string, path: string, cause: unknown): FileError {
   return new FileError({ action, path, reason: reasonOf(cause) }, { cause });
 }
 
-/** Calls the system, again if a signal interrupts the call. @throws {FileError} with `action` and `path` */
+/**
+ * Calls the system, and repeats the call if a signal interrupts it. @throws {FileError} with `action` and
+ * `path`
+ */
 export function onFile<T>(action: string, path: string, call: () => T): T {
   try {
     return retryInterrupted(call);
@@ -34,7 +41,7 @@ export function onFile<T>(action: string, path: string, call: () => T): T {
   }
 }
 
-/** Calls `cleanUp` and returns `error`; if `cleanUp` fails, returns an error whose message has both reasons. */
+/** Calls `cleanUp` and returns `error`, or an error with both reasons if `cleanUp` fails. */
 export function cleanUpAfter(error: unknown, cleanUp: () => void): unknown {
   try {
     cleanUp();
@@ -45,9 +52,9 @@ export function cleanUpAfter(error: unknown, cleanUp: () => void): unknown {
 }
 
 /**
- * Calls the system again as long as a signal interrupts the call before it has done anything.
+ * Calls the system, and repeats the call as long as a signal interrupts it before it has done anything.
  *
- * @throws whatever else `call` throws
+ * @throws any other error of `call`
  */
 export function retryInterrupted<T>(call: () => T): T {
   for (;;) {
@@ -59,21 +66,21 @@ export function retryInterrupted<T>(call: () => T): T {
   }
 }
 
-/** Whether a signal interrupted a system call (EINTR). */
+/** Returns whether a signal interrupted a system call (EINTR). */
 export function isInterrupted(error: unknown): boolean {
   return error instanceof Deno.errors.Interrupted || (error as { code?: unknown } | null)?.code === "EINTR";
 }
 
-/** The error numbers with which file systems say that they have no locks. */
+/** The error codes of `flock` on file systems without locks. */
 const NO_LOCKS = ["ENOLCK", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL", "EBADF"];
 
-/** Whether an error of `flock` means that there are no locks on the file system. */
+/** Returns whether an error of `flock` means that the file system has no locks. */
 export function isWithoutLocks(error: unknown): boolean {
   return error instanceof Deno.errors.NotSupported ||
     NO_LOCKS.includes((error as { code?: string } | null)?.code ?? "");
 }
 
-/** The error numbers with which file systems say that they do not sync folders. Every other one is a loss. */
+/** The error codes of file systems that cannot sync folders. Every other error is a possible loss of data. */
 const NO_FOLDER_SYNC = ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EBADF"];
 
 /** Returns whether an error means that the file system cannot sync folders. */

@@ -1,6 +1,7 @@
 /**
- * What a reader must know of commits that are not finished. A reader changes nothing: it reads around a commit that a killed
- * run has begun, as if the next run had undone it already, and waits for one that a living process is about to finish.
+ * Reading files whose commit is not finished. A reader changes nothing. If a run was killed during a commit,
+ * it reads the files as if the next run had already undone the commit; if the process is still running, it
+ * waits until the commit is finished.
  */
 
 import { basename } from "@std/path/posix/basename";
@@ -11,24 +12,26 @@ import { type CommitNote, MAX_NOTE_BYTES, parseNote } from "./lock_note.ts";
 import { lstatIfThere } from "./paths.ts";
 import { readSmallFile } from "./small_file.ts";
 
-/** How a file is to be read that a killed run was about to write. */
+/** How to read a file that a killed run was about to write. */
 export interface AroundCommit {
-  /** Where the file lies that has to be read; undefined if there was none before the run. */
+  /** The path of the file to read; undefined if there was none before the run. */
   path?: string;
-  /** What the user must know, a sentence without the full stop. */
+  /** A sentence for the user, without a full stop. */
   text: string;
 }
 
-/** Between two looks at a lock whose commit is under way. */
+/** The pause between two checks of a lock whose commit is in progress. */
 const LOOK_MS = 20;
 
-/** A commit takes milliseconds, more only if the system is slow to sync. */
+/**
+ * The largest number of checks. A commit takes milliseconds, and longer only if the system is slow to sync.
+ */
 const LOOKS = 500;
 
 /**
- * How to read `path` while a commit that it is part of is not finished; undefined if there is no such commit.
+ * Returns how to read `path` while its commit is not finished; undefined if there is no such commit.
  *
- * @throws {Error} if another process is writing the file at this moment, and does not finish
+ * @throws {Error} if another process is writing the file and does not finish in time
  */
 export async function aroundCommit(path: string): Promise<AroundCommit | undefined> {
   const place = placeOf(path);
@@ -43,7 +46,7 @@ export async function aroundCommit(path: string): Promise<AroundCommit | undefin
     const text = `${killed}: the file that it replaces is read, which is kept as "${join(folder, aside)}"`;
     return { path: join(folder, aside), text };
   }
-  // The output does not have its name yet.
+  // The output does not have its final name yet.
   if (isThere(temporary)) return undefined;
   if (aside === undefined) return { text: `${killed}, before all that belongs to it was there` };
   const text = `${killed}; the file that it replaces should be kept as "${
@@ -52,12 +55,15 @@ export async function aroundCommit(path: string): Promise<AroundCommit | undefin
   return { path: join(folder, name), text };
 }
 
-/** The path to open for reading `path`, whatever is to be said of it. @throws as {@linkcode aroundCommit} */
+/**
+ * Returns the path to open for reading `path`, without the sentence for the user. @throws as {@linkcode
+ * aroundCommit}
+ */
 export async function readablePath(path: string): Promise<string> {
   return (await aroundCommit(path))?.path ?? path;
 }
 
-/** Where the file lies, links followed; undefined if it has no lock file. */
+/** Returns the folder and the name of a file after following links; undefined if it has no lock file. */
 function placeOf(path: string): { folder: string; name: string } | undefined {
   try {
     const real = lstatIfThere(path)?.isSymlink ? Deno.realPathSync(path) : path;
@@ -65,12 +71,13 @@ function placeOf(path: string): { folder: string; name: string } | undefined {
     const lock = lstatIfThere(join(place.folder, lockNameOf(place.name)));
     return lock?.isFile ? place : undefined;
   } catch {
-    // Nothing is there, or the folder may not be looked into: whoever opens the file gets the reason.
+    // The file does not exist, or the folder may not be read. The caller gets the reason when it opens the
+    // file.
     return undefined;
   }
 }
 
-/** The note when no process is at it: that of a killed run, or none. */
+/** Waits until no process holds the lock, and returns the note of a killed run, if there is one. */
 async function finishedNote(
   path: string,
   { folder, name }: { folder: string; name: string },
@@ -90,12 +97,15 @@ async function noteAt(lockPath: string, name: string): Promise<{ pid?: number; c
   try {
     return parseNote(new TextDecoder().decode(await readSmallFile(lockPath, MAX_NOTE_BYTES)), name);
   } catch {
-    // Gone, or another user's: what cannot be read is no note.
+    // A lock file that is gone or belongs to another user cannot be read, and counts as no note.
     return {};
   }
 }
 
-/** Whether a process holds the lock. Only asked where there is a note, since asking takes the lock for a moment. */
+/**
+ * Returns whether a process holds the lock. It is called only if there is a note, because the check takes the
+ * lock for a moment.
+ */
 async function isHeld(lockPath: string): Promise<boolean> {
   try {
     using file = await Deno.open(lockPath);
@@ -105,7 +115,10 @@ async function isHeld(lockPath: string): Promise<boolean> {
   }
 }
 
-/** Whether another output of the commit says that it is complete, or undone: then so is this one. */
+/**
+ * Returns whether the note of another output of the commit calls it committed or undone. That state then also
+ * applies to this output.
+ */
 async function isDecided(folder: string, { id }: CommitNote): Promise<boolean> {
   for (const { name: lockName, isFile } of Deno.readDirSync(folder)) {
     const name = isFile ? outputOfLock(lockName) : undefined;
@@ -116,7 +129,10 @@ async function isDecided(folder: string, { id }: CommitNote): Promise<boolean> {
   return false;
 }
 
-/** The process that holds the lock of `path` at this moment, be it at work or in its commit; undefined if there is none. */
+/**
+ * Returns the process that holds the lock of `path` at this moment, before or during its commit; undefined if
+ * there is none.
+ */
 export async function writerOf(path: string): Promise<number | undefined> {
   const place = placeOf(path);
   if (place === undefined) return undefined;

@@ -6,7 +6,7 @@ import { join } from "@std/path/posix/join";
 import { temporaryNameOf } from "./hidden_names.ts";
 import { onFile } from "./system_errors.ts";
 
-/** An open file without a name. Its errors have the name that it had. */
+/** An open file without a name. Its errors contain its former name. */
 export class UnnamedFile implements Disposable {
   readonly #path: string;
   readonly #file: Deno.FsFile;

@@ -1,7 +1,7 @@
 /** Reads ahead: while the reader consumes one part of a file, the next part is read. */
 
 import type { ByteSource } from "../archive/bytes.ts";
-import { WORD_BYTES } from "../archive/room.ts";
+import { WORD_BYTES } from "../archive/shared_buffer.ts";
 import type { Core } from "../core.ts";
 
 /**

@@ -1,4 +1,7 @@
-/** Pieces that are compressed and decompressed out of order: the same content, the same file, the same errors. */
+/**
+ * Pieces that are compressed and decompressed out of order give the same content, the same file and the same
+ * errors.
+ */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import zlib from "node:zlib";
@@ -20,7 +23,9 @@ const SEEDS = [1, 2, 3, 4, 5, 6];
 const COUNT = 9;
 const PIECE_BYTES = 300_000;
 
-/** How each container is made of pieces; a few hundred bytes each, so that byte after byte can be read. */
+/**
+ * Makes the pieces of each container. They have a few hundred bytes, so that they can be read byte by byte.
+ */
 const CONTAINERS = {
   "a.gz": {
     open: (file: PlainSource, codecs: Codecs) => new GzipSource(file, { codecs }),
@@ -34,7 +39,10 @@ const CONTAINERS = {
   },
 };
 
-/** A zstd frame without content size, so one that is decoded block by block: a raw block in a window of 1 KiB. */
+/**
+ * Returns a zstd frame without content size, which is therefore decoded block by block: a raw block in a
+ * window of 1 KiB.
+ */
 function rawFrame(content: Uint8Array): Uint8Array {
   const header = (content.length << 3) | 1;
   return concat(
@@ -43,19 +51,19 @@ function rawFrame(content: Uint8Array): Uint8Array {
   );
 }
 
-/** Codecs whose answers come in the order of the questions, and in others. */
+/** Returns codecs that finish in the order of the calls, and others that do not. */
 function codecsOf(seed: number): Codecs[] {
   const random = new Random(seed);
   return AHEAD.flatMap((ahead) => [{ ...HERE, ahead }, new ShuffledCodecs({ ahead, random })]);
 }
 
-/** What came before a failure, and the failure. */
+/** The content in front of a failure, and the message of the failure. */
 interface Outcome {
   content: Uint8Array;
   message?: string;
 }
 
-/** Reads byte after byte, so that all that comes before a failure is seen. */
+/** Reads byte by byte, so that all content in front of a failure is returned. */
 async function readBytes(
   path: keyof typeof CONTAINERS,
   stored: Uint8Array,
@@ -87,7 +95,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
   const contents = Array.from({ length: COUNT }, (_, i) => contentOf(1 + i * 37, 50 + i));
   const pieces = await Promise.all(contents.map((content, i) => own(content, i === COUNT - 1)));
 
-  /** Each damage begins in piece `at`: whoever looks ahead sees it early, or its answer comes early. */
+  /** Kinds of damage, each of which begins in piece `at`. A source that reads ahead detects it early. */
   const damages: Record<string, (at: number) => Uint8Array> = {
     "a wrong checksum": (at) => withPiece(at, withByte(pieces[at], checksumAt(path, pieces[at]))),
     "a wrong magic number": (at) => withPiece(at, withByte(pieces[at], 0)),
@@ -105,7 +113,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
   const withPiece = (at: number, piece: Uint8Array) => concat(...pieces.with(at, piece));
 
   for (const [damage, stored] of Object.entries(damages)) {
-    Deno.test(`${path}: ${damage} is reported behind all that comes before it, whoever decodes`, async () => {
+    Deno.test(`${path}: ${damage}is reported after all content in front of it, on any thread`, async () => {
       for (const at of [0, 1, 4, COUNT - 1]) {
         const expected = await readBytes(path, stored(at), HERE);
         assertEqualBytes(expected.content, concat(...contents.slice(0, at)), `piece ${at}`);
@@ -119,7 +127,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     });
   }
 
-  Deno.test(`${path}: own and foreign pieces in a row come in their order, whoever decodes`, async () => {
+  Deno.test(`${path}: pieces of this and of other programs are read in their order, on any thread`, async () => {
     for (const seed of SEEDS) {
       const random = new Random(seed);
       const kinds = contents.map(() => random.below(2) === 0);
@@ -134,7 +142,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: foreign pieces keep their content while own ones behind them are decoded`, async () => {
+  Deno.test(`${path}: a piece of another program keeps its content while later pieces are decoded`, async () => {
     const random = new Random(9);
     const long = contentOf(900_000, 9);
     const zstdLong = concat(...Array.from({ length: 900 }, (_, i) => rawFrame(part(long, i))));
@@ -146,7 +154,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEqualBytes(await readAll(source, [1000]), whole, "seed 9");
   });
 
-  Deno.test(`${path}: as many pieces as are allowed are under way, and never more`, async () => {
+  Deno.test(`${path}: exactly as many pieces as allowed are in progress`, async () => {
     for (const ahead of AHEAD) {
       const codecs = new ShuffledCodecs({ ahead, random: new Random(ahead) });
       await readBytes(path, concat(...pieces), codecs);
@@ -158,7 +166,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: skip() passes over pieces that are under way`, async () => {
+  Deno.test(`${path}: skip() skips pieces that are in progress`, async () => {
     const whole = concat(...contents);
     for (const seed of SEEDS) {
       const random = new Random(seed);
@@ -177,7 +185,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: the file does not depend on who compresses, nor on how many writes overlap`, async () => {
+  Deno.test(`${path}: the file does not depend on the threads, nor on the number of overlapping writes`, async () => {
     const content = contentOf(6 * PIECE_BYTES + 12_345, 77);
     const expected = await store(path, content);
     for (const codecs of codecsOf(77)) {
@@ -205,7 +213,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: a sink that failed never says that the file is complete`, async () => {
+  Deno.test(`${path}: a sink that failed never reports a complete file`, async () => {
     for (const ahead of AHEAD) {
       const codecs = { ...failingAt([1]), ahead };
       using sink = await sinkFor(path, new StoredStream(), { codecs });
@@ -218,7 +226,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: a file that takes no more fails every later call`, async () => {
+  Deno.test(`${path}: a file that accepts no more bytes fails every later call`, async () => {
     for (const ahead of AHEAD) {
       const full = { writeSync: () => 0, write: () => Promise.reject(new Error("No space left on device")) };
       const codecs = new ShuffledCodecs({ ahead, random: new Random(ahead) });
@@ -230,13 +238,13 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: several failures are one rejection, and none goes unhandled`, async () => {
+  Deno.test(`${path}: several failures are one rejection, and none is unhandled`, async () => {
     const content = new Uint8Array(7 * PIECE_BYTES);
     for (const ahead of AHEAD) {
       const work = failingAt([2, 3, 4, 7]);
       const codecs = new ShuffledCodecs({ ahead, random: new Random(ahead), work });
       await assertRejects(() => store(path, content, { codecs, atOnce: 6 }), Error, "piece fails");
-      // What is still under way fails with nobody waiting for it.
+      // The pieces in progress fail while no code waits for them.
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   });
@@ -253,7 +261,10 @@ for (const path of ["a.gz", "a.zst"] as const) {
   });
 }
 
-/** Writes `content` in pieces of `PIECE_BYTES`, `atOnce` of them in overlapping calls; returns what the file holds. */
+/**
+ * Writes `content` in pieces of `PIECE_BYTES`, `atOnce` of them in overlapping calls. Returns the bytes of
+ * the file.
+ */
 async function store(
   path: string,
   content: Uint8Array,
@@ -266,7 +277,7 @@ async function store(
     while (calls.length < atOnce && at < content.length) {
       const portion = sharedCopy(content.subarray(at, at + PIECE_BYTES));
       at += portion.length;
-      // The memory of one write is used for the next one, as the program does it.
+      // The memory of one write is used for the next one, as in the program.
       calls.push((async () => {
         await sink.write(portion);
         portion.fill(0xee);
@@ -281,7 +292,7 @@ async function store(
   return file.bytes;
 }
 
-/** Compresses, but for the pieces of those numbers. */
+/** Returns codecs that fail for the pieces with these numbers. */
 function failingAt(numbers: readonly number[]): Omit<Codecs, "ahead"> {
   let count = 0;
   const unless = (work: Codecs["gzip"]) => (given: Encoding) =>
@@ -289,7 +300,10 @@ function failingAt(numbers: readonly number[]): Omit<Codecs, "ahead"> {
   return { ...HERE, gzip: unless(HERE.gzip), zstd: unless(HERE.zstd) };
 }
 
-/** Offset of a checksum in a piece: the last four bytes of a frame, those before the last four of a member. */
+/**
+ * Returns the offset of the checksum in a piece: the last four bytes of a frame, and the four before the last
+ * four of a member.
+ */
 function checksumAt(path: string, piece: Uint8Array): number {
   return piece.length - (path === "a.gz" ? 8 : 4);
 }
@@ -307,7 +321,7 @@ function hintOf(seed: number, codecs: Codecs): string {
 }
 
 for (const path of Object.keys(CONTAINERS) as (keyof typeof CONTAINERS)[]) {
-  Deno.test(`${path} is decoded to the byte of a word at which the stream is, so that it is copied by words`, async () => {
+  Deno.test(`${path}is decoded with the alignment of the stream, so that it is copied by words`, async () => {
     const stored = new StoredStream();
     const sink = await sinkFor(path, stored);
     for (const length of ODD_SIZES) await sink.write(new Random(length).fill(new Uint8Array(length)));

@@ -36,7 +36,7 @@ Deno.test("a bitmap of 13 bits with blocks 0, 3 and 12 is the five bytes of the 
   assertEquals(read.count(), 3);
 });
 
-Deno.test("readBitmap() refuses every cut, every surplus byte, set padding and no bits", async () => {
+Deno.test("readBitmap() refuses every cut, every additional byte, set padding, and a count of 0", async () => {
   for (let length = 0; length < EXAMPLE.length; length++) {
     await assertRejects(
       () => readBitmap(source(EXAMPLE.subarray(0, length))),
@@ -56,14 +56,14 @@ Deno.test("readBitmap() refuses every cut, every surplus byte, set padding and n
   await assertRejects(() => readBitmap(source(huge)), FormatError, "number of bits");
 });
 
-Deno.test("a long bitmap keeps its bits", async () => {
+Deno.test("a long bitmap is read as it was written", async () => {
   const bitmap = new Bitmap(100_001);
   for (let block = 0; block < 100_001; block += 7) bitmap.set(block);
   const read = await readBitmap(source(await bytesOf(bitmap)));
   for (let block = 0; block < 100_001; block++) assertEquals(read.get(block), block % 7 === 0);
 });
 
-Deno.test("next() finds runs", () => {
+Deno.test("next() finds the begin and the end of runs", () => {
   const bitmap = new Bitmap(40);
   for (const block of [3, 4, ...Array.from({ length: 16 }, (_, i) => 8 + i), 39]) bitmap.set(block);
   const runs: number[][] = [];
@@ -77,15 +77,15 @@ Deno.test("next() finds runs", () => {
   assertEquals(bitmap.next(25, 39, true), 39);
 });
 
-Deno.test("Bitmap refuses more bits than it may hold", () => {
+Deno.test("Bitmap refuses more bits than it can hold", () => {
   assertThrows(() => new Bitmap(2 ** 41), RangeError);
 });
 
-/** Bits of a page. */
+/** The number of bits of a page. */
 const PAGE = PAGE_BYTES * 8;
 const SEED = 11;
 
-Deno.test("Bitmap is the same as a list of bits, however few pages are in memory", async () => {
+Deno.test("Bitmap behaves as a list of bits with any number of pages in memory", async () => {
   const bitCount = 5 * PAGE + 12_345;
   const random = new Random(SEED);
   const scratch = new MemoryScratch();
@@ -145,11 +145,11 @@ Deno.test("a page of a bitmap that becomes uniform takes no memory", () => {
   for (let block = 0; block < 4 * PAGE; block++) bitmap.clear(block);
   assertEquals([...bitmap.runs()], [{ start: 4 * PAGE, end: bitmap.bitCount }]);
   assertEquals(bitmap.count(), 36 * PAGE + 5);
-  // Pages go to places that were given up.
+  // New pages use slots that were freed.
   assert(scratch.length <= 3 * PAGE_BYTES, `${scratch.length} bytes`);
 });
 
-Deno.test("a bitmap of a disk of half a pebibyte in sectors finds its bits at once", () => {
+Deno.test("Bitmap finds the bits of a disk of half a pebibyte in sectors at once", () => {
   const bitmap = new Bitmap(2 ** 40);
   for (const block of [0, 2 ** 31, 2 ** 32 + 7, 2 ** 40 - 1]) bitmap.set(block);
   assertEquals([...bitmap.runs()].map(({ start }) => start), [0, 2 ** 31, 2 ** 32 + 7, 2 ** 40 - 1]);

@@ -1,14 +1,15 @@
-/** Files whose reading does not wait for anything, however long they are. */
+/** Long files that are read without waiting for anything. */
 
 import { assertRejects } from "@std/assert";
 import { Pace, type PaceOptions } from "../../cli/pace.ts";
 
-/** What aborts a loop. */
+/** The reason with which a loop is aborted. */
 export class Enough extends Error {}
 
 /**
- * Asserts that a loop lets the rest of the program run: `work` must end because a timer aborts it, which a loop of settled
- * promises never lets run. The clock goes on by a second with every look, so that the speed of the machine does not matter.
+ * Asserts that a loop lets the rest of the program run: `work` must end because a timer aborts it, and a
+ * timer never runs during a loop of settled promises. The clock advances by a second in every call, so that
+ * the speed of the machine does not matter.
  */
 export async function assertGivesWay(
   work: (given: { pace: Pace; options: Required<PaceOptions> }) => Promise<unknown>,
@@ -26,7 +27,7 @@ export async function assertGivesWay(
   }
 }
 
-/** `unit` again and again, and `end` behind it. */
+/** Returns copies of `unit`, followed by `end`. */
 export function repeated(unit: Uint8Array, count: number, end: Uint8Array): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(unit.length * count + end.length);
   for (let i = 0; i < count; i++) all.set(unit, i * unit.length);

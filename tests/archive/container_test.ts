@@ -1,4 +1,7 @@
-/** What holds for every container alike, through the two openers that the rest of the program uses. */
+/**
+ * Properties of all containers, tested through the two functions with which the rest of the program opens
+ * them.
+ */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FormatError } from "../../cli/errors.ts";
@@ -19,7 +22,7 @@ const COMPRESSED = [
   { path: "a.zst", test: ["zstd", "-t", "-q"], unpack: ["zstd", "-d", "-c", "-q"] },
 ];
 
-/** Writes `content` in portions of `sizes`, each in turn; returns what the file holds. */
+/** Writes `content` in portions of `sizes`, used in rotation, and returns the bytes of the file. */
 async function store(path: string, content: Uint8Array, sizes = [content.length || 1]): Promise<Uint8Array> {
   const file = new StoredStream();
   using sink = await sinkFor(path, file);
@@ -33,7 +36,7 @@ async function store(path: string, content: Uint8Array, sizes = [content.length 
   return file.bytes;
 }
 
-/** Reads what `stored` holds under the name `path`, in portions of `sizes`. */
+/** Reads the content of `stored` as a file with the name `path`, in portions of `sizes`. */
 async function load(path: string, stored: Uint8Array, sizes?: number[]): Promise<Uint8Array> {
   using source = await sourceFor(path, streamOf(stored, { atOnce: ODD_SIZES }));
   const content = await readAll(source, sizes);
@@ -41,7 +44,7 @@ async function load(path: string, stored: Uint8Array, sizes?: number[]): Promise
   return content;
 }
 
-/** Whether `stored` is refused, which must be with a FormatError that names file and place. */
+/** Returns whether `stored` is refused. The error must be a FormatError that names the file and the place. */
 async function isRefused(path: string, stored: Uint8Array): Promise<boolean> {
   try {
     await load(path, stored);
@@ -53,20 +56,24 @@ async function isRefused(path: string, stored: Uint8Array): Promise<boolean> {
   }
 }
 
-/** Where the last member or frame ends: with the file, but for a seek table. */
+/**
+ * Returns the offset at which the last member or frame ends: the end of the file, or the begin of the seek
+ * table.
+ */
 function contentEndOf(path: string, stored: Uint8Array): number {
   return path === "a.zst" ? readSeekTable(stored).startBytes : stored.length;
 }
 
-/** Offsets of the bytes that no checksum covers since reading does not depend on them. */
+/** Returns the offsets of bytes that no checksum covers, because reading does not depend on them. */
 function idleBytesOf(path: string, stored: Uint8Array): number[] {
   // MTIME, XFL and OS.
   if (path.endsWith(".gz")) return [4, 5, 6, 7, 8, 9];
-  // The low bits of the magic of a seek table, which make it a skippable frame of another kind.
+  // The low bits of the magic number of a seek table. When they change, it is another kind of skippable
+  // frame.
   return [readSeekTable(stored).startBytes];
 }
 
-Deno.test("containerOfName() goes by a lower-case suffix behind at least one character", () => {
+Deno.test("containerOfName() requires a lower-case suffix after at least one character", () => {
   const names = {
     plain: [
       "a",
@@ -91,7 +98,7 @@ Deno.test("containerOfName() goes by a lower-case suffix behind at least one cha
   }
 });
 
-Deno.test("containerOfBytes() knows the magic numbers", () => {
+Deno.test("containerOfBytes() recognizes the magic numbers", () => {
   assertEquals(containerOfBytes(Uint8Array.of(0x1f, 0x8b)), "gzip");
   assertEquals(containerOfBytes(Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd)), "zstd");
   for (let low = 0; low < 16; low++) {
@@ -105,7 +112,7 @@ Deno.test("containerOfBytes() knows the magic numbers", () => {
 for (const path of NAMES) {
   for (const [turn, len] of [0, 1, -1, 0, 1, 17].entries()) {
     const size = len + [0, 0, 1, 1, 1, 3][turn] * MIB;
-    Deno.test(`${path}: a stream of ${size} bytes comes back however it is written, and the same writes give the same file`, async () => {
+    Deno.test(`${path}: a stream of ${size} bytes is read as it was written, and the same writes give the same file`, async () => {
       const seed = 1000 + turn;
       const content = contentOf(size, seed);
       const stored = await store(path, content);
@@ -130,7 +137,7 @@ for (const path of NAMES) {
     assertEqualBytes(shared, content, "read back");
   });
 
-  Deno.test(`${path}: skip() passes over content, and stops at its end`, async () => {
+  Deno.test(`${path}: skip() skips content, and stops at its end`, async () => {
     const content = contentOf(MIB + 1000, 8);
     using source = await sourceFor(path, streamOf(await store(path, content)));
     const four = new Uint8Array(4);
@@ -143,7 +150,7 @@ for (const path of NAMES) {
     assertEquals(await source.skip(1), 0);
   });
 
-  Deno.test(`${path}: nothing is written behind finish()`, async () => {
+  Deno.test(`${path}: nothing is written after finish()`, async () => {
     const file = new StoredStream();
     using sink = await sinkFor(path, file);
     await sink.write(Uint8Array.of(1));
@@ -172,7 +179,7 @@ for (const { path, test, unpack } of COMPRESSED) {
 }
 
 for (const path of ["a.gz", "a.zst"]) {
-  Deno.test(`${path}: every cut of a small file is refused or takes no content`, async () => {
+  Deno.test(`${path}: a small file with any cut is refused, or has its whole content`, async () => {
     const content = contentOf(700, 3);
     const stored = await store(path, content);
     const contentEnd = contentEndOf(path, stored);
@@ -183,7 +190,7 @@ for (const path of ["a.gz", "a.zst"]) {
     }
   });
 
-  Deno.test(`${path}: every changed byte of a small file is refused or does no harm`, async () => {
+  Deno.test(`${path}: a small file with a changed byte is refused, or has the same content`, async () => {
     const seed = 20;
     const random = new Random(seed);
     const content = contentOf(900, seed);
@@ -194,7 +201,8 @@ for (const path of ["a.gz", "a.zst"]) {
         const changed = stored.slice();
         changed[at] ^= mask;
         if (await isRefused("-", changed)) continue;
-        // Standard input: a changed magic number makes a plain file, which is for the archive's reader to refuse.
+        // For standard input, a changed magic number makes a plain file, which only the reader of the archive
+        // can refuse.
         if (containerOfBytes(changed) === "plain") continue;
         assertEqualBytes(await load("-", changed), content, `byte ${at} changed by ${mask}, seed ${seed}`);
         harmless.add(at);
@@ -207,7 +215,7 @@ for (const path of ["a.gz", "a.zst"]) {
     assertEquals([...harmless].filter(behind), idle.filter(behind));
   });
 
-  Deno.test(`${path}: what follows the last member is refused`, async () => {
+  Deno.test(`${path}: data after the last member is refused`, async () => {
     const stored = await store(path, contentOf(1000, 5));
     for (
       const rest of [[0], [0, 0, 0, 0], [0x31, 0], [...stored.subarray(0, 10)], [0x1f], [0x1f, 0x8b], [
@@ -221,12 +229,12 @@ for (const path of ["a.gz", "a.zst"]) {
     }
   });
 
-  Deno.test(`${path}: two files in a row are one stream`, async () => {
+  Deno.test(`${path}: two concatenated files are one stream`, async () => {
     const stored = await store(path, contentOf(1000, 5));
     assertEquals((await load(path, concat(stored, stored))).length, 2000);
   });
 
-  Deno.test(`${path}: an error stays an error`, async () => {
+  Deno.test(`${path}: a source that failed rejects every later read with the same error`, async () => {
     const stored = await store(path, contentOf(1000, 6));
     using source = await sourceFor(path, streamOf(stored.subarray(0, -1)));
     for (let times = 0; times < 3; times++) {

@@ -1,4 +1,6 @@
-/** Pieces that are copied from file to file instead of being compressed again, and those that must not be. */
+/**
+ * Pieces that are copied between files instead of being compressed again, and pieces that must not be copied.
+ */
 
 import { assertEquals } from "@std/assert";
 import zlib from "node:zlib";
@@ -20,12 +22,12 @@ const CONTAINERS = {
   "a.gz": { own: memberOf, foreign: (content: Uint8Array) => new Uint8Array(zlib.gzipSync(content)) },
   "a.zst": {
     own: frameOf,
-    // Without the mark that another frame follows, it is as other programs write it.
+    // Without the mark that another frame follows, the frame is one of another program.
     foreign: (content: Uint8Array) => frameOf(content, { isLast: true }),
   },
 };
 
-/** A file of ours with those pieces. */
+/** Returns a file of this program with these pieces. */
 async function storedOf(path: string, { level }: { level?: number } = {}): Promise<Uint8Array> {
   const file = new StoredStream();
   using sink = await sinkFor(path, file, { level });
@@ -34,21 +36,24 @@ async function storedOf(path: string, { level }: { level?: number } = {}): Promi
   return file.bytes;
 }
 
-/** How a file is copied. */
+/** Options of {@linkcode copy}. */
 interface CopyOptions {
   from: InputFile;
-  /** Names the container that is written. */
+  /** The name of the new file, which determines its container. */
   to?: string;
   level?: number;
-  /** Lengths of the writes; where the pieces begin and end if not given. */
+  /** The lengths of the writes; by default those of the pieces. */
   sizes?: number[];
-  /** Where the writer says that it read a byte. */
+  /** Returns the offset of a byte in the source that the writer passes as origin. */
   offsetOf?: (offsetBytes: number) => number;
-  /** Called when all was read and nothing written. */
+  /** Called when everything is read and nothing is written. */
   onRead?: () => void;
 }
 
-/** Copies the stream of `from`; returns how many pieces were compressed for it, without the last one, and the new file. */
+/**
+ * Copies the stream of `from`. Returns the new file, and the number of pieces that were compressed for it,
+ * without the last one.
+ */
 async function copy(path: string, options: CopyOptions): Promise<{ compressed: number; stored: Uint8Array }> {
   const { from, to = path, level, sizes = PIECES.map(({ length }) => length) } = options;
   const file = new StoredStream();
@@ -75,13 +80,13 @@ for (const path of ["a.gz", "a.zst"] as const) {
   const { own, foreign } = CONTAINERS[path];
   const stored = await storedOf(path);
 
-  /** Opens a regular file that holds `bytes`. */
+  /** Opens a regular file with the content `bytes`. */
   const regular = (folder: Folder, bytes: Uint8Array) => {
     Deno.writeFileSync(folder.file(path), bytes);
     return Deno.openSync(folder.file(path));
   };
 
-  Deno.test(`${path}: pieces of a file of the same kind are copied, and are those that compressing makes`, async () => {
+  Deno.test(`${path}: pieces of a file of the same kind are copied, and equal those that compression makes`, async () => {
     using folder = new Folder();
     const copied = await copy(path, { from: regular(folder, stored) });
     assertEquals(copied.compressed, 0);
@@ -91,17 +96,17 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEqualBytes(again.stored, stored, "compressed again");
   });
 
-  Deno.test(`${path}: pieces are copied as they are, whatever level they have`, async () => {
+  Deno.test(`${path}: pieces are copied in their stored form, independently of their level`, async () => {
     using folder = new Folder();
     const high = await storedOf(path, { level: 9 });
     const copied = await copy(path, { from: regular(folder, high) });
     assertEquals(copied.compressed, 0);
-    // The last member is made, and tells the level of the new file.
+    // The last member is not a copy, and its header depends on the level of the new file.
     const end = path === "a.gz" ? high.length - 35 : high.length;
     assertEqualBytes(copied.stored.subarray(0, end), high.subarray(0, end), "the same file");
   });
 
-  Deno.test(`${path}: a source that begins within its file is copied from there`, async () => {
+  Deno.test(`${path}: pieces of a source that begins within its file are copied from the right place`, async () => {
     using folder = new Folder();
     const file = regular(folder, concat(new Uint8Array(1234), stored));
     file.seekSync(1234, Deno.SeekMode.Start);
@@ -110,13 +115,13 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEqualBytes(copied.stored, stored, "the same file");
   });
 
-  Deno.test(`${path}: a level that is asked for is kept`, async () => {
+  Deno.test(`${path}: with a given level nothing is copied`, async () => {
     using folder = new Folder();
     const { compressed } = await copy(path, { from: regular(folder, stored), level: 3 });
     assertEquals(compressed, EVERY);
   });
 
-  Deno.test(`${path}: what is not exactly a piece is compressed`, async () => {
+  Deno.test(`${path}: a write that is not exactly one piece is compressed`, async () => {
     using folder = new Folder();
     const [first, second, third, last] = PIECES.map(({ length }) => length);
     for (
@@ -139,7 +144,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEquals(shifted.compressed, EVERY);
   });
 
-  Deno.test(`${path}: a wrong word about the origin does no harm`, async () => {
+  Deno.test(`${path}: a write whose origin holds other bytes is compressed`, async () => {
     using folder = new Folder();
     const content = WHOLE.slice();
     content[WHOLE.length - 1] ^= 1;
@@ -153,7 +158,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEqualBytes(await readAll(back), content.subarray(-100_000), "what was written");
   });
 
-  Deno.test(`${path}: foreign files, pipes and files of another kind are compressed`, async () => {
+  Deno.test(`${path}: content of pipes, of other programs' files and of another kind is compressed`, async () => {
     using folder = new Folder();
     const others = concat(...await Promise.all(PIECES.map((piece) => foreign(piece))));
     assertEquals((await copy(path, { from: regular(folder, others) })).compressed, EVERY);
@@ -162,13 +167,13 @@ for (const path of ["a.gz", "a.zst"] as const) {
     assertEquals((await copy(path, { from: regular(folder, stored), to })).compressed, EVERY);
   });
 
-  Deno.test(`${path}: a piece that says that it is the last one is compressed`, async () => {
+  Deno.test(`${path}: a piece that is marked as the last one is compressed`, async () => {
     using folder = new Folder();
     const pieces = await Promise.all(PIECES.map((piece, i) => own(piece, { isLast: i === EVERY - 1 })));
     assertEquals((await copy(path, { from: regular(folder, concat(...pieces)) })).compressed, 1);
   });
 
-  Deno.test(`${path}: a file that was changed or cut meanwhile is not copied`, async () => {
+  Deno.test(`${path}: pieces of a file that was changed or cut meanwhile are not copied`, async () => {
     using folder = new Folder();
     for (
       const change of [
@@ -181,7 +186,7 @@ for (const path of ["a.gz", "a.zst"] as const) {
     }
   });
 
-  Deno.test(`${path}: pieces that were read long ago are compressed`, async () => {
+  Deno.test(`${path}: pieces that were read many pieces earlier are compressed`, async () => {
     using folder = new Folder();
     const tiny = await Promise.all(
       Array.from({ length: 300 }, (_, i) => own(Uint8Array.of(i), { isLast: false })),

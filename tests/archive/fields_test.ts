@@ -19,14 +19,14 @@ Deno.test("integer() reads canonical decimals only", () => {
   assertThrows(() => reader("-0\0").integer({ name: "flag", min: -1, max: 1 }), FormatError);
 });
 
-Deno.test("FieldReader tells a cut file from a field that is too long", () => {
+Deno.test("FieldReader distinguishes a cut file from a field that is too long", () => {
   const cut = assertThrows(() => reader("12").integer(number), FormatError);
   assertEquals(cut.fault.found, "the end of the file");
   const long = assertThrows(() => reader("x".repeat(50) + "\0").string("key", 10), FormatError);
   assertEquals(long.fault.found, "a field of more than 10 bytes");
 });
 
-Deno.test("byteArray() wants its exact length and all of its bytes", () => {
+Deno.test("byteArray() requires its exact length and all of its bytes", () => {
   assertEquals(reader("3\0abc").byteArray("id", 3), ASCII.encode("abc"));
   assertThrows(() => reader("4\0abcd").byteArray("id", 3), FormatError, "length of the id");
   assertThrows(() => reader("3\0ab").byteArray("id", 3), FormatError, "id of 3 bytes");
@@ -43,7 +43,7 @@ Deno.test("FieldWriter writes what FieldReader reads", () => {
   assertEquals(fields.offset, bytes.length);
 });
 
-Deno.test("FieldWriter refuses what no reader could read", () => {
+Deno.test("FieldWriter refuses values that no reader could read", () => {
   assertThrows(() => new FieldWriter().string("a\0b"), RangeError);
   assertThrows(() => new FieldWriter().integer(2 ** 53), RangeError);
 });

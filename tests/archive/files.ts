@@ -1,14 +1,14 @@
-/** Files in memory, as strict as real ones that are no regular files, and what they are filled with. */
+/** Files in memory that are as strict as real files that are not regular ones, and content for them. */
 
 import { Buffer } from "node:buffer";
 import type { ByteSource } from "../../cli/archive/bytes.ts";
 import type { InputFile, OutputFile } from "../../cli/archive/plain.ts";
 import { Random } from "../../scripts/disk_image.ts";
 
-/** Sizes that reads and writes are cut at. */
+/** Lengths of reads and writes. */
 export const ODD_SIZES = [1, 2, 3, 7, 15, 511, 513, 4095, 65537, 1_000_003];
 
-/** A stream that gives at most `atOnce` bytes a read, each of them in turn. */
+/** Returns a stream whose reads return at most `atOnce` bytes, with the values in rotation. */
 export function streamOf(stored: Uint8Array, { atOnce = [Infinity], onClose = () => {} } = {}): InputFile {
   let at = 0;
   let turn = 0;
@@ -26,12 +26,12 @@ export function streamOf(stored: Uint8Array, { atOnce = [Infinity], onClose = ()
   };
 }
 
-/** A stream that keeps what is written to it. */
+/** A stream that stores the bytes that are written to it. */
 export class StoredStream implements OutputFile {
   readonly #parts: Uint8Array[] = [];
   readonly #atOnce: number;
 
-  /** Takes at most `atOnce` bytes a write. */
+  /** Each write accepts at most `atOnce` bytes. */
   constructor({ atOnce = Infinity } = {}) {
     this.#atOnce = atOnce;
   }
@@ -57,7 +57,7 @@ export class StoredStream implements OutputFile {
   }
 }
 
-/** Reads to the end in portions of `sizes`, each in turn. */
+/** Reads to the end in portions of `sizes`, used in rotation. */
 export async function readAll(source: ByteSource, sizes = [100_000]): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Uint8Array[] = [];
   for (let turn = 0;; turn++) {
@@ -68,12 +68,12 @@ export async function readAll(source: ByteSource, sizes = [100_000]): Promise<Ui
   }
 }
 
-/** One after the other, in memory of their own. */
+/** Returns the concatenation of the parts in new memory. */
 export function concat(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** Runs of noise, of zeros and of a few letters, as a disk has them. */
+/** Returns runs of random bytes, of zeros and of a few letters, as on a disk. */
 export function contentOf(len: number, seed: number): Uint8Array<ArrayBuffer> {
   const random = new Random(seed);
   const content = new Uint8Array(len);
@@ -91,7 +91,7 @@ function refuse(what: string): never {
   throw new TypeError(`A stream ${what}`);
 }
 
-/** A copy in shared memory. */
+/** Returns a copy in shared memory. */
 export function sharedCopy(bytes: Uint8Array): Uint8Array<SharedArrayBuffer> {
   const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
   copy.set(bytes);

@@ -28,13 +28,13 @@ async function assertRefused(stored: Uint8Array, message: string): Promise<void>
   await assertRejects(() => read(stored), FormatError, message);
 }
 
-/** A member with a header made by hand: `flags` and the `fields` that they announce. */
+/** Returns a member whose header is made here, with `flags` and the `fields` that they announce. */
 function memberWith(flags: number, fields: number[], content: Uint8Array): Uint8Array {
   const plain = zlib.gzipSync(content);
   return concat(Uint8Array.of(0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 0, 3, ...fields), plain.subarray(10));
 }
 
-/** The members of a file of ours, by the lengths that they tell. */
+/** Returns the members of a file of this program, by the lengths in their headers. */
 function membersOf(stored: Uint8Array<ArrayBuffer>) {
   const fields = new DataView(stored.buffer);
   const members: { at: number; contentLen: number; isLast: number }[] = [];
@@ -68,7 +68,7 @@ Deno.test("GzipSink makes a member of each write up to 2 MiB, and an empty last 
   }
 });
 
-Deno.test("GzipSink takes zlib's levels", async () => {
+Deno.test("GzipSink accepts the levels of zlib and refuses others", async () => {
   const lengths: number[] = [];
   for (const level of [1, 6, 9]) {
     const stored = await write(TEXT, level);
@@ -78,7 +78,7 @@ Deno.test("GzipSink takes zlib's levels", async () => {
   assert(lengths[0] > lengths[1] && lengths[1] >= lengths[2], `${lengths}`);
 });
 
-Deno.test("GzipSource reads foreign members of every level, and several in a row", async () => {
+Deno.test("GzipSource reads members of other programs of every level, and several in a row", async () => {
   const empty = zlib.gzipSync(new Uint8Array(0));
   for (const level of [0, 1, 6, 9]) {
     assertEquals(await read(zlib.gzipSync(TEXT, { level })), TEXT, `level ${level}`);
@@ -135,7 +135,7 @@ for (
   });
 }
 
-Deno.test("GzipSource refuses every cut of a foreign file but those between its members", async () => {
+Deno.test("GzipSource refuses every cut of another program's file except those between members", async () => {
   const content = TEXT.subarray(0, 200);
   const first = memberWith(4 | 8, [2, 0, 1, 2, 0x61, 0], content);
   const stored = concat(first, zlib.gzipSync(content));
@@ -146,7 +146,7 @@ Deno.test("GzipSource refuses every cut of a foreign file but those between its 
   }
 });
 
-Deno.test("GzipSource refuses changed bytes of a foreign file or reads the same", async () => {
+Deno.test("GzipSource refuses another program's file with a changed byte, or reads the same content", async () => {
   const content = TEXT.subarray(0, 200);
   const stored = concat(zlib.gzipSync(content));
   let harmlessCount = 0;
@@ -162,11 +162,11 @@ Deno.test("GzipSource refuses changed bytes of a foreign file or reads the same"
       }
     }
   }
-  // MTIME, XFL and OS, FTEXT; and a few bits of deflate that code the same.
+  // MTIME, XFL, OS, FTEXT, and a few bits of deflate that have no effect here.
   assert(harmlessCount >= 25 && harmlessCount < 50, `${harmlessCount}`);
 });
 
-Deno.test("GzipSource refuses a wrong checksum or length, saying where", async () => {
+Deno.test("GzipSource refuses a wrong checksum or length, and reports its offset", async () => {
   for (const member of [await write(TEXT), zlib.gzipSync(TEXT)]) {
     for (const fromEnd of [8, 4]) {
       const changed = concat(member);
@@ -176,7 +176,7 @@ Deno.test("GzipSource refuses a wrong checksum or length, saying where", async (
   }
 });
 
-Deno.test("GzipSource refuses what is no member behind the last one", async () => {
+Deno.test("GzipSource refuses data after the last member that is not a member", async () => {
   for (const member of [await write(TEXT), zlib.gzipSync(TEXT)]) {
     const expected = `at byte ${member.length} another gzip member or the end of the file is expected, `;
     await assertRefused(concat(member, new Uint8Array(1)), expected + "byte 00 is found");
@@ -194,7 +194,7 @@ Deno.test("GzipSource refuses a cut between two of its own members", async () =>
   }
 });
 
-Deno.test("GzipSource believes the lengths of its own members only as far as they are true", async () => {
+Deno.test("GzipSource refuses a member of this program with wrong lengths, and reads one with implausible lengths", async () => {
   const stored = concat(await memberOf(TEXT, { isLast: true }));
   const withLength = (at: number, value: number) => {
     const changed = concat(stored);
@@ -206,7 +206,7 @@ Deno.test("GzipSource believes the lengths of its own members only as far as the
   await assertRefused(concat(withLength(16, stored.length + 4), new Uint8Array(4)), "damage (");
   await assertRefused(withLength(20, TEXT.length + 1), "damage (");
   await assertRefused(withLength(20, TEXT.length - 1), "damage (");
-  // Nothing is allocated for a promise out of all proportion; the member is read as if it made none.
+  // No memory is allocated for an implausible length. The member is read as one without lengths.
   assertEquals(await read(withLength(20, 0xffff_ffff)), TEXT);
   assertEquals(await read(withLength(16, 0xffff_ffff)), TEXT);
   assertEquals(await read(withLength(16, 0)), TEXT);

@@ -31,7 +31,7 @@ const HEADER: DumpHeader = {
   capacityBytes: 13 * 65536,
 };
 
-/** Bytes as text, one character a byte. */
+/** Returns bytes as text, one character per byte. */
 const text = (bytes: Uint8Array) => String.fromCharCode(...bytes);
 const bytes = (text: string) => Uint8Array.from(text, (char) => char.charCodeAt(0));
 const ID = text(HEADER.seriesId);
@@ -88,7 +88,7 @@ Deno.test("parseDumpHeader() refuses a capacity that does not end in the last bl
   }
 });
 
-Deno.test("parseDumpHeader() says where a wrong capacity stands, and that another kind begins at once", () => {
+Deno.test("parseDumpHeader() reports the offset of a wrong capacity, and offset 0 for another kind of file", () => {
   const written = text(dumpHeaderBytes({ ...HEADER, capacityBytes: 12 * 65536 + 512 })).replace(
     "786944",
     "786432",
@@ -100,7 +100,7 @@ Deno.test("parseDumpHeader() says where a wrong capacity stands, and that anothe
   }
 });
 
-Deno.test("a dump is not taken for a digest, nor a digest for a dump", () => {
+Deno.test("archiveKind() distinguishes dumps and digests, and the parsers refuse the other kind", () => {
   assertEquals(archiveKind(dumpHeaderBytes(HEADER)), "dump");
   assertEquals(archiveKind(digestHeaderBytes(HEADER)), "digest");
   assertEquals(archiveKind(bytes("hello")), undefined);
@@ -112,7 +112,7 @@ Deno.test("a dump is not taken for a digest, nor a digest for a dump", () => {
   );
 });
 
-Deno.test("headers are refused at every cut", () => {
+Deno.test("parseDumpHeader() and parseDigestHeader() refuse a header with any cut", () => {
   for (let length = 0; length < DUMP_TEXT.length; length++) {
     assertThrows(
       () => parseDumpHeader(bytes(DUMP_TEXT.slice(0, length)), "a"),
@@ -146,7 +146,7 @@ Deno.test("sizes out of range are refused", () => {
   assertThrows(replaced("\x006\x00112", "\x0012\x00112"), FormatError, "month");
 });
 
-Deno.test("parseDumpHeader() without metadata gives all else, the capacity as well, and refuses the same", () => {
+Deno.test("parseDumpHeader() without metadata returns all other fields, and refuses the same headers", () => {
   const metadata = new Map([["adapterType", "lsilogic"], ["vmdkbkp.capacity", "1"], ["z", ""]]);
   for (const capacityBytes of [HEADER.capacityBytes, HEADER.capacityBytes - 7]) {
     const header = { ...HEADER, metadata, capacityBytes };

@@ -11,12 +11,12 @@ const random = new Random(31);
 const noise = random.fill(new Uint8Array(MIB));
 const text = random.text(MIB);
 
-/** `pattern` again and again. */
+/** Returns repetitions of `pattern`. */
 function repeated(pattern: Uint8Array, len = MIB): Uint8Array {
   return Uint8Array.from({ length: len }, (_, at) => pattern[at % pattern.length]);
 }
 
-/** Noise in blocks behind the heads of their records. */
+/** Returns random blocks, each after the header of its record. */
 function records(blockBytes: number): Uint8Array {
   const parts: Uint8Array[] = [];
   for (let at = 0, block = 1_000_000; at < MIB; at += blockBytes) {
@@ -63,11 +63,13 @@ const INCOMPRESSIBLE: Record<string, Uint8Array> = {
 };
 
 for (const [name, content] of Object.entries(COMPRESSIBLE)) {
-  Deno.test(`isIncompressible() says no: ${name}`, () => assertEquals(isIncompressible(content), false));
+  Deno.test(`isIncompressible() returns false for ${name}`, () =>
+    assertEquals(isIncompressible(content), false));
 }
 
 for (const [name, content] of Object.entries(INCOMPRESSIBLE)) {
-  Deno.test(`isIncompressible() says yes: ${name}`, () => assertEquals(isIncompressible(content), true));
+  Deno.test(`isIncompressible() returns true for ${name}`, () =>
+    assertEquals(isIncompressible(content), true));
 }
 
 Deno.test("isIncompressible() depends on the content alone", () => {
@@ -79,17 +81,17 @@ Deno.test("isIncompressible() depends on the content alone", () => {
   }
 });
 
-Deno.test("isIncompressible() calls practically all noise what it is", () => {
+Deno.test("isIncompressible() returns true for practically all random content", () => {
   for (let seed = 0; seed < 400; seed++) {
     assertEquals(isIncompressible(new Random(seed).fill(new Uint8Array(64 * 1024))), true, `seed ${seed}`);
   }
 });
 
-Deno.test("gzipMember() stores what looks incompressible, and with a high level what did not shrink", () => {
+Deno.test("gzipMember() stores content that looks incompressible, and with a high level content that did not shrink", () => {
   for (const level of [1, 2, 3, 4, 9]) {
     const into = new Uint8Array(storedBound(MIB));
     const memberLen = gzipMember(noise, { into, level, isLast: false });
-    // 25 + 8 bytes around it, and 5 for each stored block of up to 64 KiB.
+    // 25 + 8 bytes of header and trailer, and 5 for each stored block of up to 64 KiB.
     assert(memberLen <= MIB + 1000, `level ${level}: ${memberLen}`);
     if (level > 3) continue;
     assertEquals(memberLen, MIB + 33 + 5 * 17);

@@ -1,8 +1,8 @@
-/** A seal that belongs to no archives. */
+/** A seal without archives, for tests. */
 
 import { type Seal, sealBytes } from "../../cli/archive/seal.ts";
 
-/** The bytes of a seal; `changes` replace its values. */
+/** Returns the bytes of a seal. `changes` replace some of its values. */
 export async function madeSeal(changes: Partial<Seal> = {}): Promise<Uint8Array<ArrayBuffer>> {
   return await sealBytes({
     program: "vmdkbkp 2.0.0",

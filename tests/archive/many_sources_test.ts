@@ -10,13 +10,13 @@ import { packed } from "../memory/peak.ts";
 import { contentOf, streamOf } from "./files.ts";
 
 const SEEDS = [1, 2, 3];
-/** More than there are rooms for pieces. */
+/** More sources than there are buffers for pieces. */
 const SOURCES = 40;
 const PIECES = 3;
 const PIECE_BYTES = 60_000;
 
 for (const path of ["a", "a.gz", "a.zst"]) {
-  Deno.test(`Many sources of ${path} that are read in turn give what they hold`, async () => {
+  Deno.test(`Many sources of ${path} that are read in turn return their content`, async () => {
     for (const seed of SEEDS) {
       using folder = new Folder();
       using scope = new DisposableStack();
@@ -29,7 +29,7 @@ for (const path of ["a", "a.gz", "a.zst"]) {
       const sources: ByteSource[] = [];
       for (const [i, content] of contents.entries()) {
         const file = folder.file(`${i}${path.slice(1)}`, await inPieces(content, path.slice(1)));
-        // Every tenth is a pipe, which cannot be read again.
+        // Every tenth source is a pipe, which cannot be read again.
         const opened = i % 10 === 9 ? streamOf(Deno.readFileSync(file)) : Deno.openSync(file);
         sources.push(scope.use(await sourceFor(file, opened, { many })));
       }
@@ -55,7 +55,7 @@ for (const path of ["a", "a.gz", "a.zst"]) {
 }
 
 for (const suffix of [".gz", ".zst"]) {
-  Deno.test(`One of many sources${suffix} that is damaged is refused, whatever was read of the others`, async () => {
+  Deno.test(`A damaged one of many ${suffix} sources is refused, independently of the others`, async () => {
     using folder = new Folder();
     using scope = new DisposableStack();
     const many = new ManySources();

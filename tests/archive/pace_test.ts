@@ -1,4 +1,7 @@
-/** Loops over files give way to events: a file can be made so that reading it waits for nothing for a very long time. */
+/**
+ * Loops over files let events be handled: a malicious file can be read for a very long time without any
+ * waiting.
+ */
 
 import zlib from "node:zlib";
 import { sourceFor, walkContainer } from "../../cli/archive/container.ts";
@@ -23,16 +26,16 @@ const skippableFrame = Uint8Array.of(0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0);
 const emptyIndex = Uint8Array.of(0x5e, 0x2a, 0x4d, 0x18, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0xb1, 0xea, 0x92, 0x8f);
 const emptyBlock = Uint8Array.of(0, 0, 0);
 
-/** Names, and what they hold in long rows; the content of all of it is nothing. */
+/** Files with very many small parts, by a description. The content of all of them is empty. */
 const FILES: Record<string, { path: string; bytes: Uint8Array<ArrayBuffer> }> = {
   "empty gzip members of other programs": {
     path: "a.gz",
     bytes: repeated(foreignMember, COUNT, foreignMember),
   },
-  "empty gzip members of ours": { path: "a.gz", bytes: repeated(ownMember, COUNT, lastMember) },
+  "empty gzip members of this program": { path: "a.gz", bytes: repeated(ownMember, COUNT, lastMember) },
   "empty zstd frames": { path: "a.zst", bytes: repeated(sizedFrame, COUNT, sizedFrame) },
-  "empty zstd frames of ours": { path: "a.zst", bytes: repeated(ownFrame, COUNT, lastFrame) },
-  "zstd frames that do not tell their lengths": {
+  "empty zstd frames of this program": { path: "a.zst", bytes: repeated(ownFrame, COUNT, lastFrame) },
+  "zstd frames without content size": {
     path: "a.zst",
     bytes: repeated(unsizedFrame, COUNT, unsizedFrame),
   },
@@ -48,34 +51,34 @@ const FILES: Record<string, { path: string; bytes: Uint8Array<ArrayBuffer> }> = 
 };
 
 for (const [name, { path, bytes }] of Object.entries(FILES)) {
-  Deno.test(`Reading ${name} lets signals be heard`, async () => {
+  Deno.test(`Reading ${name} lets signal handlers run`, async () => {
     await assertGivesWay(async ({ pace }) => {
       using source = await sourceFor(path, streamOf(bytes), { pace });
       await readAll(source);
     });
   });
 
-  // Members of other programs tell no lengths.
+  // Members of other programs do not contain their lengths.
   if (name === "empty gzip members of other programs") continue;
-  Deno.test(`Passing over ${name} lets signals be heard`, async () => {
+  Deno.test(`walkContainer() over ${name} lets signal handlers run`, async () => {
     await assertGivesWay(({ pace }) => walkContainer(path, streamOf(bytes), { pace }));
   });
 }
 
 const DAMAGED: Record<string, { path: string; bytes: Uint8Array }> = {
   ...FILES,
-  "ten mebibytes of nothing behind a gzip member": {
+  "ten mebibytes of zeros after a gzip member": {
     path: "a.gz",
     bytes: new Uint8Array([...ownMember, ...new Uint8Array(10 << 20)]),
   },
-  "ten mebibytes of nothing behind a zstd frame": {
+  "ten mebibytes of zeros after a zstd frame": {
     path: "a.zst",
     bytes: new Uint8Array([...ownFrame, ...new Uint8Array(10 << 20)]),
   },
 };
 
 for (const [name, { path, bytes }] of Object.entries(DAMAGED)) {
-  Deno.test(`What remains of ${name} is looked for in a way that lets signals be heard`, async () => {
+  Deno.test(`remainsOf() over ${name} lets signal handlers run`, async () => {
     await assertGivesWay(async ({ pace }) => {
       using file = damagedFile(path, bytes, { pace });
       for await (const _ of remainsOf(file, { onFault() {} }));

@@ -5,12 +5,12 @@ import { Random } from "../../scripts/disk_image.ts";
 import { MemoryScratch } from "../support/memory_scratch.ts";
 import { concat } from "./files.ts";
 
-/** What the list may keep in memory. */
+/** The length of the list that may stay in memory. */
 const KEPT_BYTES = 1024 * 1024;
 const COUNT = 300_000;
 const SEED = 5;
 
-/** As {@linkcode PieceTable.entries} gives them. */
+/** Returns entries as {@linkcode PieceTable.entries} yields them. */
 function bytesOf(pieces: readonly PieceLengths[]): Uint8Array {
   const fields = new DataView(new ArrayBuffer(pieces.length * PIECE_ENTRY_BYTES));
   for (const [i, { storedBytes, contentBytes }] of pieces.entries()) {
@@ -34,7 +34,7 @@ function drawPieces(count: number): PieceLengths[] {
   }));
 }
 
-Deno.test("PieceTable gives its pieces in their order, with a scratch file and without", () => {
+Deno.test("PieceTable returns its pieces in order, with and without a scratch file", () => {
   const pieces = drawPieces(COUNT);
   for (const scratch of [undefined, new MemoryScratch()]) {
     const table = new PieceTable({ scratch: scratch && (() => scratch) });
@@ -62,7 +62,7 @@ Deno.test("PieceTable opens no scratch file for the pieces of a hundred gibibyte
   assertEquals(table.count, 100_000);
 });
 
-Deno.test("PieceTable.cut() takes away the last pieces, wherever they are", () => {
+Deno.test("PieceTable.cut() removes the last pieces, in memory and in the scratch file", () => {
   const pieces = drawPieces(COUNT);
   const page = KEPT_BYTES / PIECE_ENTRY_BYTES;
   for (const count of [COUNT, COUNT - 1, 2 * page + 1, 2 * page, 2 * page - 1, page, 7, 0]) {

@@ -8,7 +8,7 @@ import { concat, StoredStream, streamOf } from "./files.ts";
 const SIZE = 600_011;
 const CONTENT = Uint8Array.from({ length: SIZE }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
 
-/** Runs `check` on every kind of file that holds CONTENT. */
+/** Runs `check` on every kind of file with the content CONTENT. */
 async function withEachFile(check: (source: PlainSource, kind: string) => Promise<void>): Promise<void> {
   const path = Deno.makeTempFileSync();
   try {
@@ -24,7 +24,7 @@ async function withEachFile(check: (source: PlainSource, kind: string) => Promis
 }
 
 for (const size of [1, 7, 511, 65536, 262143, 262144, 262145, SIZE, SIZE + 1]) {
-  Deno.test(`PlainSource.read() gives the file in reads of ${size} bytes`, async () => {
+  Deno.test(`PlainSource.read() returns the file in reads of ${size} bytes`, async () => {
     await withEachFile(async (source, kind) => {
       const into = new Uint8Array(size);
       let at = 0;
@@ -34,7 +34,7 @@ for (const size of [1, 7, 511, 65536, 262143, 262144, 262145, SIZE, SIZE + 1]) {
         at += got;
         assertEquals(source.offsetBytes, at);
         if (got < size) break;
-        // Comparing each of 600 thousand single bytes by assertion takes seconds.
+        // An assertion for each of 600 thousand bytes would take seconds.
         if (size < 7 && at > 5000) return;
       }
       assertEquals([at, await source.read(into)], [SIZE, 0], kind);
@@ -42,7 +42,7 @@ for (const size of [1, 7, 511, 65536, 262143, 262144, 262145, SIZE, SIZE + 1]) {
   });
 }
 
-Deno.test("PlainSource.skip() and peek() keep their place between reads", async () => {
+Deno.test("PlainSource.skip() and peek() work between reads", async () => {
   await withEachFile(async (source, kind) => {
     const two = new Uint8Array(2);
     assertEquals(await source.peek(3), CONTENT.slice(0, 3), kind);
@@ -67,7 +67,7 @@ Deno.test("PlainSource.skip() stops at the end of the file", async () => {
   });
 });
 
-Deno.test("PlainSource begins where the file stands", async () => {
+Deno.test("PlainSource begins at the current position of the file", async () => {
   const path = Deno.makeTempFileSync();
   try {
     Deno.writeFileSync(path, CONTENT);
@@ -88,7 +88,7 @@ Deno.test("PlainSource reads into shared memory", async () => {
   });
 });
 
-Deno.test("PlainSource reads a regular file at once, however little it gives a read", async () => {
+Deno.test("PlainSource.read() fills its buffer from a regular file, also if each system call returns little", async () => {
   using source = new PlainSource("a", regularFile(CONTENT.subarray(0, 20), { atOnce: 3 }));
   assertEquals(await source.peek(5), CONTENT.slice(0, 5));
   const into = new Uint8Array(30);
@@ -96,7 +96,7 @@ Deno.test("PlainSource reads a regular file at once, however little it gives a r
   assertEquals(into.subarray(0, 20), CONTENT.subarray(0, 20));
 });
 
-Deno.test("PlainSource asks a stream that has ended no more", async () => {
+Deno.test("PlainSource does not read a stream again that has ended", async () => {
   let reads = 0;
   const read = () => Promise.resolve(++reads === 1 ? null : 1);
   using source = new PlainSource("tty", { ...streamOf(CONTENT), read });
@@ -129,7 +129,7 @@ Deno.test({
   },
 });
 
-Deno.test("PlainSource names the file that cannot be read", async () => {
+Deno.test("PlainSource names the file that cannot be read in its error", async () => {
   using source = new PlainSource("some/dir", Deno.openSync("."));
   const error = await assertRejects(() => source.read(new Uint8Array(1)), Error);
   assertStringIncludes(error.message, 'Cannot read "some/dir": ');
@@ -143,7 +143,7 @@ Deno.test("PlainSource names the file that cannot be read", async () => {
   await assertRejects(() => regular.peek(1), Error, 'Cannot read "a.dump": Input/output error');
 });
 
-Deno.test("PlainSink writes until all is written", async () => {
+Deno.test("PlainSink repeats short writes until all bytes are written", async () => {
   const file = new StoredStream({ atOnce: 3 });
   const sink = new PlainSink("short", file);
   await sink.write(CONTENT.subarray(0, 11));
@@ -154,7 +154,7 @@ Deno.test("PlainSink writes until all is written", async () => {
   assertEquals([sink.offsetBytes, sink.storedBytes], [15, 15]);
 });
 
-Deno.test("PlainSink asks a regular file for no asynchronous write, and writes shared memory to every kind of file", async () => {
+Deno.test("PlainSink does not call write() of a regular file, and writes shared memory to every kind of file", async () => {
   const shared = new Uint8Array(new SharedArrayBuffer(SIZE));
   shared.set(CONTENT);
   const path = Deno.makeTempFileSync();
@@ -167,7 +167,7 @@ Deno.test("PlainSink asks a regular file for no asynchronous write, and writes s
       statSync: () => file.statSync(),
       seekSync: (at, mode) => file.seekSync(at, mode),
     });
-    // Small at once, large on another thread.
+    // A small write is synchronous, and a large one is done on another thread.
     await sink.write(shared.subarray(0, 1000));
     await sink.write(shared.subarray(1000));
     await sink.finish();
@@ -181,7 +181,7 @@ Deno.test("PlainSink asks a regular file for no asynchronous write, and writes s
 });
 
 Deno.test({
-  name: "PlainSink names the file that cannot be written",
+  name: "PlainSink names the file that cannot be written in its error",
   ignore: Deno.build.os !== "linux",
   fn: async () => {
     using full = Deno.openSync("/dev/full", { write: true });
@@ -197,12 +197,12 @@ Deno.test({
   },
 });
 
-Deno.test("PlainSink does not wait for a file that takes nothing", async () => {
+Deno.test("PlainSink rejects when a file accepts no bytes", async () => {
   const stuck = new StoredStream({ atOnce: 0 });
   await assertRejects(() => new PlainSink("a.dump", stuck).write(CONTENT), Error, "takes no bytes");
 });
 
-/** Small and large pieces that follow each other. */
+/** Lengths of small and large writes. */
 const PIECES = [1, 200_000, 3, 0, 131_072, 70_000, 131_071, 67_864];
 
 /** Writes all of CONTENT without waiting in between. */
@@ -213,7 +213,10 @@ function writePieces(sink: PlainSink): Promise<void>[] {
   return writes;
 }
 
-/** A stream that takes longer over the first bytes than over the last ones, a few of them at a time. */
+/**
+ * Returns a stream that takes longer for the first bytes than for the last ones, and accepts a few of them at
+ * a time.
+ */
 class LateStream extends StoredStream {
   #delayMs = 12;
 
@@ -246,7 +249,7 @@ Deno.test("PlainSink stores writes that overlap in the order of the calls", asyn
   assertEquals(Deno.readTextFileSync(path).slice(0, 6), "begun ");
 });
 
-Deno.test("PlainSink says when the bytes of a write may be changed", async () => {
+Deno.test("PlainSink resolves when the bytes of a write may be changed", async () => {
   using folder = new Folder();
   const path = folder.file("a", "");
   using file = Deno.openSync(path, { write: true });
@@ -259,7 +262,7 @@ Deno.test("PlainSink says when the bytes of a write may be changed", async () =>
   assertSameBytes(Deno.readFileSync(path), CONTENT, "stored");
 });
 
-/** Sinks whose `fails`th write and all later ones fail. */
+/** Returns sinks whose write number `fails` and all later ones fail. */
 function* failingSinks({ fails }: { fails: number }): Generator<{ kind: string; sink: PlainSink }> {
   let left = fails;
   const refuse = () => {
@@ -294,7 +297,7 @@ function* failingSinks({ fails }: { fails: number }): Generator<{ kind: string; 
 
 const NO_SPACE = 'Cannot write "a.dump": No space left on device';
 
-Deno.test("PlainSink that failed fails in every later write and in finish()", async () => {
+Deno.test("PlainSink rejects every later write and finish() after a failure", async () => {
   for (const { kind, sink } of failingSinks({ fails: 3 })) {
     const writes = [1, 2, 3, 4, 5].map((len) => sink.write(CONTENT.subarray(0, len * 50_000)));
     const ends = await Promise.allSettled(writes);
@@ -306,7 +309,7 @@ Deno.test("PlainSink that failed fails in every later write and in finish()", as
   }
 });
 
-Deno.test("PlainSink reports no failure twice to a caller who waits for the last write alone, and late", async () => {
+Deno.test("PlainSink reports a failure once to a caller that waits late, and only for the last write", async () => {
   const unhandled: string[] = [];
   const listener = (event: PromiseRejectionEvent) => {
     event.preventDefault();
@@ -329,14 +332,14 @@ Deno.test("PlainSink reports no failure twice to a caller who waits for the last
   assertEquals(unhandled, []);
 });
 
-/** A source that begins at `beginBytes` of a file with CONTENT. */
+/** Returns a source that begins at `beginBytes` of a file with the content CONTENT. */
 function sourceAt(path: string, beginBytes: number): PlainSource {
   const file = Deno.openSync(path);
   file.seekSync(beginBytes, Deno.SeekMode.Start);
   return new PlainSource(path, file);
 }
 
-Deno.test("PlainSink.write() stores what its origin holds, whatever file and position that is", async () => {
+Deno.test("PlainSink.write() stores the bytes of its origin from any file and position", async () => {
   using folder = new Folder();
   const from = folder.file("from", CONTENT);
   for (const beginBytes of [0, 777, 8192]) {
@@ -347,7 +350,8 @@ Deno.test("PlainSink.write() stores what its origin holds, whatever file and pos
       file.seekSync(sinkBegin, Deno.SeekMode.Start);
       using sink = new PlainSink(to, file);
       const expected = [new Uint8Array(sinkBegin).fill(0xee)];
-      // Below and above the sizes that are copied and that another thread writes; some overlap, some are skipped.
+      // Lengths below and above the limits for copies by the system and for writes on another thread. Some
+      // ranges overlap, and some bytes are skipped.
       for (
         const [offsetBytes, len] of [[0, 10], [3, 65_535], [4096, 65_536], [9, 131_073], [70_001, 400_000]]
       ) {
@@ -364,11 +368,14 @@ Deno.test("PlainSink.write() stores what its origin holds, whatever file and pos
   }
 });
 
-Deno.test("PlainSink.write() has the system copy what a file holds, and no less than all", async (t) => {
+Deno.test("PlainSink.write() lets the system copy bytes of a file, and stores all of them", async (t) => {
   using folder = new Folder();
   const from = folder.file("from", CONTENT);
   const to = folder.file("to");
-  /** What is stored for bytes that are none of the source's, which tells a copy from a write. */
+  /**
+   * Returns the bytes that are stored for a write of bytes that are not in the source, which shows whether
+   * they were copied from it.
+   */
   const stored = async (source: PlainSource | GzipSource, offsetBytes: number, len: number) => {
     using file = Deno.openSync(to, { write: true, create: true, truncate: true });
     using sink = new PlainSink(to, file);
@@ -377,18 +384,18 @@ Deno.test("PlainSink.write() has the system copy what a file holds, and no less 
     return Deno.readFileSync(to);
   };
   if (!await systemCopies(folder)) return;
-  await t.step("from where the source began", async () => {
+  await t.step("relative to the begin of the source", async () => {
     for (const beginBytes of [0, 777]) {
       using source = sourceAt(from, beginBytes);
       const expected = CONTENT.slice(beginBytes + 99, beginBytes + 99 + 500_000);
       assertSameBytes(await stored(source, 99, 500_000), expected, `began at ${beginBytes}`);
-      // Nor does the copy move the source.
+      // The copy does not change the position of the source.
       const into = new Uint8Array(300_000);
       assertEquals([source.offsetBytes, await source.read(into)], [0, into.length]);
       assertSameBytes(into, CONTENT.slice(beginBytes, beginBytes + into.length), "read on");
     }
   });
-  await t.step("the end of the source from memory, if the file has become shorter", async () => {
+  await t.step("with the end from memory, if the file has become shorter", async () => {
     const path = folder.file("shorter", CONTENT.subarray(0, 100_000));
     using source = sourceAt(path, 0);
     const expected = new Uint8Array(150_000);
@@ -396,7 +403,7 @@ Deno.test("PlainSink.write() has the system copy what a file holds, and no less 
     assertSameBytes(await stored(source, 0, 150_000), expected, "copied, then written");
   });
   await t.step(
-    "nothing of a stream, of a compressed file, of few bytes, or of a name that is another's",
+    "not from a stream, a compressed file, a few bytes, or a file that was renamed",
     async () => {
       const zeros = new Uint8Array(200_000);
       using stream = new PlainSource("stream", streamOf(CONTENT));
@@ -415,7 +422,7 @@ Deno.test("PlainSink.write() has the system copy what a file holds, and no less 
   );
 });
 
-Deno.test("PlainSink.write() writes to a stream what has an origin", async () => {
+Deno.test("PlainSink.write() writes bytes with an origin to a stream", async () => {
   using folder = new Folder();
   using source = sourceAt(folder.file("from", CONTENT), 0);
   const stream = new LateStream();
@@ -426,7 +433,7 @@ Deno.test("PlainSink.write() writes to a stream what has an origin", async () =>
   assertEquals(stream.bytes, CONTENT.slice(5));
 });
 
-Deno.test("PlainSource.readAt() reads again, whatever was taken", async () => {
+Deno.test("PlainSource.readAt() reads bytes again that were read before", async () => {
   using folder = new Folder();
   using source = sourceAt(folder.file("from", CONTENT), 777);
   const into = new Uint8Array(new SharedArrayBuffer(200_000));
@@ -445,7 +452,7 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Whether this system copies between two files of the folder. */
+/** Returns whether this system copies between two files of the folder. */
 async function systemCopies(folder: Folder): Promise<boolean> {
   const [path, copyPath] = [folder.file("probe", "probe"), folder.file("copy", "")];
   using file = Deno.openSync(path);
@@ -456,7 +463,7 @@ async function systemCopies(folder: Folder): Promise<boolean> {
     await target?.copyFrom(source, { fromBytes: 0, toBytes: 0, lenBytes: 5 }) === 5;
 }
 
-/** A regular file that is refused what only streams are asked. */
+/** Returns a regular file that rejects the asynchronous read, which only streams may use. */
 function regularFile(content: Uint8Array, { atOnce = Infinity } = {}): InputFile {
   let at = 0;
   return {

@@ -26,7 +26,7 @@ async function withComment(bytes: Uint8Array, comment: string, path = NAME): Pro
   return await verifySeal(bytes, { path, signature, key }).catch((error) => error);
 }
 
-Deno.test("verifySeal() gives the seal that signSeal() signed, the key, and the time", async () => {
+Deno.test("verifySeal() returns the seal that signSeal() signed, the key, and the time", async () => {
   const { secret, key } = await keys();
   const bytes = await madeSeal();
   const signature = readSignature(await signSeal(bytes, { name: NAME, key: secret, now: NOW }), "a");
@@ -43,7 +43,7 @@ Deno.test("verifySeal() gives the seal that signSeal() signed, the key, and the 
   }
 });
 
-Deno.test("verifySeal() takes no signed seal for another one: neither its name nor its bytes", async () => {
+Deno.test("verifySeal() refuses a signed seal under another name or with other bytes", async () => {
   const { secret, key } = await keys();
   const monday = { name: NAME, bytes: await madeSeal() };
   const tuesday = { name: "tue.seal.json", bytes: await madeSeal({ time: "2026-07-16 12:00:00" }) };
@@ -71,7 +71,7 @@ Deno.test("verifySeal() takes no signed seal for another one: neither its name n
   );
 });
 
-Deno.test("verifySeal() wants the name and the time in the trusted comment, each once", async () => {
+Deno.test("verifySeal() requires the name and the time in the trusted comment, each once", async () => {
   const bytes = await madeSeal();
   const right = [
     `timestamp:1\tfile:${NAME}`,
@@ -113,7 +113,7 @@ Deno.test("verifySeal() wants the name and the time in the trusted comment, each
   for (const comment of wrong) assertInstanceOf(await withComment(bytes, comment), MismatchError, comment);
 });
 
-Deno.test("verifySeal() verifies before it reads: what is not signed is not parsed, what is signed must be a seal", async () => {
+Deno.test("verifySeal() verifies the signature before it parses the seal", async () => {
   const { secret, key } = await keys();
   const bytes = await madeSeal();
   const signature = readSignature(await signSeal(bytes, { name: NAME, key: secret, now: NOW }), "a");
@@ -121,7 +121,7 @@ Deno.test("verifySeal() verifies before it reads: what is not signed is not pars
   assertInstanceOf(await withComment(utf8("no seal"), `timestamp:1\tfile:${NAME}`), FormatError);
 });
 
-Deno.test("signSeal() refuses what is no seal, and names that a comment cannot carry", async () => {
+Deno.test("signSeal() refuses bytes that are not a seal, and names that a comment cannot contain", async () => {
   const { secret: key } = await keys();
   const bytes = await madeSeal();
   await assertRejects(() => signSeal(utf8("{}"), { name: NAME, key, now: NOW }), FormatError);

@@ -44,7 +44,7 @@ Deno.test("parseSeal() reads what sealBytes() writes", async () => {
   assertEquals(await parseSeal(await sealBytes(seal), "a"), seal);
 });
 
-Deno.test("A seal ends with the SHA-256 of what stands in front of it", async () => {
+Deno.test("sealBytes() ends with the SHA-256 of the text in front of it", async () => {
   const bytes = await sealBytes(SEAL);
   const text = new TextDecoder().decode(bytes);
   const at = text.lastIndexOf('  "sha256": ');
@@ -53,7 +53,7 @@ Deno.test("A seal ends with the SHA-256 of what stands in front of it", async ()
   assertEquals(text.slice(at), `  "sha256": "${oracle.digest()}"\n}\n`);
 });
 
-Deno.test("parseSeal() refuses every seal with a byte changed, left out, doubled, or cut off", async () => {
+Deno.test("parseSeal() refuses every seal in which a byte is changed, missing, doubled, or cut off", async () => {
   const bytes = await sealBytes(SEAL);
   for (let at = 0; at < bytes.length; at++) {
     for (const flip of [1, 2, 0x20, 0x80]) {
@@ -70,7 +70,7 @@ Deno.test("parseSeal() refuses every seal with a byte changed, left out, doubled
   }
 });
 
-Deno.test("parseSeal() passes over members it does not know", async () => {
+Deno.test("parseSeal() ignores unknown members", async () => {
   const later = { ...SEAL, files: SEAL.files.map((file) => ({ ...file, colour: [1, 2] })) };
   assertEquals(await parseSeal(await sealBytes(later), "a"), SEAL);
 });
@@ -122,7 +122,7 @@ Deno.test("parseSeal() refuses values beyond their bounds, and names the field",
   }
 });
 
-Deno.test("parseSeal() refuses other JSON, other versions and what is no JSON", async () => {
+Deno.test("parseSeal() refuses other JSON, other versions, and text that is not JSON", async () => {
   const texts = ["", "{", "[]", "null", "1", '"a"', "{}", '{"vmdkbkpSeal": 2}', "[".repeat(120_000)];
   texts.push(`{"vmdkbkpSeal":1,"a":${"[".repeat(60_000)}${"]".repeat(60_000)}}`);
   texts.push("\ufeff{}", "{}".padEnd(MAX_SEAL_BYTES + 1));
@@ -143,7 +143,7 @@ Deno.test("sealNameOf() is the same for the files of a generation", () => {
   assertEquals(sealNameOf("x.dump.dump"), "x.dump.seal.json");
 });
 
-Deno.test("createSha256() agrees with hash-wasm, whatever the pieces, in shared memory too", async () => {
+Deno.test("createSha256() agrees with hash-wasm for parts of any length, also in shared memory", async () => {
   const random = new Random(7);
   const oracle = await createSHA256();
   for (const length of [0, 1, 55, 56, 63, 64, 65, 1000, 100_000]) {

@@ -1,4 +1,4 @@
-/** Codecs as the worst of crews: answers come in an order that depends on a seed alone. */
+/** Codecs that finish in an order that depends only on a seed, as the worst case of worker threads. */
 
 import { assert } from "@std/assert";
 import { type Codecs, type Decoding, type Encoding, HERE } from "../../cli/archive/codecs.ts";
@@ -7,20 +7,23 @@ import { assertEqualBytes } from "../integration/same_bytes.ts";
 
 type Work = Omit<Codecs, "ahead">;
 
-/** Does the work of `HERE`, late, and insists that nobody touches the memory that it was given before it is done. */
+/**
+ * Does the work of `HERE` with a delay, and asserts that no other code changes the memory of a call before it
+ * has ended.
+ */
 export class ShuffledCodecs implements Codecs {
   readonly ahead: number;
-  /** The highest number of pieces that were under way at a time. */
+  /** The highest number of pieces in progress at a time. */
   mostUnderWay = 0;
-  /** Pieces whose answer came before that of a piece which was given earlier. */
+  /** The number of pieces that finished before a piece that was started earlier. */
   overtakes = 0;
-  /** Pieces so far. */
+  /** The number of pieces so far. */
   count = 0;
   readonly #random: Random;
   readonly #work: Work;
   readonly #waiting: { number: number; release: () => void }[] = [];
 
-  /** `work` may fail on purpose. */
+  /** Creates codecs. `work` does the work, and may fail on purpose. */
   constructor({ ahead, random, work = HERE }: { ahead: number; random: Random; work?: Work }) {
     this.ahead = ahead;
     this.#random = random;
@@ -47,7 +50,7 @@ export class ShuffledCodecs implements Codecs {
     await this.#work.unzstd(given);
   }
 
-  /** Each that comes brings a timer, and each timer releases any one of those that wait. */
+  /** Waits. Each call starts a timer, and each timer releases a random one of the waiting calls. */
   async #turn(input: Uint8Array, into: Uint8Array): Promise<void> {
     for (const { buffer } of [input, into]) {
       assert(buffer instanceof SharedArrayBuffer, "memory of this thread");

@@ -1,9 +1,12 @@
-/** A hash that shows who changes memory too early. */
+/** A hash that detects memory that is changed too early. */
 
 import type { PassingHash } from "../../cli/archive/bytes.ts";
 import { concat } from "./files.ts";
 
-/** A hash that is slow, hears late, and notices if what it was told changes before it has heard it. */
+/**
+ * A slow hash that copies its input late. If the input changes before the promise of update() resolves,
+ * `heard` shows this.
+ */
 export class SlowHash implements PassingHash {
   readonly #heard: Uint8Array[] = [];
   #last: Promise<void> = Promise.resolve();

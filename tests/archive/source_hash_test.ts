@@ -1,4 +1,4 @@
-/** What a source tells a hash of its file: every byte, in order, once. */
+/** A source passes every byte of its file to the hash, in order, once. */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { sinkFor, sourceFor } from "../../cli/archive/container.ts";
@@ -8,7 +8,7 @@ import { assertSameBytes, Folder } from "../disks/helpers.ts";
 import { StoredStream } from "./files.ts";
 import { SlowHash } from "./slow_hash.ts";
 
-/** Writes `content` in the container that the name asks for; returns what the file holds. */
+/** Writes `content` in the container that the name determines, and returns the bytes of the file. */
 async function storedAs(path: string, content: Uint8Array): Promise<Uint8Array> {
   const file = new StoredStream();
   using sink = await sinkFor(path, file);
@@ -21,7 +21,7 @@ const LONG = new Random(9).fill(new Uint8Array(5_000_003));
 const MEMORY_BYTES = 900_000;
 
 for (const name of ["a", "a.gz", "a.zst"]) {
-  Deno.test(`a source of ${name} tells a hash the whole file, however it is read and whenever it is told`, async () => {
+  Deno.test(`tell() of a source of ${name} hashes the whole file, for every way of reading and time of the call`, async () => {
     using folder = new Folder();
     const stored = await storedAs(name, LONG);
     const path = folder.file(name, stored);
@@ -30,13 +30,13 @@ for (const name of ["a", "a.gz", "a.zst"]) {
       using source = await sourceFor(path, Deno.openSync(path));
       const hash = new SlowHash();
       const toldAt = run === 0 ? 0 : random.below(LONG.length);
-      // The same memory again and again, so that a part may be overwritten before it was heard.
+      // All reads use the same memory, so that a part could be overwritten before it is hashed.
       const memory = new Uint8Array(
         run % 2 === 0 ? new SharedArrayBuffer(MEMORY_BYTES) : new ArrayBuffer(MEMORY_BYTES),
       );
       let isTold = false;
       for (let at = 0; at < LONG.length;) {
-        // Large reads go past the buffer of the source; small ones and looks ahead move what is in it.
+        // Large reads bypass the buffer of the source. Small reads and peek() move the bytes in it.
         const leastBytes = run % 4 < 2 ? 262_144 : 1;
         const lenBytes = Math.min(LONG.length - at, leastBytes + random.below(MEMORY_BYTES - leastBytes));
         if (source instanceof PlainSource && leastBytes === 1) await source.peek(1 + random.below(400_000));
@@ -53,7 +53,7 @@ for (const name of ["a", "a.gz", "a.zst"]) {
         at += lenBytes;
         if (!isTold && !isUnderWay && at > toldAt) source.tell(hash);
         isTold ||= at > toldAt;
-        // Not all is read: the rest is told all the same.
+        // The file is not read to its end, and the rest is hashed nevertheless.
         if (isTold && random.below(10) === 0) break;
       }
       assertEquals(await source.finishFile(), stored.length);
@@ -62,7 +62,7 @@ for (const name of ["a", "a.gz", "a.zst"]) {
   });
 }
 
-Deno.test("a source whose hash fails says so, in a later read or at the end", async () => {
+Deno.test("a source whose hash fails rejects a later read or finishFile()", async () => {
   using folder = new Folder();
   const path = folder.file("a", LONG);
   using source = await sourceFor(path, Deno.openSync(path));
@@ -78,7 +78,7 @@ Deno.test("a source whose hash fails says so, in a later read or at the end", as
   );
 });
 
-Deno.test("two sources that are read into the same memory tell their hashes what each of them holds", async () => {
+Deno.test("two sources that are read into the same memory hash their own content", async () => {
   using folder = new Folder();
   const contents = [LONG, LONG.slice().reverse()];
   const memory = new Uint8Array(new SharedArrayBuffer(700_000));

@@ -28,7 +28,7 @@ Deno.test("comparableSeconds() puts 01:30 of summer time before 01:10 of standar
   assertEquals(after - before, 40 * 60);
 });
 
-Deno.test("comparableSeconds() takes a stamp that moved between zones as equal", () => {
+Deno.test("comparableSeconds() is the same for a stamp that was moved between zones", () => {
   assertEquals(
     comparableSeconds(stamp("2013-06-30 22:00:00", 1)),
     comparableSeconds(stamp("2013-06-30 21:00:00", 0)),
@@ -49,14 +49,14 @@ Deno.test("formatTimeStamp() names summer time", () => {
   assertEquals(formatTimeStamp(stamp("2012-01-05 02:03:04")), "2012-01-05 02:03:04");
 });
 
-Deno.test("timeStampOf() gives the civil time of this zone", () => {
+Deno.test("timeStampOf() returns the civil time of this time zone", () => {
   const date = new Date(2024, 1, 29, 23, 58, 57);
   const { second, minute, hour, dayOfMonth, month, year, dayOfWeek, dayOfYear } = timeStampOf(date);
   assertEquals([second, minute, hour, dayOfMonth, month, year], [57, 58, 23, 29, 1, 124]);
   assertEquals([dayOfWeek, dayOfYear], [4, 59]);
 });
 
-Deno.test("timeStampOf() knows summer time in zones of both hemispheres", async () => {
+Deno.test("timeStampOf() recognizes summer time in zones of both hemispheres", async () => {
   const program = `
     import { timeStampOf } from "${import.meta.resolve("../../cli/archive/time_stamp.ts")}";
     const flags = [0, 6].map((month) => timeStampOf(new Date(2012, month, 15, 12)).summerTime);

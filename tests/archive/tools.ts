@@ -1,4 +1,4 @@
-/** gzip(1), zstd(1) and their like, where they are installed. */
+/** gzip(1), zstd(1) and similar tools, if they are installed. */
 
 import { assert } from "@std/assert";
 
@@ -11,7 +11,7 @@ export function hasTool(name: string): boolean {
   }
 }
 
-/** Gives `input` to a program and returns what it makes of it; its own words are the message if it fails. */
+/** Runs a program with `input` and returns its output. If it fails, its standard error is the message. */
 export async function runTool(
   [name, ...args]: string[],
   input: Uint8Array,

@@ -26,11 +26,12 @@ function deflated(content: Uint8Array, level: number): Uint8Array {
 }
 
 for (const size of SIZES) {
-  Deno.test(`deflateInto() makes the bytes of deflateRawSync() of ${size} bytes, and inflateInto() reads them`, () => {
+  Deno.test(`deflateInto() of ${size} bytes makes the bytes of deflateRawSync(), and inflateInto() reads them`, () => {
     const content = contentOf(size, size);
     for (const level of [1, 2, 3, 6, 9]) {
       const stored = deflated(content, level);
-      // In one round: the bytes of zlib's higher levels depend on how often they run out of room.
+      // The output is written in one chunk, because with zlib's higher levels the bytes depend on how often
+      // the output buffer is full.
       const expected = zlib.deflateRawSync(content, { level, chunkSize: 2 * size + 300 });
       assertEqualBytes(stored, expected, `level ${level}`);
       const back = room(size);
@@ -62,7 +63,7 @@ for (const size of SIZES) {
   });
 }
 
-Deno.test("zlibInto() makes the bytes of deflateSync(), and stores what is to be stored", () => {
+Deno.test("zlibInto() makes the bytes of deflateSync(), and stores content with level 0", () => {
   for (const content of [contentOf(70_000, 3), new Random(3).fill(new Uint8Array(65_536))]) {
     for (const level of [0, 2]) {
       const into = room(content.length + 500);
@@ -77,7 +78,7 @@ Deno.test("zlibInto() makes the bytes of deflateSync(), and stores what is to be
   }
 });
 
-Deno.test("deflateInto() says when there is no room", () => {
+Deno.test("deflateInto() returns undefined if the buffer is too short", () => {
   const noise = new Random(1).fill(new Uint8Array(10_000));
   const { length } = zlib.deflateRawSync(noise, { level: 2 });
   for (const short of [1, 2, 100, length]) {
@@ -86,7 +87,7 @@ Deno.test("deflateInto() says when there is no room", () => {
   assertEquals(deflateInto(noise, { into: room(length + 1), level: 2 }), length);
 });
 
-Deno.test("inflateInto() refuses a stream that does not end with its memory or its content", () => {
+Deno.test("inflateInto() refuses a stream that ends before or after its input or its output", () => {
   for (const content of [contentOf(5000, 1), contentOf(0, 1), contentOf(1, 2), new Uint8Array(70_000)]) {
     const stored = deflated(content, 2);
     const refused = (bytes: Uint8Array, len: number) => {
@@ -96,7 +97,7 @@ Deno.test("inflateInto() refuses a stream that does not end with its memory or i
         undefined,
         `${bytes.length} to ${len}`,
       );
-      // What was refused leaves nothing behind.
+      // A refused stream does not affect the next one.
       inflateInto(sharedCopy(stored), room(content.length));
     };
     refused(stored, content.length + 1);
@@ -107,15 +108,16 @@ Deno.test("inflateInto() refuses a stream that does not end with its memory or i
   assertThrows(() => inflateInto(Uint8Array.of(7, 7, 7), room(9)), Error, "invalid block type");
 });
 
-Deno.test("Deno 2.9 has zstd of its own", () => {
+Deno.test("hasNativeZstd() is true on Deno 2.9", () => {
   assertEquals(hasNativeZstd(), "createZstdCompress" in zlib);
 });
 
-Deno.test("every changed byte of a member or a frame is refused, or does no harm", async () => {
+Deno.test("a member or a frame with a changed byte is refused, or has the same content", async () => {
   const content = contentOf(700, 9);
   for (const [make, read] of [[memberOf, HERE.gunzip], [frameOf, HERE.unzstd]] as const) {
     const piece = await make(content, { isLast: false });
-    // The header is for those who find the piece; of a frame, the descriptor and what follows are libzstd's as well.
+    // The header is verified by the code that finds the piece. In a frame, libzstd also verifies the
+    // descriptor and the bytes after it.
     const bodyAt = make === memberOf ? 25 : 4;
     let harmless = 0;
     for (let at = bodyAt; at < piece.length; at++) {
@@ -135,7 +137,7 @@ Deno.test("every changed byte of a member or a frame is refused, or does no harm
   }
 });
 
-Deno.test("a changed checksum alone is refused", async () => {
+Deno.test("a member or a frame with a changed checksum is refused", async () => {
   const content = new Random(5).fill(new Uint8Array(MIB));
   const into = room(MIB);
   const member = await memberOf(content, { isLast: false });
@@ -151,7 +153,7 @@ Deno.test("a changed checksum alone is refused", async () => {
   }
 });
 
-Deno.test("inflateZlibInto() takes a stream with its checksum, whole and alone", () => {
+Deno.test("inflateZlibInto() requires a whole stream with its checksum, and nothing after it", () => {
   const content = Uint8Array.from({ length: 5000 }, (_, i) => (i * i) >> 5);
   const stored = new Uint8Array(zlib.deflateSync(content));
   const into = room(content.length + 1);

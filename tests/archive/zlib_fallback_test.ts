@@ -1,4 +1,7 @@
-/** A Deno whose zlib is made otherwise, and that has no zstd: the same members, and frames that everybody reads. */
+/**
+ * A Deno with other internals of zlib and without zstd makes the same members, and frames that every reader
+ * accepts.
+ */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import zlib from "node:zlib";
@@ -9,7 +12,7 @@ import { hasTool, runTool } from "./tools.ts";
 
 const SIZES = [0, 1, 300, 70_000, 1024 * 1024 + 13];
 
-/** The prototypes of what the streams of `node:zlib` work with. */
+/** The prototypes of the internal handles of the streams of `node:zlib`. */
 function handlePrototypes(): { reset?: unknown }[] {
   const { createZstdCompress } = zlib as { createZstdCompress?: (options: object) => object };
   const streams = [zlib.createDeflateRaw({}), ...createZstdCompress ? [createZstdCompress({})] : []];
@@ -18,7 +21,7 @@ function handlePrototypes(): { reset?: unknown }[] {
 
 const kept = handlePrototypes().map((prototype) => ({ prototype, reset: prototype.reset }));
 for (const { prototype } of kept) delete prototype.reset;
-// Only now, since the engine looks at zlib once: when it is first used.
+// The modules are imported only now, because the engine tests zlib once, when it is first used.
 const { HERE, storedBound } = await import("../../cli/archive/codecs.ts");
 const { deflateInto, hasNativeZstd, zlibInto } = await import("../../cli/archive/zlib_engine.ts");
 hasNativeZstd();
@@ -32,7 +35,7 @@ function room(len: number): Uint8Array {
 for (const kind of ["gzip", "zstd"] as const) {
   const decode = kind === "gzip" ? HERE.gunzip : HERE.unzstd;
 
-  Deno.test(`${kind} without the internals of node:zlib gives pieces that come back`, async () => {
+  Deno.test(`${kind} without the internals of node:zlib makes pieces that can be read`, async () => {
     assertEquals(hasNativeZstd(), false);
     for (const size of SIZES) {
       for (const content of [contentOf(size, size), new Random(size).fill(new Uint8Array(size))]) {
@@ -51,7 +54,7 @@ for (const kind of ["gzip", "zstd"] as const) {
     }
   });
 
-  Deno.test(`${kind} without the internals of node:zlib refuses what is damaged`, async () => {
+  Deno.test(`${kind} without the internals of node:zlib refuses damaged pieces`, async () => {
     const content = contentOf(700, 4);
     const into = room(storedBound(content.length));
     const storedLen = await HERE[kind]({ content: sharedCopy(content), into, level: 2, isLast: false });
@@ -74,7 +77,7 @@ Deno.test("gzip without the internals of node:zlib makes the same bytes", async 
   assertEqualBytes(into.subarray(25, storedLen - 8), expected, "deflate stream");
 });
 
-Deno.test("zlib without the internals of node:zlib makes streams that fit or are not made", () => {
+Deno.test("zlib without the internals of node:zlib makes streams that fit into the buffer, or none", () => {
   const content = contentOf(65_536, 6);
   for (const level of [0, 2]) {
     const into = room(66_036);

@@ -1,8 +1,11 @@
-/** What lies where in a zstd file, told by RFC 8878 and the description of the seekable format alone. */
+/**
+ * The layout of zstd files, read according to RFC 8878 and the description of the seekable format,
+ * independently of the program.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 
-/** Lengths of a frame, in the file and in the stream. */
+/** The lengths of a frame in the file and in the stream. */
 export interface Frame {
   storedBytes: number;
   contentBytes: number;
@@ -13,7 +16,7 @@ const SKIPPABLE_MAGIC = 0x184d2a5e;
 const SEEKABLE_MAGIC = 0x8f92eab1;
 const RLE_BLOCK = 1;
 
-/** The data frames at the beginning of a file; each must tell its content size and have a checksum. */
+/** Returns the data frames at the beginning of a file. Each must have a content size and a checksum. */
 export function walkFrames(stored: Uint8Array): Frame[] {
   const fields = fieldsOf(stored);
   const frames: Frame[] = [];
@@ -46,7 +49,7 @@ export function walkFrames(stored: Uint8Array): Frame[] {
   return frames;
 }
 
-/** The seek table that `stored` ends with, and where it begins. */
+/** Returns the seek table at the end of `stored`, and its offset. */
 export function readSeekTable(stored: Uint8Array): { startBytes: number; frames: Frame[] } {
   const fields = fieldsOf(stored);
   const footer = stored.length - 9;

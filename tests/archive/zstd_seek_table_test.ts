@@ -41,7 +41,7 @@ async function check(
   return file.offsetBytes;
 }
 
-Deno.test("writeSeekTable() lists frames as the seekable format says, and checkSeekTable() takes them", async () => {
+Deno.test("writeSeekTable() lists frames in the seekable format, and checkSeekTable() accepts the list", async () => {
   for (const count of [0, 1, 2, 511, 512, 513, 2000]) {
     const frames = drawFrames(count);
     const index = await indexOf(frames);
@@ -50,10 +50,10 @@ Deno.test("writeSeekTable() lists frames as the seekable format says, and checkS
   }
 });
 
-Deno.test("checkSeekTable() refuses an index with one changed bit, wherever it is", async () => {
+Deno.test("checkSeekTable() refuses an index with any one bit changed", async () => {
   const frames = drawFrames(5);
   const index = await indexOf(frames);
-  // The lengths in front say how far it goes, so that changes of them cut it or make another frame of it.
+  // The magic number and the length are not changed, because that makes another frame of it or cuts it.
   for (let bit = 8 * 8; bit < index.length * 8; bit++) {
     const changed = index.slice();
     changed[bit >> 3] ^= 1 << (bit & 7);
@@ -75,7 +75,7 @@ Deno.test("checkSeekTable() refuses an index of more than four mebibytes that li
   await assertRejects(() => check(index, swapped), FormatError, "an index of other frames");
 });
 
-Deno.test("checkSeekTable() compares the contents of frames only if all are known, the stored lengths always", async () => {
+Deno.test("checkSeekTable() compares content sizes only if all are known, and stored lengths always", async () => {
   const frames = drawFrames(9);
   const index = await indexOf(frames);
   const unknown = frames.map(({ storedBytes }, i) => i === 4 ? { storedBytes } : frames[i]);
@@ -84,14 +84,14 @@ Deno.test("checkSeekTable() compares the contents of frames only if all are know
   await assertRejects(() => check(index, others), FormatError, "an index of other frames");
 });
 
-Deno.test("checkSeekTable() refuses an index of a frame that is longer than an index can tell", async () => {
+Deno.test("checkSeekTable() refuses an index of a frame whose length does not fit into an entry", async () => {
   const frames = drawFrames(3);
   const index = await indexOf(frames);
   const long = frames.with(1, { ...frames[1], storedBytes: frames[1].storedBytes + 2 ** 32 });
   await assertRejects(() => check(index, long), FormatError, "an index of other frames");
 });
 
-Deno.test("writeSeekTable() writes no index of more frames than zstd's own reader takes", async () => {
+Deno.test("writeSeekTable() writes no index of more frames than the reader of zstd accepts", async () => {
   const table = new PieceTable();
   const file = new StoredStream();
   table.count = MAX_INDEXED_FRAMES + 1;

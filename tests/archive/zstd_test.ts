@@ -13,12 +13,12 @@ import { type Frame, readSeekTable, walkFrames } from "./zstd_layout.ts";
 const TEXT = new TextEncoder().encode("13\0" + "some block or other ".repeat(40_000));
 const MIB = 1024 * 1024;
 
-// Frames made by hand, of raw and RLE blocks only: descriptor, then what it announces.
+// Frames that are made here, of raw and RLE blocks only: descriptor, then the fields that it announces.
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 const HELLO = [...new TextEncoder().encode("hello")];
 /** The last block: raw, five bytes. */
 const HELLO_BLOCK = [0x29, 0, 0, ...HELLO];
-/** Low half of the XXH64 of "hello", by `zstd --check`. */
+/** The low half of the XXH64 of "hello", from `zstd --check`. */
 const HELLO_CHECKSUM = [0xa3, 0x6d, 0x9f, 0x88];
 const SEEK_TABLE_MAGIC = [0x5e, 0x2a, 0x4d, 0x18];
 const SEEKABLE_MAGIC = [0xb1, 0xea, 0x92, 0x8f];
@@ -51,18 +51,18 @@ function sum(frames: readonly Frame[], key: keyof Frame): number {
 
 const hasZstd = hasTool("zstd");
 
-/** Compresses `content` from standard input, so that the frame does not tell its size. */
+/** Compresses `content` from standard input, so that the frame has no content size. */
 function zstd(args: string[], content: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
   return runTool(["zstd", "-q", "-c", ...args], content);
 }
 
-/** The frames without the seek table behind them. */
+/** Returns the frames without the seek table after them. */
 async function writeFrames(content: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
   const stored = await write(content);
   return stored.slice(0, readSeekTable(stored).startBytes);
 }
 
-/** The frame that ends every file of ours: empty, with a content size of four bytes. */
+/** The last frame of every file of this program: empty, with a content size of four bytes. */
 const LAST_FRAME = frame(0xa4, 0, 0, 0, 0, 1, 0, 0, 0x99, 0xe9, 0xd8, 0x51);
 
 Deno.test("ZstdSink writes frames with content size and checksum, and an empty last one", async () => {
@@ -105,7 +105,7 @@ Deno.test("ZstdSink's seek table leads to frames that can be read alone", async 
   }
 });
 
-Deno.test("ZstdSource refuses a file of ours that is cut between two frames", async () => {
+Deno.test("ZstdSource refuses a file of this program that is cut between two frames", async () => {
   const stored = await write(contentOf(2 * PIECE_MAX_BYTES + 999, 12));
   let at = 0;
   for (const { storedBytes } of readSeekTable(stored).frames.slice(0, -1)) {
@@ -117,7 +117,7 @@ Deno.test("ZstdSource refuses a file of ours that is cut between two frames", as
   }
 });
 
-Deno.test("ZstdSink takes zstd's levels", async () => {
+Deno.test("ZstdSink accepts the levels of zstd and refuses others", async () => {
   const lengths: number[] = [];
   const noisy = Uint8Array.from({ length: 400_000 }, (_, i) => (i % 1000) * (i >> 9) >> 7);
   for (const level of [1, 3, 19]) {
@@ -164,7 +164,7 @@ Deno.test("ZstdSource reads frames with every form of header", async () => {
   assertEquals(await read(frame(0, 0, 0x63, 9, 0, 0x61)), long, "RLE without content size");
 });
 
-Deno.test("ZstdSource passes over skippable frames", async () => {
+Deno.test("ZstdSource skips skippable frames", async () => {
   const skippable = Uint8Array.from(SKIPPABLE);
   const hello = await write(Uint8Array.from(HELLO));
   assertEquals([...await read(concat(skippable, hello, skippable, skippable, hello, skippable))], [
@@ -177,7 +177,7 @@ Deno.test("ZstdSource passes over skippable frames", async () => {
   await assertRefused(skippable, "at byte 11 a zstd frame is expected, the end of the file is found");
 });
 
-Deno.test("ZstdSource reads indexes that other programs wrote, of frames that do not tell their content size", async () => {
+Deno.test("ZstdSource reads indexes of other programs that list frames without content size", async () => {
   const unsized = frame(0, 0, ...HELLO_BLOCK);
   const entry = [unsized.length, 0, 0, 0, HELLO.length, 0, 0, 0];
   const index = [...entry, 1, 0, 0, 0, 0, ...SEEKABLE_MAGIC];
@@ -188,7 +188,7 @@ Deno.test("ZstdSource reads indexes that other programs wrote, of frames that do
   assertEquals([...await read(concat(unsized, checked))], HELLO);
 });
 
-Deno.test("ZstdSource refuses an index that lists other frames than those in front of it", async () => {
+Deno.test("ZstdSource refuses an index that does not list exactly the frames in front of it", async () => {
   const stored = await write(Uint8Array.from(HELLO));
   const { startBytes } = readSeekTable(stored);
   for (let at = startBytes + 8; at < stored.length; at++) {
@@ -222,15 +222,18 @@ Deno.test("ZstdSource refuses headers and blocks that it cannot read", async () 
   await assertRefused(frame(0x20, 4, ...HELLO_BLOCK), "found");
 });
 
-/** A frame in hexadecimal digits that zstd(1) calls corrupt, without a checksum, of more content than it tells. */
+/**
+ * A frame without a checksum, in hexadecimal digits, that zstd(1) calls corrupt. It has more content than its
+ * header says.
+ */
 const CORRUPT =
   "28b52ffda0280300001d0300f40375549786309606002f9ac5a94defc0337a59c88ab5941d125964290128d5c1eb9f5576" +
   "f82c0699a7c5ea8ae11d29ac03121af82c0675549786309699002f9a0c8010f0faff0e770379ea98fecc4a10e30969ea983867a37c0209ee" +
   "0b129c30b503";
 
-// fzstd, which is for Deno without zstd, lets them pass.
+// fzstd, which is used on a Deno without zstd, accepts them.
 Deno.test({
-  name: "ZstdSource refuses blocks that are corrupt, where no checksum tells",
+  name: "ZstdSource refuses corrupt blocks in frames without a checksum",
   ignore: !hasNativeZstd(),
   fn: async () => {
     const corrupt = Uint8Array.from(CORRUPT.match(/../g)!, (byte) => parseInt(byte, 16));
@@ -239,8 +242,9 @@ Deno.test({
   },
 });
 
-Deno.test("ZstdSource refuses Huffman weights of no bits, which fzstd would read for ever", async () => {
-  // A compressed block: literals header, length of the table, and in the table all probability at the first or third symbol.
+Deno.test("ZstdSource refuses Huffman weights of no bits, which fzstd would read in an endless loop", async () => {
+  // A compressed block: literals header, length of the table, and a table in which the first or third symbol
+  // has all of the probability.
   for (const table of [[5, 0xf0, 0x03, 0xff, 0xff, 0xff], [6, 0x10, 0xfa, 0x01, 0xff, 0xff, 0xff]]) {
     const block = [2, 0, 0, ...table];
     await assertRefused(frame(0, 0, (block.length << 3) | 5, 0, 0, ...block), "damage (");
@@ -256,7 +260,7 @@ Deno.test("ZstdSource verifies checksums of frames with and without content size
   await assertRefused(frame(4, 0, ...HELLO_BLOCK, ...wrong), "damage (content of another checksum)");
 });
 
-Deno.test("ZstdSource refuses every cut of a file but the one that takes its seek table whole", async () => {
+Deno.test("ZstdSource refuses every cut of a file except the one that removes the whole seek table", async () => {
   const whole = frame(
     4,
     0,
@@ -282,7 +286,7 @@ Deno.test("ZstdSource refuses every cut of a file but the one that takes its see
   }
 });
 
-Deno.test("ZstdSource refuses what is no frame behind the last one", async () => {
+Deno.test("ZstdSource refuses data after the last frame that is not a frame", async () => {
   for (const stored of [await write(TEXT), frame(0, 0, ...HELLO_BLOCK)]) {
     const message = `at byte ${stored.length} another zstd frame or the end of the file is expected, byte`;
     await assertRefused(concat(stored, new Uint8Array(1)), message);
@@ -328,11 +332,11 @@ Deno.test({
 });
 
 Deno.test({
-  name: "ZstdSource refuses every changed byte of a stream or reads the same (skipped without zstd)",
+  name: "ZstdSource refuses a stream with a changed byte, or reads the same content (skipped without zstd)",
   ignore: !hasZstd,
   fn: async () => {
     const content = Uint8Array.from({ length: 1200 }, (_, i) => (i * i) % 251 ^ (i >> 8));
-    // The smallest window: each of the many readings would allocate the usual 2 MiB.
+    // The smallest window is used, because each of the many readers would allocate the usual 2 MiB.
     const stored = concat(await zstd(["-9", "--zstd=wlog=10"], content));
     for (let at = 0; at < stored.length; at++) {
       for (const mask of [0x01, 0x90]) {

@@ -5,7 +5,7 @@ import { DiskLock } from "../../cli/files/disk_lock.ts";
 import { Folder } from "../disks/helpers.ts";
 import { Archives, EXIT } from "../refusals/refusal.ts";
 
-Deno.test("DiskLock excludes writers from readers and from each other, by whatever name they come", () => {
+Deno.test("DiskLock excludes writers from readers and from each other, by any name of the file", () => {
   using folder = new Folder();
   const flat = folder.file("x-flat.vmdk", "content");
   const descriptor = folder.file("x.vmdk", "descriptor");
@@ -27,7 +27,7 @@ Deno.test("DiskLock excludes writers from readers and from each other, by whatev
   using _free = DiskLock.take([flat, descriptor], { write: true });
 });
 
-Deno.test("DiskLock that cannot have all files keeps none", () => {
+Deno.test("DiskLock.take() that cannot lock all files locks none", () => {
   using folder = new Folder();
   const [a, b] = [folder.file("a", "a"), folder.file("b", "b")];
   using _held = DiskLock.take([b], { write: false });

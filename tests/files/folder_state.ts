@@ -1,4 +1,4 @@
-/** What lies in a folder, so that a test can tell all of it at once. */
+/** The content of a folder as one value, which a test can compare as a whole. */
 
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
@@ -6,7 +6,7 @@ import { join } from "@std/path/posix/join";
 import { journalNameOf, lockNameOf, temporaryNameOf } from "../../cli/files/hidden_names.ts";
 import type { Folder } from "../disks/helpers.ts";
 
-/** Names and contents of the files in a folder, by name; `/` stands for a folder. */
+/** Returns the contents of the files in a folder by their names. `/` stands for a folder. */
 export function filesIn({ path }: Folder): Record<string, string> {
   const entries = [...Deno.readDirSync(path)].sort((a, b) => a.name < b.name ? -1 : 1);
   return Object.fromEntries(
@@ -21,17 +21,17 @@ export function writeText(file: Deno.FsFile, text: string): void {
   file.writeSync(new TextEncoder().encode(text));
 }
 
-/** The lock file of an output. */
+/** Returns the path of the lock file of an output. */
 export function lockPathOf(path: string): string {
   return join(dirname(path), lockNameOf(basename(path)));
 }
 
-/** A new temporary name of an output. */
+/** Returns a new temporary name of an output. */
 export function temporaryPathOf(path: string): string {
   return join(dirname(path), temporaryNameOf(basename(path)));
 }
 
-/** The journal of a temporary file. */
+/** Returns the path of the journal of a temporary file. */
 export function journalPathOf(temporaryPath: string): string {
   return join(dirname(temporaryPath), journalNameOf(basename(temporaryPath)));
 }

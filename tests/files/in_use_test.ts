@@ -25,7 +25,7 @@ broken line
 `;
 const SOURCES: Record<string, string> = { "/dev/sdc": "8:32", "/dev/sdb1": "8:17" };
 
-Deno.test("mountPointsOf() finds what is mounted for writing, by number and by the device that is named", () => {
+Deno.test("mountPointsOf() finds writable mounts by the number and by the path of the device", () => {
   const of = (...devices: string[]) => mountPointsOf(new Set(devices), MOUNTS, (source) => SOURCES[source]);
   assertEquals(of("8:1"), ["/"]);
   assertEquals(of("8:17"), ["/mnt/with blank\\", "/mnt/again"]);
@@ -36,8 +36,8 @@ Deno.test("mountPointsOf() finds what is mounted for writing, by number and by t
   assertEquals(of("0:50"), ["/net"]);
 });
 
-Deno.test("numberOf() takes device numbers apart, as Linux packs them", () => {
-  // What os.makedev() of Python makes of these.
+Deno.test("numberOf() decodes device numbers of Linux", () => {
+  // The results of os.makedev() of Python.
   const packed: Record<string, number> = {
     "8:1": 0x801,
     "253:0": 0xfd00,
@@ -48,13 +48,13 @@ Deno.test("numberOf() takes device numbers apart, as Linux packs them", () => {
   for (const [number, rdev] of Object.entries(packed)) assertEquals(numberOf(rdev), number);
 });
 
-Deno.test("devicesOn() finds the partitions of a device and all that is made of them", () => {
+Deno.test("devicesOn() finds the partitions of a device and all devices on top of them", () => {
   using folder = new Folder();
   const device = (place: string, number: string, ...also: string[]) => {
     Deno.mkdirSync(folder.file(`dev/block/${place}`), { recursive: true });
     for (const name of ["dev", ...also]) folder.file(`dev/block/${place}/${name}`, `${number}\n`);
   };
-  // A disk with two partitions; a mapping on the second one, and another one on that.
+  // A disk with two partitions, a mapping on the second one, and another mapping on that.
   device("8:16", "8:16");
   device("8:16/sdb1", "8:17", "partition");
   device("8:16/sdb2", "8:18", "partition");
@@ -63,7 +63,7 @@ Deno.test("devicesOn() finds the partitions of a device and all that is made of 
   device("8:18/holders/dm-0", "253:0");
   device("253:0", "253:0");
   device("253:0/holders/dm-1", "253:1");
-  // Not a device that the system knows, and two that name each other.
+  // A device that does not exist, and two devices that name each other.
   device("9:0", "9:0");
   device("9:0/holders/dm-9", "9:1");
   device("9:1/holders/md0", "9:0");
@@ -75,7 +75,7 @@ Deno.test("devicesOn() finds the partitions of a device and all that is made of 
   assertEquals(on("7:7"), ["7:7"]);
 });
 
-Deno.test("writableMountsOf() says nothing of files, folders and what is not there", () => {
+Deno.test("writableMountsOf() returns nothing for files, folders and missing paths", () => {
   using folder = new Folder();
   for (const path of [folder.path, folder.file("file", "x"), folder.file("absent"), "/dev/null"]) {
     assertEquals(writableMountsOf(path), []);

@@ -6,12 +6,12 @@ import { Folder } from "../disks/helpers.ts";
 import { Archives, EXIT } from "../refusals/refusal.ts";
 import { filesIn } from "./folder_state.ts";
 
-/** On Deno 2.4 a lock that does not come is still waited for when the test ends. */
+/** On Deno 2.4, the wait for a lock that is not granted is still in progress when the test ends. */
 const WAITS = Deno.FsFile.prototype.tryLockSync === undefined;
 const test = (name: string, fn: () => Promise<void>) =>
   Deno.test({ name, fn, sanitizeOps: !WAITS, sanitizeResources: !WAITS });
 
-test("a file that is held is refused to others, for writing in place and as an output", async () => {
+test("hold() excludes others from a file, for writing in place and as an output", async () => {
   using folder = new Folder();
   const path = folder.file("disk.raw", "old");
   folder.file(".disk.raw.12345678.vmdkbkp", "left by a killed run");
@@ -26,7 +26,7 @@ test("a file that is held is refused to others, for writing in place and as an o
   assertEquals(filesIn(folder), { "disk.raw": "old" });
 });
 
-test("devices and files that are not there are held without a lock", async () => {
+test("hold() takes no lock for devices and missing files", async () => {
   using folder = new Folder();
   using outputs = newOutputs();
   await outputs.hold("/dev/null");
@@ -34,7 +34,7 @@ test("devices and files that are not there are held without a lock", async () =>
   assertEquals(filesIn(folder), {});
 });
 
-test("a disk is not restored in place by two at once", async () => {
+test("two processes cannot restore one disk in place at the same time", async () => {
   using archives = new Archives();
   using outputs = newOutputs();
   await outputs.hold(archives.file("d1.raw"));

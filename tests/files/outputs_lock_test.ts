@@ -1,4 +1,4 @@
-/** Two that want to write the same file. */
+/** Two writers of the same file. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path/posix/join";
@@ -9,12 +9,12 @@ import { Folder } from "../disks/helpers.ts";
 import { denoArgs, runCli } from "../support/run_cli.ts";
 import { filesIn, lockPathOf, writeText } from "./folder_state.ts";
 
-/** On Deno 2.4 a lock that does not come is still waited for when the test ends. */
+/** On Deno 2.4, the wait for a lock that is not granted is still in progress when the test ends. */
 const WAITS = Deno.FsFile.prototype.tryLockSync === undefined;
 const test = (name: string, fn: () => Promise<void>) =>
   Deno.test({ name, fn, sanitizeOps: !WAITS, sanitizeResources: !WAITS });
 
-test("an output that is being written is refused to others, with the process that writes it", async () => {
+test("open() refuses an output that another process writes, and names the process", async () => {
   using folder = new Folder();
   const path = folder.file("a");
   {
@@ -22,14 +22,14 @@ test("an output that is being written is refused to others, with the process tha
     writeText(await first.open(path), "first");
     using second = newOutputs();
     await assertRejects(() => second.open(path), Error, `another process (${Deno.pid}) writes it`);
-    // What the second cleans up is its own.
+    // The second one cleans up only its own files.
     second[Symbol.dispose]();
     first.commit();
   }
   assertEquals(filesIn(folder), { a: "first" });
 });
 
-test("an output is free as soon as the other has committed or given up", async () => {
+test("an output is free as soon as it is committed or disposed", async () => {
   using folder = new Folder();
   const path = folder.file("a");
   for (const end of ["commit", Symbol.dispose] as const) {
@@ -42,7 +42,7 @@ test("an output is free as soon as the other has committed or given up", async (
   assertEquals(filesIn(folder), { a: "" });
 });
 
-test("outputs that exclude each other in part are refused in whole, and nobody waits", async () => {
+test("two sets of outputs with a common one are refused without waiting", async () => {
   using folder = new Folder();
   using first = newOutputs();
   using second = newOutputs();
@@ -55,7 +55,7 @@ test("outputs that exclude each other in part are refused in whole, and nobody w
   assertEquals(filesIn(folder), {});
 });
 
-test("other outputs of the same folder are no concern", async () => {
+test("a lock does not affect other outputs of the same folder", async () => {
   using folder = new Folder();
   using first = newOutputs();
   using second = newOutputs();
@@ -70,7 +70,7 @@ test("other outputs of the same folder are no concern", async () => {
   assertEquals(filesIn(folder), { "12345678": "", "a": "a", "a.12345678": "ab" });
 });
 
-test("Outputs take a lock file that no process holds, whatever it says", async () => {
+test("Outputs take a lock file that no process holds, with any content", async () => {
   for (const text of ["", "{", '{"pid":1}', '{"pid":1,"commit":{"id":7}}', "x".repeat(1000)]) {
     using folder = new Folder();
     const path = folder.file("a");
@@ -94,7 +94,7 @@ test("a symbolic link in the place of a lock file is not followed", async () => 
   assertEquals(filesIn(folder), { precious: "precious" });
 });
 
-test("of many that want a lock at once one has it, again and again", async () => {
+test("exactly one of many concurrent attempts takes a lock", async () => {
   using folder = new Folder();
   using open = await OpenFolder.open(folder.path);
   let held = 0;
@@ -115,7 +115,7 @@ test("of many that want a lock at once one has it, again and again", async () =>
   if (!WAITS) assertEquals(filesIn(folder), {});
 });
 
-test("Outputs leave the file alone that a lock file is a hard link to", async () => {
+test("Outputs do not change a file of which a lock file is a hard link", async () => {
   for (const text of ["precious", '{"pid":1}']) {
     using folder = new Folder();
     Deno.linkSync(folder.file("precious", text), lockPathOf(folder.file("a")));
@@ -134,7 +134,7 @@ test("Outputs refuse a lock file of another user", async () => {
   try {
     Deno.chownSync(lockPathOf(folder.file("a")), 65534, 65534);
   } catch {
-    // Only root gives files away.
+    // Only root can change the owner of a file.
     return;
   }
   using outputs = newOutputs();
@@ -146,7 +146,7 @@ test("two processes do not write the same dump", async () => {
   using folder = new Folder();
   const disk = folder.file("disk.raw", new Uint8Array(8 << 20).fill(7));
   const outs = ["--dumpout", folder.file("0.dump"), "--digestout", folder.file("0.digest")];
-  // The first one waits for its disk; by then it has its outputs.
+  // The first process waits for its input after it has opened its outputs.
   const args = ["digest", "--dumpin", "-", "--digestout", folder.file("0.digest")];
   const first = new Deno.Command(Deno.execPath(), {
     args: [...denoArgs(), ...args],
@@ -206,7 +206,7 @@ function newOutputs({ force = false } = {}): Outputs {
   return new Outputs({ force, inputs: [] });
 }
 
-test("an output that is given up while its lock is taken leaves nothing, as soon as the opening has ended", async () => {
+test("an output that is disposed while its lock is taken leaves nothing after openingEnds()", async () => {
   using folder = new Folder();
   const outputs = newOutputs();
   const opened = outputs.open(folder.file("a"));

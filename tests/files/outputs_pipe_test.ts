@@ -88,7 +88,7 @@ testWith({ missing }, "Outputs that are disposed without commit() leave /dev/nul
   assertEquals(Deno.statSync("/dev/null").isCharDevice, true);
 });
 
-// As in `--dumpout >(ssh host 'cat > dump')`: the shell names a pipe that has no place in a folder.
+// As in `--dumpout >(ssh host 'cat > dump')`, where the shell passes the path of a pipe that is in no folder.
 testWith({ missing }, "Outputs write a pipe that only /dev/fd names", async () => {
   using folder = new Folder();
   const rdiff = folder.file("0.rdiff", drawRdiff("a__b_").bytes);

@@ -1,4 +1,4 @@
-/** Temporary files that stay for the next run, and what it does with them. */
+/** Temporary files that are kept for the next run, and how that run uses them. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { basename } from "@std/path/posix/basename";
@@ -6,7 +6,7 @@ import { type OutputFile, Outputs } from "../../cli/files/outputs.ts";
 import { Folder } from "../disks/helpers.ts";
 import { filesIn, journalPathOf, temporaryPathOf, writeText } from "./folder_state.ts";
 
-Deno.test("temporary files that a killed run left are removed, those of other outputs are not", async () => {
+Deno.test("temporary files of a killed run are removed, those of other outputs are not", async () => {
   using folder = new Folder();
   const [a, b] = [folder.file("a"), folder.file("b")];
   for (const path of [a, a, b]) Deno.writeTextFileSync(temporaryPathOf(path), "left");
@@ -25,7 +25,7 @@ Deno.test("temporary files that a killed run left are removed, those of other ou
   assertEquals(names.filter((name) => name.startsWith(".b.")).length, 1);
 });
 
-Deno.test("keepPartial leaves the temporary files when nothing is committed, and no lock", async () => {
+Deno.test("keepPartial keeps the temporary files without a commit, and no lock", async () => {
   using folder = new Folder();
   await leave(folder, ["a", "b"]);
   const found = filesIn(folder);
@@ -33,7 +33,7 @@ Deno.test("keepPartial leaves the temporary files when nothing is committed, and
   for (const name of Object.keys(found)) assert(/^\.[ab]\.[0-9a-f]{8}\.vmdkbkp$/.test(name), name);
 });
 
-Deno.test("keepPartial leaves nothing beside what is committed", async () => {
+Deno.test("keepPartial keeps nothing after a commit", async () => {
   using folder = new Folder();
   {
     using outputs = newOutputs({ keepPartial: true });
@@ -63,7 +63,7 @@ Deno.test("resume adopts the newest temporary file, at its beginning, and remove
   assertEquals(filesIn(folder), { a: "part twoa" });
 });
 
-Deno.test("resume without a temporary file begins anew", async () => {
+Deno.test("resume without a temporary file begins a new one", async () => {
   using folder = new Folder();
   using outputs = newOutputs();
   const file = await outputs.open(folder.file("a"), { resume: true });
@@ -72,7 +72,7 @@ Deno.test("resume without a temporary file begins anew", async () => {
   assertEquals(filesIn(folder), { a: "" });
 });
 
-Deno.test("resume adopts no link, no folder, and no file that another output left", async () => {
+Deno.test("resume adopts no link, no folder, and no file of another output", async () => {
   using folder = new Folder();
   Deno.mkdirSync(folder.file(".a.12345678.vmdkbkp"));
   Deno.symlinkSync(folder.file("precious", "precious"), folder.file(".a.12345679.vmdkbkp"));
@@ -105,10 +105,10 @@ Deno.test("resume refuses a temporary file that another user can write, or that 
   }
 });
 
-Deno.test("a journal is not made through a symbolic link that lies in its place", async () => {
+Deno.test("a journal is not created through a symbolic link in its place", async () => {
   using folder = new Folder();
   folder.file("precious", "precious");
-  // Every name that the journal can have is taken: the temporary name is what decides.
+  // The random part of the name is fixed, so that the only possible name of the journal is taken.
   const { randomUUID } = crypto;
   crypto.randomUUID = () => "12345678-0000-4000-8000-000000000000";
   try {
@@ -130,7 +130,7 @@ Deno.test("resume adopts no file of an output that exists", async () => {
   assertEquals(filesIn(folder), { ".a.12345678.vmdkbkp": "left", "a": "old" });
 });
 
-Deno.test("resume that gives up again with keepPartial leaves the same file", async () => {
+Deno.test("a second interruption with keepPartial keeps the same temporary file", async () => {
   using folder = new Folder();
   await leave(folder, ["a"]);
   const before = filesIn(folder);
@@ -155,7 +155,7 @@ function isRoot(): boolean {
   }
 }
 
-/** The system path leads through the descriptor of the folder. */
+/** Returns the real path of an output. Its system path leads through the descriptor of the folder. */
 function realPathOf({ systemPath }: OutputFile): string {
   return Deno.realPathSync(systemPath);
 }
@@ -164,7 +164,7 @@ function newOutputs({ keepPartial = false } = {}): Outputs {
   return new Outputs({ force: false, inputs: [], keepPartial });
 }
 
-Deno.test("a journal stays with its temporary file and goes when that gets its name, or is given up", async () => {
+Deno.test("a journal is kept with its temporary file, and removed with it or by the commit", async () => {
   using folder = new Folder();
   const path = folder.file("a");
   const open = async (outputs: Outputs, resume: boolean) => {
@@ -179,7 +179,7 @@ Deno.test("a journal stays with its temporary file and goes when that gets its n
     assertEquals(Deno.statSync(journalPathOf(realPathOf(file))).mode! & 0o777, 0o600);
   }
   assertEquals(Object.values(filesIn(folder)).sort(), ["", "what is there"]);
-  // One whose temporary file is gone.
+  // A journal whose temporary file is missing.
   Deno.writeTextFileSync(journalPathOf(temporaryPathOf(path)), "another one");
   {
     using outputs = newOutputs({ keepPartial: true });
@@ -189,7 +189,7 @@ Deno.test("a journal stays with its temporary file and goes when that gets its n
     assertEquals(Object.keys(filesIn(folder)).length, 3, "the file, its journal and its lock");
   }
   {
-    // Another command writes the output, which knows of no journal.
+    // Another command writes the output, which does not use a journal.
     using outputs = newOutputs();
     writeText(await outputs.open(path), "whole");
     outputs.commit();

@@ -6,7 +6,7 @@ import { filesIn, writeText } from "./folder_state.ts";
 
 const NAMES = ["a", "b", "c"];
 
-Deno.test("commit() leaves nothing when a folder is gone by then", async () => {
+Deno.test("commit() leaves nothing if a folder was removed meanwhile", async () => {
   using folder = new Folder();
   const sub = folder.file("sub");
   Deno.mkdirSync(sub);
@@ -18,7 +18,7 @@ Deno.test("commit() leaves nothing when a folder is gone by then", async () => {
   assertEquals(filesIn(folder), {});
 });
 
-Deno.test("commit() leaves nothing when a temporary file is gone by then", async () => {
+Deno.test("commit() leaves nothing if a temporary file was removed meanwhile", async () => {
   using folder = new Folder();
   await failing(NAMES, { folder, force: false, meanwhile: () => removeTemporary(folder, "b") });
   assertEquals(filesIn(folder), {});
@@ -32,7 +32,7 @@ Deno.test("commit() replaces no file that appeared meanwhile", async () => {
   }
 });
 
-Deno.test("commit() replaces no folder that appeared meanwhile, with force neither", async () => {
+Deno.test("commit() replaces no folder that appeared meanwhile, also not with force", async () => {
   for (const force of [false, true]) {
     using folder = new Folder();
     await failing(NAMES, { folder, force, meanwhile: () => Deno.mkdirSync(folder.file("b")) });
@@ -40,7 +40,7 @@ Deno.test("commit() replaces no folder that appeared meanwhile, with force neith
   }
 });
 
-Deno.test("commit() keeps the contents of a folder that appeared meanwhile, with force too", async () => {
+Deno.test("commit() keeps the contents of a folder that appeared meanwhile, also with force", async () => {
   using folder = new Folder();
   const inside = folder.file("b/precious");
   await failing(NAMES, {
@@ -54,7 +54,7 @@ Deno.test("commit() keeps the contents of a folder that appeared meanwhile, with
   assertEquals(Deno.readTextFileSync(inside), "somebody's");
 });
 
-Deno.test("commit() with force brings back every file that it had replaced before it failed", async () => {
+Deno.test("commit() with force restores every file that it had replaced before a failure", async () => {
   using folder = new Folder();
   for (const name of NAMES) folder.file(name, `old ${name}`);
   const { ino } = Deno.statSync(folder.file("a"));
@@ -63,14 +63,14 @@ Deno.test("commit() with force brings back every file that it had replaced befor
   assertEquals(Deno.statSync(folder.file("a")).ino, ino);
 });
 
-Deno.test("commit() with force brings back old files and removes new ones", async () => {
+Deno.test("commit() with force restores old files and removes new ones after a failure", async () => {
   using folder = new Folder();
   folder.file("b", "old b");
   await failing(NAMES, { folder, force: true, meanwhile: () => removeTemporary(folder, "c") });
   assertEquals(filesIn(folder), { b: "old b" });
 });
 
-Deno.test("commit() with force replaces files that appeared meanwhile and leaves nothing aside", async () => {
+Deno.test("commit() with force replaces files that appeared meanwhile and leaves no hidden file", async () => {
   using folder = new Folder();
   using outputs = new Outputs({ force: true, inputs: [] });
   for (const name of NAMES) writeText(await outputs.open(folder.file(name)), `new ${name}`);
@@ -79,7 +79,7 @@ Deno.test("commit() with force replaces files that appeared meanwhile and leaves
   assertEquals(filesIn(folder), { a: "new a", b: "new b", c: "new c" });
 });
 
-/** Opens outputs, lets something happen that makes commit() fail, and cleans up. */
+/** Opens outputs, runs an action that makes commit() fail, calls commit(), and cleans up. */
 async function failing(
   names: string[],
   { folder, force, meanwhile }: { folder: Folder; force: boolean; meanwhile: () => void },

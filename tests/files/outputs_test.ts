@@ -41,7 +41,7 @@ Deno.test("Outputs that are disposed without commit() leave nothing", async () =
   assertEquals(filesIn(folder), { old: "old" });
 });
 
-Deno.test("Outputs are disposed whatever became of their files", async () => {
+Deno.test("Outputs can be disposed after their files were removed", async () => {
   using folder = new Folder();
   {
     using outputs = newOutputs();
@@ -53,7 +53,7 @@ Deno.test("Outputs are disposed whatever became of their files", async () => {
   assertEquals(filesIn(folder), {});
 });
 
-Deno.test("Outputs that are empty are files, too", async () => {
+Deno.test("empty outputs become files", async () => {
   using folder = new Folder();
   using outputs = newOutputs();
   await outputs.open(folder.file("empty"));
@@ -61,7 +61,7 @@ Deno.test("Outputs that are empty are files, too", async () => {
   assertEquals(filesIn(folder), { empty: "" });
 });
 
-Deno.test("Outputs can be read back and sought while they are written", async () => {
+Deno.test("Outputs can be read and positioned while they are written", async () => {
   using folder = new Folder();
   using outputs = newOutputs();
   const file = await outputs.open(folder.file("disk.raw"));
@@ -97,7 +97,7 @@ Deno.test("Outputs refuse a name that exists, and replace it with force", async 
   assertEquals(filesIn(folder), { a: "new" });
 });
 
-Deno.test("Outputs refuse a folder, with force too", async () => {
+Deno.test("Outputs refuse a folder, also with force", async () => {
   using folder = new Folder();
   const path = folder.file("sub");
   Deno.mkdirSync(path);
@@ -112,7 +112,7 @@ Deno.test("Outputs in a folder that does not exist are refused", async () => {
   assert(!(error instanceof UsageError), "the environment is at fault, not the command line");
 });
 
-Deno.test("Outputs of one name are refused, however it is written", async () => {
+Deno.test("Outputs refuse one path that is given twice in different spellings", async () => {
   using folder = new Folder();
   Deno.mkdirSync(folder.file("sub"));
   Deno.symlinkSync(folder.path, folder.file("link"));
@@ -132,7 +132,7 @@ Deno.test("Outputs of one existing file under two symbolic names are refused", a
   await assertRejects(() => outputs.open(folder.file("b")), UsageError, "named for two outputs");
 });
 
-Deno.test("Outputs that are inputs are refused by any name, with force too", async () => {
+Deno.test("Outputs refuse inputs by any name, also with force", async () => {
   using folder = new Folder();
   const input = folder.file("input", "precious");
   Deno.symlinkSync(input, folder.file("symbolic"));
@@ -182,7 +182,7 @@ Deno.test("Outputs never replace a symbolic link that leads nowhere", async () =
   assert(Deno.lstatSync(link).isSymlink);
 });
 
-Deno.test("Outputs may have names as long as the file system takes", async () => {
+Deno.test("Outputs may have names as long as the file system accepts", async () => {
   using folder = new Folder();
   const names = ["a".repeat(255), "b".repeat(255), "é".repeat(127), "c".repeat(230)];
   using outputs = newOutputs();

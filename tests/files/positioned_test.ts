@@ -5,11 +5,11 @@ import { denoArgs } from "../support/run_cli.ts";
 import { testWith } from "../support/skip.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-/** Around the size from which on another thread reads and writes. */
+/** Lengths around the limit from which on reads run on another thread. */
 const SIZES = [0, 1, 131_071, 131_072, 131_073, 500_000];
 const onLinux = Deno.build.os === "linux" ? undefined : "it takes Linux";
 
-/** The functions of an open file, each by itself. */
+/** Returns the functions of an open file as an object. */
 function functionsOf(file: Deno.FsFile): OpenFile & Required<Pick<OpenFile, "readSync" | "writeSync">> {
   return {
     readSync: (into) => file.readSync(into),
@@ -19,7 +19,10 @@ function functionsOf(file: Deno.FsFile): OpenFile & Required<Pick<OpenFile, "rea
   };
 }
 
-/** Runs `check` with a path that names `file`, and with one that does not: then nothing is opened a second time. */
+/**
+ * Runs `check` with a path that leads to `file`, and with one that does not, so that no second descriptor can
+ * be opened.
+ */
 async function bothWays(
   { file, path, write = false }: { file: OpenFile; path: string; write?: boolean },
   check: (positioned: PositionedFile, way: string) => Promise<void>,
@@ -30,7 +33,7 @@ async function bothWays(
   }
 }
 
-Deno.test("PositionedFile reads small and large parts, and what there is over the end", async () => {
+Deno.test("PositionedFile reads small and large parts, and fewer bytes at the end of the file", async () => {
   using folder = new Folder();
   const content = noise(600_011, 1);
   const path = folder.file("a", content);
@@ -51,7 +54,7 @@ Deno.test("PositionedFile reads small and large parts, and what there is over th
   });
 });
 
-Deno.test("PositionedFile writes small and large parts where they belong", async () => {
+Deno.test("PositionedFile writes small and large parts at their offsets", async () => {
   using folder = new Folder();
   const content = noise(600_011, 1);
   const path = folder.file("a", content);
@@ -69,12 +72,12 @@ Deno.test("PositionedFile writes small and large parts where they belong", async
   });
 });
 
-Deno.test("PositionedFile keeps parts apart that are under way together", async () => {
+Deno.test("PositionedFile keeps concurrent reads and writes apart", async () => {
   using folder = new Folder();
   const content = noise(1 << 20, 1);
   const path = folder.file("a", new Uint8Array(content.length));
   using file = Deno.openSync(path, { read: true, write: true });
-  // Large ones of other threads, small ones of this one.
+  // Large ones run on other threads, small ones on this thread.
   const places = [0, 200_000, 200_100, 400_000, 400_001, 700_000, content.length];
   const parts = places.slice(1).map((end, i) => ({ at: places[i], bytes: content.subarray(places[i], end) }));
   await bothWays({ file, path, write: true }, async (positioned, way) => {
@@ -100,7 +103,7 @@ testWith({ missing: onLinux }, "PositionedFile asks its file for no large part",
     throw new Error("asked");
   };
   const deaf = { ...functionsOf(file), readSync: never, writeSync: never, systemPath: path };
-  // The final name is that of another file as yet, and the system's path counts.
+  // The final name is still that of another file, and the system path is used.
   using source = new PositionedFile(deaf, { path: folder.file("final", "another file") });
   using target = new PositionedFile(deaf, { path: folder.file("final"), write: true });
   const into = new Uint8Array(300_000);
@@ -135,7 +138,7 @@ testWith(
   },
 );
 
-Deno.test("PositionedFile tells an error behind what came from the end of the file", async () => {
+Deno.test("PositionedFile reports an error after a short read, and not the end of the file", async () => {
   using folder = new Folder();
   const path = folder.file("a", noise(200_000, 1));
   using file = Deno.openSync(path);
@@ -175,11 +178,11 @@ testWith(
   },
 );
 
-Deno.test("PositionedFile does not wait for a file that takes nothing", async () => {
+Deno.test("PositionedFile rejects when a file accepts no bytes", async () => {
   using folder = new Folder();
   const path = folder.file("a");
   using file = Deno.createSync(path);
-  // Of a file that does not open a second time: every write comes to this one.
+  // The file cannot be opened a second time, so every write uses this function.
   const stuck = { ...functionsOf(file), writeSync: () => 0, systemPath: `${path}.missing` };
   for (const size of [10, 300_000]) {
     using positioned = new PositionedFile(stuck, { path, write: true });
@@ -260,7 +263,7 @@ Deno.test("without the permission for foreign functions a disk is dumped, checke
   assertSameBytes(Deno.readFileSync(folder.file("b.raw")), content, "restored");
 });
 
-/** Runs the program with the permission to read and write files alone; every question is a refusal. */
+/** Runs the program with only the permission to read and write files. Every permission prompt is denied. */
 async function withoutForeignFunctions(line: string, cwd: string): Promise<{ code: number; stderr: string }> {
   const args = denoArgs().flatMap((arg) =>
     arg === "-A" ? ["--no-prompt", "--allow-read", "--allow-write", "--allow-env"] : [arg]

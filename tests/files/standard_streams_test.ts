@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { print } from "../../cli/files/standard_streams.ts";
 
-/** A stream that takes so many bytes at a time, or throws. */
+/** Returns a stream whose writes accept the given numbers of bytes, or throw the given errors. */
 function streamOf(answers: (number | Error)[]): { stream: Parameters<typeof print>[1]; taken: () => string } {
   const taken: number[] = [];
   const writeSync = (bytes: Uint8Array): number => {
@@ -16,7 +16,7 @@ function streamOf(answers: (number | Error)[]): { stream: Parameters<typeof prin
   };
 }
 
-Deno.test("print() goes on where the stream takes a part, is full for a moment, or a signal comes", () => {
+Deno.test("print() continues after a short write, a full stream, and a signal", () => {
   const { stream, taken } = streamOf([
     2,
     new Deno.errors.WouldBlock("Resource temporarily unavailable (os error 11)"),
@@ -28,7 +28,7 @@ Deno.test("print() goes on where the stream takes a part, is full for a moment, 
   assertEquals(taken(), "zwölf\n");
 });
 
-Deno.test("print() names the stream and the system's reason, also in the middle of a text", () => {
+Deno.test("print() names the stream and the system's reason, also after a part of the text", () => {
   for (const reason of ["No space left on device (os error 28)", "Broken pipe (os error 32)"]) {
     for (const before of [[], [3]]) {
       const { stream } = streamOf([...before, new Error(reason)]);

@@ -1,8 +1,8 @@
 /**
  * Public keys of minisign.
  *
- * A file has two lines, a comment and the key in base64; the second line alone is a key as well, which
- * minisign takes on its command line. The bytes are
+ * A file has two lines, a comment and the key in base64. The second line alone is also a valid key, which
+ * minisign accepts on its command line. The decoded bytes are
  *
  *     0   2  "Ed", the algorithm: Ed25519
  *     2   8  key id, random, in signatures as well
@@ -24,16 +24,20 @@ import {
   UNTRUSTED_PREFIX,
 } from "./text.ts";
 
-/** The algorithm of keys and of signatures over a whole file. */
+/** The name of the algorithm of keys, and of signatures over a whole file. */
 export const ED25519 = "Ed";
+/** The length of a key id. */
 export const KEY_ID_BYTES = 8;
-/** Bytes of a public key, and of the seed that is the secret one. */
+/** The length of a public key, and of the seed of a secret key. */
 export const POINT_BYTES = 32;
 
 const ALGORITHM_BYTES = 2;
 const PUBLIC_KEY_BYTES = ALGORITHM_BYTES + KEY_ID_BYTES + POINT_BYTES;
 
-/** Bytes in front of the 32 bytes of a key, which make a `SubjectPublicKeyInfo` of it (RFC 8410, section 4). */
+/**
+ * The bytes that turn the 32 bytes of a key into a `SubjectPublicKeyInfo` when they are put in front of it
+ * (RFC 8410, section 4).
+ */
 const SPKI_PREFIX = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /** A key that verifies signatures. */
@@ -47,9 +51,9 @@ export interface PublicKey {
 /**
  * Reads a public key: the content of a `.pub` file, or its line of base64 alone.
  *
- * @param bytes the whole file, or at least one byte more than `MAX_MINISIGN_BYTES` of it
- * @param path the file, or what to call the key in messages
- * @throws {FormatError} if it is something else, or no point of the curve
+ * @param bytes the whole file, or at least its first `MAX_MINISIGN_BYTES + 1` bytes
+ * @param path the path of the file, or the name of the key in messages
+ * @throws {FormatError} if `bytes` are not a public key, or the key is not a point of the curve
  *
  * @example
  * ```ts
@@ -81,19 +85,23 @@ export async function readPublicKey(bytes: Uint8Array, path: string): Promise<Pu
   }
 }
 
-/** The key of `node:crypto` for 32 bytes; it throws if they are no point of the curve. */
+/**
+ * Returns the key of `node:crypto` for a public key of 32 bytes.
+ *
+ * @throws {Error} of `node:crypto` if the bytes are not a point of the curve
+ */
 export async function publicKeyObject(point: Uint8Array): Promise<KeyObject> {
   const { createPublicKey } = await import("node:crypto");
   const { Buffer } = await import("node:buffer");
   return createPublicKey({ key: Buffer.from([...SPKI_PREFIX, ...point]), format: "der", type: "spki" });
 }
 
-/** A key id as minisign prints it: a 64-bit little-endian integer, in capital hexadecimal digits. */
+/** Returns a key id as minisign prints it: a 64-bit little-endian integer, in capital hexadecimal digits. */
 export function keyIdText(bytes: Uint8Array): string {
   return hex(bytes.toReversed()).toUpperCase();
 }
 
-/** The inverse of {@linkcode keyIdText}. */
+/** Returns the bytes of a key id. It is the inverse of {@linkcode keyIdText}. */
 export function keyIdBytes(keyId: string): Uint8Array {
   return Uint8Array.from(keyId.match(/../g) ?? [], (digits) => parseInt(digits, 16)).reverse();
 }

@@ -1,19 +1,20 @@
 /**
- * scrypt (RFC 7914) with the limits that a secret key of minisign names.
+ * Key derivation with scrypt (RFC 7914), with the limits that a secret key of minisign contains.
  *
- * Source of the way from limits to parameters: libsodium's documentation of
+ * The conversion of the limits to parameters follows libsodium: its documentation of
  * `crypto_pwhash_scryptsalsa208sha256`, and the parameters that it chooses.
  */
 
-/** The block size; libsodium takes no other. */
+/** The block size, the only one that libsodium uses. */
 const BLOCK_SIZE = 8;
 
-/** Bytes that scrypt needs for each unit of cost, with this block size. */
+/** The memory that scrypt needs per unit of cost with this block size. */
 const BYTES_PER_COST = 128 * BLOCK_SIZE;
 
 /**
- * The limits that libsodium allows at least, and those that minisign asks for; it halves them as long as there
- * is not enough memory. More would let a file take any amount of memory and time.
+ * The accepted limits: from the smallest that libsodium allows to those that minisign uses, which it halves
+ * as long as there is not enough memory. Without an upper bound a file could cause any amount of work and
+ * memory.
  */
 export const SCRYPT_BOUNDS = {
   minOperations: 32768,
@@ -22,7 +23,7 @@ export const SCRYPT_BOUNDS = {
   maxMemoryBytes: 1024 * 1024 * 1024,
 } as const;
 
-/** How much work and memory deriving a key may take. */
+/** The limits of work and memory for a key derivation. */
 export interface ScryptLimits {
   /** An integer within {@linkcode SCRYPT_BOUNDS}. */
   operations: number;
@@ -36,7 +37,7 @@ export interface ScryptParameters {
   parallelism: number;
 }
 
-/** The parameters that libsodium takes for these limits. */
+/** Returns the parameters that libsodium chooses for these limits. */
 export function scryptParameters({ operations, memoryBytes }: ScryptLimits): ScryptParameters {
   if (operations < memoryBytes / 32) {
     return { cost: powerAboveHalf(operations / (BLOCK_SIZE * 4)), parallelism: 1 };
@@ -45,7 +46,7 @@ export function scryptParameters({ operations, memoryBytes }: ScryptLimits): Scr
   return { cost, parallelism: Math.floor(Math.floor(operations / 4 / cost) / BLOCK_SIZE) };
 }
 
-/** The smallest power of two, from 2, that is more than half of the integer part of `max`. */
+/** Returns the smallest power of two, at least 2, that is greater than half of the integer part of `max`. */
 function powerAboveHalf(max: number): number {
   const half = Math.floor(Math.floor(max) / 2);
   let power = 2;
@@ -53,7 +54,11 @@ function powerAboveHalf(max: number): number {
   return power;
 }
 
-/** `lenBytes` derived from a password. With the highest limits it takes 1 GiB of memory and some seconds. */
+/**
+ * Derives `lenBytes` from a password. With the highest limits this takes 1 GiB of memory and some seconds.
+ *
+ * @throws {Error} if there is not enough memory
+ */
 export async function deriveKey(
   password: Uint8Array,
   { salt, limits, lenBytes }: { salt: Uint8Array; limits: ScryptLimits; lenBytes: number },
@@ -63,12 +68,12 @@ export async function deriveKey(
   const maxmem = BYTES_PER_COST * (cost + parallelism + 4);
   const options = { N: cost, r: BLOCK_SIZE, p: parallelism, maxmem };
   try {
-    // In a thread of its own: signals are heard.
+    // The asynchronous form runs on another thread, so that signal handlers can run meanwhile.
     return await new Promise<Uint8Array>((resolve, reject) => {
       scrypt(password, salt, lenBytes, options, (error, key) => error ? reject(error) : resolve(key));
     });
   } catch (cause) {
-    // Deno 2.4 derives 64 bytes at most.
+    // Deno 2.4 derives at most 64 bytes.
     const { scrypt: derive } = await import("hash-wasm");
     return await derive({
       password,

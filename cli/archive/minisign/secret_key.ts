@@ -1,24 +1,24 @@
 /**
- * Secret keys of minisign, encrypted with a password or not.
+ * Secret keys of minisign, with and without a password.
  *
- * A file has two lines, a comment and the key in base64. The bytes are
+ * A file has two lines, a comment and the key in base64. The decoded bytes are
  *
  *     0   2  "Ed", the algorithm: Ed25519
  *     2   2  "Sc": the last 104 bytes are encrypted, with a key that scrypt derives; 00 00: they are not
  *     4   2  "B2", the algorithm of the checksum: BLAKE2b
- *     6  32  salt                              of scrypt; left as it was where the key is not encrypted
- *    38   8  limit of operations               any more
+ *     6  32  salt                              of scrypt; they stay in a key whose password
+ *    38   8  limit of operations               was removed
  *    46   8  limit of memory in bytes
  *    54   8  key id             \
  *    62  32  seed, the secret    | encrypted: exclusive or with as many bytes from scrypt
  *    94  32  public key          |
  *   126  32  checksum           /  BLAKE2b-256 over "Ed", key id, seed and public key
  *
- * Integers are little-endian. minisign 0.11 leaves the checksum zero in a key that it makes without a password,
- * and keeps it in one whose password it removes.
+ * Integers are little-endian. In a key that is made without a password, minisign 0.11 leaves the checksum
+ * zero. In a key whose password it removes, it keeps the checksum.
  *
- * Source: https://jedisct1.github.io/minisign/, "Secret key format"; the remarks on keys without a password are
- * what minisign 0.11 writes.
+ * Sources: https://jedisct1.github.io/minisign/, "Secret key format". The behaviour for keys without a
+ * password is that of minisign 0.11.
  */
 
 import type { KeyObject } from "node:crypto";
@@ -50,12 +50,15 @@ const SECRET_KEY_BYTES = 3 * ALGORITHM_BYTES + SALT_BYTES + 2 * LIMIT_BYTES + EN
 /** The longest password, in bytes, that minisign reads. */
 const MAX_PASSWORD_BYTES = 1023;
 
-/** Bytes in front of the 32 bytes of a seed, which make a `OneAsymmetricKey` of it (RFC 8410, section 7). */
+/**
+ * The bytes that turn the 32 bytes of a seed into a `OneAsymmetricKey` when they are put in front of it (RFC
+ * 8410, section 7).
+ */
 const PKCS8_PREFIX = [
   ...[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20],
 ];
 
-/** A key that makes signatures. It does not show its secret when it is printed. */
+/** A key that makes signatures. Printing it does not show the secret. */
 export interface SecretKey {
   /** 16 hexadecimal digits, as minisign prints it. */
   readonly keyId: string;
@@ -63,7 +66,7 @@ export interface SecretKey {
   readonly secretKey: KeyObject;
 }
 
-/** The password does not open the key: another one may. */
+/** The password does not decrypt the key. Another password may. */
 export class WrongPasswordError extends Error {
   /** Always `WrongPasswordError`. */
   override name = "WrongPasswordError";
@@ -72,13 +75,13 @@ export class WrongPasswordError extends Error {
 /**
  * Reads a secret key.
  *
- * @param bytes the whole file, or at least one byte more than `MAX_MINISIGN_BYTES` of it
- * @param password is asked only if the key is encrypted
- * @throws {FormatError} if the file is something else or damaged, or asks for more work or memory than minisign
- * does
- * @throws {UsageError} if the key is encrypted, and there is no password
+ * @param bytes the whole file, or at least its first `MAX_MINISIGN_BYTES + 1` bytes
+ * @param options.password returns the password. It is called only if the key is encrypted.
+ * @throws {FormatError} if the file is not a secret key, is damaged, or asks for more work or memory than
+ * minisign uses
+ * @throws {UsageError} if the key is encrypted, and there is no password or it is too long
  * @throws {WrongPasswordError} if the password is wrong. Damage of the salt, the limits or the seed of an
- * encrypted key looks the same.
+ * encrypted key cannot be distinguished from this.
  *
  * @example
  * ```ts
@@ -133,7 +136,10 @@ export async function readSecretKey(
   return await decryptedKey(body.map((byte, i) => byte ^ stream[i]), file);
 }
 
-/** The values as numbers; what is beyond 2^53 is out of bounds, exact or not. */
+/**
+ * Returns a 64-bit little-endian integer. Values above 2^53 are rounded, which does no harm, because they
+ * exceed all limits.
+ */
 function integer(bytes: Uint8Array): number {
   return Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
 }
@@ -160,18 +166,18 @@ function passwordBytes(password: string, path: string): Uint8Array {
   return bytes;
 }
 
-/** The parts of the last 104 bytes, and what they should be. */
-interface Opened {
+/** The parts of the last 104 bytes of a key after decryption, and the keys that belong to its seed. */
+interface KeyParts {
   keyId: Uint8Array;
   seed: Uint8Array;
   point: Uint8Array;
   checksum: Uint8Array;
   secretKey: KeyObject;
-  /** The public key that belongs to the seed. */
+  /** The public key of the seed. It is equal to `point` in an intact key. */
   pointOfSeed: Uint8Array;
 }
 
-/** A key without encryption: its checksum may be missing, but its public key is there. */
+/** Reads the body of a key without encryption. Its checksum may be zero, but its public key must be right. */
 async function plainKey(body: Uint8Array, file: MinisignFile): Promise<SecretKey> {
   const opened = await open(body);
   const { keyId, point, checksum, secretKey, pointOfSeed } = opened;
@@ -186,8 +192,8 @@ async function plainKey(body: Uint8Array, file: MinisignFile): Promise<SecretKey
 }
 
 /**
- * A key that was encrypted. With a wrong password all of it is noise, so that two parts which agree prove the
- * password, and a third one which does not is damaged.
+ * Reads the decrypted body of a key. With a wrong password all of the body is random. Therefore, if two of
+ * its parts agree, the password is right, and a third part that does not agree is damaged.
  */
 async function decryptedKey(body: Uint8Array, file: MinisignFile): Promise<SecretKey> {
   const opened = await open(body);
@@ -206,7 +212,7 @@ async function decryptedKey(body: Uint8Array, file: MinisignFile): Promise<Secre
   );
 }
 
-async function open(body: Uint8Array): Promise<Opened> {
+async function open(body: Uint8Array): Promise<KeyParts> {
   const { createPrivateKey, createPublicKey } = await import("node:crypto");
   const { Buffer } = await import("node:buffer");
   const seedAt = KEY_ID_BYTES;
@@ -229,8 +235,11 @@ async function open(body: Uint8Array): Promise<Opened> {
   };
 }
 
-/** BLAKE2b-256, which `node:crypto` of Deno does not have: BLAKE2b-512 cut in half is another hash. */
-async function checksumOf({ keyId, seed }: Opened, point: Uint8Array): Promise<Uint8Array> {
+/**
+ * Returns the BLAKE2b-256 of a key. `node:crypto` of Deno does not have it, and the first half of a
+ * BLAKE2b-512 is a different hash.
+ */
+async function checksumOf({ keyId, seed }: KeyParts, point: Uint8Array): Promise<Uint8Array> {
   const hash = await (await import("hash-wasm")).createBLAKE2b(8 * CHECKSUM_BYTES);
   for (const part of [new TextEncoder().encode(ED25519), keyId, seed, point]) hash.update(part);
   return hash.digest("binary");

@@ -1,7 +1,7 @@
 /**
  * Signatures of minisign: reading, verifying and making them.
  *
- * A file has four lines:
+ * A signature file has four lines:
  *
  *     untrusted comment: <text>
  *     base64 of   0   2  "ED": the signature is over the BLAKE2b-512 of the file; "Ed": over the file, which
@@ -31,31 +31,33 @@ import {
   UNTRUSTED_PREFIX,
 } from "./text.ts";
 
-/** Ed25519 over a hash of the file. */
+/** The name of the algorithm: Ed25519 over the BLAKE2b-512 of the file. */
 const ED25519_HASHED = "ED";
 const ALGORITHM_BYTES = 2;
 const SIGNATURE_BYTES = 64;
 
-/** What a signature file says; nothing of it is proved. */
+/** The content of a signature file. Nothing of it is verified yet. */
 export interface Signature {
-  /** The file of the signature, for messages. */
+  /** The path of the signature file, for messages. */
   readonly path: string;
-  /** The key that it claims to be made with, as minisign prints it. */
+  /** The id of the key with which the signature claims to be made, as minisign prints it. */
   readonly keyId: string;
   /** Whether the file was hashed before it was signed. */
   readonly isHashed: boolean;
-  /** 64 bytes over the file, and 64 over those and the trusted comment. */
+  /**
+   * The signature of the file, and the signature of `ofFile` followed by the trusted comment; 64 bytes each.
+   */
   readonly ofFile: Uint8Array;
   readonly ofComment: Uint8Array;
-  /** To be trusted once {@linkcode verify} has returned it. */
+  /** The trusted comment. It can be trusted only after {@linkcode verify} has returned it. */
   readonly comment: string;
 }
 
 /**
  * Reads a signature.
  *
- * @param bytes the whole file, or at least one byte more than `MAX_MINISIGN_BYTES` of it
- * @throws {FormatError} if it is something else
+ * @param bytes the whole file, or at least its first `MAX_MINISIGN_BYTES + 1` bytes
+ * @throws {FormatError} if `bytes` are not a signature
  */
 export function readSignature(bytes: Uint8Array, path: string): Signature {
   const file: MinisignFile = { what: "signature", path };
@@ -81,9 +83,9 @@ export function readSignature(bytes: Uint8Array, path: string): Signature {
 /**
  * Verifies the signature of `message`, the bytes of a file, and returns the trusted comment.
  *
- * @param path the file, for messages
- * @throws {MismatchError} if the signature was made with another key, or is not that of the file, or the comment
- * is not the one that was signed
+ * @param options.path the path of the file, for messages
+ * @throws {MismatchError} if the signature was made with another key or for other bytes, or if the comment is
+ * not the signed one
  *
  * @example
  * ```ts
@@ -132,10 +134,10 @@ export async function verify(
 }
 
 /**
- * The bytes of a signature file for `message`, the bytes of a file.
+ * Returns the bytes of a signature file for `message`, the bytes of a file.
  *
- * @param trustedComment one line, which the signature covers
- * @throws {RangeError} if a comment holds control characters or is too long
+ * @param options.trustedComment one line, which the signature covers
+ * @throws {RangeError} if a comment contains control characters or is too long
  */
 export async function sign(
   message: Uint8Array,
@@ -161,7 +163,7 @@ export async function sign(
   );
 }
 
-/** What the second signature covers. */
+/** Returns the bytes that the second signature covers. */
 function signedWithComment(ofFile: Uint8Array, comment: string): Uint8Array {
   return concat(ofFile, new TextEncoder().encode(comment));
 }

@@ -1,53 +1,56 @@
 /**
- * The text around the bytes of minisign's files: comment lines and lines of base64.
+ * The text format of minisign's files: lines with comments and lines with base64.
  *
- * Source: the formats in the documentation of minisign, https://jedisct1.github.io/minisign/, and what
- * minisign 0.11 reads. It ignores a carriage return at the end of a line, and so does this reader. It also
- * ignores everything behind the last line that it wants; this reader refuses that.
+ * Sources: the documentation of minisign, https://jedisct1.github.io/minisign/, and the behaviour of minisign
+ * 0.11. It ignores a carriage return at the end of a line, and so does this reader. It also ignores all data
+ * after the last line that it needs; this reader refuses such data.
  */
 
 import { type FormatError, formatError } from "../../errors.ts";
 
-/** In front of a comment that no signature covers. */
+/** The prefix of a comment that no signature covers. */
 export const UNTRUSTED_PREFIX = "untrusted comment: ";
-/** In front of the comment that the second signature of a signature file covers. */
+/** The prefix of the comment that the second signature of a signature file covers. */
 export const TRUSTED_PREFIX = "trusted comment: ";
 
-/** The longest lines of comments, with their prefix and the line end, that minisign reads. */
+/** The longest comment lines that minisign reads, with prefix and line end. */
 const MAX_UNTRUSTED_LINE_BYTES = 1024;
 const MAX_TRUSTED_LINE_BYTES = 8192;
 
-/** No valid file is longer: a reader needs to take no more than one byte beyond this. */
+/** The longest valid file. A reader needs at most one byte more than this to detect a longer one. */
 export const MAX_MINISIGN_BYTES = 16 * 1024;
 
-/** The signature of a file has its name, and this behind it. */
+/** The suffix that is added to the name of a file to get the name of its signature. */
 export const SIGNATURE_SUFFIX = ".minisig";
 
-/** The name of the file that holds the signature of the file `name`. */
+/** Returns the name of the signature file of the file `name`. */
 export function signatureNameOf(name: string): string {
   return name + SIGNATURE_SUFFIX;
 }
 
-/** Control characters but the tab, which stands between the fields of minisign's own comments, and line ends. */
+/**
+ * Control characters and line separators. The tab is not among them, because it separates the fields of
+ * minisign's own comments.
+ */
 const UNPRINTABLE = /(?!\t)[\p{Cc}\p{Zl}\p{Zp}]/u;
 
-/** What kind of file is read, for messages, and its path. */
+/** The kind and the path of a file, for messages. */
 export interface MinisignFile {
   what: "public key" | "secret key" | "signature";
   path: string;
 }
 
-/** The fault of a file as a {@linkcode FormatError}. */
+/** Returns a {@linkcode FormatError} about a file. */
 export function fault(file: MinisignFile, expected: string, found: string): FormatError {
   return formatError(file.what, { path: file.path, expected, found });
 }
 
 /**
- * The lines of a file, without their ends. The last one may lack its end.
+ * Returns the lines of a file, without their line ends. The last line may lack its line end.
  *
- * @param counts how many lines there may be
- * @throws {FormatError} if the file is longer than {@linkcode MAX_MINISIGN_BYTES}, is not UTF-8, or has another
- * number of lines
+ * @param options.counts the accepted numbers of lines
+ * @throws {FormatError} if the file is longer than {@linkcode MAX_MINISIGN_BYTES}, is not UTF-8, or has
+ * another number of lines
  */
 export function splitLines(
   bytes: Uint8Array,
@@ -70,9 +73,9 @@ export function splitLines(
 }
 
 /**
- * What stands behind the prefix of a comment line.
+ * Returns the text after the prefix of a comment line.
  *
- * @throws {FormatError} if the prefix is missing, or the comment is too long for minisign or holds control
+ * @throws {FormatError} if the prefix is missing, or the comment is too long for minisign or contains control
  * characters
  */
 export function readComment(line: string, { file, prefix }: { file: MinisignFile; prefix: string }): string {
@@ -85,10 +88,10 @@ export function readComment(line: string, { file, prefix }: { file: MinisignFile
   return comment;
 }
 
-/** Why a comment cannot stand behind `prefix`, as a noun; `undefined` if it can. */
+/** Returns why a comment is not allowed after `prefix`, as a noun, or `undefined` if it is allowed. */
 export function refusalOfComment(comment: string, prefix: string): string | undefined {
   const max = prefix === TRUSTED_PREFIX ? MAX_TRUSTED_LINE_BYTES : MAX_UNTRUSTED_LINE_BYTES;
-  // C reads the line with its end and a zero byte into a buffer of this length.
+  // minisign reads the line, its line end and a zero byte into a buffer of this length.
   if (new TextEncoder().encode(prefix + comment).length + 2 > max) {
     return `a comment that makes a line of more than ${max} bytes`;
   }
@@ -97,10 +100,10 @@ export function refusalOfComment(comment: string, prefix: string): string | unde
 }
 
 /**
- * The bytes that a line of base64 stands for.
+ * Decodes a line of base64.
  *
- * @throws {FormatError} if they are not `lenBytes`, or the line is not what an encoder makes of them. The
- * message does not contain the line, which may be a secret.
+ * @throws {FormatError} if the line does not decode to `lenBytes` bytes, or is not the canonical base64 of
+ * them. The message does not contain the line, which may be a secret.
  */
 export function decodeLine(
   line: string,
@@ -115,30 +118,30 @@ export function decodeLine(
 function decodeBase64(line: string): Uint8Array<ArrayBuffer> | undefined {
   try {
     const binary = atob(line);
-    // atob() takes blanks, missing padding and bits behind the end as well.
+    // atob() also accepts blanks, missing padding and unused bits at the end.
     return btoa(binary) === line ? Uint8Array.from(binary, (char) => char.charCodeAt(0)) : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** `bytes` in base64. */
+/** Returns `bytes` in base64. */
 export function encodeBase64(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes));
 }
 
-/** Two bytes that name an algorithm, as text for a message: `"Ed"`, or `00 00`. */
+/** Returns the two bytes that name an algorithm as text for a message: `"Ed"`, or `00 00`. */
 export function algorithmText(bytes: Uint8Array): string {
   const printable = bytes.every((byte) => byte > 0x20 && byte < 0x7f);
   return printable ? `"${String.fromCharCode(...bytes)}"` : hex(bytes, " ");
 }
 
-/** Whether `bytes` are the characters of `name`. */
+/** Returns whether `bytes` are the characters of `name`. */
 export function isAlgorithm(bytes: Uint8Array, name: string): boolean {
   return bytes.length === name.length && bytes.every((byte, i) => byte === name.charCodeAt(i));
 }
 
-/** The bytes as hexadecimal digits. */
+/** Returns the bytes as hexadecimal digits. */
 export function hex(bytes: Uint8Array, separator = ""): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(separator);
 }

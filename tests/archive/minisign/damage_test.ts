@@ -1,4 +1,4 @@
-/** Whatever the bytes are, readers give a value or refuse it as what it is; no other error comes out. */
+/** Readers return a value or throw the error that they document, for any bytes. */
 
 import { readPublicKey } from "../../../cli/archive/minisign/public_key.ts";
 import { readSecretKey } from "../../../cli/archive/minisign/secret_key.ts";
@@ -45,7 +45,7 @@ for (const [name, { text, read }] of Object.entries(READERS)) {
         refused++;
       }
     }
-    // Damage of the untrusted comment changes nothing.
+    // Damage of the untrusted comment has no effect.
     if (refused < ROUNDS / 4 || refused === ROUNDS) throw new Error(`${refused} of ${ROUNDS} were refused`);
   });
 }

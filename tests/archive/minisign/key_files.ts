@@ -1,11 +1,11 @@
-/** Secret keys that the tests make: byte by byte from the published format, with hash-wasm, not with the program. */
+/** Secret keys that the tests make from the published format with hash-wasm, independently of the program. */
 
 import { createBLAKE2b, scrypt } from "hash-wasm";
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { Buffer } from "node:buffer";
 import { utf8 } from "./vectors.ts";
 
-/** The offsets of the parts of a secret key, and of what follows the last one. */
+/** The offsets of the parts of a secret key, and its length. */
 export const SECRET_PARTS = {
   algorithm: [0, 2],
   derivation: [2, 4],
@@ -21,7 +21,7 @@ export const SECRET_PARTS = {
 export type SecretPart = keyof typeof SECRET_PARTS;
 export const ENCRYPTED_FROM = SECRET_PARTS.keyId[0];
 
-/** Limits as they stand in a key, and the parameters of scrypt that libsodium takes for them. */
+/** The limits in a key, and the parameters of scrypt that libsodium chooses for them. */
 export interface KeyLimits {
   operations: bigint;
   memoryBytes: bigint;
@@ -29,7 +29,7 @@ export interface KeyLimits {
   parallelism: number;
 }
 
-/** The lowest that libsodium takes: the fastest. */
+/** The lowest limits that libsodium accepts, which are the fastest. */
 export const LOWEST: KeyLimits = {
   operations: 32768n,
   memoryBytes: 16777216n,
@@ -43,14 +43,14 @@ export interface KeyParts {
   keyId: Uint8Array;
 }
 
-/** The 32 bytes of the public key of a seed. */
+/** Returns the 32 bytes of the public key of a seed. */
 export function publicOf(seed: Uint8Array): Uint8Array {
   const der = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20, ...seed];
   const key = createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
   return Uint8Array.from(createPublicKey(key).export({ format: "der", type: "spki" }).subarray(-32));
 }
 
-/** The last 104 bytes of a key, in the clear. */
+/** Returns the last 104 bytes of a key, unencrypted. */
 export async function bodyOf({ seed, keyId }: KeyParts, { hasChecksum = true } = {}): Promise<Uint8Array> {
   const key = [...keyId, ...seed, ...publicOf(seed)];
   const hash = await createBLAKE2b(256);
@@ -58,13 +58,13 @@ export async function bodyOf({ seed, keyId }: KeyParts, { hasChecksum = true } =
   return Uint8Array.from([...key, ...(hasChecksum ? checksum : new Uint8Array(32))]);
 }
 
-/** The bytes of a key without encryption. */
+/** Returns the bytes of a key without encryption. */
 export async function plainBytes(parts: KeyParts, { hasChecksum = false } = {}): Promise<Uint8Array> {
   const head = [...utf8("Ed"), 0, 0, ...utf8("B2"), ...new Uint8Array(48)];
   return Uint8Array.from([...head, ...await bodyOf(parts, { hasChecksum })]);
 }
 
-/** The bytes of an encrypted key. `body` are its last 104 bytes in the clear. */
+/** Returns the bytes of an encrypted key. `body` is its last 104 bytes, unencrypted. */
 export async function encryptedBytes(
   body: Uint8Array,
   { password, salt, limits = LOWEST }: { password: string; salt: Uint8Array; limits?: KeyLimits },
@@ -85,7 +85,7 @@ export async function encryptedBytes(
   return Uint8Array.from([...head, ...body.map((byte, i) => byte ^ stream[i])]);
 }
 
-/** A file of two lines. */
+/** Returns a file of two lines. */
 export function keyFile(raw: Uint8Array, comment = "minisign encrypted secret key"): Uint8Array {
   return utf8(`untrusted comment: ${comment}\n${base64(raw)}\n`);
 }

@@ -6,7 +6,7 @@ import { ENCRYPTED_PAIR, OPENED_PAIR, PLAIN_PAIR, PUBLISHED_KEY, PUBLISHED_KEY_I
 
 const RAW = bytesOfBase64(PUBLISHED_KEY);
 
-/** The 32 bytes that a key that was read stands for. */
+/** Returns the 32 bytes of a key that was read. */
 async function pointOf(bytes: Uint8Array): Promise<Uint8Array> {
   const { publicKey } = await readPublicKey(bytes, "a.pub");
   return Uint8Array.from(publicKey.export({ format: "der", type: "spki" }).subarray(-32));
@@ -41,7 +41,7 @@ Deno.test("readPublicKey() finds the key id that minisign wrote into the comment
   }
 });
 
-Deno.test("readPublicKey() refuses every change of the algorithm, and says which it found", async () => {
+Deno.test("readPublicKey() refuses every change of the algorithm, and names the one that it found", async () => {
   for (let bit = 0; bit < 16; bit++) {
     const raw = RAW.slice();
     raw[bit >> 3] ^= 1 << (bit & 7);
@@ -52,7 +52,7 @@ Deno.test("readPublicKey() refuses every change of the algorithm, and says which
   }
 });
 
-Deno.test("readPublicKey() gives another key for every change of the key id or the key, or refuses it", async () => {
+Deno.test("readPublicKey() refuses a changed key id or key, or returns another key", async () => {
   let refused = 0;
   for (let at = 2; at < RAW.length; at++) {
     const raw = RAW.slice();
@@ -67,7 +67,7 @@ Deno.test("readPublicKey() gives another key for every change of the key id or t
       refused++;
     }
   }
-  // Half of all values of y are on no point.
+  // For half of all values of y there is no point on the curve.
   assertEquals(refused > 5 && refused < 27, true, `${refused} of 32 refused`);
 });
 
@@ -116,6 +116,6 @@ Deno.test("readPublicKey() refuses files that are not exactly a comment and a ke
       name,
     );
   }
-  // The same with the longest comment is read.
+  // The same file with the longest comment is accepted.
   await readPublicKey(utf8(`${comment.padEnd(1022, "a")}\n${PUBLISHED_KEY}\n`), "a.pub");
 });

@@ -6,9 +6,9 @@ import { utf8 } from "./vectors.ts";
 
 const MIB = 1024 * 1024;
 
-Deno.test("scryptParameters() takes the parameters that libsodium does", () => {
-  // Those of libsodium's constants INTERACTIVE and SENSITIVE, of its lower bounds, of rsign2, and some that
-  // were compared with the key that minisign derives (second_opinion_test.ts).
+Deno.test("scryptParameters() returns the parameters that libsodium chooses", () => {
+  // The parameters of libsodium's constants INTERACTIVE and SENSITIVE, of its lower bounds, of rsign2, and
+  // some that were compared with the key that minisign derives (second_opinion_test.ts).
   const known: [number, number, number, number][] = [
     [524288, 16 * MIB, 2 ** 14, 1],
     [33554432, 1024 * MIB, 2 ** 20, 1],
@@ -69,7 +69,7 @@ Deno.test("deriveKey() gives the keys of RFC 7914", async () => {
   }
 });
 
-Deno.test("deriveKey() gives as many bytes as a secret key has, and those of hash-wasm", async () => {
+Deno.test("deriveKey() derives the length of a secret key, and the bytes of hash-wasm", async () => {
   const salt = Uint8Array.from({ length: 32 }, (_, i) => i);
   const limits = { operations: 262144, memoryBytes: 4 * MIB };
   const oracle = await scrypt({

@@ -1,4 +1,4 @@
-/** The program that the format is named after makes what is read here, and reads what is made here. */
+/** Exchange of files with minisign itself, in both directions. */
 
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { readPublicKey } from "../../../cli/archive/minisign/public_key.ts";
@@ -49,7 +49,7 @@ class Desk implements Disposable {
     return Deno.readFileSync(`${this.#folder}/${name}`);
   }
 
-  /** Runs minisign; `answers` are the lines of standard input, which is where it takes passwords from. */
+  /** Runs minisign. `answers` are the lines of its standard input, from which it reads passwords. */
   async tries(args: string[], answers: string[] = []): Promise<{ success: boolean; said: string }> {
     const child = new Deno.Command("minisign", {
       args,

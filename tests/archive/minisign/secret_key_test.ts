@@ -31,14 +31,14 @@ const read = (raw: Uint8Array, password?: string) =>
   });
 const encrypted = async () => await encryptedBytes(await bodyOf(PARTS), { password: PASSWORD, salt: SALT });
 
-/** `raw` with one bit changed. */
+/** Returns `raw` with one bit changed. */
 function flipped(raw: Uint8Array, bit: number): Uint8Array {
   const changed = raw.slice();
   changed[bit >> 3] ^= 1 << (bit & 7);
   return changed;
 }
 
-/** What reading gives: the key id, or the error. */
+/** Returns the key id that is read, or the error. */
 async function outcome(raw: Uint8Array, password?: string): Promise<string | Error> {
   try {
     return (await read(raw, password)).keyId;
@@ -52,7 +52,7 @@ const partOf = (at: number): SecretPart =>
     at >= SECRET_PARTS[part][0] && at < SECRET_PARTS[part][1]
   )!;
 
-Deno.test("readSecretKey() reads the keys of minisign: never encrypted, no longer, and still", async () => {
+Deno.test("readSecretKey() reads keys of minisign: encrypted, never encrypted, and no longer encrypted", async () => {
   for (const pair of [PLAIN_PAIR, OPENED_PAIR, ENCRYPTED_PAIR]) {
     const secret = await readSecretKey(utf8(pair.secretText), {
       path: "a.key",
@@ -66,7 +66,7 @@ Deno.test("readSecretKey() reads the keys of minisign: never encrypted, no longe
   }
 });
 
-Deno.test("readSecretKey() asks for the password only where the key is encrypted, and waits for it", async () => {
+Deno.test("readSecretKey() requests the password only if the key is encrypted, and waits for it", async () => {
   let asked = 0;
   const password = async () => {
     await Promise.resolve(asked++);
@@ -78,7 +78,7 @@ Deno.test("readSecretKey() asks for the password only where the key is encrypted
   assertEquals(asked, 1);
 });
 
-Deno.test("readSecretKey() tells a missing, a wrong and an overlong password apart", async () => {
+Deno.test("readSecretKey() distinguishes a missing, a wrong and an overlong password", async () => {
   const raw = await encrypted();
   const missing = await assertRejects(() => read(raw), UsageError);
   assertEquals(missing.message, 'Cannot use secret key "a.key": it is encrypted, and no password is given');
@@ -91,7 +91,7 @@ Deno.test("readSecretKey() tells a missing, a wrong and an overlong password apa
   await assertRejects(() => read(raw, "a".repeat(1023)), WrongPasswordError);
 });
 
-Deno.test("readSecretKey() sees every changed bit of a plain key, but of what is not used", async () => {
+Deno.test("readSecretKey() detects every changed bit of a plain key, except in unused parts", async () => {
   const unused: SecretPart[] = ["salt", "operations", "memory"];
   for (const hasChecksum of [true, false]) {
     const raw = await plainBytes(PARTS, { hasChecksum });
@@ -101,7 +101,8 @@ Deno.test("readSecretKey() sees every changed bit of a plain key, but of what is
       const result = await outcome(flipped(raw, bit));
       const name = `bit ${bit} (${part}), ${hasChecksum ? "with" : "without"} a checksum`;
       if (unused.includes(part)) assertEquals(result, intact, name);
-      // Without a checksum nothing tells; the signatures name another key, and are refused for that.
+      // Without a checksum the damage is not detected here. The signatures contain another key id, and are
+      // refused for that.
       else if (part === "keyId" && !hasChecksum) {
         assert(typeof result === "string" && result !== intact, name);
       } else assertInstanceOf(result, FormatError, name);
@@ -109,7 +110,7 @@ Deno.test("readSecretKey() sees every changed bit of a plain key, but of what is
   }
 });
 
-Deno.test("readSecretKey() tells damage of an encrypted key from a wrong password, where it can be told", async () => {
+Deno.test("readSecretKey() distinguishes damage of an encrypted key from a wrong password where possible", async () => {
   const raw = await encrypted();
   const wanted: Record<SecretPart, typeof FormatError | typeof WrongPasswordError> = {
     algorithm: FormatError,
@@ -126,7 +127,7 @@ Deno.test("readSecretKey() tells damage of an encrypted key from a wrong passwor
   for (let at = 0; at < raw.length; at++) {
     const part = partOf(at);
     const bit = 8 * at + random.below(8);
-    // Limits that are changed and still in bounds are others, with which the password derives another key.
+    // With changed limits within the bounds, another key is derived from the password.
     const inBounds = part === "operations" || part === "memory";
     if (inBounds && at !== SECRET_PARTS[part][0] + 7) continue;
     const result = await outcome(flipped(raw, bit), PASSWORD);
@@ -181,7 +182,7 @@ Deno.test("readSecretKey() refuses a key whose parts belong to two keys", async 
   }
 });
 
-Deno.test("readSecretKey() refuses files that are not exactly a comment and a key, and shows none of them", async () => {
+Deno.test("readSecretKey() refuses files that are not exactly a comment and a key, without showing their content", async () => {
   const comment = "untrusted comment: a";
   const line = base64(await plainBytes(PARTS));
   const cut = base64((await plainBytes(PARTS)).subarray(0, 157));
@@ -229,7 +230,7 @@ Deno.test("A secret key does not show its seed when it is printed", async () => 
   }
 });
 
-Deno.test("The keys that these tests make have the parts that minisign's have", async () => {
+Deno.test("the keys that these tests make have the parts of minisign's keys", async () => {
   const ours = await encrypted();
   const theirs = bytesOfBase64(ENCRYPTED_PAIR.secretText.split("\n")[1]);
   assertEquals(ours.length, theirs.length);

@@ -28,7 +28,7 @@ const publishedKey = () => readPublicKey(utf8(PUBLISHED_KEY), "a.pub");
 const secretKey = () => readSecretKey(utf8(PLAIN_PAIR.secretText), { path: "a.key" });
 const publicKey = () => readPublicKey(utf8(PLAIN_PAIR.publicText), "a.pub");
 
-/** What becomes of a signature file: the comment, or the error. */
+/** Returns the comment of a verified signature file, or the error. */
 async function outcome(
   text: string,
   { key, message }: { key: PublicKey; message: Uint8Array },
@@ -40,13 +40,13 @@ async function outcome(
   }
 }
 
-/** The message of `result`, which must be an error of this kind. */
+/** Returns the message of `result`, which must be an error of this class. */
 function messageOf(result: unknown, kind: typeof MismatchError | typeof FormatError, name: string): string {
   if (result instanceof kind) return result.message;
   throw new Error(`${name}: ${kind.name} is expected, ${result} is found`);
 }
 
-/** The file with another line at `index`. */
+/** Returns the file with another line at `index`. */
 function withLine(text: string, index: number, change: (line: string) => string): string {
   return text.split("\n").map((line, i) => i === index ? change(line) : line).join("\n");
 }
@@ -57,11 +57,11 @@ function withBitFlipped(line: string, bit: number): string {
   return base64(raw);
 }
 
-Deno.test("signatureNameOf() puts the suffix behind the whole name", () => {
+Deno.test("signatureNameOf() appends the suffix to the whole name", () => {
   assertEquals(signatureNameOf("mon.seal.json"), "mon.seal.json.minisig");
 });
 
-Deno.test("verify() takes the published signatures, of a hash and of the file", async () => {
+Deno.test("verify() accepts the published signatures of a hash and of a file", async () => {
   const key = await publishedKey();
   for (const { text, isHashed, comment } of PUBLISHED_SIGNATURES) {
     const signature = readSignature(utf8(text), "a.minisig");
@@ -72,14 +72,14 @@ Deno.test("verify() takes the published signatures, of a hash and of the file", 
   }
 });
 
-Deno.test("verify() refuses every changed bit of either kind of signature, and says what is wrong", async () => {
+Deno.test("verify() refuses either kind of signature with a changed bit, and names the fault", async () => {
   const key = await publishedKey();
   for (const { text } of PUBLISHED_SIGNATURES) {
     for (let bit = 0; bit < 8 * 74; bit++) {
       const changed = withLine(text, 1, (line) => withBitFlipped(line, bit));
       const error = await outcome(changed, { key, message: PUBLISHED_MESSAGE });
       const name = `bit ${bit} of the signature`;
-      // "ED" and "Ed" are a bit apart.
+      // "ED" and "Ed" differ by one bit.
       if (bit < 16 && bit !== 13) assertInstanceOf(error, FormatError, name);
       else {
         const wanted = bit >= 16 && bit < 80 ? "was made with key" : "is not one of this file";
@@ -95,7 +95,7 @@ Deno.test("verify() refuses every changed bit of either kind of signature, and s
   }
 });
 
-Deno.test("verify() refuses every changed character of the trusted comment, and takes another untrusted one", async () => {
+Deno.test("verify() refuses a changed trusted comment, and accepts a changed untrusted one", async () => {
   const key = await publishedKey();
   for (const { text, comment } of PUBLISHED_SIGNATURES) {
     const message = PUBLISHED_MESSAGE;
@@ -140,7 +140,7 @@ Deno.test("verify() refuses every other message", async () => {
   }
 });
 
-Deno.test("verify() names both keys where they differ, and is not taken in by a key id alone", async () => {
+Deno.test("verify() names both keys if they differ, and does not rely on the key id alone", async () => {
   const message = utf8("a message");
   const text = new TextDecoder().decode(await sign(message, await secretKey(), { trustedComment: "yes" }));
   const other = await readPublicKey(utf8(OPENED_PAIR.publicText), "b.pub");
@@ -154,7 +154,7 @@ Deno.test("verify() names both keys where they differ, and is not taken in by a 
   assertStringIncludes(messageOf(forged, MismatchError, "another key"), "is not one of this file");
 });
 
-Deno.test("verify() takes no signature that was put together from two", async () => {
+Deno.test("verify() refuses a signature that was combined from two", async () => {
   const key = await publicKey();
   const secret = await secretKey();
   const message = utf8("a message");
@@ -184,7 +184,7 @@ Deno.test("sign() and verify() agree on messages of every length around the bloc
   }
 });
 
-Deno.test("sign() gives the same bytes for the same message", async () => {
+Deno.test("sign() returns the same bytes for the same message", async () => {
   const [first, second] = await Promise.all(
     [1, 2].map(async () =>
       await sign(utf8("a"), await secretKey(), { trustedComment: "b", untrustedComment: "c" })
@@ -194,7 +194,7 @@ Deno.test("sign() gives the same bytes for the same message", async () => {
   assertEquals(new TextDecoder().decode(first).split("\n")[0], "untrusted comment: c");
 });
 
-Deno.test("sign() refuses comments that would not be read again", async () => {
+Deno.test("sign() refuses comments that readSignature() would refuse", async () => {
   const secret = await secretKey();
   const wrong = ["a\nb", "a\rb", "\x1b[2J", "a\x85", "a\u2029", "\ud800", "a\0", "a".repeat(8192)];
   for (const comment of wrong) {

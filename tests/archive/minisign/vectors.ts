@@ -3,11 +3,11 @@
 const encoder = new TextEncoder();
 export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
 
-/** The key that the releases of minisign are signed with; minisign's README has it. */
+/** The key with which the releases of minisign are signed, from minisign's README. */
 export const PUBLISHED_KEY = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
 export const PUBLISHED_KEY_ID = "E7620F1842B4E81F";
 
-/** The published signatures of a file that holds "test", as the tests of minisign-verify and rsign2 have them. */
+/** Published signatures of a file with the content "test", from the tests of minisign-verify and rsign2. */
 export const PUBLISHED_MESSAGE: Uint8Array = utf8("test");
 export const PUBLISHED_SIGNATURES: readonly { isHashed: boolean; comment: string; text: string }[] = [
   {
@@ -57,7 +57,7 @@ RWQAAEIyAzWuXSLGC6VNtsMNx0RcajDjSIexOQtRp2nIItz0SmoAAAACAAAAAAAAAEAAAAAAnkxVszt3
 `,
 };
 
-/** Made by `minisign -G`, version 0.11, in a process of 30 MB, which makes it take 16 MiB and not 1 GiB. */
+/** Made by `minisign -G`, version 0.11, in a process with 30 MB, so that it uses 16 MiB instead of 1 GiB. */
 export const ENCRYPTED_PAIR: MadePair = {
   publicText: `untrusted comment: minisign public key 2489640055B870E9
 RWTpcLhVAGSJJCXhHrQzy+z0Truwy+rsbZsGbNolU1bqzUn+MKuGlHtQ
