@@ -105,6 +105,8 @@ export class PieceSource implements ByteSource, PieceHolder {
   #piece = EMPTY;
   #offsetBytes = 0;
   #exhausted = false;
+  /** The number of reads and skips that are in progress. */
+  #reads = 0;
   #failure?: { error: unknown };
   /** Decompresses the current piece again, if its content may be evicted. */
   #again?: () => Promise<Uint8Array>;
@@ -178,7 +180,19 @@ export class PieceSource implements ByteSource, PieceHolder {
 
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
-    if (this.#many !== undefined || (this.#exhausted && this.#underWay.length === 0)) this.#memory.release();
+    if (this.#many !== undefined) this.#memory.release();
+    else if (this.#reads === 0) void this.#releaseAfterUse();
+  }
+
+  /**
+   * Releases the memory when all pieces that other threads decompress into it are done. A source that is disposed of during a
+   * read keeps its memory, which the collector frees.
+   */
+  async #releaseAfterUse(): Promise<void> {
+    await Promise.allSettled(
+      this.#underWay.map((piece) => piece instanceof Uint8Array ? undefined : piece.decoded),
+    );
+    this.#memory.release();
   }
 
   dropPiece(): void {
@@ -189,18 +203,28 @@ export class PieceSource implements ByteSource, PieceHolder {
   async #readOver(into: Uint8Array): Promise<number> {
     this.#many?.touch(this);
     let filled = 0;
-    while (filled < into.length && (this.#piece.length > 0 || await this.#nextPiece())) {
-      const part = this.#take(into.length - filled);
-      into.set(part, filled);
-      filled += part.length;
+    this.#reads++;
+    try {
+      while (filled < into.length && (this.#piece.length > 0 || await this.#nextPiece())) {
+        const part = this.#take(into.length - filled);
+        into.set(part, filled);
+        filled += part.length;
+      }
+    } finally {
+      this.#reads--;
     }
     return filled;
   }
 
   async #skipOver(lenBytes: number): Promise<number> {
     let passed = 0;
-    while (passed < lenBytes && (this.#piece.length > 0 || await this.#nextPiece())) {
-      passed += this.#take(lenBytes - passed).length;
+    this.#reads++;
+    try {
+      while (passed < lenBytes && (this.#piece.length > 0 || await this.#nextPiece())) {
+        passed += this.#take(lenBytes - passed).length;
+      }
+    } finally {
+      this.#reads--;
     }
     return passed;
   }

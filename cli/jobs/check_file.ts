@@ -111,8 +111,11 @@ export async function examineBlocks(
   });
 }
 
-/** The number of files that are open together when a folder is checked: an archive and its digest. */
-const FILES_TOGETHER = 2;
+/**
+ * The number of files that share the memory for decompressed pieces when a folder is checked: an archive, its digest, and
+ * the file before them, whose memory the garbage collector may not have freed yet.
+ */
+const FILES_TOGETHER = 3;
 
 /** Opens one archive, calls `use`, and closes it. With `skims` most of it is skipped. */
 export async function usingArchive<T>(
