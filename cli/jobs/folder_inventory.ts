@@ -101,7 +101,7 @@ async function takeFolder(
       if (info.isDirectory) return undefined;
       // Opening a pipe could wait forever for a program at its other end.
       if (!info.isFile) skipped++;
-      else if (path.endsWith(SEAL_SUFFIX)) seals.push({ path, seal: await job.readSeal(path) });
+      else if (path.endsWith(SEAL_SUFFIX)) seals.push({ path, seal: await job.seals.readSeal(path) });
       else return await identify(job, { path, inventory });
     });
     if (fault === undefined) continue;
@@ -150,7 +150,7 @@ async function identify(
   const fault = await faultInFile(() =>
     usingArchive(job, path, async (reader) => {
       const { header } = reader;
-      const { sealed, assertIsIt } = await job.entryOf(reader);
+      const { sealed, assertIsIt } = await job.seals.entryOf(reader);
       const role = reader instanceof DigestReader ? "digest" : reader.header.full ? "dump" : "rdiff";
       const [series, time] = [formatSeriesId(header.seriesId), formatTimeStamp(header.time)];
       items.push({
@@ -164,7 +164,7 @@ async function identify(
       return undefined;
     }, { skims: true })
   );
-  const sealed = fault === undefined ? undefined : await job.sealOf(path);
+  const sealed = fault === undefined ? undefined : await job.seals.sealOf(path);
   if (sealed === undefined) return fault;
   const { seal, file, generation } = sealed;
   items.push({ path, role: file.role, series: seal.series, ...toldBy(generation), sealed, fault });

@@ -96,7 +96,7 @@ export async function rdiff(
       ends.push({ time: formatTimeStamp(dump.header.time), root: sealed?.generation.root ?? null });
     }
     const [from, to] = ends;
-    const sink = await job.sink(rdiffout, { level });
+    const sink = await job.outputs.sink(rdiffout, { level });
     const sealing = await Sealing.begin(job, older.header, [{ role: "rdiff", path: rdiffout }]);
     const { zeroRecords, ...counts } = await rdiffBetween(job.core, { older, newer, out: sink }, job.run);
     await sealing.complete({

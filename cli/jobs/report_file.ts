@@ -21,7 +21,7 @@ export async function writeReportFile(
 ): Promise<void> {
   return await Job.run(options, { inputs: [], outputs: [path] }, async (job) => {
     job.addInputs(about);
-    await job.writeReport(path, bytes, { isReport });
+    await job.outputs.writeReport(path, bytes, { isReport });
     job.commit();
   });
 }

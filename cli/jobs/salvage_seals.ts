@@ -126,13 +126,13 @@ async function sealOfOthers(
   header: Generation,
 ): Promise<SealOfGeneration | undefined> {
   for (const path of archives) {
-    const entry = await job.sealOf(path);
+    const entry = await job.seals.sealOf(path);
     if (entry === undefined || !isSealedGeneration({ disk: entry.seal, ...entry }, header)) continue;
     const { sealPath, seal, generation } = entry;
     return { sealPath, disk: seal, generation, root: generation.root, isIntact: false, isUnproved: false };
   }
   const { series, time } = knownOf(header);
-  const roots = await job.rootsOf(archives, { series, time });
+  const roots = await job.seals.rootsOf(archives, { series, time });
   // If two generations were made in the same second, it is not known to which of them the digest belongs.
   if (roots.length !== 1) return undefined;
   const [{ root, sealPath, disk }] = roots;
@@ -176,7 +176,7 @@ function knownOf({ seriesId, time }: Generation): Omit<Known, "role"> {
 }
 
 async function entryOf(job: Job, path: string, known?: Known): Promise<Sealed | undefined> {
-  return await job.sealOf(path, known && { ...known, bytes: (await Deno.stat(path)).size });
+  return await job.seals.sealOf(path, known && { ...known, bytes: (await Deno.stat(path)).size });
 }
 
 /** Returns whether a file is, byte for byte, the one that was sealed. A file that cannot be read is not. */

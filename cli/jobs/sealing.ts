@@ -21,6 +21,8 @@ import { signatureNameOf } from "../archive/minisign/text.ts";
 import { FormatError, MismatchError, UsageError } from "../errors.ts";
 import { isHidden } from "../files/hidden_names.ts";
 import { VERSION } from "../version.ts";
+import type { InputSeals } from "./input_seals.ts";
+import type { JobOutputs } from "./job_outputs.ts";
 import { existsAt, readSeal } from "./seals.ts";
 
 /** An output that is sealed if it is a regular file. */
@@ -53,19 +55,12 @@ export interface Outcome {
   written: Record<string, WrittenFile>;
 }
 
-/** The functions of a job that sealing needs. */
-interface Files {
+/** The parts of a job that sealing needs. */
+interface SealingJob {
+  /** Outputs may replace files that exist. */
   readonly isForced: boolean;
-  isFile(path: string): boolean;
-  /** Returns the path that an output will have, with all links resolved. */
-  finalPath(path: string): string;
-  /**
-   * Returns length and SHA-256 of an output that was written to its end; undefined if it is no regular file.
-   */
-  stored(path: string): Promise<{ bytes: number; sha256: string } | undefined>;
-  openSeal(path: string, options: { replace: boolean }): Promise<(bytes: Uint8Array) => void>;
-  /** Returns how the disk changed while the generation was dumped, as seals beside the inputs record it. */
-  changesOf(path: string, generation: { series: string; time: string }): Promise<string | undefined>;
+  readonly outputs: Pick<JobOutputs, "isFile" | "finalPath" | "stored" | "openSeal">;
+  readonly seals: Pick<InputSeals, "changesOf">;
   /** The key that signs the seals. */
   readonly signingKey?: SecretKey;
 }
@@ -101,13 +96,13 @@ const ORDER: readonly Role[] = ["dump", "digest", "rdiff"];
 
 /** The seals of one job. */
 export class Sealing {
-  readonly #files: Files;
+  readonly #files: SealingJob;
   readonly #header: DumpHeader;
   readonly #planned: readonly Planned[];
   /** How the disk changed while the generation was dumped, if a seal beside the inputs records it. */
   readonly #changed?: string;
 
-  private constructor(files: Files, header: DumpHeader, { planned, changed }: Plan) {
+  private constructor(files: SealingJob, header: DumpHeader, { planned, changed }: Plan) {
     this.#files = files;
     this.#header = header;
     this.#planned = planned;
@@ -121,10 +116,14 @@ export class Sealing {
    * @param header the header of the generation
    * @throws {UsageError} if all names for a seal are in use by seals of other generations
    */
-  static async begin(files: Files, header: DumpHeader, outputs: readonly SealedOutput[]): Promise<Sealing> {
+  static async begin(
+    files: SealingJob,
+    header: DumpHeader,
+    outputs: readonly SealedOutput[],
+  ): Promise<Sealing> {
     const planned: Planned[] = [];
-    const placed = outputs.filter(({ path }) => files.isFile(path)).map((output) => {
-      const finalPath = files.finalPath(output.path);
+    const placed = outputs.filter(({ path }) => files.outputs.isFile(path)).map((output) => {
+      const finalPath = files.outputs.finalPath(output.path);
       return { ...output, folder: Deno.realPathSync(dirname(finalPath)), name: basename(finalPath) };
     });
     for (const folder of new Set(placed.map((output) => output.folder))) {
@@ -144,7 +143,7 @@ export class Sealing {
       planned.push({ path, outputs: here, present, write, writeSignature });
     }
     const generation = { series: formatSeriesId(header.seriesId), time: formatTimeStamp(header.time) };
-    const changed = placed.length === 0 ? undefined : await files.changesOf(placed[0].path, generation);
+    const changed = placed.length === 0 ? undefined : await files.seals.changesOf(placed[0].path, generation);
     return new Sealing(files, header, { planned, changed });
   }
 
@@ -201,7 +200,7 @@ export class Sealing {
     { role, path, name }: Placed,
     { dataRecords, zeroRecords, isProved, from = null, to }: WrittenFile,
   ): Promise<SealedFile> {
-    const { bytes, sha256 } = (await this.#files.stored(path))!;
+    const { bytes, sha256 } = (await this.#files.outputs.stored(path))!;
     const doubt = isProved ? {} : { unproved: true } as const;
     const file = { role, name, bytes, sha256, dataRecords, zeroRecords, ...doubt };
     return role === "rdiff" ? { ...file, from, to } : file;
@@ -215,11 +214,11 @@ export class Sealing {
  *   signature wrong
  */
 async function openSignature(
-  files: Files,
+  files: SealingJob,
   { path, isThere }: { path: string; isThere: boolean },
 ): Promise<((bytes: Uint8Array) => void) | undefined> {
   const signature = signatureNameOf(path);
-  if (files.signingKey !== undefined) return await files.openSeal(signature, { replace: isThere });
+  if (files.signingKey !== undefined) return await files.outputs.openSeal(signature, { replace: isThere });
   if (isThere && existsAt(signature)) {
     throw new UsageError(`Cannot add to the seal "${path}": it is signed ("${signature}"), --sign is needed`);
   }
@@ -239,13 +238,13 @@ async function signatureOf(
  */
 async function openPlace(
   outputs: readonly Placed[],
-  { files, header }: { files: Files; header: DumpHeader },
+  { files, header }: { files: SealingJob; header: DumpHeader },
 ): Promise<Place & { write: (bytes: Uint8Array) => void }> {
   for (;;) {
     const place = await placeFor(outputs, { files, header });
     const isThere = existsAt(place.path);
     try {
-      return { ...place, write: await files.openSeal(place.path, { replace: place.isThere }) };
+      return { ...place, write: await files.outputs.openSeal(place.path, { replace: place.isThere }) };
     } catch (error) {
       if (!(error instanceof UsageError) || isThere || !existsAt(place.path)) throw error;
     }
@@ -271,7 +270,7 @@ interface Place {
  */
 async function placeFor(
   outputs: readonly Placed[],
-  { files, header }: { files: Files; header: DumpHeader },
+  { files, header }: { files: SealingJob; header: DumpHeader },
 ): Promise<Place> {
   const [{ folder, name: first, path: given }] = outputs;
   for (const name of sealNamesOf(first, formatTimeStamp(header.time))) {
@@ -334,7 +333,7 @@ function shown(folder: string, path: string): string {
  *
  * @throws {FormatError} if the file is no seal and may not be replaced
  */
-async function presentSeal(path: string, { isForced }: Files): Promise<Seal | undefined> {
+async function presentSeal(path: string, { isForced }: SealingJob): Promise<Seal | undefined> {
   try {
     return await readSeal(path);
   } catch (error) {
