@@ -10,7 +10,7 @@ import { defaultSampleBlocks, drawSample, SeededRandom } from "../pipeline/sampl
 import { isStream } from "./input_file.ts";
 import type { Job } from "./job.ts";
 
-/** The bitmap and what it speaks of. */
+/** A bitmap, with the disk and the previous digest by which it is tested. */
 interface Claim {
   changedBlocks: Bitmap;
   bmpin: string;
@@ -19,9 +19,12 @@ interface Claim {
 }
 
 /**
- * Compares a sample with the previous digest, which is read for that and closed again.
+ * Reads a sample of the blocks that a bitmap calls unchanged, and compares it with the previous digest.
  *
- * @throws {UsageError} if an audit is asked for and the digest can be read only once
+ * @param options.percent percentage of the unchanged blocks; by default a small sample
+ * @param options.seed seed of the sample; by default a random one
+ * @returns the record for the seal, whatever the result of the comparison
+ * @throws {UsageError} if `percent` is given and the digest can be read only once
  */
 export async function audit(
   job: Job,
@@ -55,7 +58,7 @@ export async function audit(
   return { ...record, ...result, seed, result: result.differingBlocks === 0 ? "agrees" : "differs" };
 }
 
-/** Why a bitmap cannot be used, and what to do now. */
+/** Returns the error for a bitmap that calls a block unchanged which has changed, with advice. */
 export function disbelief({ bmpin, digestin, disk }: Claim, record: SealedAudit): MismatchError {
   const { firstDifferingBlock: block, differingBlocks, sampledBlocks } = record;
   return new MismatchError(

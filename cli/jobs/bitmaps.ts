@@ -85,7 +85,7 @@ export async function bitmapOfRdiff(
     }
     const bitmap = new Bitmap(reader.header.blockCount, job.run.pages);
     await markRecords(job.core, reader, bitmap, job.run);
-    await job.writeBitmap(bmpout, bitmap);
+    await job.outputs.writeBitmap(bmpout, bitmap);
     job.commit();
     return { blocks: bitmap.bitCount, setBlocks: bitmap.count() };
   });

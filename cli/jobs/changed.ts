@@ -69,7 +69,7 @@ export async function changed(request: ChangedRequest, options: JobOptions = {})
     job.addInputs(disk.files);
     const bitmap = newBitmap(job, Math.ceil(disk.capacityBytes / blockBytes), blockBytes);
     await mark(bitmap, { disk, blockBytes, linkCount: linksAbove(disk, since), run: job.run });
-    await job.writeBitmap(bmpout, bitmap);
+    await job.outputs.writeBitmap(bmpout, bitmap);
     job.commit();
     return { blocks: bitmap.bitCount, setBlocks: bitmap.count() };
   });

@@ -82,7 +82,7 @@ export async function checkFolders(
   const inventory = await takeInventory(job, folders);
   const places = inventory.folders.map(({ path }) => path);
   const checked: CheckedSeries[] = [];
-  for (const [name, series] of seriesOf(inventory, { quick, goesByKey: job.goesByKey })) {
+  for (const [name, series] of seriesOf(inventory, { quick, goesByKey: job.seals.goesByKey })) {
     const { items, seals } = series;
     for (const item of byRole(items, "digest")) await examine(job, item, series);
     for (const item of items) if (item.role !== "digest") await examine(job, item, series);
@@ -92,7 +92,7 @@ export async function checkFolders(
       : await explainFaults(job, { items, folders: places });
     checked.push({ name, items, seals, generations, explanations });
   }
-  return { inventory, series: checked, signed: job.signedSeals };
+  return { inventory, series: checked, signed: job.seals.signedSeals };
 }
 
 function seriesOf(

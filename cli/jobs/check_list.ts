@@ -89,8 +89,8 @@ export async function checkList(
   }
   const faults: string[] = [];
   // If a file has no entry, it may be in one of the seals that cannot be read.
-  if (unsealed.length === 0) job.warnOfSeals();
-  else faults.push(...job.unreadableSeals.map(({ message }) => message));
+  if (unsealed.length === 0) job.seals.warnOfSeals();
+  else faults.push(...job.seals.unreadableSeals.map(({ message }) => message));
   const { result, root: found } = quick ? {} : await checkBlocks(list, faults);
   if (quick) await checkStructure(list, faults);
   else for (const prove of list.proofs) note(faults, await faultIn(async () => void await prove()));
@@ -101,11 +101,11 @@ export async function checkList(
   // A quick check says nothing of the blocks. It passes on that a seal calls a file unproved.
   const isProved = (quick && !sealed.some(isDoubtful)) ||
     // Where only signed seals count, a digest without one may have been exchanged.
-    (digest !== undefined && !(digestSeal ? isDoubtful(digestSeal) : job.goesByKey)) ||
+    (digest !== undefined && !(digestSeal ? isDoubtful(digestSeal) : job.seals.goesByKey)) ||
     (found?.isProved ?? false) || (unsealed.length === 0 && areProvedByFiles(ofArchives));
   const refused = unsealed.length === 0
     ? []
-    : job.unreadableSeals.filter((error) => isRefusal(error) && !isMissing(error));
+    : job.seals.unreadableSeals.filter((error) => isRefusal(error) && !isMissing(error));
   const isRead = refused.length === 0 || refused.length < faults.length || (result?.badBlocks ?? 0) > 0;
   return {
     isRight,
@@ -115,7 +115,7 @@ export async function checkList(
     counts: result,
     faults,
     seals: sealed.map(({ seal }) => seal),
-    signed: job.signedSeals,
+    signed: job.seals.signedSeals,
     unsealed,
   };
 }
@@ -136,7 +136,7 @@ async function open(
   const proofs: List["proofs"] = [];
   let own: string | null = null;
   for (const reader of [...chain.readers, ...digest === undefined ? [] : [digest]]) {
-    const entry = await job.sealed(reader);
+    const entry = await job.seals.sealed(reader);
     if (entry === undefined) unsealed.push(reader.path);
     else sealed.push(entry);
     if (entry !== undefined && !quick) proofs.push(job.proveWhileRead(reader, entry));
@@ -147,9 +147,9 @@ async function open(
   const { seriesId, time, full } = chain.header;
   const generation = { series: formatSeriesId(seriesId), time: formatTimeStamp(time) };
   const told = full
-    ? await job.rootsOf([...archives, ...digestin === undefined ? [] : [digestin]], generation)
+    ? await job.seals.rootsOf([...archives, ...digestin === undefined ? [] : [digestin]], generation)
     : [];
-  await job.changesOf(chain.readers.at(-1)!.path, generation);
+  await job.seals.changesOf(chain.readers.at(-1)!.path, generation);
   const roots = own === null ? told : told.filter(({ root }) => root === own);
   return { job, chain, digest, sealed, unsealed, proofs, roots };
 }

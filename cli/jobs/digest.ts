@@ -68,7 +68,7 @@ export async function digest(
     const dumpIn = await DumpReader.open(job.core, await job.source(pathOf(dumpin)));
     const proof = await proofOf(job, new Chain([dumpIn]));
     if (proof.by === "files") await assertHash(proof.last!, job.run);
-    const digestOut = await job.sink(digestout, { level });
+    const digestOut = await job.outputs.sink(digestout, { level });
     const sealing = await Sealing.begin(job, dumpIn.header, [{ role: "digest", path: digestout }]);
     const sha256 = job.root();
     const counts = await digestOf(job.core, { dumpIn, digestOut, root: sha256 }, job.run);

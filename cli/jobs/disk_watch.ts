@@ -1,4 +1,4 @@
-/** Finds out whether a disk changes while a command reads it, and whether something else uses it. */
+/** Finds out whether a disk changes while a job reads it, and whether something else uses it. */
 
 import type { ReadableDisk } from "../disks/disk.ts";
 import { fileFaultOf, FormatError } from "../errors.ts";
@@ -86,7 +86,7 @@ function changeOf(path: string, before: FileState): string | undefined {
   }
   if (now === undefined) return `"${path}" is gone`;
   if (now.identity !== before.identity) return `another file has the name "${path}"`;
-  // The size and the time of a device say nothing about its content.
+  // Size and time of a device say nothing about its content.
   if (!now.isFile) return undefined;
   if (now.sizeBytes !== before.sizeBytes) {
     return `"${path}" had ${before.sizeBytes} bytes and has ${now.sizeBytes}`;

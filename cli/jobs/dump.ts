@@ -208,11 +208,11 @@ async function full(job: Job, source: Source, request: FullDumpRequest): Promise
   }
   const file = path === STREAM
     ? undefined
-    : await job.output(path, { resume: request.resume || undefined, journal: true });
-  const digestOut = await job.sink(digestout, { level });
+    : await job.outputs.open(path, { resume: request.resume || undefined, journal: true });
+  const digestOut = await job.outputs.sink(digestout, { level });
   const ready = await readyFor(job, { ...source, path, file }, request);
   const { header, journal, begun } = ready;
-  const dumpOut = await job.sinkTo(path, file ?? Deno.stdout, { level, begun });
+  const dumpOut = await job.outputs.sinkTo(path, file ?? Deno.stdout, { level, begun });
   const sealing = await Sealing.begin(job, header, sealedOutputs(request));
   const root = job.root();
   await job.expectDisk(disk, { startBytes: (journal?.blocks ?? 0) * header.blockBytes });
@@ -274,13 +274,13 @@ async function changed(job: Job, source: Source, request: ChangedDumpRequest): P
   const dumpIn = await DumpReader.open(core, await job.source(pathOf(request.dumpin)));
   const digestIn = await DigestReader.open(core, await job.source(digestin));
   const previous = dumpIn.header;
-  const sealedBefore = [await job.sealed(dumpIn), await job.sealed(digestIn)];
+  const sealedBefore = [await job.seals.sealed(dumpIn), await job.seals.sealed(digestIn)];
   if (sealedBefore.includes(undefined)) {
     refuseUnreadable(job);
     refuseUnsigned(job, dumpIn.path);
   }
-  job.warnOfSeals();
-  const rootsBefore = await job.rootsOf([dumpIn.path, digestIn.path], {
+  job.seals.warnOfSeals();
+  const rootsBefore = await job.seals.rootsOf([dumpIn.path, digestIn.path], {
     series: formatSeriesId(previous.seriesId),
     time: formatTimeStamp(previous.time),
   });
@@ -294,9 +294,9 @@ async function changed(job: Job, source: Source, request: ChangedDumpRequest): P
   const header = newHeader(disk, { blockBytes, seriesId });
   header.time = laterStamp(header.time, previous.time);
   let changedBlocks = bmpin === undefined ? undefined : await job.files.bitmap(bmpin);
-  const dumpOut = await job.sink(dumpout, { level });
-  const digestOut = await job.sink(digestout, { level });
-  const rdiffOut = await job.sink(rdiffout, { level });
+  const dumpOut = await job.outputs.sink(dumpout, { level });
+  const digestOut = await job.outputs.sink(digestout, { level });
+  const rdiffOut = await job.outputs.sink(rdiffout, { level });
   const sealing = await Sealing.begin(job, header, sealedOutputs(request));
   assertFits({ disk, header, dumpIn, digestIn, changedBlocks });
   const mode: Seal["mode"] = { asked: request.mode, done: request.mode };

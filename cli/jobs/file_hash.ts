@@ -1,4 +1,4 @@
-/** SHA-256 of a file as it lies there. */
+/** SHA-256 of files as they are stored, compressed or not. */
 
 import type { PassingHash } from "../archive/bytes.ts";
 import { createSha256 } from "../archive/sha256.ts";
@@ -8,19 +8,19 @@ import { openInput } from "./input_file.ts";
 const PART_BYTES = 1024 * 1024;
 
 /**
- * Memory that no hash is read to. Of hundreds of files in a row each would leave its own to the collector,
- * which comes late.
+ * Buffers that are not in use. If each of hundreds of files had a buffer of its own, the garbage collector
+ * would free them too late.
  */
 const FREE_PARTS: Uint8Array<ArrayBuffer>[] = [];
 
 /** Length and hash of a file. */
 export interface FileHash {
   bytes: number;
-  /** 64 hexadecimal digits. */
+  /** SHA-256 as 64 hexadecimal digits. */
   sha256: string;
 }
 
-/** Reads a whole file. @throws the system's error, with the path */
+/** Reads a whole file and returns its length and hash. @throws {FileError} if the system refuses */
 export async function hashFile(path: string, { signal }: { signal?: AbortSignal } = {}): Promise<FileHash> {
   using file = await openInput(path);
   const hash = await createSha256();
@@ -37,7 +37,9 @@ export async function hashFile(path: string, { signal }: { signal?: AbortSignal 
   return { bytes, sha256: hash.hex() };
 }
 
-/** Tells `hash` the first `lenBytes` bytes of an open file, which it leaves behind them. */
+/**
+ * Adds the first `lenBytes` bytes of an open file to `hash`, and leaves the position of the file after them.
+ */
 export async function hashStart(
   file: Pick<Deno.FsFile, "read" | "seekSync">,
   { lenBytes, hash, signal }: { lenBytes: number; hash: PassingHash; signal?: AbortSignal },

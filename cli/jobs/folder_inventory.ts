@@ -109,7 +109,7 @@ async function takeFolder(
       if (info.isDirectory) return undefined;
       // Opening a pipe could wait forever for a program at its other end.
       if (!info.isFile) skipped++;
-      else if (path.endsWith(SEAL_SUFFIX)) seals.push({ path, seal: await job.readSeal(path) });
+      else if (path.endsWith(SEAL_SUFFIX)) seals.push({ path, seal: await job.seals.readSeal(path) });
       else return await identify(job, { path, inventory });
     }, inventory.refused);
     if (fault === undefined) continue;
@@ -161,7 +161,7 @@ async function identify(
   const fault = await faultInFile(() =>
     usingArchive(job, path, async (reader) => {
       const { header } = reader;
-      const { sealed, assertIsIt } = await job.entryOf(reader);
+      const { sealed, assertIsIt } = await job.seals.entryOf(reader);
       const role = reader instanceof DigestReader ? "digest" : reader.header.full ? "dump" : "rdiff";
       const [series, time] = [formatSeriesId(header.seriesId), formatTimeStamp(header.time)];
       items.push({
@@ -174,7 +174,7 @@ async function identify(
       });
       return undefined;
     }, { skims: isPlain(path) }), refused);
-  const sealed = fault === undefined ? undefined : await job.sealOf(path);
+  const sealed = fault === undefined ? undefined : await job.seals.sealOf(path);
   if (sealed === undefined) return fault;
   const { seal, file, generation } = sealed;
   items.push({ path, role: file.role, series: seal.series, ...toldBy(generation), sealed, fault });

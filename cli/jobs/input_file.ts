@@ -1,21 +1,21 @@
-/** Files that a command reads, as it was given them. */
+/** Opens input files by their paths, and finds out what their names and sizes say. */
 
 import { containerOfName } from "../archive/container.ts";
 import { statOf } from "../files/positioned.ts";
 import { fileError } from "../files/system_errors.ts";
 import { readablePath } from "../files/unfinished.ts";
 
-/** Standard input or output instead of a file. */
+/** The path that means standard input or output. */
 export const STREAM = "-";
 
-/** A regular file that is read, and what it was like when it was opened. */
+/** A regular file that is open for reading, with its state when it was opened. */
 export interface Input {
   source: Disposable & { readonly path: string };
   file: Deno.FsFile;
   before: Deno.FileInfo;
 }
 
-/** Standard input or a pipe, which can be read only once. */
+/** Returns whether `path` is standard input, a pipe or a character device, which can be read only once. */
 export function isStream(path: string): boolean {
   try {
     const info = path === STREAM ? undefined : Deno.statSync(path);
@@ -25,18 +25,19 @@ export function isStream(path: string): boolean {
   }
 }
 
-/** Names that archives have, if nothing else tells what they are: dumps and rdiffs, and digests. */
+/** The names of dumps and rdiffs, and of digests, for folders in which other files are as well. */
 export const HOLDS_BLOCKS: RegExp = /\.(dump|rdiff)(\.(gz|zst))?$/;
 export const HOLDS_DIGESTS: RegExp = /\.digest(\.(gz|zst))?$/;
 
-/** Whether the name of a file says that it is compressed. */
+/** Returns whether the name of a file says that it is compressed. */
 export function isCompressed(path: string | undefined): boolean {
   return path !== undefined && containerOfName(path) !== "plain";
 }
 
 /**
- * Opens a file for reading: of one that a killed run was about to replace, the file that it was before. Waits
- * for the other end of a named pipe, while signals are heard (but not by Deno 2.4, which opens in one step).
+ * Opens a file for reading. If a run was killed while it replaced the file, the earlier file is opened.
+ * Opening a named pipe waits for the program at its other end; signals are handled meanwhile, except by Deno
+ * 2.4.
  */
 export async function openInput(path: string): Promise<Deno.FsFile> {
   const place = await readablePath(path);
@@ -47,7 +48,10 @@ export async function openInput(path: string): Promise<Deno.FsFile> {
   }
 }
 
-/** What is copied out of an archive must be what was verified of it a moment before. */
+/**
+ * @throws {Error} if a file changed since it was opened: what was read may differ from what was verified
+ *   before
+ */
 export function assertUnchanged({ source, file, before }: Input): void {
   const after = statOf(file, source.path);
   const show = ({ size, mtime }: Deno.FileInfo) =>
@@ -58,7 +62,7 @@ export function assertUnchanged({ source, file, before }: Input): void {
   );
 }
 
-/** The first bytes of a regular file, as text; nothing if there is none. */
+/** Returns the first 256 bytes of a regular file as text; an empty text if there is no such file. */
 export function beginningOf(path: string): string {
   try {
     if (!Deno.statSync(path).isFile) return "";
@@ -70,11 +74,12 @@ export function beginningOf(path: string): string {
   }
 }
 
-/** A file of this size takes as long to compress as a worker takes to start. */
+/** Compressing so many bytes takes as long as starting a worker. */
 const MUCH_BYTES = 32 * 1024 * 1024;
 
 /**
- * Whether the names and sizes of files promise work for more than a thread, long enough to start another one.
+ * Returns whether files are compressed and so large that starting a worker saves time, by their names and
+ * sizes.
  */
 export function hasMuchToCompress(
   { inputs, outputs = [] }: { inputs: readonly string[]; outputs?: readonly (string | undefined)[] },
@@ -83,14 +88,14 @@ export function hasMuchToCompress(
   return sizeOf(inputs) >= MUCH_BYTES;
 }
 
-/** Bytes of files, as far as that is known. */
+/** Returns the sum of the lengths of files in bytes. Streams and files that cannot be found count as 0. */
 export function sizeOf(paths: readonly string[]): number {
   let bytes = 0;
   for (const path of paths) {
     try {
       if (path !== STREAM) bytes += Deno.statSync(path).size;
     } catch {
-      // Whoever opens the file tells what is wrong with it.
+      // The error is reported when the file is opened.
     }
   }
   return bytes;

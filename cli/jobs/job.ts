@@ -1,40 +1,30 @@
 /** One run of a job: its inputs and outputs, its threads, the signal that stops it, and its observer. */
 
-import type { Bitmap } from "../archive/bitmap.ts";
 import { BitmapPages } from "../archive/bitmap_pages.ts";
-import type { ByteSink, ByteSource } from "../archive/bytes.ts";
-import { sinkFor } from "../archive/container.ts";
-import { formatSeriesId } from "../archive/header.ts";
+import type { ByteSource } from "../archive/bytes.ts";
 import { ManySources } from "../archive/many_sources.ts";
 import type { SecretKey } from "../archive/minisign/secret_key.ts";
-import type { Begun } from "../archive/piece_sink.ts";
-import { type OutputFile as ArchiveFile, PlainSink } from "../archive/plain.ts";
-import { isSealOf, type Seal } from "../archive/seal.ts";
-import { formatTimeStamp } from "../archive/time_stamp.ts";
+import { isSealOf } from "../archive/seal.ts";
 import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import type { GrainPacking } from "../disks/vmdk/create/stream.ts";
 import { UsageError } from "../errors.ts";
 import { DiskLock } from "../files/disk_lock.ts";
-import { type OpenOptions, type OutputFile, Outputs } from "../files/outputs.ts";
-import { statOf } from "../files/positioned.ts";
-import { STDOUT } from "../files/standard_streams.ts";
+import { Outputs } from "../files/outputs.ts";
 import { onFile } from "../files/system_errors.ts";
 import { aroundCommit } from "../files/unfinished.ts";
 import { UnnamedFile } from "../files/unnamed_file.ts";
 import { Pace } from "../pace.ts";
 import { DumpReader, SKIMMING_WINDOW_BYTES, smallWindowBytes } from "../pipeline/archive_reader.ts";
-import { type ArchiveIdentity, Chain, MANY_ARCHIVES, MAX_CHAIN } from "../pipeline/chain.ts";
+import { Chain, MANY_ARCHIVES, MAX_CHAIN } from "../pipeline/chain.ts";
 import { surveyData, type SurveyRange } from "../pipeline/data_spread.ts";
 import type { RunOptions } from "../pipeline/run.ts";
 import type { Crew } from "../workers/crew.ts";
 import { BufferedSha256, type PassingSha256 } from "../workers/hashes.ts";
 import { type ArchiveInput, type ArchiveObject, filesAmong, objectsAmong, pathOf } from "./archive_input.ts";
 import { defaultThreads, Engine, partsOf } from "./engine.ts";
-import { hashStart } from "./file_hash.ts";
 import {
   assertUnchanged,
-  beginningOf,
   hasMuchToCompress,
   type Input,
   isCompressed,
@@ -44,19 +34,10 @@ import {
 } from "./input_file.ts";
 import type { JobObserver, JobOptions } from "./options.ts";
 import { refuseForeignSuffix } from "./output_suffix.ts";
+import { InputSeals } from "./input_seals.ts";
+import { JobOutputs } from "./job_outputs.ts";
 import { Reading } from "./reading.ts";
-import {
-  assertHash,
-  assertIs,
-  assertLinked,
-  assertSealed,
-  type Known,
-  type KnownRoot,
-  refuseCapacity,
-  type Sealed,
-  Seals,
-  type SignedBy,
-} from "./seals.ts";
+import { assertHash, assertIs, assertLinked, type Sealed } from "./seals.ts";
 import { Work } from "./work.ts";
 
 /**
@@ -73,9 +54,6 @@ const THREADS_FOR_MANY = 2;
 
 /** Bytes that are read ahead of each archive, in lists of more than two. */
 const LIST_PART_BYTES = 512 * 1024;
-
-/** Characters of a long text that are written at a time. */
-const TEXT_LENGTH = 64 * 1024;
 
 /** Hashing so many bytes takes as long as starting a worker. */
 const LONG_BYTES = 128 * 1024 * 1024;
@@ -94,14 +72,6 @@ export interface JobPaths {
   expected?: readonly string[];
   /** Keep outputs that are not complete, so that another job can continue them. */
   keepsPartial?: boolean;
-}
-
-/** An output that is a regular file. */
-interface WrittenOutput {
-  sink: ByteSink;
-  hash: PassingSha256;
-  /** The result of `hash`, after {@linkcode Job.stored} has computed it. */
-  sha256?: string;
 }
 
 /**
@@ -136,20 +106,14 @@ export class Job implements AsyncDisposable {
   readonly #inputs = new Set<Input>();
   /** The paths of all regular files that were opened for reading, in order. */
   readonly #read = new Set<string>();
-  /** Outputs that are regular files, by their paths. */
-  readonly #written = new Map<string, WrittenOutput>();
   /** Outputs may replace files that exist. */
   readonly isForced: boolean;
-  readonly #seals: Seals;
+  /** The seals beside the inputs. */
+  readonly seals: InputSeals;
+  /** The outputs, which get their names with {@linkcode commit}. */
+  readonly outputs: JobOutputs;
   /** Signs the seals that are written. */
   readonly signingKey?: SecretKey;
-  /** The number of unreadable seals of which {@linkcode Job.warnOfSeals} has warned. */
-  #toldSeals = 0;
-  /** The generations for which {@linkcode Job.#warnOfChanges} has warned. */
-  readonly #toldChanges = new Set<string>();
-  /** False if seals are not to be read. */
-  readonly #goesBySeals: boolean;
-  readonly #goesByKey: boolean;
   /** Bytes that the job will read, as far as that is known. */
   #expectedBytes = 0;
   /** Hashes of files may be computed by a thread of their own. */
@@ -167,19 +131,18 @@ export class Job implements AsyncDisposable {
     paths: JobPaths & { objects: ReadonlyMap<string, ArchiveObject> },
   ) {
     const { inputs, outputs = [], expected = [], objects } = paths;
-    const { observer = {}, signal, trustedKey, signingKey } = options;
+    const { observer = {}, signal, signingKey } = options;
     if (options.engine === undefined) this.#resources.use(engine);
     ({ core: this.#core, crew: this.#crew } = partsOf(engine));
     this.signingKey = signingKey;
-    this.#seals = new Seals({ trustedKey });
     this.#objects = objects;
+    const warn = (line: string) => this.warn(line);
+    this.seals = new InputSeals({ inputs: this.#inputs, read: this.#read, objects, warn }, options);
     const compressed = [...inputs.map(pathOf), ...outputs].filter(isCompressed).length;
     this.#compressedFiles = Math.max(1, compressed);
     // Compressing keeps all processors busy, and its small results are hashed quickly.
     this.#hashesApart = compressed === 0;
     this.isForced = options.force === true;
-    this.#goesBySeals = options.withoutSeal !== true;
-    this.#goesByKey = trustedKey !== undefined;
     this.#observer = observer;
     this.#signal = signal;
     this.pace = new Pace({ signal });
@@ -191,7 +154,16 @@ export class Job implements AsyncDisposable {
       ),
       isCompanion: isSealOf,
       keepPartial: paths.keepsPartial ? true : undefined,
-      warn: (line) => this.warn(line),
+      warn,
+    });
+    this.outputs = new JobOutputs(this.#outputs, {
+      crew: this.#crew,
+      pace: this.pace,
+      signal,
+      isForced: this.isForced,
+      compressedFiles: this.#compressedFiles,
+      scratch: (path) => this.scratch(path),
+      using: (resource) => this.using(resource),
     });
     // Scratch files lie beside an output. A job that only reads makes them where the system keeps temporary
     // files.
@@ -371,85 +343,6 @@ export class Job implements AsyncDisposable {
   }
 
   /**
-   * Returns the entry of an open archive in a seal beside it; undefined if no seal names it.
-   *
-   * @throws {FormatError | MismatchError} if length or header show that the file is not the one that was
-   *   sealed
-   */
-  async sealed(reader: ArchiveIdentity): Promise<Sealed | undefined> {
-    const { sealed, assertIsIt } = await this.entryOf(reader);
-    assertIsIt();
-    return sealed;
-  }
-
-  /** As {@linkcode sealed}, but the file is compared with its entry only when `assertIsIt` is called. */
-  async entryOf(reader: ArchiveIdentity): Promise<{ sealed?: Sealed; assertIsIt: () => void }> {
-    const input = [...this.#inputs].find(({ source }) => source.path === reader.path);
-    if (input === undefined) return { assertIsIt: () => {} };
-    const { path, header: { full, seriesId, time } } = reader;
-    const bytes = input.before.size;
-    const role = full === undefined ? "digest" : full ? "dump" : "rdiff";
-    const known = { role, series: formatSeriesId(seriesId), time: formatTimeStamp(time), bytes } as const;
-    const sealed = await this.sealOf(path, known);
-    if (sealed !== undefined) {
-      const assertIsIt = () => {
-        assertSealed(sealed, reader, bytes);
-        if (role !== "rdiff") this.#warnOfChanges(path, sealed.seal);
-      };
-      return { sealed, assertIsIt };
-    }
-    const { capacityBytes } = reader.header;
-    const other = capacityBytes !== undefined && this.#goesBySeals
-      ? await this.#seals.otherCapacity(path, { series: known.series, capacityBytes })
-      : undefined;
-    return { assertIsIt: () => void (other && refuseCapacity(reader, other)) };
-  }
-
-  /**
-   * Returns how the disk of a generation changed while it was dumped, as the seals beside the inputs record
-   * it, and warns that `path` is of this generation. Returns undefined if the disk did not change, or no seal
-   * says so.
-   */
-  async changesOf(
-    path: string,
-    generation: { series: string; time: string },
-  ): Promise<string | undefined> {
-    const changed = this.#goesBySeals ? await this.#seals.changedOf([...this.#read], generation) : undefined;
-    if (changed !== undefined) this.#warnOfChanges(path, { ...generation, source: { changed } });
-    return changed;
-  }
-
-  /** Warns, once for each generation, if its disk changed while the dump read it. */
-  #warnOfChanges(path: string, { source, series, time }: Pick<Seal, "source" | "series" | "time">): void {
-    const generation = `${series} ${time}`;
-    if (source.changed === undefined || this.#toldChanges.has(generation)) return;
-    this.#toldChanges.add(generation);
-    this.warn(
-      `"${path}" is of a disk that changed while it was read (${source.changed}), and may be of no use as a whole`,
-    );
-  }
-
-  /** Returns the entry of a file in a seal of its folder. Without `known`, the name of the file decides. */
-  async sealOf(path: string, known?: Known): Promise<Sealed | undefined> {
-    return this.#goesBySeals ? await this.#seals.of(path, known) : undefined;
-  }
-
-  /** Returns the roots that the seals beside `paths` record for a generation. Nothing lies beside objects. */
-  async rootsOf(
-    paths: readonly string[],
-    generation: { series: string; time: string },
-  ): Promise<KnownRoot[]> {
-    if (!this.#goesBySeals) return [];
-    return await this.#seals.rootsOf(paths.filter((path) => !this.#objects.has(path)), generation);
-  }
-
-  /** Warns of seals that could not be read, once for each: the job continues without them. */
-  warnOfSeals(): void {
-    for (const { message } of this.#seals.unreadable.slice(this.#toldSeals)) this.warn(message);
-    this.#toldSeals = this.#seals.unreadable.length;
-  }
-
-  /**
    * Reads the sealed archives of the last {@linkcode chain} to their ends. This is needed where no root
    * proves the blocks that are made of them.
    *
@@ -462,28 +355,6 @@ export class Job implements AsyncDisposable {
   /** Paths of the archives of the last {@linkcode chain} that no seal names. */
   get unsealed(): readonly string[] {
     return this.#unsealed;
-  }
-
-  /** Reads one seal. @throws as {@linkcode Seals.read} */
-  readSeal(path: string): Promise<Seal> {
-    return this.#seals.read(path);
-  }
-
-  /** The seals that were read and that the trusted key has signed. */
-  get signedSeals(): readonly SignedBy[] {
-    return this.#seals.signed;
-  }
-
-  /**
-   * A trusted key was given: only seals that it has signed count, and inputs without such a seal are refused.
-   */
-  get goesByKey(): boolean {
-    return this.#goesByKey;
-  }
-
-  /** The errors of seals in the folders of the inputs that could not be read. */
-  get unreadableSeals(): readonly Error[] {
-    return this.#seals.unreadable;
   }
 
   /**
@@ -516,132 +387,13 @@ export class Job implements AsyncDisposable {
         ...ahead,
       });
       readers.push(reader);
-      links.push({ path, header: reader.header, sealed: await this.sealed(reader) });
+      links.push({ path, header: reader.header, sealed: await this.seals.sealed(reader) });
     }
     const chain = new Chain(readers);
     assertLinked(links);
     this.#unsealed = links.filter(({ sealed }) => sealed === undefined).map(({ path }) => path);
     this.#sealed = links.flatMap(({ sealed }) => sealed ?? []);
     return chain;
-  }
-
-  /** Opens a new archive or digest. It gets its name with {@linkcode commit}. */
-  async sink(path: string, options: { level?: number } = {}): Promise<ByteSink> {
-    const file = path === STREAM ? Deno.stdout : await this.output(path);
-    return await this.sinkTo(path, file, options);
-  }
-
-  /** Opens the file of an output, for {@linkcode sinkTo}. */
-  async output(path: string, options?: OpenOptions): Promise<OutputFile> {
-    return await this.#outputs.open(path, options);
-  }
-
-  /** Writes an archive to `file`, after the part that an earlier job has `begun`. */
-  async sinkTo(
-    path: string,
-    file: ArchiveFile,
-    options: { level?: number; begun?: Begun },
-  ): Promise<ByteSink> {
-    const { begun } = options;
-    const hash = file !== Deno.stdout && statOf(file as Deno.FsFile, path).isFile
-      ? this.#crew.sha256()
-      : undefined;
-    if (hash !== undefined && begun !== undefined) {
-      await hashStart(file as Deno.FsFile, { lenBytes: begun.storedBytes, hash, signal: this.#signal });
-    }
-    try {
-      const sink = this.using(
-        await sinkFor(path, file, {
-          level: options.level,
-          codecs: this.#crew.codecs(this.#compressedFiles),
-          hash,
-          begun,
-          scratch: () => this.scratch(path),
-        }),
-      );
-      if (hash !== undefined) this.#written.set(path, { sink, hash });
-      return sink;
-    } catch (cause) {
-      if (cause instanceof RangeError) {
-        throw new UsageError(
-          `Cannot use --level ${options.level} for "${path}": ${cause.message} (gzip has 1 to 9, zstd 1 to 19)`,
-        );
-      }
-      throw cause;
-    }
-  }
-
-  /** Returns whether the output `path` is an archive in a regular file: neither a stream nor a device. */
-  isFile(path: string): boolean {
-    return this.#written.has(path);
-  }
-
-  /** Returns the path that an output will have, with all links resolved. */
-  finalPath(path: string): string {
-    return this.#outputs.finalPathOf(path);
-  }
-
-  /**
-   * Returns length and SHA-256 of an output that was written to its end; undefined if it is no regular file.
-   */
-  async stored(path: string): Promise<{ bytes: number; sha256: string } | undefined> {
-    const written = this.#written.get(path);
-    if (written === undefined) return undefined;
-    written.sha256 ??= await written.hash.hex();
-    return { bytes: written.sink.storedBytes, sha256: written.sha256 };
-  }
-
-  /** Opens a seal, which may `replace` another one, and returns the function that writes it. */
-  async openSeal(path: string, { replace }: { replace: boolean }): Promise<(bytes: Uint8Array) => void> {
-    const file = await this.#outputs.open(path, { replace: replace || this.isForced });
-    return (bytes) => {
-      for (let at = 0; at < bytes.length;) {
-        at += onFile("write", path, () => file.writeSync(bytes.subarray(at)));
-      }
-    };
-  }
-
-  /**
-   * Writes a text of any length to standard output, or to a plain file that gets its name with {@linkcode
-   * commit}.
-   */
-  async writeLines(lines: Iterable<string>, { path = STREAM } = {}): Promise<void> {
-    using sink = path === STREAM
-      ? new PlainSink(STDOUT.name, Deno.stdout)
-      : new PlainSink(path, await this.#outputs.open(path));
-    let text = "";
-    for (const line of lines) {
-      text += line;
-      if (text.length < TEXT_LENGTH) continue;
-      await sink.write(new TextEncoder().encode(text));
-      text = "";
-      if (this.pace.isDueNow()) await this.pace.rest();
-    }
-    await sink.write(new TextEncoder().encode(text));
-    await sink.finish();
-  }
-
-  /** Writes a bitmap, which gets its name with {@linkcode commit}. */
-  async writeBitmap(path: string, bitmap: Bitmap): Promise<void> {
-    using sink = new PlainSink(path, path === STREAM ? Deno.stdout : await this.#outputs.open(path));
-    await bitmap.writeTo(sink);
-    await sink.finish();
-  }
-
-  /**
-   * Writes a report as a plain file that other users may read. It replaces a file whose beginning `isReport`
-   * accepts as that of an earlier report.
-   */
-  async writeReport(
-    path: string,
-    bytes: Uint8Array,
-    { isReport }: { isReport: (beginning: string) => boolean },
-  ): Promise<void> {
-    const replace = isReport(beginningOf(path));
-    const file = path === STREAM ? Deno.stdout : await this.#outputs.open(path, { replace, mode: 0o666 });
-    using sink = new PlainSink(path, file);
-    await sink.write(bytes);
-    await sink.finish();
   }
 
   /** @throws {UsageError} if the job reads `path`, whatever links lead to it */
@@ -694,9 +446,8 @@ export class Job implements AsyncDisposable {
     for (const input of this.#inputs) assertUnchanged(input);
     this.#outputs.commit();
     for (const path of [...this.#outputs.paths, ...this.#changed]) {
-      const written = this.#written.get(path);
-      const bytes = written?.sink.storedBytes ?? sizeOf([path]);
-      this.#observer.file?.({ path, bytes, sha256: written?.sha256 });
+      const { bytes = sizeOf([path]), sha256 } = this.outputs.known(path);
+      this.#observer.file?.({ path, bytes, sha256 });
     }
   }
 

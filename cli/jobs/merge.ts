@@ -102,7 +102,7 @@ export async function merge(
           : `Cannot merge into a dump: "${archives[0]}" is an rdiff, use --rdiffout`,
       );
     }
-    const first = await job.sealed(chain.readers[0]);
+    const first = await job.seals.sealed(chain.readers[0]);
     const proof = await proofOf(job, chain);
     // A root proves the blocks, even if the files are other ones. It does not prove the header, which is that
     // of the last archive.
@@ -110,7 +110,7 @@ export async function merge(
     const proveHeader = proof.by === "root" && proof.last !== undefined
       ? job.proveWhileRead(chain.readers.at(-1)!, proof.last)
       : () => Promise.resolve();
-    const sink = await job.sink(out, { level });
+    const sink = await job.outputs.sink(out, { level });
     const role = header.full ? "dump" : "rdiff";
     const sealing = await Sealing.begin(job, header, [{ role, path: out }]);
     const sha256 = job.root();

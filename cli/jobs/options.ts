@@ -52,7 +52,8 @@ export interface JobOptions {
   startsThreads?: boolean;
   /**
    * Stops the job: it removes outputs that are not complete, gives its memory back, and throws the signal's
-   * reason. A job that is giving the outputs their names when the signal is aborted completes.
+   * reason. A job that waits for standard input or another pipe ends when the pipe gives bytes or ends. A job
+   * that is giving the outputs their names when the signal is aborted completes.
    */
   signal?: AbortSignal;
   /** Receives progress, warnings and the files that are written. */

@@ -1,4 +1,6 @@
-/** Refuses names of outputs that promise a compression or an encryption that the program does not do. */
+/**
+ * Refuses names of outputs whose suffix means a compression or an encryption that the program does not do.
+ */
 
 import { UsageError } from "../errors.ts";
 

@@ -42,13 +42,13 @@ export interface Proof {
  */
 export async function proofOf(job: Job, chain: Chain): Promise<Proof> {
   const { readers, header } = chain;
-  const sealed = await Promise.all(readers.map((reader) => job.sealed(reader)));
+  const sealed = await Promise.all(readers.map((reader) => job.seals.sealed(reader)));
   const last = sealed.at(-1);
   const { path } = readers.at(-1)!;
   const own = last?.generation.root;
   const generation = { series: formatSeriesId(header.seriesId), time: formatTimeStamp(header.time) };
-  const told = await job.rootsOf(readers.map((reader) => reader.path), generation);
-  await job.changesOf(path, generation);
+  const told = await job.seals.rootsOf(readers.map((reader) => reader.path), generation);
+  await job.seals.changesOf(path, generation);
   // If two generations were made in the same second, the entry of the file says which of them it is.
   const roots = !header.full ? [] : own ? told.filter(({ root }) => root === own) : told;
   const isProvedByRoot = roots.length > 0 && roots.every(({ isProved }) => isProved);
@@ -57,7 +57,7 @@ export async function proofOf(job: Job, chain: Chain): Promise<Proof> {
     refuseUnreadable(job);
     refuseUnsigned(job, path);
   }
-  job.warnOfSeals();
+  job.seals.warnOfSeals();
   return { path, by, roots, last };
 }
 
@@ -78,7 +78,7 @@ function isLinked({ generation }: Sealed, { file: { from } }: Sealed): boolean {
 
 /** @throws {MismatchError} if only seals count that a trusted key has signed */
 export function refuseUnsigned(job: Job, path: string): void {
-  if (!job.goesByKey) return;
+  if (!job.seals.goesByKey) return;
   throw new MismatchError(
     `Cannot trust "${path}": no seal that the trusted key has signed tells what it must be (without --trusted-key ` +
       "it is used as it is)",
@@ -90,7 +90,7 @@ export function refuseUnsigned(job: Job, path: string): void {
  *   other seal names
  */
 export function refuseUnreadable(job: Job): void {
-  const [unreadable] = job.unreadableSeals;
+  const [unreadable] = job.seals.unreadableSeals;
   if (unreadable === undefined) return;
   throw withAdvice(unreadable, "what is read may be in it; --without-seal goes by no seal");
 }

@@ -89,14 +89,14 @@ export async function rdiff(
     let isProved = true;
     for (const dump of [newer, older]) {
       const { by, last: sealed } = await proofOf(job, new Chain([dump]));
-      // A damaged block would look like a difference. The files are compared with their seals, because no root
-      // is computed here.
+      // A damaged block would look like a difference. The files are compared with their seals, because no
+      // root is computed here.
       if (sealed !== undefined) await assertHash(sealed, job.run);
       isProved &&= by !== "nothing" && sealed !== undefined;
       ends.push({ time: formatTimeStamp(dump.header.time), root: sealed?.generation.root ?? null });
     }
     const [from, to] = ends;
-    const sink = await job.sink(rdiffout, { level });
+    const sink = await job.outputs.sink(rdiffout, { level });
     const sealing = await Sealing.begin(job, older.header, [{ role: "rdiff", path: rdiffout }]);
     const { zeroRecords, ...counts } = await rdiffBetween(job.core, { older, newer, out: sink }, job.run);
     await sealing.complete({

@@ -1,27 +1,27 @@
-/** Writes a report of another job to a file. */
+/** Writes a report about the result of another job to a file. */
 
 import { Job } from "./job.ts";
 import type { JobOptions } from "./options.ts";
 
-/** A report and the files that it is about. */
+/** A report, its file, and the files that it describes. */
 export interface ReportFile {
-  /** Where the report goes; `-` is standard output. */
+  /** Path of the file; `-` is standard output. */
   path: string;
   bytes: Uint8Array;
-  /** Files that the report must not replace, whatever links lead to them. */
+  /** The files that the report describes. It replaces none of them, whatever links lead to them. */
   about: readonly string[];
-  /** Whether a file that begins like this is an earlier report, which is replaced. */
+  /** Returns whether a file that begins like this is an earlier report, which is replaced. */
   isReport: (beginning: string) => boolean;
 }
 
-/** Writes a report whole. @throws {UsageError} if something else is in its place */
+/** Writes a report. @throws {UsageError} if another file has the path */
 export async function writeReportFile(
   { path, bytes, about, isReport }: ReportFile,
   options: JobOptions = {},
 ): Promise<void> {
   return await Job.run(options, { inputs: [], outputs: [path] }, async (job) => {
     job.addInputs(about);
-    await job.writeReport(path, bytes, { isReport });
+    await job.outputs.writeReport(path, bytes, { isReport });
     job.commit();
   });
 }

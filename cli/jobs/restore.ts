@@ -208,7 +208,7 @@ async function provesByDigest(job: Job, chain: Chain, path: string): Promise<boo
   await using files = job.reading();
   const reader = await DigestReader.open(files.core, await files.source(path));
   assertSameGeneration(chain.readers.at(-1)!, reader);
-  const sealed = await job.sealed(reader);
+  const sealed = await job.seals.sealed(reader);
   return sealed?.file.unproved === undefined;
 }
 

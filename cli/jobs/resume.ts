@@ -1,4 +1,4 @@
-/** `--resume`: goes on with a full dump that was interrupted, if what is left of it fits the disk. */
+/** Continues a full dump that was interrupted (`resume`), if the part that is left of it fits the disk. */
 
 import { basename } from "@std/path/posix/basename";
 import { Bitmap } from "../archive/bitmap.ts";
@@ -17,31 +17,31 @@ import type { DiskWatch } from "./disk_watch.ts";
 import type { Reading } from "./reading.ts";
 import type { Job } from "./job.ts";
 
-/** The unfinished dump and what it is to become. */
+/** An unfinished dump, and the disk of which it is made. */
 export interface Unfinished {
   job: Job;
   disk: ReadableDisk;
   /** The state of the disk before it is read. */
   watch: DiskWatch;
-  /** The path that the dump is to have. */
+  /** The final path of the dump. */
   path: string;
   file: OutputFile;
-  /** As a new dump of the disk would have it. */
+  /** The header that a new dump of the disk would have. */
   header: DumpHeader;
-  /** Names the disk beyond its files: machine and snapshot. */
+  /** The virtual machine and the snapshot of the disk, if the request names them. */
   place: readonly (string | undefined)[];
 }
 
-/** A dump that can be written, from its beginning or from where it was interrupted. */
+/** A dump that is ready to be written, from its beginning or from where it was interrupted. */
 export interface Ready {
   header: DumpHeader;
-  /** Records what is written; none for a pipe. */
+  /** Records the digests of the blocks that are written, for a later continuation; absent for a pipe. */
   journal?: Journal;
-  /** What is there already; absent if nothing is. */
+  /** The part that an earlier job has written; absent if the dump begins anew. */
   begun?: Begun;
 }
 
-/** Begins a dump anew, whatever was left of another one. */
+/** Begins a dump anew, and drops what an earlier job may have left. */
 export async function begin(unfinished: Unfinished): Promise<Ready> {
   const { path, file, header } = unfinished;
   if (file.journal === undefined) return { header };
@@ -52,10 +52,11 @@ export async function begin(unfinished: Unfinished): Promise<Ready> {
 }
 
 /**
- * Proves what is left of a dump, cuts it behind the last intact block and compares a sample with the disk.
+ * Proves the part that is left of a dump, cuts the file after the last intact block, and compares a sample of
+ * the blocks with the disk. If nothing usable is left, the dump begins anew.
  *
- * @throws {UsageError} if the output cannot hold anything from before
- * @throws {MismatchError} if what is left is of another disk, or the disk has changed
+ * @throws {UsageError} if the output is a pipe
+ * @throws {MismatchError} if the part is of another disk, or the disk has changed
  */
 export async function resume(unfinished: Unfinished): Promise<Ready> {
   const { path, file } = unfinished;
@@ -81,12 +82,12 @@ function cut(file: OutputFile, { path, lenBytes }: { path: string; lenBytes: num
   });
 }
 
-/** What is left of a dump: its header, and the intact blocks before the first damage. */
+/** The part that is left of a dump: its header, and the intact blocks before the first damage. */
 interface Left extends ProvedPart {
   header: DumpHeader;
 }
 
-/** Proves what is left of a dump. Undefined if not even the header is whole. */
+/** Proves the part that is left of a dump. Returns undefined if its header cannot be read. */
 async function proveLeft(unfinished: Unfinished, journal: Journal): Promise<Left | undefined> {
   const { job, path } = unfinished;
   await using files = job.reading();
@@ -99,7 +100,7 @@ async function proveLeft(unfinished: Unfinished, journal: Journal): Promise<Left
   return { header, ...await provePartial(files.core, { dumpIn, journal, scratch }, job.run) };
 }
 
-/** Opens what is left of a dump. Undefined if not even the header is whole. */
+/** Opens the part that is left of a dump. Returns undefined if its header cannot be read. */
 async function openLeft({ path, file }: Unfinished, files: Reading): Promise<DumpReader | undefined> {
   try {
     const source = await files.sourceOfOutput(path, file.systemPath);
@@ -111,8 +112,8 @@ async function openLeft({ path, file }: Unfinished, files: Reading): Promise<Dum
 }
 
 /**
- * What can be known of a disk without reading it, so that another one, or a later state of it, has other
- * words.
+ * Describes a disk by what is known without reading it. Another disk, and a later state of the same disk,
+ * have other descriptions.
  */
 export function stateOf(
   { disk: { cid, path }, watch, place }: Pick<Unfinished, "disk" | "watch" | "place">,
@@ -153,7 +154,11 @@ async function refuseChanged(
   throw cannotGoOn(path, `disk "${disk.path}" is another one than it was made of, or was written since`);
 }
 
-/** What was dumped must still be what the disk holds: the rest is read now. */
+/**
+ * Compares a sample of the dumped blocks with the disk, from which the rest will be read.
+ *
+ * @throws {MismatchError}
+ */
 async function refuseOtherContent(
   { job, disk, path }: Unfinished,
   { header, journal, blocks }: { header: DumpHeader; journal: Journal; blocks: number },

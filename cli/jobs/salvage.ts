@@ -1,6 +1,7 @@
 /** Makes a dump of the blocks of damaged archives that are intact. */
 
 import type { Bitmap } from "../archive/bitmap.ts";
+import type { ByteSink } from "../archive/bytes.ts";
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import type { DumpHeader } from "../archive/header.ts";
 import { FormatError, UsageError } from "../errors.ts";
@@ -151,15 +152,15 @@ export async function salvage(request: SalvageRequest, options: JobOptions = {})
     const files: DamagedFile[] = [];
     for (const path of archives) files.push(await job.files.damagedFile(path));
     const headers = await readHeaders(files);
-    const sink = await job.sink(dumpout, { level });
+    const sink = await job.outputs.sink(dumpout, { level });
     const parts = { files, headers, dumpOut: sink };
     const { lost, doubtful, ...found } = digestin === undefined
       ? await unproved(job, parts)
       : await proved(job, request, { ...parts, digestin });
     const { header } = found;
-    if (lostout !== undefined) await job.writeLines(lostList(lost, header), { path: lostout });
-    if (bmpout !== undefined) await job.writeBitmap(bmpout, lost);
-    await job.stored(dumpout);
+    if (lostout !== undefined) await job.outputs.writeLines(lostList(lost, header), { path: lostout });
+    if (bmpout !== undefined) await job.outputs.writeBitmap(bmpout, lost);
+    await job.outputs.stored(dumpout);
     job.commit();
     return {
       ...found,
@@ -176,7 +177,7 @@ export async function salvage(request: SalvageRequest, options: JobOptions = {})
 interface Parts {
   files: readonly DamagedFile[];
   headers: readonly NamedHeader[];
-  dumpOut: Awaited<ReturnType<Job["sink"]>>;
+  dumpOut: ByteSink;
 }
 
 /** The part of the result that both kinds of salvage have. */
@@ -212,7 +213,7 @@ async function proved(
 ): Promise<Found> {
   const digestFile = await job.files.damagedFile(digestin);
   const { findings, named, sealed } = await readDigest(job, digestFile, { headers, archives });
-  job.warnOfSeals();
+  job.seals.warnOfSeals();
   const chosen: ChosenHeader = await chooseHeader(job, { findings, headers, sealed });
   const { header } = chosen;
   if (!chosen.isOfGeneration) job.warn(headerWarning(chosen.from, sealed?.sealPath));

@@ -1,4 +1,4 @@
-/** What seals tell `salvage` of a generation whose files may all be damaged. */
+/** Finds the seal and the header of a generation whose files may all be damaged, for `salvage`. */
 
 import type { DamagedFile } from "../archive/damaged_file.ts";
 import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
@@ -17,28 +17,28 @@ export interface NamedHeader {
   header: DumpHeader;
 }
 
-/** What a seal says of the generation that is brought back. */
+/** The properties that a seal records of the generation that is salvaged. */
 export interface SealOfGeneration extends SealedDigest {
   sealPath: string;
-  /** The disk, as the seal tells it. */
+  /** The properties of the disk in the seal. */
   disk: Pick<Seal, "series" | "blockBytes" | "blockCount" | "capacityBytes">;
   generation: SealedGeneration;
-  /** The digest was made of a dump that nothing proved. */
+  /** The digest was made of a dump when nothing proved the dump. */
   isUnproved: boolean;
 }
 
 /** The header of the new dump. */
 export interface ChosenHeader {
   header: DumpHeader;
-  /** The archive that it is from, but for the size, the series and the time. */
+  /** Path of the archive that it is from. Size, series and time are those of the digest or the seal. */
   from?: string;
-  /** That archive is one of the generation. */
+  /** That archive leads to the generation. */
   isOfGeneration: boolean;
-  /** That archive is what was sealed for this generation, byte for byte. */
+  /** That archive is, byte for byte, the file that was sealed for this generation. */
   isProved: boolean;
 }
 
-/** The headers that can still be read. */
+/** Returns the headers that can be read. */
 export async function readHeaders(files: readonly DamagedFile[]): Promise<NamedHeader[]> {
   const headers: NamedHeader[] = [];
   for (const file of files) {
@@ -48,7 +48,10 @@ export async function readHeaders(files: readonly DamagedFile[]): Promise<NamedH
   return headers;
 }
 
-/** Reads what is left of a digest, and looks for what seals tell of its generation. */
+/**
+ * Reads a digest, which may be damaged, and looks for a seal of its generation. `named` is from the seal that
+ * names the digest, `sealed` from that seal or another one.
+ */
 export async function readDigest(
   job: Job,
   file: DamagedFile,
@@ -56,7 +59,7 @@ export async function readDigest(
 ): Promise<{ findings: DigestFindings; named?: SealOfGeneration; sealed?: SealOfGeneration }> {
   const byName = await sealOfDigest(job, file);
   const findings = await findingsOf(job, file, { sealed: byName, headers });
-  // The header tells more than the name, where it can be believed.
+  // The header identifies the digest better than its name does, if it can be read.
   const byHeader = findings.isHeaderLost
     ? undefined
     : await sealOfDigest(job, file, knownOf(findings.header));
@@ -65,7 +68,7 @@ export async function readDigest(
 }
 
 /**
- * Chooses the header of the new dump: that of an archive of the generation which a seal proves, or else the
+ * Chooses the header of the new dump: that of an archive of the generation that a seal proves, or else the
  * one that fits best.
  */
 export async function chooseHeader(
@@ -87,8 +90,8 @@ export async function chooseHeader(
 }
 
 /**
- * Whether the file is what was sealed for the generation; of two generations of one second the root tells
- * which.
+ * Returns whether a file is, byte for byte, the one that was sealed for the generation. If two generations
+ * were made in the same second, the root tells them apart.
  */
 async function isProved(
   job: Job,
@@ -102,7 +105,7 @@ async function isProved(
   return isOfRoot && await isSealedFile(job, entry);
 }
 
-/** From the seal that tells of the digest: by its name, or by what is `known` of it. */
+/** Looks for the seal that names the digest: by its name, or by its header if that is `known`. */
 async function sealOfDigest(
   job: Job,
   { path }: DamagedFile,
@@ -116,27 +119,27 @@ async function sealOfDigest(
   return { sealPath, disk: seal, generation, root: generation.root, isIntact, isUnproved };
 }
 
-/** From the seal of an archive, or of whatever lies beside them, for a digest that no seal names. */
+/** Looks for a seal of the generation beside the archives, for a digest that no seal names. */
 async function sealOfOthers(
   job: Job,
   archives: readonly string[],
   header: GenerationFields,
 ): Promise<SealOfGeneration | undefined> {
   for (const path of archives) {
-    const entry = await job.sealOf(path);
+    const entry = await job.seals.sealOf(path);
     if (entry === undefined || !isSealedGeneration({ disk: entry.seal, ...entry }, header)) continue;
     const { sealPath, seal, generation } = entry;
     return { sealPath, disk: seal, generation, root: generation.root, isIntact: false, isUnproved: false };
   }
   const { series, time } = knownOf(header);
-  const roots = await job.rootsOf(archives, { series, time });
-  // Of two generations of one second it is not known which one the digest is of.
+  const roots = await job.seals.rootsOf(archives, { series, time });
+  // If two generations were made in the same second, it is not known to which of them the digest belongs.
   if (roots.length !== 1) return undefined;
   const [{ root, sealPath, disk }] = roots;
   return { sealPath, disk, generation: { time, root }, root, isIntact: false, isUnproved: false };
 }
 
-/** Whether a seal tells of that generation. */
+/** Returns whether a seal is of the generation of a header. */
 function isSealedGeneration(
   { disk, generation }: Pick<SealOfGeneration, "disk" | "generation">,
   { seriesId, time }: GenerationFields,
@@ -144,7 +147,9 @@ function isSealedGeneration(
   return disk.series === formatSeriesId(seriesId) && generation.time === formatTimeStamp(time);
 }
 
-/** Reads what is left of the digest; where its header contradicts the seal, one of an archive counts. */
+/**
+ * Reads a digest, which may be damaged. If its header contradicts the seal, the header of an archive is used.
+ */
 async function findingsOf(
   job: Job,
   file: DamagedFile,
@@ -171,10 +176,10 @@ function knownOf({ seriesId, time }: GenerationFields): Omit<Known, "role"> {
 }
 
 async function entryOf(job: Job, path: string, known?: Known): Promise<Sealed | undefined> {
-  return await job.sealOf(path, known && { ...known, bytes: (await Deno.stat(path)).size });
+  return await job.seals.sealOf(path, known && { ...known, bytes: (await Deno.stat(path)).size });
 }
 
-/** Whether a file is, byte for byte, what was sealed; one that cannot be read to its end is not. */
+/** Returns whether a file is, byte for byte, the one that was sealed. A file that cannot be read is not. */
 async function isSealedFile(job: Job, entry: Sealed): Promise<boolean> {
   if ((await Deno.stat(entry.path)).size !== entry.file.bytes) return false;
   return await faultInFile(async () => void await assertHash(entry, job.run)) === undefined;

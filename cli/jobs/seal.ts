@@ -76,11 +76,14 @@ export async function seal(
     const sealing = await Sealing.begin(
       {
         isForced: job.isForced,
-        isFile: () => true,
-        finalPath: (path) => Deno.realPathSync(path),
-        stored: (path) => hashFile(path, job.run),
-        openSeal: job.openSeal.bind(job),
-        changesOf: job.changesOf.bind(job),
+        // The files that are sealed are inputs of this job, and not its outputs.
+        outputs: {
+          isFile: () => true,
+          finalPath: (path) => Deno.realPathSync(path),
+          stored: (path) => hashFile(path, job.run),
+          openSeal: (path, options) => job.outputs.openSeal(path, options),
+        },
+        seals: job.seals,
         signingKey: job.signingKey,
       },
       backup.header,
@@ -151,9 +154,10 @@ async function readBackup(
   const paths = [dump, digest, ...rdiffs].flatMap((reader) => reader?.path ?? []);
   const series = formatSeriesId((dump ?? digest ?? rdiffs[0]).header.seriesId);
   const isKnown = async ({ time, root }: SealedGeneration) =>
-    (await job.rootsOf(paths, { series, time })).some((known) => known.isProved && known.root === root);
+    (await job.seals.rootsOf(paths, { series, time })).some((known) => known.isProved && known.root === root);
   // A digest proves nothing if it was made of a dump that nothing had proved.
-  const isProof = digest !== undefined && (await job.entryOf(digest)).sealed?.file.unproved === undefined;
+  const isProof = digest !== undefined &&
+    (await job.seals.entryOf(digest)).sealed?.file.unproved === undefined;
   const isProved = vouched || (dump !== undefined && isProof);
   if (dump !== undefined) {
     const result = await check(core, { chain: new Chain([dump]), digest, root: sha256 }, run);

@@ -1,4 +1,4 @@
-/** Makes the seals of what a command writes: one in each folder, beside the files. */
+/** Makes the seals of the outputs of a job: one in each folder, beside the files. */
 
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
@@ -21,85 +21,88 @@ import { signatureNameOf } from "../archive/minisign/text.ts";
 import { FormatError, MismatchError, UsageError } from "../errors.ts";
 import { isHidden } from "../files/hidden_names.ts";
 import { VERSION } from "../version.ts";
+import type { InputSeals } from "./input_seals.ts";
+import type { JobOutputs } from "./job_outputs.ts";
 import { existsAt, readSeal } from "./seals.ts";
 
-/** What a file that is written is, and where. */
+/** An output that is sealed if it is a regular file. */
 export interface SealedOutput {
   role: Role;
   path: string;
 }
 
-/** What became of it. */
+/** The properties of an output that is written to its end. */
 export interface WrittenFile {
   dataRecords: number;
   zeroRecords: number;
-  /** Something proves the blocks of the generation that it leads to. */
+  /** Something proves the blocks of the generation to which it leads. */
   isProved: boolean;
-  /** Of an rdiff. */
+  /**
+   * The newer generation at which an rdiff begins, `null` if it is not known, and the older one to which it
+   * leads.
+   */
   from?: SealedGeneration | null;
   to?: SealedGeneration;
 }
 
-/** What is known when all is written. */
+/** The properties of a generation that are known when all outputs are written. */
 export interface Outcome {
   root: string | null;
   mode: Seal["mode"];
   source?: Seal["source"];
   audit?: SealedAudit;
-  /** By the paths of the files. */
+  /** The outputs, by their paths. */
   written: Record<string, WrittenFile>;
 }
 
-/** What is needed of the job. */
-interface Files {
+/** The parts of a job that sealing needs. */
+interface SealingJob {
+  /** Outputs may replace files that exist. */
   readonly isForced: boolean;
-  isFile(path: string): boolean;
-  /** Where an output will lie, whatever links lead there. */
-  finalPath(path: string): string;
-  /** Length and SHA-256 of an output that is a regular file and was written to its end. */
-  stored(path: string): Promise<{ bytes: number; sha256: string } | undefined>;
-  openSeal(path: string, options: { replace: boolean }): Promise<(bytes: Uint8Array) => void>;
-  /** The changes of the disk while the generation was read, as seals beside the inputs record them. */
-  changesOf(path: string, generation: { series: string; time: string }): Promise<string | undefined>;
-  /** Signs the seals. */
+  readonly outputs: Pick<JobOutputs, "isFile" | "finalPath" | "stored" | "openSeal">;
+  readonly seals: Pick<InputSeals, "changesOf">;
+  /** The key that signs the seals. */
   readonly signingKey?: SecretKey;
 }
 
-/** A file that is written, and where. */
+/** An output with its folder and name. */
 interface Placed extends SealedOutput {
   folder: string;
   name: string;
 }
 
-/** A seal to be made. */
+/** A seal that will be written, and is open. */
 interface Planned {
   path: string;
   outputs: Placed[];
-  /** A seal of the same generation that lies there already: its other files stay in it. */
+  /** The seal of the same generation that is there already. Its entries of other files are kept. */
   present?: Seal;
   write: (bytes: Uint8Array) => void;
-  /** Writes the signature, if there is to be one. */
+  /** Writes the signature; absent if the seal is not signed. */
   writeSignature?: (bytes: Uint8Array) => void;
 }
 
-/** The seals to be made, and what all of them record. */
+/**
+ * The seals that will be written. `changed`: how the disk changed while it was dumped, which all of them
+ * record.
+ */
 interface Plan {
   planned: readonly Planned[];
   changed?: string;
 }
 
-/** The seal has the name of the first of these. */
+/** The seal is named after the first output in this order. */
 const ORDER: readonly Role[] = ["dump", "digest", "rdiff"];
 
-/** The seals of one run. */
+/** The seals of one job. */
 export class Sealing {
-  readonly #files: Files;
+  readonly #files: SealingJob;
   readonly #header: DumpHeader;
   readonly #planned: readonly Planned[];
-  /** The changes of the disk while the generation was read, if something that is read records them. */
+  /** How the disk changed while the generation was dumped, if a seal beside the inputs records it. */
   readonly #changed?: string;
 
-  private constructor(files: Files, header: DumpHeader, { planned, changed }: Plan) {
+  private constructor(files: SealingJob, header: DumpHeader, { planned, changed }: Plan) {
     this.#files = files;
     this.#header = header;
     this.#planned = planned;
@@ -107,16 +110,20 @@ export class Sealing {
   }
 
   /**
-   * Opens the seals of those of `outputs` that are regular files, before the work begins: what stands in the
-   * way is found now.
+   * Opens the seals of the outputs that are regular files. This is done before the work begins, so that a
+   * seal that cannot be written is found early.
    *
-   * @param header of the generation
-   * @throws {UsageError} if there is no name for a seal
+   * @param header the header of the generation
+   * @throws {UsageError} if all names for a seal are in use by seals of other generations
    */
-  static async begin(files: Files, header: DumpHeader, outputs: readonly SealedOutput[]): Promise<Sealing> {
+  static async begin(
+    files: SealingJob,
+    header: DumpHeader,
+    outputs: readonly SealedOutput[],
+  ): Promise<Sealing> {
     const planned: Planned[] = [];
-    const placed = outputs.filter(({ path }) => files.isFile(path)).map((output) => {
-      const finalPath = files.finalPath(output.path);
+    const placed = outputs.filter(({ path }) => files.outputs.isFile(path)).map((output) => {
+      const finalPath = files.outputs.finalPath(output.path);
       return { ...output, folder: Deno.realPathSync(dirname(finalPath)), name: basename(finalPath) };
     });
     for (const folder of new Set(placed.map((output) => output.folder))) {
@@ -124,7 +131,7 @@ export class Sealing {
         placed.filter((output) => output.role === role && output.folder === folder)
       );
       const { path, isThere, write } = await openPlace(here, { files, header });
-      // Read under the lock of the seal: another command may have added to it a moment ago.
+      // The seal is read again under its lock, because another process may have added to it a moment ago.
       const found = isThere ? await presentSeal(path, files) : undefined;
       const present = found !== undefined && isOf(found, header) ? found : undefined;
       if (found !== undefined && present === undefined && !files.isForced) {
@@ -136,19 +143,19 @@ export class Sealing {
       planned.push({ path, outputs: here, present, write, writeSignature });
     }
     const generation = { series: formatSeriesId(header.seriesId), time: formatTimeStamp(header.time) };
-    const changed = placed.length === 0 ? undefined : await files.changesOf(placed[0].path, generation);
+    const changed = placed.length === 0 ? undefined : await files.seals.changesOf(placed[0].path, generation);
     return new Sealing(files, header, { planned, changed });
   }
 
-  /** The seals, for the report. */
+  /** The paths of the seals. */
   get paths(): string[] {
     return this.#planned.map(({ path }) => path);
   }
 
   /**
-   * Writes the seals; they get their names together with the files.
+   * Writes the seals. They get their names together with the outputs.
    *
-   * @throws {MismatchError} if a seal that is there already says that the generation was another one
+   * @throws {MismatchError} if a seal that is there already records another root of the generation
    */
   async complete({ root, mode, source = {}, audit, written }: Outcome): Promise<void> {
     const { seriesId, time, capacityBytes, blockBytes, blockCount } = this.#header;
@@ -193,7 +200,7 @@ export class Sealing {
     { role, path, name }: Placed,
     { dataRecords, zeroRecords, isProved, from = null, to }: WrittenFile,
   ): Promise<SealedFile> {
-    const { bytes, sha256 } = (await this.#files.stored(path))!;
+    const { bytes, sha256 } = (await this.#files.outputs.stored(path))!;
     const doubt = isProved ? {} : { unproved: true } as const;
     const file = { role, name, bytes, sha256, dataRecords, zeroRecords, ...doubt };
     return role === "rdiff" ? { ...file, from, to } : file;
@@ -201,16 +208,17 @@ export class Sealing {
 }
 
 /**
- * Opens the signature of a seal. What is added to a seal that is signed makes the signature wrong.
+ * Opens the signature of a seal; returns undefined if the seal is not signed.
  *
- * @throws {UsageError} if the seal is signed and there is no key
+ * @throws {UsageError} if the seal that is there is signed and there is no key: adding to it makes the
+ *   signature wrong
  */
 async function openSignature(
-  files: Files,
+  files: SealingJob,
   { path, isThere }: { path: string; isThere: boolean },
 ): Promise<((bytes: Uint8Array) => void) | undefined> {
   const signature = signatureNameOf(path);
-  if (files.signingKey !== undefined) return await files.openSeal(signature, { replace: isThere });
+  if (files.signingKey !== undefined) return await files.outputs.openSeal(signature, { replace: isThere });
   if (isThere && existsAt(signature)) {
     throw new UsageError(`Cannot add to the seal "${path}": it is signed ("${signature}"), --sign is needed`);
   }
@@ -224,39 +232,45 @@ async function signatureOf(
   return await signSeal(bytes, { name: basename(path), key, now: new Date() });
 }
 
-/** Opens the seal of `outputs`, beside which another command may make one at the same moment. */
+/**
+ * Opens the seal of `outputs`. If another process makes a seal of this name at the same moment, it tries
+ * again.
+ */
 async function openPlace(
   outputs: readonly Placed[],
-  { files, header }: { files: Files; header: DumpHeader },
+  { files, header }: { files: SealingJob; header: DumpHeader },
 ): Promise<Place & { write: (bytes: Uint8Array) => void }> {
   for (;;) {
     const place = await placeFor(outputs, { files, header });
     const isThere = existsAt(place.path);
     try {
-      return { ...place, write: await files.openSeal(place.path, { replace: place.isThere }) };
+      return { ...place, write: await files.outputs.openSeal(place.path, { replace: place.isThere }) };
     } catch (error) {
       if (!(error instanceof UsageError) || isThere || !existsAt(place.path)) throw error;
     }
   }
 }
 
-/** Where a seal goes. */
+/** The path of a seal. */
 interface Place {
   path: string;
-  /** The seal of the same generation is there, to which the outputs are added, or what may be replaced. */
+  /**
+   * A file has this path: a seal of the same generation, to which the outputs are added, or one that may be
+   * replaced.
+   */
   isThere: boolean;
 }
 
 /**
- * The name of the generation, or, where the seal of another one has that name, the whole name of the file, or
- * that with the time. The seal of another generation is replaced only with `--force`, and only if its files
- * are gone: it may tell the root of a generation that rdiffs still lead to.
+ * Chooses the path of a seal: the name of the generation; if the seal of another generation has it, the whole
+ * name of the file; or that name with the time. The seal of another generation is replaced only with `force`,
+ * and only if its files are gone, because rdiffs may still lead to a generation whose root it records.
  *
  * @throws {UsageError} if all of these names are in use
  */
 async function placeFor(
   outputs: readonly Placed[],
-  { files, header }: { files: Files; header: DumpHeader },
+  { files, header }: { files: SealingJob; header: DumpHeader },
 ): Promise<Place> {
   const [{ folder, name: first, path: given }] = outputs;
   for (const name of sealNamesOf(first, formatTimeStamp(header.time))) {
@@ -277,7 +291,8 @@ async function placeFor(
 }
 
 /**
- * A sealed file that is still there, or was renamed: then a file has its length that no other seal tells of.
+ * Returns a sealed file that still exists, if there is one. A file was renamed if another file has its length
+ * and no other seal names that file.
  */
 async function fileInUse(
   sealed: readonly SealedFile[],
@@ -307,14 +322,18 @@ function sizeOf(path: string): number | undefined {
   }
 }
 
-/** The folder as the user named it, unless a link led there. */
+/** Returns the folder as the request names it, unless a link leads to it. */
 function shown(folder: string, path: string): string {
   const given = dirname(path);
   return Deno.realPathSync(given) === folder ? given : folder;
 }
 
-/** A seal that can be read; one that cannot is in the way like any other file, unless it may be replaced. */
-async function presentSeal(path: string, { isForced }: Files): Promise<Seal | undefined> {
+/**
+ * Reads the seal at `path`. Returns undefined if there is none, or if it is damaged and may be replaced.
+ *
+ * @throws {FormatError} if the file is no seal and may not be replaced
+ */
+async function presentSeal(path: string, { isForced }: SealingJob): Promise<Seal | undefined> {
   try {
     return await readSeal(path);
   } catch (error) {

@@ -1,8 +1,8 @@
-/** The time zone that `TZ` names, where JavaScript takes another one. */
+/** Warns if JavaScript does not understand the time zone in `TZ` and uses another one. */
 
 import { variableOf } from "../environment.ts";
 
-/** Names of UTC, and those of POSIX for it (`UTC0`). */
+/** The names of UTC, with those of POSIX such as `UTC0`. */
 const UTC_NAMES = /^(posix\/|right\/)?(Etc\/)?(UTC|UCT|GMT|Zulu|Universal|Greenwich)([+-]?0{1,2})?$/i;
 
 /**
@@ -10,41 +10,44 @@ const UTC_NAMES = /^(posix\/|right\/)?(Etc\/)?(UTC|UCT|GMT|Zulu|Universal|Greenw
  */
 const FIXED_ZONE = /^[A-Za-z]{3,}([+-]?\d{1,2})$/;
 
-/** What JavaScript makes of `TZ`. */
+/** The time zone that JavaScript uses. */
 export interface AppliedZone {
-  /** `resolvedOptions().timeZone` of Intl: undefined, `Etc/Unknown` or `UTC` for what it does not know. */
+  /** `resolvedOptions().timeZone` of Intl. For an unknown zone it is undefined, `Etc/Unknown` or `UTC`. */
   name: string | undefined;
   /** Minutes west of UTC, in winter and in summer. */
   offsets: number[];
 }
 
 /**
- * Whether a value of `TZ` means the zone that is applied. The C library understands rules
- * (`CET-1CEST,M3.5.0,M10.5.0/3`) and paths of files as well (tzset(3)), of which JavaScript makes UTC, or a
- * zone without its summer time.
+ * Returns whether JavaScript uses the zone that a value of `TZ` means. The C library also understands rules
+ * (`CET-1CEST,M3.5.0,M10.5.0/3`) and paths of files (tzset(3)). JavaScript takes these for UTC, or for a zone
+ * without summer time.
  */
 export function isZoneApplied(tz: string, { name, offsets }: AppliedZone): boolean {
   const meant = tz.replace(/^:/, "");
-  // Empty is UTC.
+  // An empty TZ means UTC.
   if (meant === "" || UTC_NAMES.test(meant)) return offsets.every((offset) => offset === 0);
   const [, hours] = FIXED_ZONE.exec(meant) ?? [];
   if (hours !== undefined) return offsets.every((offset) => offset === 60 * Number(hours));
   return name !== undefined && name !== "Etc/Unknown" && name !== "UTC";
 }
 
-/** Says that times are not those that `TZ` asks for; undefined if they are, or if Deno may not read `TZ`. */
+/**
+ * Returns a warning if JavaScript does not use the zone in `TZ`; undefined if it does, or `TZ` may not be
+ * read.
+ */
 export function warningOfTimeZone(now: Date): string | undefined {
   const tz = variableOf("TZ");
   if (tz === undefined) return undefined;
   const offsets = [0, 6].map((month) => new Date(now.getFullYear(), month, 1).getTimezoneOffset());
-  // Asked for last: it takes 19 ms to load.
+  // Intl takes 19 ms to load, so the name is determined last.
   const name = tz === "" ? undefined : new Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (isZoneApplied(tz, { name, offsets })) return undefined;
   return `TZ is ${JSON.stringify(tz)}, which is not known here: the time of the dump is that of ` +
     `${zoneText(now.getTimezoneOffset())} (names such as Europe/Berlin are known)`;
 }
 
-/** `UTC+5:30` for -330 minutes west of UTC. */
+/** Returns the name of an offset in minutes west of UTC: `UTC+5:30` for -330. */
 function zoneText(offset: number): string {
   if (offset === 0) return "UTC";
   const minutes = Math.abs(offset) % 60;

@@ -205,6 +205,22 @@ for (const [name, run] of Object.entries(JOBS)) {
 }
 
 Deno.test({
+  name: "a job that is stopped leaves nothing of its own engine",
+  sanitizeResources: true,
+  sanitizeOps: true,
+  fn: async () => {
+    using out = new Folder();
+    const stop = new AbortController();
+    const disk = new DrawnDisk({ mib: 8, onRead: () => stop.abort(new Error("stopped")) });
+    const files = { dumpout: out.file("0.dump.gz"), digestout: out.file("0.digest") };
+    const options = { threads: 2, startsThreads: true, signal: stop.signal };
+    await assertRejects(() => dump({ mode: "full", disk, ...files }, options), Error, "stopped");
+    assertEquals([...Deno.readDirSync(out.path)], []);
+    assertEquals(await workersLeft(), []);
+  },
+});
+
+Deno.test({
   name: "a job that cannot start leaves nothing of its own engine",
   sanitizeResources: true,
   sanitizeOps: true,
