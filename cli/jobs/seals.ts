@@ -239,10 +239,12 @@ function choose(entries: readonly Sealed[], place: string, known?: Known): Seale
     ({ path }) => !existsAt(path),
   );
   const isLong = (entry: Sealed) => hasLength(entry, known);
-  // Of an rdiff that was cut between two records, perhaps nothing else tells; the blocks of a dump are proved by their root,
-  // and it may be made anew, with another length.
+  // Of an rdiff that was cut between two records, perhaps nothing else tells. A longer one is another one that leads to the
+  // same generation, such as merge makes. The blocks of a dump are proved by their root, and it may be made anew, with another
+  // length.
   const isCut = ({ file }: Sealed) =>
-    file.role === "rdiff" && containerOfName(file.name) === containerOfName(place);
+    file.role === "rdiff" && containerOfName(file.name) === containerOfName(place) &&
+    (known.bytes === undefined || known.bytes < file.bytes);
   return exact.find(isLong) ?? gone.find(isLong) ??
     there.find((entry) => isLong(entry) && !entry.file.unproved) ??
     exact[0] ?? gone.find(isCut) ?? named[0];
