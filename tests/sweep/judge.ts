@@ -25,6 +25,8 @@ export interface Told {
   capacity: number;
   /** Files without a seal. */
   unsealed?: string[];
+  /** The paths of the seals that were written. */
+  seals?: string[];
 }
 
 /** A command that ended with 0, or with another code that is expected, and its JSON. */

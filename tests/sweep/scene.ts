@@ -7,6 +7,7 @@ import { oneOf, type Random } from "../fuzz/subject.ts";
 import { NotAcceptable } from "../fuzz/oracle/acceptable.ts";
 import { Folder } from "../disks/helpers.ts";
 import { contentAt } from "./known.ts";
+import { IN_MEMORY } from "./in_memory.ts";
 import type { World, WorldFile } from "./world.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -28,7 +29,7 @@ export class Scene extends Folder {
   readonly #intact = new Set<string>();
 
   constructor(world: World) {
-    super();
+    super(IN_MEMORY);
     this.world = world;
     for (const { name } of Deno.readDirSync(world.path)) {
       Deno.copyFileSync(join(world.path, name), this.file(name));
