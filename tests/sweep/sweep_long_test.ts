@@ -3,6 +3,6 @@
 import { SEALED } from "./plans.ts";
 import { sweepMany } from "./sweep.ts";
 
-Deno.test("no command is wrong in silence on 1 100 damaged folders with seals", async () => {
+Deno.test("no command is wrong in silence on 1 000 damaged folders with seals", async () => {
   await sweepMany(SEALED);
 });

@@ -3,6 +3,6 @@
 import { UNSEALED } from "./plans.ts";
 import { sweepMany } from "./sweep.ts";
 
-Deno.test("no command is wrong in silence on 1 100 damaged folders without seals, or with some", async () => {
+Deno.test("no command is wrong in silence on 1 000 damaged folders without seals, or with some", async () => {
   await sweepMany(UNSEALED);
 });
