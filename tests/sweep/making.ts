@@ -42,7 +42,7 @@ async function mergeList(
   await restoreTo(judge, {
     list: [path],
     random,
-    isMetadataClaimed: !unsealed.includes(last),
+    isMetadataClaimed: judge.claimsMetadata({ unsealed }, last),
   });
 }
 
@@ -97,7 +97,10 @@ export async function makeDigest(judge: Judge, random: Random): Promise<void> {
   judge.judge(done, { md5s: [...digest.records.values()], blockBytes });
   scene.trust(path);
   // What nothing proved is not proved by a digest that was made of it.
-  if (random(2) === 0) await judge.run(["seal", dump, path], { accepts: [0, 1, 2, 3] });
+  if (random(2) === 0) {
+    const sealed = await judge.run(["seal", dump, path], { accepts: [0, 1, 2, 3] });
+    if (sealed?.code === 0) scene.trustSealed(dump);
+  }
   await checkList(judge, { list: [dump], digest: path });
   await restoreTo(judge, { list: [dump], digest: path, random });
   const newest = scene.world.newest.find(({ made }) => made.generation.series === file.generation.series)!;
@@ -141,7 +144,7 @@ async function dumpOn(
   judge.more.push(known({ series, time, disk: bytes, blockBytes, adapterType, metadata }));
   judgeDump(judge, done, { path: dumpOut });
   for (const path of [dumpOut, digestOut, rdiffOut]) scene.trust(path);
-  const isMetadataClaimed = done.told.unsealed?.includes(dump) !== true;
+  const isMetadataClaimed = judge.claimsMetadata(done.told, dump);
   await mergeList(judge, { list: [dumpOut, rdiffOut], out: `${stem}-back.dump`, random, isMetadataClaimed });
   await checkList(judge, { list: [dumpOut, rdiffOut], digest: random(2) === 0 ? digest : undefined });
 }
@@ -158,8 +161,7 @@ export async function makeSeal(judge: Judge, random: Random): Promise<void> {
   const paths = [scene.pathOf(dump), ...(digest === undefined ? [] : [digest]), ...rdiffs];
   const done = await judge.run(["seal", ...paths], { accepts: judge.isIntact ? [0, 1, 2, 3] : [0] });
   if (done?.code !== 0) return;
-  // It tells what the files are now, header and all.
-  for (const path of paths) scene.trust(path);
+  for (const path of paths) scene.trustSealed(path);
   await checkList(judge, { list: [paths[0]] });
   await checkList(judge, { list: [paths[0], ...rdiffs] });
 }
@@ -169,6 +171,7 @@ interface SalvageTold {
   generation: Told;
   proof: string;
   headerProved: boolean;
+  headerFrom?: string;
   /** The digest, if no seal tells of it. */
   unsealed: string[];
 }
@@ -192,9 +195,10 @@ export async function salvage(judge: Judge, random: Random): Promise<void> {
     remove(path);
     return;
   }
-  const { generation, proof, headerProved, unsealed } = done.told;
+  const { generation, proof, headerProved, headerFrom, unsealed } = done.told;
+  const isMetadataClaimed = headerProved && !(headerFrom && scene.isSealedAsFound(headerFrom));
   const told = { ...generation, proof: unsealed.includes(digest) ? "nothing" : proof };
-  judgeDump(judge, { ...done, told: { ...told, unsealed: headerProved ? [] : [path] } }, {
+  judgeDump(judge, { ...done, told: { ...told, unsealed: isMetadataClaimed ? [] : [path] } }, {
     path,
     metadataFrom: path,
   });

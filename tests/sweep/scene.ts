@@ -27,6 +27,8 @@ export class Scene extends Folder {
   readonly #names = new Map<string, string>();
   /** Hashes of all files of the world. */
   readonly #intact = new Set<string>();
+  /** Hashes of files that were changed already when they got their seal. */
+  readonly #sealedAsFound = new Set<string>();
 
   constructor(world: World) {
     super(IN_MEMORY);
@@ -94,6 +96,18 @@ export class Scene extends Folder {
   /** Takes a file as it is now for one that is right. */
   trust(path: string): void {
     this.#intact.add(hashOf(path));
+  }
+
+  /** Takes a file for right that has got a seal now, which tells what the file is at this moment, header and all. */
+  trustSealed(path: string): void {
+    const hash = hashOf(path);
+    if (!this.#intact.has(hash)) this.#sealedAsFound.add(hash);
+    this.#intact.add(hash);
+  }
+
+  /** Whether a file was changed already when it got its seal: its metadata may be wrong, and nothing can tell. */
+  isSealedAsFound(path: string): boolean {
+    return this.#sealedAsFound.size > 0 && this.#sealedAsFound.has(hashOf(path));
   }
 
   /**
