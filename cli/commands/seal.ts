@@ -24,7 +24,10 @@ vmdkbkp seal 1.dump.gz 1.digest 0.rdiff.gz`,
       type: "flag",
       help: "you know that the files are good: do not note that nothing proved their blocks",
     },
-    force: { type: "flag", help: "replace a seal that is damaged" },
+    force: {
+      type: "flag",
+      help: "replace a seal that is damaged, or what it says of a file that was changed",
+    },
   },
 });
 

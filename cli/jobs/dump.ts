@@ -275,6 +275,11 @@ async function changed(job: Job, source: Source, request: ChangedDumpRequest): P
   const digestIn = await DigestReader.open(core, await job.source(digestin));
   const previous = dumpIn.header;
   const sealedBefore = [await job.seals.sealed(dumpIn), await job.seals.sealed(digestIn)];
+  // The rdiff takes over the metadata of the previous dump, which digest and root do not cover.
+  const provePrevious = [dumpIn, digestIn].map((reader, i) => {
+    const sealed = sealedBefore[i];
+    return sealed === undefined ? () => Promise.resolve() : job.proveWhileRead(reader, sealed);
+  });
   if (sealedBefore.includes(undefined)) {
     refuseUnreadable(job);
     refuseUnsigned(job, dumpIn.path);
@@ -328,6 +333,7 @@ async function changed(job: Job, source: Source, request: ChangedDumpRequest): P
     work: () => dumpChanged(core, parts, job.run),
     allowChanges: request.allowChanges,
   });
+  for (const prove of provePrevious) await prove();
   const from = { time: formatTimeStamp(header.time), root: await root.hex() };
   const to = { time: formatTimeStamp(previous.time), root: await previousRoot.hex() };
   const own = rootsBefore.filter(({ root }) =>

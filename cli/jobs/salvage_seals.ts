@@ -119,7 +119,10 @@ async function sealOfDigest(
   return { sealPath, disk: seal, generation, root: generation.root, isIntact, isUnproved };
 }
 
-/** Looks for a seal of the generation beside the archives, for a digest that no seal names. */
+/**
+ * Looks for a seal of the generation beside the archives, for a digest that no seal names. The root of blocks
+ * that nothing proved says nothing of the digest, which may be right where they are wrong.
+ */
 async function sealOfOthers(
   job: Job,
   archives: readonly string[],
@@ -127,14 +130,15 @@ async function sealOfOthers(
 ): Promise<SealOfGeneration | undefined> {
   for (const path of archives) {
     const entry = await job.seals.sealOf(path);
-    if (entry === undefined || !isSealedGeneration({ disk: entry.seal, ...entry }, header)) continue;
+    if (entry === undefined || entry.file.unproved) continue;
+    if (!isSealedGeneration({ disk: entry.seal, ...entry }, header)) continue;
     const { sealPath, seal, generation } = entry;
     return { sealPath, disk: seal, generation, root: generation.root, isIntact: false, isUnproved: false };
   }
   const { series, time } = knownOf(header);
   const roots = await job.seals.rootsOf(archives, { series, time });
   // If two generations were made in the same second, it is not known to which of them the digest belongs.
-  if (roots.length !== 1) return undefined;
+  if (roots.length !== 1 || !roots[0].isProved) return undefined;
   const [{ root, sealPath, disk }] = roots;
   return { sealPath, disk, generation: { time, root }, root, isIntact: false, isUnproved: false };
 }

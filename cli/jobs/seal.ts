@@ -1,18 +1,22 @@
 /** Makes the seals of archives that have none, such as those of vmdkbkp 1.2. */
 
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
 import { type DumpHeader, formatSeriesId } from "../archive/header.ts";
 import type { Role, SealedGeneration } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
-import { MismatchError, UsageError } from "../errors.ts";
+import { FormatError, MismatchError, UsageError } from "../errors.ts";
 import { DigestReader, DumpReader, openArchive } from "../pipeline/archive_reader.ts";
 import { assertOlder, assertSameDisk, assertSameGeneration, Chain } from "../pipeline/chain.ts";
 import { check } from "../pipeline/check.ts";
 import { walkDigest, walkRecords } from "../pipeline/walk.ts";
-import { hashFile } from "./file_hash.ts";
+import { type FileHash, hashFile } from "./file_hash.ts";
 import { STREAM } from "./input_file.ts";
 import { Job } from "./job.ts";
 import type { JobOptions } from "./options.ts";
 import { type SealedOutput, Sealing, type WrittenFile } from "./sealing.ts";
+import { assertIs, existsAt, isOf, type Sealed } from "./seals.ts";
 
 /** The files of one backup. */
 export interface SealRequest {
@@ -48,7 +52,7 @@ export interface SealResult {
  * @throws {UsageError} if the files are not those of one backup, or one is a stream
  * @throws {MismatchError} if the dump does not have the MD5s of the digest, or the files do not belong
  *   together
- * @throws {FormatError} if a file is damaged
+ * @throws {FormatError} if a file is damaged, or is not what an earlier seal says
  *
  * @example
  * ```ts
@@ -73,6 +77,7 @@ export async function seal(
   if (files.includes(STREAM)) throw new UsageError('Cannot seal "-": a seal lies beside a file');
   return await Job.run(options, { inputs: files }, async (job) => {
     const backup = await openBackup(job, files);
+    const earlier = job.isForced ? new Map<string, Sealed>() : await earlierEntries(job, backup);
     const sealing = await Sealing.begin(
       {
         isForced: job.isForced,
@@ -80,7 +85,11 @@ export async function seal(
         outputs: {
           isFile: () => true,
           finalPath: (path) => Deno.realPathSync(path),
-          stored: (path) => hashFile(path, job.run),
+          stored: async (path) => {
+            const hash = await hashFile(path, job.run);
+            assertNotChanged(earlier.get(path), hash);
+            return hash;
+          },
           openSeal: (path, options) => job.outputs.openSeal(path, options),
         },
         seals: job.seals,
@@ -140,6 +149,38 @@ async function openBackup(job: Job, paths: readonly string[]): Promise<Backup> {
 
 function roleOf(reader: DumpReader | DigestReader): Role {
   return reader instanceof DigestReader ? "digest" : reader.header.full ? "dump" : "rdiff";
+}
+
+/** What seals of the folders say already of the files, by their paths: under their names, or under names that are gone. */
+async function earlierEntries(
+  job: Job,
+  { dump, digest, rdiffs }: Backup,
+): Promise<Map<string, Sealed>> {
+  const found = new Map<string, Sealed>();
+  for (const reader of [dump, digest, ...rdiffs]) {
+    const { sealed } = reader === undefined ? {} : await job.seals.entryOf(reader);
+    if (reader === undefined || sealed === undefined) continue;
+    const { seriesId, time } = reader.header;
+    const known = { role: roleOf(reader), series: formatSeriesId(seriesId), time: formatTimeStamp(time) };
+    const { path, sealPath, file } = sealed;
+    const isOwn = basename(path) === file.name || !existsAt(join(dirname(sealPath), file.name));
+    // The name alone may be that of a file of another generation, which was replaced.
+    if (isOwn && isOf(sealed, known)) found.set(path, sealed);
+  }
+  return found;
+}
+
+/** @throws {FormatError} if a seal says that the file was another one: a new seal would hide that it was changed */
+function assertNotChanged(sealed: Sealed | undefined, hash: FileHash): void {
+  try {
+    if (sealed !== undefined) assertIs(sealed, hash);
+  } catch (error) {
+    if (error instanceof FormatError) {
+      error.message = error.message.replace("Cannot use", "Cannot seal") +
+        "; --force replaces what the seal says";
+    }
+    throw error;
+  }
 }
 
 /** Reads all files to their ends. @throws {MismatchError} if the dump does not have the MD5s of the digest */

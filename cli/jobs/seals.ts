@@ -258,10 +258,12 @@ function choose(entries: readonly Sealed[], place: string, known?: Known): Seale
     ({ path }) => !existsAt(path),
   );
   const isLong = (entry: Sealed) => hasLength(entry, known);
-  // An rdiff that was cut between two records is found only by its length. A dump of another length may have
-  // been made again, for instance by a merge; its root proves its blocks.
+  // An rdiff that was cut between two records is found only by its length. A longer one is another one that
+  // leads to the same generation, such as merge makes. A dump of another length may have been made again; its
+  // root proves its blocks.
   const isCut = ({ file }: Sealed) =>
-    file.role === "rdiff" && containerOfName(file.name) === containerOfName(place);
+    file.role === "rdiff" && containerOfName(file.name) === containerOfName(place) &&
+    (known.bytes === undefined || known.bytes < file.bytes);
   return exact.find(isLong) ?? gone.find(isLong) ??
     there.find((entry) => isLong(entry) && !entry.file.unproved) ??
     exact[0] ?? gone.find(isCut) ?? named[0];

@@ -2,6 +2,7 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { basename } from "@std/path/posix/basename";
+import { Small } from "./small_series.ts";
 import { damage } from "./ten_generations.ts";
 import { VmdkBackup, withOtherWord } from "./vmdk_backup.ts";
 
@@ -82,4 +83,16 @@ Deno.test("check knows files by their seals that have taken each other's names",
   damage(a, Object.values(plainChanges)[0]);
   const wrong = await backup.checks(nameOf);
   assertEquals([wrong.folder.code, wrong.list.code], [3, 3]);
+});
+
+Deno.test("check takes no merged rdiff without a seal for one of those that it was made of, which are gone", async () => {
+  using small = new Small();
+  await small.full("0", [1, 2, 3, 4]);
+  await small.diff("1", "0", [1, 9, 3, 4]);
+  await small.diff("2", "1", [1, 9, 8, 7]);
+  await small.run("merge --rdiffout merged.rdiff 2-1.rdiff 1-0.rdiff");
+  small.remove("merged.seal.json", "2-1.rdiff", "1-0.rdiff", "1.dump", "0.dump");
+  const { found, chains } = await small.check();
+  assertEquals(found.series[0].faults, []);
+  assertEquals(chains, ["2.dump", "LOST", "2.dump merged.rdiff"]);
 });

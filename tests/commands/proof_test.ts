@@ -171,6 +171,47 @@ Deno.test("diff and incr name the previous dump if it has no seal: the rdiff tak
   assertEquals(JSON.parse((await archives.done(full)).stdout).unsealed, []);
 });
 
+/** The same dump with another adapter, in which no block changes. */
+function withOtherAdapter(archives: Archives, name: string): Uint8Array<ArrayBuffer> {
+  const bytes = archives.read(name);
+  // Behind the magic bytes, the block count and the block size.
+  const text = new TextDecoder("latin1").decode(bytes.subarray(0, 64));
+  const at = /^[0-9]+\0[0-9]+\0/.exec(text)![0].length;
+  bytes[at] = bytes[at] === 0x33 ? 0x32 : 0x33;
+  return bytes;
+}
+
+Deno.test("diff and incr compare the previous dump and its digest with their seals: the rdiff takes over the metadata", async () => {
+  using archives = new Archives();
+  await archives.done("seal g1.dump g1.digest");
+  const intact = archives.read("g1.dump");
+  const says = ["g1.dump", "SHA-256", "g1.seal.json"];
+  const outs = "--dumpout n.dump --digestout n.digest --rdiffout n.rdiff";
+  for (const mode of ["diff", "incr --bmpin all.bmp"]) {
+    const line = `dump --mode ${mode} --local d2.raw --dumpin g1.dump --digestin g1.digest ${outs}`;
+    archives.file("g1.dump", withOtherAdapter(archives, "g1.dump"));
+    await archives.refused(line, { code: 3, says });
+    archives.file("g1.dump", intact);
+  }
+  await archives.done(`dump --mode diff --local d2.raw --dumpin g1.dump --digestin g1.digest ${outs}`);
+});
+
+Deno.test("seal does not put a file that was changed in the place of the one that a seal tells of", async () => {
+  for (const name of ["g1.dump", "renamed.dump"]) {
+    using archives = new Archives();
+    await archives.done("seal g1.dump g1.digest");
+    const changed = withOtherAdapter(archives, "g1.dump");
+    Deno.renameSync(archives.file("g1.dump"), archives.file(name));
+    archives.file(name, changed);
+    for (const vouch of ["", "--vouch "]) {
+      const says = ["Cannot seal", name, "SHA-256", "g1.seal.json", "--force"];
+      await archives.refused(`seal ${vouch}${name} g1.digest`, { code: 3, says });
+    }
+    await archives.done(`seal --force ${name} g1.digest`);
+    await archives.done(`check ${name}`);
+  }
+});
+
 Deno.test("a dump without a seal must have the capacity that seals tell of its generation", async () => {
   using archives = new Archives();
   await unevenBackup(archives);

@@ -133,3 +133,15 @@ Deno.test("salvage says that a digest which was made of an unproved dump proves 
   assertEquals([code, told.proof, told.headerProved], [0, "nothing", false]);
   assertStringIncludes(text, `NOT PROVED: "${at("own.digest")}" was made of a dump that nothing proved`);
 });
+
+Deno.test("salvage does not hold the root of an unproved dump against a digest", async () => {
+  using archives = new Archives();
+  const [at, intact] = [(name: string) => archives.file(name), archives.read("g1.dump")];
+  damage(at("g1.dump"), flipAt(0.99));
+  await archives.done("seal g1.dump");
+  archives.file("whole.dump", intact);
+  for (const list of [["g1.dump", "whole.dump"], ["whole.dump"]]) {
+    const { code, told } = await salvage(at, { digestin: "g1.digest", archives: list });
+    assertEquals([code, told.lostBlocks, told.unsealed], [0, 0, [at("g1.digest")]], list.join(" "));
+  }
+});

@@ -10,7 +10,12 @@ import { testWith } from "../support/skip.ts";
 
 /** A folder that is removed at the end of the test. */
 export class Folder implements Disposable {
-  readonly path = Deno.makeTempDirSync({ prefix: "vmdkbkp-disks-" });
+  readonly path: string;
+
+  /** @param options `dir`: where the folder lies, by default that of temporary files */
+  constructor({ dir }: { dir?: string } = {}) {
+    this.path = Deno.makeTempDirSync({ prefix: "vmdkbkp-disks-", dir });
+  }
 
   /** Returns the path of a file in the folder. The file gets `contents` if they are given. */
   file(name: string, contents?: Uint8Array | string): string {

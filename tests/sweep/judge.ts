@@ -25,6 +25,8 @@ export interface Told {
   capacity: number;
   /** Files without a seal. */
   unsealed?: string[];
+  /** The paths of the seals that were written. */
+  seals?: string[];
 }
 
 /** A command that ended with 0, or with another code that is expected, and its JSON. */
@@ -126,7 +128,8 @@ export class Judge {
 
   /**
    * Judges what a command has made: unless the report calls it unproved, it must be what the generation was that the report
-   * names; and so must be the metadata, unless the report names the file that they are from among those without a seal.
+   * names; and so must be the metadata, unless the report names the file that they are from among those without a seal, or `seal`
+   * sealed it as it was found.
    */
   judge({ line, told }: Done, result: Result, metadataFrom?: string): void {
     if (told.proof === "nothing") {
@@ -135,10 +138,11 @@ export class Judge {
     }
     const said = `${line}: proof ${told.proof}, unsealed ${told.unsealed?.map((path) => basename(path))}`;
     const isTold = metadataFrom !== undefined && told.unsealed?.includes(metadataFrom) === true;
+    const isClaimed = metadataFrom === undefined || this.claimsMetadata(told, metadataFrom);
     const named = this.candidates(told, { isTold: isTold && told.proof === "digest" });
     const right = named.filter(({ md5s }) => sameList(md5s, result.md5s));
     this.demand(right.length > 0, `${said}: these are not the blocks of ${told.series} ${told.time}`);
-    if (!isTold) {
+    if (isClaimed) {
       this.demand(
         right.some((one) => hasMetadata(one, result)),
         `${said}: wrong capacity, adapter or metadata for ${told.time}: ${
@@ -150,6 +154,11 @@ export class Judge {
       );
     }
     this.tally.right++;
+  }
+
+  /** Whether a report answers for the metadata that are from a file: the file has a seal, and was not changed before that. */
+  claimsMetadata({ unsealed = [] }: Pick<Told, "unsealed">, path: string): boolean {
+    return !unsealed.includes(path) && !this.scene.isSealedAsFound(path);
   }
 
   /** Judges a disk by its bytes, and what else is known of it. */

@@ -5,9 +5,10 @@ import { Folder } from "../disks/helpers.ts";
 import type { Archive } from "../fuzz/oracle/archives.ts";
 import { oneOf, type Random } from "../fuzz/subject.ts";
 import type { Done, Judge, Told } from "./judge.ts";
-import { archiveAt, known } from "./known.ts";
+import { IN_MEMORY } from "./in_memory.ts";
+import { archiveAt, type Known, known } from "./known.ts";
 import type { World } from "./world.ts";
-import { checkList, digestOf, filesOf, restoreTo } from "./reading.ts";
+import { checkList, digestOf, filesOf, remove, restoreTo } from "./reading.ts";
 
 /** Merges a list to a dump, checks it, and restores it. */
 export async function mergeToDump(judge: Judge, random: Random): Promise<void> {
@@ -41,7 +42,7 @@ async function mergeList(
   await restoreTo(judge, {
     list: [path],
     random,
-    isMetadataClaimed: !unsealed.includes(last),
+    isMetadataClaimed: judge.claimsMetadata({ unsealed }, last),
   });
 }
 
@@ -58,7 +59,7 @@ export async function mergeToRdiff(judge: Judge, random: Random): Promise<void> 
   const list = [scene.pathOf(newer), scene.pathOf(older)];
   const done = await judge.run(["merge", "--rdiffout", path, ...list]);
   if (done === undefined) return;
-  judgeRdiff(judge, done, { path, from: newer.from!.md5s, metadataFrom: list[1] });
+  judgeRdiff(judge, done, { path, newer: newer.from!, metadataFrom: list[1] });
   scene.trust(path);
 }
 
@@ -76,7 +77,7 @@ export async function makeRdiff(judge: Judge, random: Random): Promise<void> {
   const path = scene.file("new.rdiff");
   const done = await judge.run(["rdiff", scene.pathOf(older), scene.pathOf(newer), "--rdiffout", path]);
   if (done === undefined) return;
-  judgeRdiff(judge, done, { path, from: newer.generation.md5s });
+  judgeRdiff(judge, done, { path, newer: newer.generation });
   scene.trust(path);
 }
 
@@ -96,7 +97,10 @@ export async function makeDigest(judge: Judge, random: Random): Promise<void> {
   judge.judge(done, { md5s: [...digest.records.values()], blockBytes });
   scene.trust(path);
   // What nothing proved is not proved by a digest that was made of it.
-  if (random(2) === 0) await judge.run(["seal", dump, path], { accepts: [0, 1, 2, 3] });
+  if (random(2) === 0) {
+    const sealed = await judge.run(["seal", dump, path], { accepts: [0, 1, 2, 3] });
+    if (sealed?.code === 0) scene.trustSealed(dump);
+  }
   await checkList(judge, { list: [dump], digest: path });
   await restoreTo(judge, { list: [dump], digest: path, random });
   const newest = scene.world.newest.find(({ made }) => made.generation.series === file.generation.series)!;
@@ -122,7 +126,7 @@ async function dumpOn(
   },
 ): Promise<void> {
   const { scene } = judge;
-  using source = new Folder();
+  using source = new Folder(IN_MEMORY);
   const { path: local, state: { bytes, adapterType, metadata } } = scene.world.nextDisk(
     newest,
     random,
@@ -140,7 +144,7 @@ async function dumpOn(
   judge.more.push(known({ series, time, disk: bytes, blockBytes, adapterType, metadata }));
   judgeDump(judge, done, { path: dumpOut });
   for (const path of [dumpOut, digestOut, rdiffOut]) scene.trust(path);
-  const isMetadataClaimed = done.told.unsealed?.includes(dump) !== true;
+  const isMetadataClaimed = judge.claimsMetadata(done.told, dump);
   await mergeList(judge, { list: [dumpOut, rdiffOut], out: `${stem}-back.dump`, random, isMetadataClaimed });
   await checkList(judge, { list: [dumpOut, rdiffOut], digest: random(2) === 0 ? digest : undefined });
 }
@@ -157,8 +161,7 @@ export async function makeSeal(judge: Judge, random: Random): Promise<void> {
   const paths = [scene.pathOf(dump), ...(digest === undefined ? [] : [digest]), ...rdiffs];
   const done = await judge.run(["seal", ...paths], { accepts: judge.isIntact ? [0, 1, 2, 3] : [0] });
   if (done?.code !== 0) return;
-  // It tells what the files are now, header and all.
-  for (const path of paths) scene.trust(path);
+  for (const path of paths) scene.trustSealed(path);
   await checkList(judge, { list: [paths[0]] });
   await checkList(judge, { list: [paths[0], ...rdiffs] });
 }
@@ -168,6 +171,7 @@ interface SalvageTold {
   generation: Told;
   proof: string;
   headerProved: boolean;
+  headerFrom?: string;
   /** The digest, if no seal tells of it. */
   unsealed: string[];
 }
@@ -186,14 +190,19 @@ export async function salvage(judge: Judge, random: Random): Promise<void> {
     ["salvage", "--digestin", digest, "--dumpout", path, ...archives],
     { accepts: judge.isIntact ? [0, 3] : [0] },
   );
-  if (done?.code !== 0) return;
-  const { generation, proof, headerProved, unsealed } = done.told;
+  if (done?.code !== 0) {
+    // It is there, with blocks that are lost or in doubt: no archive for the commands that follow.
+    remove(path);
+    return;
+  }
+  const { generation, proof, headerProved, headerFrom, unsealed } = done.told;
+  const isMetadataClaimed = headerProved && !(headerFrom && scene.isSealedAsFound(headerFrom));
   const told = { ...generation, proof: unsealed.includes(digest) ? "nothing" : proof };
-  judgeDump(judge, { ...done, told: { ...told, unsealed: headerProved ? [] : [path] } }, {
+  judgeDump(judge, { ...done, told: { ...told, unsealed: isMetadataClaimed ? [] : [path] } }, {
     path,
     metadataFrom: path,
   });
-  if (told.proof === "nothing") Deno.removeSync(path);
+  if (told.proof === "nothing") remove(path);
   else scene.trust(path);
 }
 
@@ -207,15 +216,31 @@ function judgeDump(
   judge.judge(done, { md5s: [...archive.records.values()], ...diskOf(archive) }, metadataFrom);
 }
 
+/** With the generation that the seal of the rdiff says it begins at, it must lead to the one that the report names. */
 function judgeRdiff(
   judge: Judge,
   done: Done,
-  { path, from, metadataFrom }: { path: string; from: readonly string[]; metadataFrom?: string },
+  { path, newer, metadataFrom }: { path: string; newer: Known; metadataFrom?: string },
 ): void {
   const archive = archiveAt(path, "dump");
   judge.demand(archive !== undefined, `${done.line}: the second reader cannot read ${basename(path)}`);
-  const md5s = from.map((md5, block) => archive.records.get(block) ?? md5);
+  // A file that was exchanged for that of another generation of the same second is known by its seal.
+  const root = rootOfBegin(done, path);
+  const [begin] = root === null ? [newer] : judge.candidates({ ...newer, root }, { isTold: false });
+  judge.demand(
+    begin !== undefined,
+    `${done.line}: the seal tells of an unknown root ${root} of ${newer.time}`,
+  );
+  const md5s = begin.md5s.map((md5, block) => archive.records.get(block) ?? md5);
   judge.judge(done, { md5s, ...diskOf(archive) }, metadataFrom);
+}
+
+/** The root of the newer generation in the seal of an rdiff; null where it does not know. */
+function rootOfBegin({ told: { seals = [] } }: Done, path: string): string | null {
+  const files: { name: string; from?: { root: string | null } | null }[] = seals.flatMap((seal) =>
+    JSON.parse(Deno.readTextFileSync(seal)).files
+  );
+  return files.find(({ name }) => name === basename(path))?.from?.root ?? null;
 }
 
 function diskOf({ header: { blockBytes, disk } }: Archive) {

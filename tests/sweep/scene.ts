@@ -7,6 +7,7 @@ import { oneOf, type Random } from "../fuzz/subject.ts";
 import { NotAcceptable } from "../fuzz/oracle/acceptable.ts";
 import { Folder } from "../disks/helpers.ts";
 import { contentAt } from "./known.ts";
+import { IN_MEMORY } from "./in_memory.ts";
 import type { World, WorldFile } from "./world.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -26,9 +27,11 @@ export class Scene extends Folder {
   readonly #names = new Map<string, string>();
   /** Hashes of all files of the world. */
   readonly #intact = new Set<string>();
+  /** Hashes of files that were changed already when they got their seal. */
+  readonly #sealedAsFound = new Set<string>();
 
   constructor(world: World) {
-    super();
+    super(IN_MEMORY);
     this.world = world;
     for (const { name } of Deno.readDirSync(world.path)) {
       Deno.copyFileSync(join(world.path, name), this.file(name));
@@ -93,6 +96,18 @@ export class Scene extends Folder {
   /** Takes a file as it is now for one that is right. */
   trust(path: string): void {
     this.#intact.add(hashOf(path));
+  }
+
+  /** Takes a file for right that has got a seal now, which tells what the file is at this moment, header and all. */
+  trustSealed(path: string): void {
+    const hash = hashOf(path);
+    if (!this.#intact.has(hash)) this.#sealedAsFound.add(hash);
+    this.#intact.add(hash);
+  }
+
+  /** Whether a file was changed already when it got its seal: its metadata may be wrong, and nothing can tell. */
+  isSealedAsFound(path: string): boolean {
+    return this.#sealedAsFound.size > 0 && this.#sealedAsFound.has(hashOf(path));
   }
 
   /**

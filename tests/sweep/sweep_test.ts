@@ -55,6 +55,16 @@ Deno.test("the judge of the sweep accepts what is right or called unproved, and 
     if (made === other) assertThrows(() => judge.judge(unsealed, made, "a.dump"), Error, "blocks");
     else judge.judge(unsealed, made, "a.dump");
   }
+  // What was changed before `seal` sealed it, and nothing else.
+  const wrongMetadata = wrong["the metadata"];
+  const [intact, changed] = ["a.dump", "b.dump"].map((name) => scene.file(name, `${name} of a test`));
+  scene.trust(intact);
+  scene.trustSealed(intact);
+  assertThrows(() => judge.judge(done({ proof: "root" }), wrongMetadata, intact), Error, "metadata");
+  assertThrows(() => judge.judge(done({ proof: "root" }), wrongMetadata, changed), Error, "metadata");
+  scene.trustSealed(changed);
+  judge.judge(done({ proof: "root" }), wrongMetadata, changed);
+  assertThrows(() => judge.judge(done({ proof: "root" }), other, changed), Error, "blocks");
   assertThrows(
     () => judge.judge(done({ proof: "root", time: "2001-01-01 00:00:00" }), result, "a.dump"),
     Error,

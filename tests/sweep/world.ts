@@ -11,6 +11,7 @@ import type { Random } from "../fuzz/subject.ts";
 import { oneOf } from "../fuzz/subject.ts";
 import { atTime } from "../support/clock.ts";
 import { callMain } from "../support/run_cli.ts";
+import { IN_MEMORY } from "./in_memory.ts";
 import { type Known, known } from "./known.ts";
 
 /** An archive of the world. */
@@ -57,8 +58,8 @@ export class World implements Disposable {
   /** The newest state of each disk. */
   readonly newest: { made: Made; disk: DiskState }[] = [];
   readonly #stems = new Map<Known, string>();
-  readonly #archives = new Folder();
-  readonly #sources = new Folder();
+  readonly #archives = new Folder(IN_MEMORY);
+  readonly #sources = new Folder(IN_MEMORY);
   readonly #random: Random;
   /** Milliseconds since the epoch. */
   #now: number;
