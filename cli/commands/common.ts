@@ -78,8 +78,7 @@ const COMMON = {
     value: "n",
     min: 1,
     max: MAX_THREADS,
-    help:
-      `processor cores to use, 1 to ${MAX_THREADS} (default: all, up to ${DEFAULT_THREADS}; 1 on Deno before 2.9)`,
+    help: `processor cores to use, 1 to ${MAX_THREADS} (default: all, up to ${DEFAULT_THREADS})`,
     environment: {
       variable: THREADS_VARIABLE,
       help: "The number of threads where --threads is not given.",
