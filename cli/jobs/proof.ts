@@ -92,7 +92,10 @@ export function refuseUnsigned(job: Job, path: string): void {
 export function refuseUnreadable(job: Job): void {
   const [unreadable] = job.seals.unreadableSeals;
   if (unreadable === undefined) return;
-  throw withAdvice(unreadable, "what is read may be in it; --without-seal goes by no seal");
+  throw withAdvice(
+    unreadable,
+    "what is read may be in it; in dump, restore, merge, digest and rdiff --without-seal goes by no seal",
+  );
 }
 
 /** @throws {MismatchError} if the blocks that were read do not have a root that seals record */

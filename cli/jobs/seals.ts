@@ -372,7 +372,7 @@ export function assertSealed(
 ): void {
   const wrong = (what: string, wanted: string | number, found: string | number) =>
     `Cannot use "${path}": it is not the file that "${sealPath}" was made for; ${what} ${wanted} is expected, ` +
-    `${found} is found (--without-seal goes by no seal)`;
+    `${found} is found (in dump, restore, merge, digest and rdiff --without-seal goes by no seal)`;
   if (storedBytes !== undefined && storedBytes !== file.bytes) {
     const message = wrong("a length in bytes of", file.bytes, storedBytes);
     throw new FormatError(message, { path, expected: `${file.bytes} bytes`, found: `${storedBytes} bytes` });
@@ -396,7 +396,7 @@ export function refuseCapacity(
 ): never {
   throw new MismatchError(
     `Cannot use "${path}": it is no file of the disk that "${sealPath}" tells of; the capacity ` +
-      `${seal.capacityBytes} is expected, ${header.capacityBytes} is found (--without-seal goes by no seal)`,
+      `${seal.capacityBytes} is expected, ${header.capacityBytes} is found (in dump, restore, merge, digest and rdiff --without-seal goes by no seal)`,
   );
 }
 
