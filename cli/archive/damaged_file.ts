@@ -4,6 +4,7 @@
  */
 
 import { statOf } from "../files/positioned.ts";
+import { retryInterrupted } from "../files/system_errors.ts";
 import { Pace } from "../pace.ts";
 import { PlainSource, SHORT_READ_AHEAD_BYTES } from "./plain.ts";
 
@@ -110,10 +111,10 @@ export class DamagedFile implements Disposable {
   }
 
   #read(into: Uint8Array, offsetBytes: number): number {
-    this.#file.seekSync(offsetBytes, Deno.SeekMode.Start);
+    retryInterrupted(() => this.#file.seekSync(offsetBytes, Deno.SeekMode.Start));
     let done = 0;
     while (done < into.length) {
-      const got = this.#file.readSync(into.subarray(done));
+      const got = retryInterrupted(() => this.#file.readSync(into.subarray(done)));
       if (got === null || got === 0) break;
       done += got;
     }

@@ -79,8 +79,11 @@ export async function run(options: Options, paths: string[]): Promise<number> {
   using printer = new Printer(options, { outputs: [junit] });
   const jobOptions = await printer.jobOptions();
   const about = digestin === undefined ? paths : [...paths, digestin];
+  let isJunitBegun = false;
   const writeJunit = async (suites: TestSuite[], about: readonly string[]) => {
-    if (junit === undefined) return;
+    // A file that could not be written is not tried again.
+    if (junit === undefined || isJunitBegun) return;
+    isJunitBegun = true;
     const bytes = new TextEncoder().encode(junitXml(suites, { seconds: secondsSince(start) }));
     await writeReportFile({ path: junit, bytes, about, isReport: isJunit }, jobOptions);
   };

@@ -3,7 +3,7 @@
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
-import { temporaryNameOf } from "./hidden_names.ts";
+import { journalNameOf, temporaryNameOf } from "./hidden_names.ts";
 import { onFile } from "./system_errors.ts";
 
 /** An open file without a name. Its errors contain its former name. */
@@ -18,14 +18,15 @@ export class UnnamedFile implements Disposable {
 
   /**
    * Makes an empty file in the folder of `path`, or without `path` in the folder for temporary files. If the program is
-   * killed before the file is unlinked, no later run takes the empty file that is left for the output `path`.
+   * killed before the file is unlinked, an empty journal without a temporary file is left, which the next run for the
+   * output `path` removes.
    *
    * @throws {FileError} if the file cannot be made or unlinked
    */
   static open(path?: string): UnnamedFile {
     const own = path === undefined
       ? Deno.makeTempFileSync({ prefix: "vmdkbkp-" })
-      : join(dirname(path), temporaryNameOf(`${basename(path)}.scratch`));
+      : join(dirname(path), journalNameOf(temporaryNameOf(basename(path))));
     const how = path === undefined ? {} : { createNew: true, mode: 0o600 };
     const file = onFile("create", own, () => Deno.openSync(own, { read: true, write: true, ...how }));
     try {

@@ -2,6 +2,7 @@
 
 import type { PassingHash } from "../archive/bytes.ts";
 import { createSha256 } from "../archive/sha256.ts";
+import { fileError, isInterrupted, onFile } from "../files/system_errors.ts";
 import { openInput } from "./input_file.ts";
 
 /** Bytes that are read at a time. */
@@ -28,7 +29,7 @@ export async function hashFile(path: string, { signal }: { signal?: AbortSignal 
   let bytes = 0;
   for (;;) {
     signal?.throwIfAborted();
-    const got = await file.read(part);
+    const got = await readNext(file, part, path);
     if (got === null) break;
     hash.update(part.subarray(0, got));
     bytes += got;
@@ -42,15 +43,35 @@ export async function hashFile(path: string, { signal }: { signal?: AbortSignal 
  */
 export async function hashStart(
   file: Pick<Deno.FsFile, "read" | "seekSync">,
-  { lenBytes, hash, signal }: { lenBytes: number; hash: PassingHash; signal?: AbortSignal },
+  { path, lenBytes, hash, signal }: {
+    path: string;
+    lenBytes: number;
+    hash: PassingHash;
+    signal?: AbortSignal;
+  },
 ): Promise<void> {
-  file.seekSync(0, Deno.SeekMode.Start);
+  onFile("seek in", path, () => file.seekSync(0, Deno.SeekMode.Start));
   const part = new Uint8Array(PART_BYTES);
   for (let done = 0; done < lenBytes;) {
     signal?.throwIfAborted();
-    const got = await file.read(part.subarray(0, lenBytes - done));
-    if (got === null) throw new Error("Cannot go on with the dump: its file was cut meanwhile");
+    const got = await readNext(file, part.subarray(0, lenBytes - done), path);
+    if (got === null) throw new Error(`Cannot continue the dump "${path}": its file was cut meanwhile`);
     await hash.update([part.subarray(0, got)]);
     done += got;
+  }
+}
+
+/** Reads the next bytes of a file, and again if a signal interrupts that. @throws {FileError} */
+async function readNext(
+  file: Pick<Deno.FsFile, "read">,
+  into: Uint8Array,
+  path: string,
+): Promise<number | null> {
+  for (;;) {
+    try {
+      return await file.read(into);
+    } catch (cause) {
+      if (!isInterrupted(cause)) throw fileError("read", path, cause);
+    }
   }
 }

@@ -2,7 +2,8 @@
 
 import { containerOfName } from "../archive/container.ts";
 import { statOf } from "../files/positioned.ts";
-import { fileError } from "../files/system_errors.ts";
+import { statIfThere } from "../files/paths.ts";
+import { fileError, onFile } from "../files/system_errors.ts";
 import { readablePath } from "../files/unfinished.ts";
 
 /** The path that means standard input or output. */
@@ -62,16 +63,18 @@ export function assertUnchanged({ source, file, before }: Input): void {
   );
 }
 
-/** Returns the first 256 bytes of a regular file as text; an empty text if there is no such file. */
+/**
+ * Returns the first 256 bytes of a regular file as text; an empty text if there is no such file.
+ *
+ * @throws {FileError} if the file cannot be read
+ */
 export function beginningOf(path: string): string {
-  try {
-    if (!Deno.statSync(path).isFile) return "";
+  if (statIfThere(path)?.isFile !== true) return "";
+  return onFile("read", path, () => {
     using file = Deno.openSync(path);
     const bytes = new Uint8Array(256);
     return new TextDecoder().decode(bytes.subarray(0, file.readSync(bytes) ?? 0));
-  } catch {
-    return "";
-  }
+  });
 }
 
 /** Compressing so many bytes takes as long as starting a worker. */

@@ -78,7 +78,12 @@ export class JobOutputs {
       ? this.#parts.crew.sha256()
       : undefined;
     if (hash !== undefined && begun !== undefined) {
-      await hashStart(file as Deno.FsFile, { lenBytes: begun.storedBytes, hash, signal: this.#parts.signal });
+      await hashStart(file as Deno.FsFile, {
+        path,
+        lenBytes: begun.storedBytes,
+        hash,
+        signal: this.#parts.signal,
+      });
     }
     try {
       const sink = this.#parts.using(
