@@ -58,8 +58,15 @@ export function commitAll(files: readonly CompleteFile[]): string | undefined {
   const planned = files.map((file) => ({ ...file, note: plan(file, { id, outputs: files.length }) }));
   const members = planned.map(({ lock, note }) => ({ lock, note }));
   const folders = foldersOf(members);
-  for (const { lock, note } of members) lock.prepare(note);
-  for (const folder of folders) folder.sync();
+  try {
+    for (const { lock, note } of members) lock.prepare(note);
+    for (const folder of folders) folder.sync();
+  } catch (error) {
+    // Nothing is renamed. Without their temporary files, which are removed now, the notes would look like those of a commit
+    // that has begun.
+    for (const { lock } of members) ignoreErrors(() => lock.withdraw());
+    throw error;
+  }
   try {
     for (const file of planned) renameToFinal(file);
     for (const folder of folders) folder.sync();

@@ -124,6 +124,12 @@ export class OutputLock {
     this.sync();
   }
 
+  /** Replaces the note of {@linkcode prepare} by the id of this process, as it was before. */
+  withdraw(): void {
+    this.#write(holderText(Deno.pid));
+    this.sync();
+  }
+
   /** Changes the state of the note. If this fails, the old state remains. The change is not synced. */
   mark(state: CommitState): void {
     onFile("write", this.path, () => {
