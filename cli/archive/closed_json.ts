@@ -1,7 +1,7 @@
 /**
  * Small JSON files that end with their own SHA-256, so that damage of such a file can be distinguished from
- * damage of the files that it describes. The reader accepts only the exact bytes that the writer makes: the
- * same values in another spelling were not written by this program.
+ * damage of the files that it describes. The reader accepts the members in any order, but only as the exact
+ * bytes that the writer makes of them: the same values in another spelling were not written by this program.
  */
 
 import { type FormatError, formatError } from "../errors.ts";
@@ -43,7 +43,8 @@ export async function parseClosedJson(
   if (bytes.length > maxBytes) {
     throw formatError(what, { path, expected: `at most ${maxBytes} bytes`, found: "more" });
   }
-  const { [versionName]: found, sha256, ...body } = parseObject(bytes, { what, path });
+  const { sha256, ...members } = parseObject(bytes, { what, path });
+  const { [versionName]: found, ...body } = members;
   if (found !== version) {
     throw formatError(what, {
       path,
@@ -51,7 +52,7 @@ export async function parseClosedJson(
       found: shortJson(found),
     });
   }
-  const written = await closed({ [versionName]: version, ...body }).catch((cause) => {
+  const written = await closed(members).catch((cause) => {
     // JSON.stringify() fails for a value that is nested a hundred thousand times.
     throw formatError(what, { path, expected: `a ${what}`, found: "something else" }, { cause });
   });

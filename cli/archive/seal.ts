@@ -4,10 +4,10 @@
  * detected without reading a block.
  */
 
-import { type FormatError, formatError } from "../errors.ts";
 import { fnv1a } from "../fnv1a.ts";
 import { SIGNATURE_SUFFIX } from "./minisign/text.ts";
 import { SECTOR_BYTES } from "../sector.ts";
+import { closedJsonBytes, type ClosedJsonKind, type JsonFields, parseClosedJson } from "./closed_json.ts";
 import { MAX_BLOCK_BYTES } from "./header.ts";
 
 /** The kind of a file of a generation. */
@@ -97,10 +97,15 @@ export const MAX_SEAL_BYTES = 256 * 1024;
 /** The longest file name that file systems accept. */
 const MAX_NAME_BYTES = 255;
 
-const VERSION = 1;
+const KIND: ClosedJsonKind = {
+  what: "seal",
+  versionName: "vmdkbkpSeal",
+  version: 1,
+  maxBytes: MAX_SEAL_BYTES,
+};
+
 const MAX_FILES = 64;
 const MAX_SOURCE_FIELDS = 64;
-const MAX_TEXT = 4096;
 
 /**
  * Returns the name of the seal of the generation to which the file `name` belongs: `mon.seal.json` for
@@ -150,7 +155,6 @@ export async function sealBytes(seal: Seal): Promise<Uint8Array<ArrayBuffer>> {
   const { program, series, time, root, capacityBytes, blockBytes, blockCount } = seal;
   const { mode, source, audit, files } = seal;
   const body = {
-    vmdkbkpSeal: VERSION,
     program,
     series,
     time,
@@ -163,7 +167,7 @@ export async function sealBytes(seal: Seal): Promise<Uint8Array<ArrayBuffer>> {
     ...(audit === undefined ? {} : { audit }),
     files,
   };
-  return await closed(body);
+  return await closedJsonBytes(KIND, body);
 }
 
 /**
@@ -173,58 +177,7 @@ export async function sealBytes(seal: Seal): Promise<Uint8Array<ArrayBuffer>> {
  * @throws {FormatError} if `bytes` are not a seal, are damaged, or are of a later version
  */
 export async function parseSeal(bytes: Uint8Array, path: string): Promise<Seal> {
-  if (bytes.length > MAX_SEAL_BYTES) {
-    throw formatError("seal", { path, expected: `at most ${MAX_SEAL_BYTES} bytes`, found: "more" });
-  }
-  const body = parseJson(bytes, path);
-  const version = body.vmdkbkpSeal;
-  if (version !== VERSION) {
-    throw formatError("seal", {
-      path,
-      expected: `version ${VERSION}`,
-      found: JSON.stringify(version) ?? "none",
-    });
-  }
-  const { sha256, ...rest } = body;
-  const written = await closed(rest).catch((cause) => {
-    // JSON.stringify() fails for a value that is nested a hundred thousand times.
-    throw formatError("seal", { path, expected: "a seal", found: "something else" }, { cause });
-  });
-  // Only the exact bytes that sealBytes() makes are accepted: the same values in other bytes were not written
-  // by this program.
-  const at = firstDifference(bytes, written);
-  if (at !== undefined) {
-    const found = `"sha256": ${JSON.stringify(sha256) ?? "none"}, or another text in front of it`;
-    throw formatError("seal", { path, offsetBytes: at, expected: "a seal as it was written", found });
-  }
-  return new SealFields(rest, path).seal();
-}
-
-function parseJson(bytes: Uint8Array, path: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch (cause) {
-    // The message does not contain that of the cause, which quotes the text: a link may lead to another file,
-    // whose content must not be shown.
-    throw formatError("seal", { path, expected: "JSON", found: "something else" }, { cause });
-  }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
-  throw formatError("seal", { path, expected: "a JSON object", found: "another value" });
-}
-
-/** Returns `body` as JSON text, with the SHA-256 of the text in front of it as last member. */
-async function closed(body: Record<string, unknown>): Promise<Uint8Array<ArrayBuffer>> {
-  const encoder = new TextEncoder();
-  const open = JSON.stringify(body, null, 2).replace(/\n\}$/, ",\n");
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(open)));
-  const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return encoder.encode(`${open}  "sha256": "${hex}"\n}\n`);
-}
-
-function firstDifference(a: Uint8Array, b: Uint8Array): number | undefined {
-  const length = Math.max(a.length, b.length);
-  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return i;
+  return sealOf(await parseClosedJson(KIND, bytes, path));
 }
 
 const HASH = /^[0-9a-f]{64}$/;
@@ -233,150 +186,72 @@ const TIME = /^[0-9]{4,}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}( summer ti
 // A file name without a folder, which is neither `.` nor `..`.
 const NAME = /^(?!\.{1,2}$)[^/\0]{1,255}$/;
 
-/** Reads the members of an object one by one, and checks the type and the bounds of each. */
-class SealFields {
-  readonly #value: Record<string, unknown>;
-  readonly #path: string;
-  readonly #where: string;
-
-  constructor(value: unknown, path: string, where = "") {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw fault(path, where, "an object", value);
-    }
-    this.#value = value as Record<string, unknown>;
-    this.#path = path;
-    this.#where = where;
+function sealOf(fields: JsonFields): Seal {
+  const blockBytes = fields.integer("blockBytes", { min: SECTOR_BYTES, max: MAX_BLOCK_BYTES });
+  if (blockBytes % SECTOR_BYTES !== 0) throw fields.fault("blockBytes", "a multiple of 512");
+  const blockCount = fields.integer("blockCount", { min: 1 });
+  const capacityBytes = fields.integer("capacityBytes", { min: 1 });
+  if (Math.ceil(capacityBytes / blockBytes) !== blockCount) {
+    throw fields.fault("capacityBytes", `the bytes of ${blockCount} blocks of ${blockBytes}`);
   }
-
-  seal(): Seal {
-    const blockBytes = this.integer("blockBytes", { min: SECTOR_BYTES, max: MAX_BLOCK_BYTES });
-    if (blockBytes % SECTOR_BYTES !== 0) throw this.#fault("blockBytes", "a multiple of 512");
-    const blockCount = this.integer("blockCount", { min: 1 });
-    const capacityBytes = this.integer("capacityBytes", { min: 1 });
-    if (Math.ceil(capacityBytes / blockBytes) !== blockCount) {
-      throw this.#fault("capacityBytes", `the bytes of ${blockCount} blocks of ${blockBytes}`);
-    }
-    return {
-      program: this.text("program"),
-      series: this.text("series", SERIES),
-      ...this.generation(),
-      capacityBytes,
-      blockBytes,
-      blockCount,
-      mode: this.object("mode").mode(),
-      source: this.object("source").texts(),
-      ...(this.has("audit") ? { audit: this.object("audit").audit() } : {}),
-      files: this.list("files").map((fields) => fields.file(blockCount)),
-    };
-  }
-
-  generation(): SealedGeneration {
-    const root = this.#value.root === null ? null : this.text("root", HASH);
-    return { time: this.text("time", TIME), root };
-  }
-
-  mode(): Seal["mode"] {
-    const { asked, done } = { asked: this.text("asked"), done: this.text("done") };
-    return this.has("reason") ? { asked, done, reason: this.text("reason") } : { asked, done };
-  }
-
-  audit(): SealedAudit {
-    const unchangedBlocks = this.integer("unchangedBlocks");
-    const sampledBlocks = this.integer("sampledBlocks", { max: unchangedBlocks });
-    const percent = this.#value.percent;
-    if (this.has("percent") && !(typeof percent === "number" && percent >= 0 && percent <= 100)) {
-      throw this.#fault("percent", "a number from 0 to 100");
-    }
-    return {
-      ...(this.has("percent") ? { percent: percent as number } : {}),
-      unchangedBlocks,
-      sampledBlocks,
-      differingBlocks: this.integer("differingBlocks", { max: sampledBlocks }),
-      ...(this.has("firstDifferingBlock")
-        ? { firstDifferingBlock: this.integer("firstDifferingBlock") }
-        : {}),
-      ...(this.has("seed") ? { seed: this.text("seed") } : {}),
-      result: this.text("result", /^(agrees|differs|skipped)$/) as SealedAudit["result"],
-    };
-  }
-
-  file(blockCount: number): SealedFile {
-    const role = this.text("role", /^(dump|digest|rdiff)$/) as Role;
-    const dataRecords = this.integer("dataRecords", { max: blockCount });
-    const zeroRecords = this.integer("zeroRecords", { max: blockCount - dataRecords });
-    if (role !== "rdiff" && dataRecords + zeroRecords !== blockCount) {
-      throw this.#fault("dataRecords", `${blockCount} records in all`);
-    }
-    return {
-      role,
-      name: this.text("name", NAME),
-      bytes: this.integer("bytes", { min: 1 }),
-      sha256: this.text("sha256", HASH),
-      dataRecords,
-      zeroRecords,
-      ...(this.has("unproved") ? { unproved: this.yes("unproved") } : {}),
-      ...(role !== "rdiff" ? {} : {
-        from: this.#value.from === null ? null : this.object("from").generation(),
-        to: this.object("to").generation(),
-      }),
-    };
-  }
-
-  has(name: string): boolean {
-    return Object.hasOwn(this.#value, name);
-  }
-
-  text(name: string, form: RegExp = /^/): string {
-    const value = this.#value[name];
-    if (typeof value !== "string" || value.length > MAX_TEXT || !form.test(value)) {
-      throw this.#fault(name, form.source === "^" ? `a text of at most ${MAX_TEXT} characters` : `${form}`);
-    }
-    return value;
-  }
-
-  integer(name: string, { min = 0, max = Number.MAX_SAFE_INTEGER } = {}): number {
-    const value = this.#value[name];
-    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
-      throw this.#fault(name, `an integer from ${min} to ${max}`);
-    }
-    return value;
-  }
-
-  yes(name: string): true {
-    if (this.#value[name] !== true) throw this.#fault(name, "true, or no such member");
-    return true;
-  }
-
-  texts(): Record<string, string> {
-    const names = Object.keys(this.#value);
-    if (names.length > MAX_SOURCE_FIELDS) {
-      throw fault(this.#path, this.#where, `${MAX_SOURCE_FIELDS} texts`, names);
-    }
-    return Object.fromEntries(names.map((name) => [name, this.text(name)]));
-  }
-
-  object(name: string): SealFields {
-    return new SealFields(this.#value[name], this.#path, `${this.#where}${name}.`);
-  }
-
-  list(name: string): SealFields[] {
-    const value = this.#value[name];
-    if (!Array.isArray(value) || value.length > MAX_FILES) {
-      throw this.#fault(name, `a list of at most ${MAX_FILES}`);
-    }
-    return value.map((item, i) => new SealFields(item, this.#path, `${this.#where}${name}[${i}].`));
-  }
-
-  #fault(name: string, expected: string): FormatError {
-    return fault(this.#path, this.#where + name, expected, this.#value[name]);
-  }
+  return {
+    program: fields.text("program"),
+    series: fields.text("series", { form: SERIES }),
+    ...generationOf(fields),
+    capacityBytes,
+    blockBytes,
+    blockCount,
+    mode: modeOf(fields.object("mode")),
+    source: fields.texts("source", { max: MAX_SOURCE_FIELDS }),
+    ...(fields.has("audit") ? { audit: auditOf(fields.object("audit")) } : {}),
+    files: fields.list("files", { max: MAX_FILES }).map((file) => fileOf(file, blockCount)),
+  };
 }
 
-function fault(path: string, where: string, expected: string, value: unknown): FormatError {
-  const text = JSON.stringify(value) ?? "nothing";
-  return formatError("seal", {
-    path,
-    expected: `${where.replace(/\.$/, "")}: ${expected}`,
-    found: text.length > 80 ? `${text.slice(0, 80)}...` : text,
-  });
+function generationOf(fields: JsonFields): SealedGeneration {
+  const root = fields.isNull("root") ? null : fields.text("root", { form: HASH });
+  return { time: fields.text("time", { form: TIME }), root };
+}
+
+function modeOf(fields: JsonFields): Seal["mode"] {
+  const [asked, done] = [fields.text("asked"), fields.text("done")];
+  return fields.has("reason") ? { asked, done, reason: fields.text("reason") } : { asked, done };
+}
+
+function auditOf(fields: JsonFields): SealedAudit {
+  const unchangedBlocks = fields.integer("unchangedBlocks");
+  const sampledBlocks = fields.integer("sampledBlocks", { max: unchangedBlocks });
+  return {
+    ...(fields.has("percent") ? { percent: fields.number("percent", { min: 0, max: 100 }) } : {}),
+    unchangedBlocks,
+    sampledBlocks,
+    differingBlocks: fields.integer("differingBlocks", { max: sampledBlocks }),
+    ...(fields.has("firstDifferingBlock")
+      ? { firstDifferingBlock: fields.integer("firstDifferingBlock") }
+      : {}),
+    ...(fields.has("seed") ? { seed: fields.text("seed") } : {}),
+    result: fields.text("result", { form: /^(agrees|differs|skipped)$/ }) as SealedAudit["result"],
+  };
+}
+
+function fileOf(fields: JsonFields, blockCount: number): SealedFile {
+  const role = fields.text("role", { form: /^(dump|digest|rdiff)$/ }) as Role;
+  const dataRecords = fields.integer("dataRecords", { max: blockCount });
+  const zeroRecords = fields.integer("zeroRecords", { max: blockCount - dataRecords });
+  if (role !== "rdiff" && dataRecords + zeroRecords !== blockCount) {
+    throw fields.fault("dataRecords", `${blockCount} records in all`);
+  }
+  return {
+    role,
+    name: fields.text("name", { form: NAME }),
+    bytes: fields.integer("bytes", { min: 1 }),
+    sha256: fields.text("sha256", { form: HASH }),
+    dataRecords,
+    zeroRecords,
+    ...(fields.has("unproved") ? { unproved: fields.yes("unproved") } : {}),
+    ...(role !== "rdiff" ? {} : {
+      from: fields.isNull("from") ? null : generationOf(fields.object("from")),
+      to: generationOf(fields.object("to")),
+    }),
+  };
 }
