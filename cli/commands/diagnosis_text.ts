@@ -1,4 +1,4 @@
-/** What `check` tells of archives that are wrong. */
+/** The lines of a report about damaged archives: which blocks are wrong, and where they are intact. */
 
 import type { Explanation } from "../jobs/diagnosis.ts";
 

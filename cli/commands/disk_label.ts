@@ -1,10 +1,10 @@
-/** How reports name a backed-up disk, so that people know it again. */
+/** The names of backed-up disks in reports. */
 
 import { dirname } from "@std/path/posix/dirname";
 import type { Seal } from "../archive/seal.ts";
 import { comparableSeconds, parseTimeStamp } from "../archive/time_stamp.ts";
 
-/** Where the generations of a disk lie, and what tells of it. */
+/** The archives and the seals from which the name of a disk is made. */
 export interface Labelled {
   /** 32 hexadecimal digits. */
   series: string;
@@ -13,7 +13,7 @@ export interface Labelled {
   paths: readonly string[];
 }
 
-/** The disk of a series as its newest seal tells: the path, behind the machine that it belongs to; undefined without seals. */
+/** Returns the machine and the path of a disk, as its newest seal records them; undefined without seals. */
 export function diskOf(seals: readonly Seal[]): string | undefined {
   const newest = seals.filter(({ source: { disk } }) => disk !== undefined)
     .toSorted((a, b) => secondsOf(b) - secondsOf(a)).at(0);
@@ -28,7 +28,7 @@ export function labelOf({ series, seals, paths }: Labelled): string {
   return `${diskOf(seals) ?? `series ${series}`}${folders.length === 0 ? "" : ` in ${folders.join(", ")}`}`;
 }
 
-/** The name of a JUnit suite: {@linkcode labelOf}, and the series, which tells disks of one name apart. */
+/** Returns the name of a JUnit suite: {@linkcode labelOf}, and the series, because two disks may have the same name. */
 export function suiteNameOf(labelled: Labelled): string {
   const label = labelOf(labelled);
   return diskOf(labelled.seals) === undefined ? label : `${label} (series ${labelled.series})`;

@@ -91,7 +91,10 @@ function linesOf(explanation: Explanation | undefined): string[] {
   return explanation === undefined ? [] : diagnosisText(explanation);
 }
 
-/** The files that bring a generation back, or else those that tell of it, or else all of the series. */
+/**
+ * Returns the paths of the archives from which a generation can be restored. If there are none, these are the archives and
+ * digests of the generation, and if there are none of these either, all files of the series.
+ */
 function pathsOf(generation: KnownGeneration, items: readonly FoundArchive[]): string[] {
   if (generation.chain !== undefined) return generation.chain;
   const own = items.filter((item) => isSame(item, generation));

@@ -80,6 +80,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
   const start = performance.now();
   using printer = new Printer(options);
   const { local, create, format, metadata, verify, digestin, omitzeroblock } = options;
+  // The job checks this as well, but only after the library was loaded.
   refuseFormat({ format, create });
   if (wantsLibrary(options) && format !== undefined && format !== "raw" && format !== "vmdk") {
     throw new UsageError(`Cannot use --format ${format} with VMware's library, which makes its own disks`);

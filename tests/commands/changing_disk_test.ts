@@ -220,7 +220,7 @@ const LOCKS: [disk: string, lock: string][] = [
   ["d1.raw", "d1.raw.lck"],
 ];
 
-Deno.test("dump tells at the start of a lock folder beside a file of the disk", async () => {
+Deno.test("dump warns at its start of a lock folder beside a file of the disk", async () => {
   for (const [disk, lock] of LOCKS) {
     for (const [mode, line] of Object.entries(MODES)) {
       using archives = disks();

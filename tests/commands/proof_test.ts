@@ -196,7 +196,7 @@ Deno.test("diff and incr compare the previous dump and its digest with their sea
   await archives.done(`dump --mode diff --local d2.raw --dumpin g1.dump --digestin g1.digest ${outs}`);
 });
 
-Deno.test("seal does not put a file that was changed in the place of the one that a seal tells of", async () => {
+Deno.test("seal refuses a file that differs from its entry in an earlier seal", async () => {
   for (const name of ["g1.dump", "renamed.dump"]) {
     using archives = new Archives();
     await archives.done("seal g1.dump g1.digest");
@@ -212,7 +212,7 @@ Deno.test("seal does not put a file that was changed in the place of the one tha
   }
 });
 
-Deno.test("a dump without a seal must have the capacity that seals tell of its generation", async () => {
+Deno.test("a dump without a seal must have the capacity that other seals record for its series", async () => {
   using archives = new Archives();
   await unevenBackup(archives);
   // The digest has a seal here, the dump has none.

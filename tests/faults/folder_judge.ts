@@ -51,7 +51,7 @@ export class FolderJudge {
     }
   }
 
-  /** All outputs are the old ones, or all the new ones; a report tells of the failure. */
+  /** Checks that all outputs are the old ones or all are the new ones. A message must say why the command failed. */
   failed(): void {
     const { outputs, scenario } = this.#world;
     if (scenario.replaces === "disk") return;
@@ -110,7 +110,7 @@ export class FolderJudge {
     return isNew;
   }
 
-  /** Of a seal only if the files that it tells of are there. */
+  /** A seal is compared only if the files that it lists are there. */
   #hasNewContent(path: string): boolean {
     try {
       const content = this.#world.contentOf(this.#files, this.#folder.path, [path]);
