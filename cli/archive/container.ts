@@ -14,12 +14,11 @@ import type { ManySources } from "./many_sources.ts";
 import type { Begun } from "./piece_sink.ts";
 import {
   type InputFile,
-  type OutputFile,
-  PlainSink,
   PlainSource,
   type PlainSourceOptions,
   SHORT_READ_AHEAD_BYTES,
-} from "./plain.ts";
+} from "./plain_source.ts";
+import { type OutputFile, PlainSink } from "./plain_sink.ts";
 import type { OpenScratch } from "./scratch.ts";
 
 /** The container in which the bytes of an archive are stored. */

@@ -6,7 +6,7 @@
 import { statOf } from "../files/positioned.ts";
 import { retryInterrupted } from "../files/system_errors.ts";
 import { Pace } from "../pace.ts";
-import { PlainSource, SHORT_READ_AHEAD_BYTES } from "./plain.ts";
+import { PlainSource, SHORT_READ_AHEAD_BYTES } from "./plain_source.ts";
 
 /** The methods of the open file that are used. */
 export type SeekableFile = Pick<Deno.FsFile, "readSync" | "seekSync" | "statSync" | "close">;

@@ -32,7 +32,8 @@ import { MANY_MAX_BYTES, type ManySources } from "./many_sources.ts";
 import type { Piece, PieceMemory } from "./piece.ts";
 import { PieceSink, type PieceSinkOptions } from "./piece_sink.ts";
 import { PieceSource, showBytes } from "./piece_source.ts";
-import type { PlainSink, PlainSource } from "./plain.ts";
+import type { PlainSource } from "./plain_source.ts";
+import type { PlainSink } from "./plain_sink.ts";
 
 /**
  * The largest lengths in an extra field that are accepted. A member with larger ones is read as a member of

@@ -1,7 +1,7 @@
 /** Decompression of gzip members of any program and any length. */
 
 import { type FormatError, formatError } from "../errors.ts";
-import type { PlainSource } from "./plain.ts";
+import type { PlainSource } from "./plain_source.ts";
 
 /** The length of the parts in which content is decompressed. */
 const PART_BYTES = 256 * 1024;

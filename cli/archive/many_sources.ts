@@ -7,7 +7,7 @@
 
 import { storedBound } from "./codecs.ts";
 import { PIECE_MAX_BYTES, type PieceMemory, type PromisedPiece, type WholePiece } from "./piece.ts";
-import type { PlainSource } from "./plain.ts";
+import type { PlainSource } from "./plain_source.ts";
 import { SharedBuffer, WORD_BYTES } from "./shared_buffer.ts";
 
 /**

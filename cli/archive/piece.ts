@@ -1,7 +1,7 @@
 /** Types for pieces. A piece is a gzip member or a zstd frame, which is compressed and decompressed alone. */
 
 import type { Decoding } from "./codecs.ts";
-import type { PlainSource } from "./plain.ts";
+import type { PlainSource } from "./plain_source.ts";
 
 /**
  * The largest content of a piece; longer writes are split. Pieces are short, because a reader has several

@@ -8,7 +8,7 @@ import { storedBound } from "./codecs.ts";
 import { PIECE_MAX_BYTES, type StoredPiece } from "./piece.ts";
 import type { PieceSource } from "./piece_source.ts";
 import { PieceTable } from "./piece_table.ts";
-import type { PlainSink } from "./plain.ts";
+import type { PlainSink } from "./plain_sink.ts";
 import { SharedBuffer } from "./shared_buffer.ts";
 import type { OpenScratch } from "./scratch.ts";
 import { settleAll } from "../settle_all.ts";

@@ -6,7 +6,7 @@
 import type { ByteSource, PassingHash } from "./bytes.ts";
 import { ManySlots, type ManySources, type PieceHolder } from "./many_sources.ts";
 import type { Piece, PieceMemory, PromisedPiece, StoredPiece, WholePiece } from "./piece.ts";
-import type { PlainSource } from "./plain.ts";
+import type { PlainSource } from "./plain_source.ts";
 import { SharedBuffer } from "./shared_buffer.ts";
 
 /** Describes a few `bytes` for a message. No bytes stand for the end of the file. */

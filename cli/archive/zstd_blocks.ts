@@ -4,7 +4,7 @@
  * accepts some invalid blocks, so less damage is detected there in frames without a checksum.
  */
 
-import type { PlainSource } from "./plain.ts";
+import type { PlainSource } from "./plain_source.ts";
 import { hasNativeZstd, ZstdStream } from "./zlib_engine.ts";
 import {
   CHECKSUM_LEN,

@@ -7,7 +7,8 @@
  */
 
 import { PIECE_ENTRY_BYTES, type PieceLengths, type PieceTable } from "./piece_table.ts";
-import type { PlainSink, PlainSource } from "./plain.ts";
+import type { PlainSource } from "./plain_source.ts";
+import type { PlainSink } from "./plain_sink.ts";
 import { cutFrame, damagedFrame, littleEndian, peekAll } from "./zstd_walk.ts";
 
 /** The magic number of the skippable frame that contains an index. */

@@ -5,7 +5,7 @@
  */
 
 import { type FormatError, formatError } from "../errors.ts";
-import type { PlainSource } from "./plain.ts";
+import type { PlainSource } from "./plain_source.ts";
 import { CHECKSUM_LEN, DESCRIPTOR_AT, HAS_CHECKSUM, saysAnotherFollows, windowLen } from "./zstd_frame.ts";
 
 /** The length in bytes of a block header. */

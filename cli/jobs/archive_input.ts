@@ -1,6 +1,6 @@
 /** Archives that jobs read: files of this machine, or objects of the caller. */
 
-import type { InputFile } from "../archive/plain.ts";
+import type { InputFile } from "../archive/plain_source.ts";
 import { UsageError } from "../errors.ts";
 
 /** The bytes of an archive, from the first to the last. */

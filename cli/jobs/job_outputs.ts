@@ -4,7 +4,7 @@ import type { Bitmap } from "../archive/bitmap.ts";
 import type { ByteSink } from "../archive/bytes.ts";
 import { sinkFor } from "../archive/container.ts";
 import type { Begun } from "../archive/piece_sink.ts";
-import { type OutputFile as ArchiveFile, PlainSink } from "../archive/plain.ts";
+import { type OutputFile as ArchiveFile, PlainSink } from "../archive/plain_sink.ts";
 import type { Scratch } from "../archive/scratch.ts";
 import { UsageError } from "../errors.ts";
 import type { OpenOptions, OutputFile, Outputs } from "../files/outputs.ts";

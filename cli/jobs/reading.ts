@@ -5,7 +5,7 @@ import type { BitmapPages } from "../archive/bitmap_pages.ts";
 import type { ByteSource } from "../archive/bytes.ts";
 import { sourceFor, type SourceOptions } from "../archive/container.ts";
 import { DamagedFile } from "../archive/damaged_file.ts";
-import { type InputFile, PlainSource } from "../archive/plain.ts";
+import { type InputFile, PlainSource } from "../archive/plain_source.ts";
 import type { Core } from "../core.ts";
 import { UsageError } from "../errors.ts";
 import { statOf } from "../files/positioned.ts";

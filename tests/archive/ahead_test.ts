@@ -9,7 +9,7 @@ import type { ByteSource } from "../../cli/archive/bytes.ts";
 import { type Codecs, type Encoding, HERE } from "../../cli/archive/codecs.ts";
 import { sinkFor, sourceFor } from "../../cli/archive/container.ts";
 import { GzipSource } from "../../cli/archive/gzip.ts";
-import { PlainSource } from "../../cli/archive/plain.ts";
+import { PlainSource } from "../../cli/archive/plain_source.ts";
 import { ZstdSource } from "../../cli/archive/zstd.ts";
 import { FormatError } from "../../cli/errors.ts";
 import { Random } from "../../scripts/disk_image.ts";

@@ -6,7 +6,7 @@ import { assertEquals } from "@std/assert";
 import zlib from "node:zlib";
 import type { ByteSource } from "../../cli/archive/bytes.ts";
 import { sinkFor, sourceFor } from "../../cli/archive/container.ts";
-import type { InputFile } from "../../cli/archive/plain.ts";
+import type { InputFile } from "../../cli/archive/plain_source.ts";
 import { Random } from "../../scripts/disk_image.ts";
 import { Folder } from "../disks/helpers.ts";
 import { assertEqualBytes } from "../integration/same_bytes.ts";

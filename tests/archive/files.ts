@@ -2,7 +2,8 @@
 
 import { Buffer } from "node:buffer";
 import type { ByteSource } from "../../cli/archive/bytes.ts";
-import type { InputFile, OutputFile } from "../../cli/archive/plain.ts";
+import type { InputFile } from "../../cli/archive/plain_source.ts";
+import type { OutputFile } from "../../cli/archive/plain_sink.ts";
 import { Random } from "../../scripts/disk_image.ts";
 
 /** Lengths of reads and writes. */

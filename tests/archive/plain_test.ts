@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { type InputFile, type OutputFile, PlainSink, PlainSource } from "../../cli/archive/plain.ts";
+import { type InputFile, PlainSource } from "../../cli/archive/plain_source.ts";
+import { type OutputFile, PlainSink } from "../../cli/archive/plain_sink.ts";
 import { GzipSource } from "../../cli/archive/gzip.ts";
 import { openBulkFile } from "../../ffi/bulk_file.ts";
 import { assertSameBytes, Folder } from "../disks/helpers.ts";

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { sinkFor, sourceFor } from "../../cli/archive/container.ts";
-import { PlainSource } from "../../cli/archive/plain.ts";
+import { PlainSource } from "../../cli/archive/plain_source.ts";
 import { Random } from "../../scripts/disk_image.ts";
 import { assertSameBytes, Folder } from "../disks/helpers.ts";
 import { StoredStream } from "./files.ts";

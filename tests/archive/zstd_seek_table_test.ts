@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { PieceTable } from "../../cli/archive/piece_table.ts";
-import { PlainSink, PlainSource } from "../../cli/archive/plain.ts";
+import { PlainSource } from "../../cli/archive/plain_source.ts";
+import { PlainSink } from "../../cli/archive/plain_sink.ts";
 import {
   checkSeekTable,
   ListedFrames,

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { readBitmap } from "../../cli/archive/bitmap.ts";
-import { PlainSource } from "../../cli/archive/plain.ts";
+import { PlainSource } from "../../cli/archive/plain_source.ts";
 import { Folder, noise } from "../disks/helpers.ts";
 import { descriptorText } from "../disks/vmdk/builder.ts";
 import { buildCowd } from "../disks/vmdk/esx_builder.ts";

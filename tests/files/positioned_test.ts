@@ -201,13 +201,19 @@ testWith(
     using folder = new Folder();
     const content = noise(1 << 20, 5);
     folder.file("content", content);
-    const modules = ["cli/files/positioned.ts", "cli/archive/plain.ts", "cli/disks/image_file.ts"];
-    const [positioned, plain, image] = modules.map((name) => JSON.stringify(new URL(name, ROOT).href));
+    const modules = [
+      "cli/files/positioned.ts",
+      "cli/archive/plain_source.ts",
+      "cli/archive/plain_sink.ts",
+      "cli/disks/image_file.ts",
+    ];
+    const [positioned, source, sink, image] = modules.map((name) => JSON.stringify(new URL(name, ROOT).href));
     const script = folder.file(
       "writer.ts",
       `
       import { PositionedFile } from ${positioned};
-      import { PlainSink, PlainSource } from ${plain};
+      import { PlainSource } from ${source};
+      import { PlainSink } from ${sink};
       import { ImageFile } from ${image};
       const content = Deno.readFileSync("content");
       const source = new PlainSource("content", Deno.openSync("content"));

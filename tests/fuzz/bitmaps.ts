@@ -1,7 +1,7 @@
 /** Bitmaps of changed blocks. */
 
 import { readBitmap } from "../../cli/archive/bitmap.ts";
-import { PlainSource } from "../../cli/archive/plain.ts";
+import { PlainSource } from "../../cli/archive/plain_source.ts";
 import { concat, token } from "../refusals/material.ts";
 import { damaged, damagedFields } from "./damage.ts";
 import { acceptable } from "./oracle/acceptable.ts";

@@ -1,6 +1,6 @@
 /** What is fuzzed, and what may come of a case. */
 
-import type { InputFile } from "../../cli/archive/plain.ts";
+import type { InputFile } from "../../cli/archive/plain_source.ts";
 import { FormatError, MismatchError } from "../../cli/errors.ts";
 import { seeded } from "../disks/helpers.ts";
 

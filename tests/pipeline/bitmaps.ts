@@ -1,7 +1,7 @@
 /** Bitmaps by the blocks in them. */
 
 import { Bitmap } from "../../cli/archive/bitmap.ts";
-import { PlainSink } from "../../cli/archive/plain.ts";
+import { PlainSink } from "../../cli/archive/plain_sink.ts";
 import { MemoryFile } from "./memory_file.ts";
 
 /** A bitmap of the blocks for which `has` is true. */

@@ -2,7 +2,8 @@
 
 import type { ByteSink, ByteSource } from "../../cli/archive/bytes.ts";
 import { sinkFor, sourceFor } from "../../cli/archive/container.ts";
-import type { InputFile, OutputFile } from "../../cli/archive/plain.ts";
+import type { InputFile } from "../../cli/archive/plain_source.ts";
+import type { OutputFile } from "../../cli/archive/plain_sink.ts";
 
 /** How a file hands out its bytes. */
 export interface ReadOptions {
