@@ -73,6 +73,20 @@ testWith({ missing: MISSING }, "judgeRun() sees each pledge that a run breaks", 
       Deno.chmodSync(join(folder.path, "one/n.dump"), 0o644);
     },
   });
+  for (const [mode, expected] of [[0o600, []], [0o644, ["right result"]]] as const) {
+    const warned = ended({ stderr: 'Warning: "n.dump" does not keep its mode\n' }, {});
+    await sees(
+      `a warning says that a mode is lost, and the mode is ${mode.toString(8)}`,
+      [...expected],
+      warned,
+      {
+        change: async (folder) => {
+          await right(folder);
+          Deno.chmodSync(join(folder.path, "one/n.dump"), mode);
+        },
+      },
+    );
+  }
   await sees("all is done, and the modes are right", [], ended({}, {}), { change: right });
   await sees("a file is cut, and the exit code is 0", ["right result"], ended({}, {}), {
     change: cut("one/n.dump"),
@@ -84,6 +98,18 @@ testWith({ missing: MISSING }, "judgeRun() sees each pledge that a run breaks", 
   await sees("one of the outputs is new, and the exit code is 1", ["nothing partial"], ended(FAILED, {}), {
     change: (folder) => writeFiles(folder.path, new Map([["one/n.dump", complete.get("one/n.dump")!]])),
   });
+  const unfinished = {
+    code: 1,
+    stderr: 'vmdkbkp: Cannot sync "n.dump": no space; the next run finishes or undoes the commit\n',
+  };
+  await sees(
+    "one of the outputs is new, the old one is gone, and a commit is unfinished",
+    ["nothing lost"],
+    ended(unfinished, {}),
+    {
+      change: (folder) => writeFiles(folder.path, new Map([["one/n.dump", complete.get("one/n.dump")!]])),
+    },
+  );
   await sees("one of the outputs is new, the old one is gone, and it is killed", ["nothing lost"], killed, {
     change: (folder) => writeFiles(folder.path, new Map([["one/n.dump", complete.get("one/n.dump")!]])),
   });
