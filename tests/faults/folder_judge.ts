@@ -45,7 +45,9 @@ export class FolderJudge {
     this.#others();
     if (this.isNew) return;
     const present = [...this.#files.values()];
-    for (const path of outputs.filter((path) => before.has(path))) {
+    // A report is also replaced by one that says why the command failed.
+    const isReplaced = (path: string) => scenario.replaces === "report" && this.#isReportOfFailure(path);
+    for (const path of outputs.filter((path) => before.has(path) && !isReplaced(path))) {
       const isThere = present.some((bytes) => isSameFile(bytes, before.get(path)));
       hold("nothing lost", isThere, `the "${path}" that was there is nowhere`);
     }
