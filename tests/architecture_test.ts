@@ -69,6 +69,7 @@ const ARROWS: Record<string, string[]> = {
     "cli/archive",
     "cli/disks",
     "cli/files",
+    "cli/vsphere",
   ],
   "ffi": ["ffi"],
 };

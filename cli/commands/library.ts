@@ -14,8 +14,8 @@ import { print } from "../files/standard_streams.ts";
 import { fileError } from "../files/system_errors.ts";
 import { SECTOR_BYTES } from "../sector.ts";
 import { deniedFlags, type LibraryOptions, passwordStreams } from "./library_options.ts";
-import { readPassword } from "./password.ts";
-import { parseServer } from "./server_address.ts";
+import { readPassword } from "../files/password.ts";
+import { parseServer } from "../vsphere/net/server_address.ts";
 import type { DiskHost, DiskProvider, DiskPurpose, ProviderReport } from "../jobs/disk_source.ts";
 
 type ServerTarget = NonNullable<SessionSetup["target"]>;
