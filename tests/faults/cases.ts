@@ -5,6 +5,7 @@ import type { seeded } from "../disks/helpers.ts";
 import { canHave, type CountedCall, type Fault, ruleFor } from "./calls.ts";
 import { judgeNextRun, judgeReadBack } from "./aftermath.ts";
 import type { DisturbedRun } from "./disturbed.ts";
+import { FolderJudge } from "./folder_judge.ts";
 import { brokenBy, type BrokenPledge } from "./pledges.ts";
 import { isDone, judgeRun, losesModes, struckIn } from "./run_judge.ts";
 import type { World } from "./world.ts";
@@ -110,10 +111,11 @@ export async function runCase({ world, rules, readsFirst }: Case): Promise<CaseR
   let run: DisturbedRun | undefined;
   let isStruck = false;
   let hasLostModes = false;
-  for (const [i, some] of rules.split(";").entries()) {
+  for (const some of rules.split(";")) {
     if (run !== undefined && isDone(run)) break;
+    const earlier = run && new FolderJudge(world, folder);
     run = await folder.disturbed(world.line, some);
-    broken.push(...await judgeRun(run, { world, folder, isFirst: i === 0 }));
+    broken.push(...await judgeRun(run, { world, folder, earlier }));
     told.push(...tell(run));
     isStruck ||= struckIn(run).length > 0;
     hasLostModes ||= losesModes(run);

@@ -32,13 +32,18 @@ export class FolderJudge {
     return this.#world.outputs.every((path) => this.#isNew(path));
   }
 
-  /** Each output is the old or the new one, and of the old ones none is lost: a run that was killed may have left that. */
-  mixed(): void {
+  /**
+   * Each output is the old or the new one, and of the old ones none is lost: a run that was killed may have left that.
+   * `earlier`: what another disturbed run has left. Its outputs are as good as the old ones, and take their place if all of
+   * them are new.
+   */
+  mixed(earlier?: FolderJudge): void {
     const { before, outputs, scenario } = this.#world;
     // A disk that is written in place is neither until it is written to its end.
     if (scenario.replaces === "disk") return;
     for (const path of outputs) {
-      const isWhole = this.#isOld(path) || this.#isNew(path) ||
+      const isEarlier = earlier !== undefined && isSameFile(this.#files.get(path), earlier.#files.get(path));
+      const isWhole = this.#isOld(path) || this.#isNew(path) || isEarlier ||
         (scenario.replaces === "report" && this.#isReportOfFailure(path));
       hold("nothing partial", isWhole, `"${path}" is neither the old nor the new one`);
     }
@@ -47,8 +52,9 @@ export class FolderJudge {
     const present = [...this.#files.values()];
     // A report is also replaced by one that says why the command failed.
     const isReplaced = (path: string) => scenario.replaces === "report" && this.#isReportOfFailure(path);
-    for (const path of outputs.filter((path) => before.has(path) && !isReplaced(path))) {
-      const isThere = present.some((bytes) => isSameFile(bytes, before.get(path)));
+    const old = earlier?.isNew ? earlier.#files : before;
+    for (const path of outputs.filter((path) => old.has(path) && !isReplaced(path))) {
+      const isThere = present.some((bytes) => isSameFile(bytes, old.get(path)));
       hold("nothing lost", isThere, `the "${path}" that was there is nowhere`);
     }
   }

@@ -26,11 +26,12 @@ export function losesModes({ stderr }: DisturbedRun): boolean {
   return stderr.includes("does not keep its mode");
 }
 
-/** Returns what is broken. `isFirst`: nothing was left by another run that was disturbed. */
+/** Returns what is broken. `earlier`: what another disturbed run has left, if there was one. */
 export async function judgeRun(
   run: DisturbedRun,
-  { world, folder, isFirst }: { world: World; folder: CaseFolder; isFirst: boolean },
+  { world, folder, earlier }: { world: World; folder: CaseFolder; earlier?: FolderJudge },
 ): Promise<BrokenPledge[]> {
+  const isFirst = earlier === undefined;
   const { isHung, isKilled, stderr } = run;
   const files = new FolderJudge(world, folder);
   const looks = [() => hold("end", !isHung, "the command does not end"), () => files.inputs()];
@@ -47,7 +48,7 @@ export async function judgeRun(
   // Behind such an end, and behind another run, some outputs may have their names and others not.
   const isMixed = isKilled || !isFirst ||
     /not everything could be undone|the next run finishes or undoes the commit/.test(stderr);
-  looks.push(() => isMixed ? files.mixed() : files.failed());
+  looks.push(() => isMixed ? files.mixed(earlier) : files.failed());
   const isComplete = !isFirst && files.isNew && stderr.includes("exists already");
   if (!isKilled && !isComplete) {
     looks.push(() => judgeCode(run), () => judgeMessage(run, { world, folder, isFirst }));
