@@ -97,7 +97,9 @@ Deno.test("Deno.dlopen, WebAssembly and Deno.exit each appear in one file", () =
 });
 
 Deno.test("the formats, the pipeline, the options and the core use Deno for types and errors alone", () => {
-  const free = ["archive", "core", "damage", "options", "pipeline", "repository"].map((room) => `cli/${room}`);
+  const free = ["archive", "core", "damage", "options", "pipeline", "repository"].map((room) =>
+    `cli/${room}`
+  );
   const users = usersOf(/\bDeno\.(?!errors\b|FsFile\b|FileInfo\b|SeekMode\b)/);
   assertEquals(users.filter((name) => free.some((room) => name.startsWith(room))), []);
 });
