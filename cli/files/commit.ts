@@ -49,7 +49,7 @@ export class UnfinishedError extends Error {
  *
  * @returns a sentence that names the hidden files that could not be removed; undefined if there are none
  * @throws {UsageError} if a final name is taken by now and may not be replaced
- * @throws {UnfinishedError} if a rename and then undoing the other renames failed; the notes remain
+ * @throws {UnfinishedError} if a step and then undoing the earlier ones failed; the notes remain
  * @throws {Error} if the system refuses; no file has its final name then
  */
 export function commitAll(files: readonly CompleteFile[]): string | undefined {
@@ -62,9 +62,7 @@ export function commitAll(files: readonly CompleteFile[]): string | undefined {
     for (const { lock, note } of members) lock.prepare(note);
     for (const folder of folders) folder.sync();
   } catch (error) {
-    // Nothing is renamed. Without their temporary files, which are removed now, the notes would look like those of a commit
-    // that has begun.
-    for (const { lock } of members) ignoreErrors(() => lock.withdraw());
+    withdraw(members, error);
     throw error;
   }
   try {
@@ -82,6 +80,31 @@ export function commitAll(files: readonly CompleteFile[]): string | undefined {
   } catch (error) {
     for (const { lock } of members) lock.abandon();
     return leftoverText(members, error);
+  }
+}
+
+/**
+ * Removes the notes of a commit that has not begun. The temporary files are removed next, and without them the
+ * notes would look like those of a commit that has begun.
+ *
+ * @throws {UnfinishedError} if a note can be neither withdrawn nor removed with its lock file. The temporary files have
+ *   to stay then.
+ */
+function withdraw(members: readonly Member[], error: unknown): void {
+  try {
+    for (const { lock } of members) {
+      try {
+        lock.withdraw();
+      } catch {
+        // A full file system refuses to write, and removes.
+        lock.release();
+      }
+    }
+  } catch {
+    for (const { lock } of members) lock.abandon();
+    throw new UnfinishedError(`${(error as Error).message}; the next run finishes or undoes the commit`, {
+      cause: error,
+    });
   }
 }
 
