@@ -34,8 +34,8 @@ export class FolderJudge {
 
   /**
    * Each output is the old or the new one, and of the old ones none is lost: a run that was killed may have left that.
-   * `earlier`: what another disturbed run has left. Its outputs are as good as the old ones, and take their place if all of
-   * them are new.
+   * `earlier`: what another disturbed run has left. Its outputs are as good as the old ones, and
+   * if all of them are new they may have taken their place.
    */
   mixed(earlier?: FolderJudge): void {
     const { before, outputs, scenario } = this.#world;
@@ -52,11 +52,12 @@ export class FolderJudge {
     const present = [...this.#files.values()];
     // A report is also replaced by one that says why the command failed.
     const isReplaced = (path: string) => scenario.replaces === "report" && this.#isReportOfFailure(path);
-    const old = earlier?.isNew ? earlier.#files : before;
-    for (const path of outputs.filter((path) => old.has(path) && !isReplaced(path))) {
-      const isThere = present.some((bytes) => isSameFile(bytes, old.get(path)));
-      hold("nothing lost", isThere, `the "${path}" that was there is nowhere`);
-    }
+    const lostOf = (old: Files) =>
+      outputs.filter((path) => old.has(path) && !isReplaced(path))
+        .filter((path) => !present.some((bytes) => isSameFile(bytes, old.get(path))));
+    const lost = lostOf(before);
+    if (lost.length === 0 || (earlier?.isNew && lostOf(earlier.#files).length === 0)) return;
+    hold("nothing lost", false, `the "${lost[0]}" that was there is nowhere`);
   }
 
   /** Checks that all outputs are the old ones or all are the new ones. A message must say why the command failed. */
