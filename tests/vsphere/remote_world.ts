@@ -34,13 +34,13 @@ export class RemoteWorld extends Workspace implements AsyncDisposable {
 
   static async create(
     options: VsphereServerOptions = {},
-    { bytes = 12 * MIB, off = false } = {},
+    { bytes = 12 * MIB, off = false, tracking = true } = {},
   ): Promise<RemoteWorld> {
     const server = await VsphereServer.start(options);
     const machine = await server.control.addMachine({
       name: "web01",
       off,
-      tracking: true,
+      tracking,
       disks: [{ bytes }],
     });
     const [{ path, file }] = machine.disks;
