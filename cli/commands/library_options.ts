@@ -166,6 +166,29 @@ export const READING_OPTIONS = {
   },
 } as const satisfies Options;
 
+const { username, password, passwordFile, thumbprint, caFile } = READING_OPTIONS;
+const OF_ACCOUNT = { group: "account", requires: ["server"] } as const;
+
+/** Options of a command that looks at a server and not at one of its disks. */
+export const ACCOUNT_OPTIONS = {
+  server: {
+    ...READING_OPTIONS.server,
+    group: "account",
+    requires: ["username", ["thumbprint", "caFile"]],
+    help: "examine this vCenter or ESXi host, too",
+  },
+  username: { ...username, ...OF_ACCOUNT },
+  password: { ...password, ...OF_ACCOUNT },
+  passwordFile: { ...passwordFile, ...OF_ACCOUNT },
+  thumbprint: {
+    ...thumbprint,
+    ...OF_ACCOUNT,
+    excludes: {},
+    help: "SHA-1 or SHA-256 of its certificate (vmdkbkp thumbprint HOST)",
+  },
+  caFile: { ...caFile, ...OF_ACCOUNT, excludes: { thumbprint: "one proof is enough" } },
+} as const satisfies Options;
+
 /** Their values, and the disk that is a file of this machine. */
 export type LibraryOptions = OptionValues<typeof LIBRARY_OPTIONS> & { local?: string };
 
