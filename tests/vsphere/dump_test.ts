@@ -110,3 +110,28 @@ testWith({ missing }, "a disk that a running machine writes to is not read witho
   await world.assertDumpOf("live.raw", "0.dump");
   await world.assertClean();
 });
+
+testWith({ missing }, "a machine that is switched on while its disk is read spoils the dump", async () => {
+  await using world = await RemoteWorld.create({}, { bytes: 3 * MIB, off: true });
+  await world.fill(0, 2 * MIB, 1);
+  const { control } = world.server;
+  await control.settings({ latencyMs: 500 });
+  const dumping = world.call(
+    "dump",
+    "--mode",
+    "full",
+    ...world.disk,
+    ...BLOCK,
+    ...outputsOf(world, "0"),
+    "--json",
+  );
+  while ((await control.state()).counters.reads === undefined) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await control.power(world.machine, true);
+  const { code, stdout } = await dumping;
+  assertEquals(code, 1, stdout);
+  assertStringIncludes(stdout, "it changed while it was read (its machine was switched on)");
+  world.assertFiles(["password"]);
+  await world.assertClean();
+});
