@@ -7,6 +7,7 @@ import { findMachineOf } from "../vsphere/inventory.ts";
 import { type Machine, readMachine } from "../vsphere/machine.ts";
 import type { MachineDisk } from "../vsphere/machine_disk.ts";
 import type { Endpoint } from "../vsphere/net/tcp_link.ts";
+import { checkRuntime } from "../vsphere/net/trust.ts";
 import type { NfcDisk } from "../vsphere/nfc/disk.ts";
 import { chooseDisk, openMachineDisk } from "../vsphere/open_machine_disk.ts";
 import { type ServerEvent, type ServerLogin, VsphereSession } from "../vsphere/session.ts";
@@ -138,11 +139,14 @@ export class ServerDisk implements DiskProvider<OpenServerDisk>, AsyncDisposable
  * Reads the certificates of authorities, then asks for the password.
  *
  * @throws {UsageError} if nothing proves which server it is, or there is no password
+ * @throws {TrustError} on a Deno that a server with another key can deceive
  */
 export async function loginOf(
   { endpoint, user, thumbprint, caFile, password }: ServerAccount,
   host: Pick<DiskHost, "signal" | "warn">,
 ): Promise<ServerLogin> {
+  // Each connection is checked as well; here before the user types a password in vain.
+  checkRuntime();
   const trust = await chooseTrust({ thumbprint, caFile });
   return { endpoint, trust, user, password: await password(host) };
 }

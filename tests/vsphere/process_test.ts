@@ -76,6 +76,19 @@ testWith({ missing }, "the script gives the permissions that --transport nfc nee
   await world.assertDumpOf("first.raw", "0.dump");
 });
 
+testWith(
+  { missing },
+  "a Deno that a forged certificate can deceive is refused before a connection is made",
+  async () => {
+    await using world = await begin();
+    const before = await spawn([...denoArgs(`${ROOT}tests/vsphere/old_main.ts`), ...dump(world)]).output();
+    assertEquals(before.code, 4, text(before.stderr));
+    assertStringIncludes(text(before.stderr), "Deno 2.8 or newer is needed");
+    assertEquals((await world.server.control.state()).counters.logins, undefined);
+    world.assertFiles(["password", "first.raw"]);
+  },
+);
+
 for (const [signal, exitCode] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   testWith({ missing }, `a dump that ${signal} stops has logged out, and leaves no output`, async () => {
     await using world = await begin();
