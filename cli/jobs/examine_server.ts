@@ -2,6 +2,8 @@
 
 import { finishBeforeExit } from "../files/last_work.ts";
 import { examineServer, type ServerFindings } from "../vsphere/examine.ts";
+import { TrustError } from "../vsphere/errors.ts";
+import { formatEndpoint } from "../vsphere/net/tcp_link.ts";
 import { BACKUP_PRIVILEGES } from "../vsphere/rights.ts";
 import { loginOf, type ServerAccount } from "./server_disk.ts";
 
@@ -23,7 +25,7 @@ export async function examineAccount(
   account: ServerAccount,
   host: { signal?: AbortSignal; warn: (line: string) => void },
 ): Promise<ServerExamination> {
-  const examining = examineServer(await loginOf(account, host), { signal: host.signal });
+  const examining = examine(account, host);
   // The session is logged out also when the signal stops the examination.
   finishBeforeExit(examining);
   const findings = await examining;
@@ -31,6 +33,19 @@ export async function examineAccount(
   const usable = findings.failure === undefined && ports.length > 0 &&
     ports.every(({ failure }) => failure === undefined);
   return { ...findings, usable };
+}
+
+async function examine(
+  account: ServerAccount,
+  host: { signal?: AbortSignal; warn: (line: string) => void },
+): Promise<ServerFindings> {
+  try {
+    return await examineServer(await loginOf(account, host), { signal: host.signal });
+  } catch (error) {
+    // This Deno cannot connect to any server.
+    if (!(error instanceof TrustError)) throw error;
+    return { server: formatEndpoint(account.endpoint), failure: error.message, remarks: [] };
+  }
 }
 
 /** Returns what a privilege is for, after its name: `VirtualMachine.State.CreateSnapshot (to take snapshots)`. */
