@@ -112,7 +112,10 @@ async function dispatch(line: LineState): Promise<number> {
       interrupted,
     ]);
   } catch (error) {
-    if (signal.aborted) await (await import("./files/outputs.ts")).openingEnds();
+    if (signal.aborted) {
+      await (await import("./files/outputs.ts")).openingEnds();
+      await (await import("./files/last_work.ts")).lastWorkEnds();
+    }
     throw error;
   }
 }

@@ -58,11 +58,13 @@ export {
   type WritableDisk,
 } from "./disks/disk.ts";
 export type {
+  ChangedAreas,
   DiskHost,
   DiskPathOptions,
   DiskProvider,
   DiskPurpose,
   DiskSource,
+  EarlierState,
   ProvidedDisk,
 } from "./jobs/disk_source.ts";
 export type {

@@ -55,6 +55,7 @@ const ARROWS: Record<string, string[]> = {
     "cli/workers",
     "cli/archive",
     "cli/disks",
+    "cli/vsphere",
     "cli/files",
     "cli/core.ts",
     "cli/version.ts",

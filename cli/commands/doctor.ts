@@ -10,9 +10,13 @@ import {
 } from "../disks/vddk/find.ts";
 import { EXIT } from "../errors.ts";
 import { reasonOf } from "../files/system_errors.ts";
-import { deniedFlags, LIBRARY_FILES } from "./library_options.ts";
+import { note } from "../files/standard_streams.ts";
+import type { ServerExamination } from "../jobs/examine_server.ts";
 import type { ValuesOf } from "../options/option.ts";
-import { newCommand, printReport } from "./common.ts";
+import { printable } from "../printable.ts";
+import { type CommonOptions, newCommand, printReport } from "./common.ts";
+import { ACCOUNT_OPTIONS, deniedFlags, LIBRARY_FILES } from "./library_options.ts";
+import { accountOf } from "./remote_disk.ts";
 
 /** The library starts in a second or two. */
 const TIMEOUT_SECONDS = 60;
@@ -24,24 +28,29 @@ const PERMISSIONS = {
   env: "to hear of settings",
   ffi: "for VMware's library, and to know the holes of sparse files",
   run: "to run VMware's library in a process of its own",
-  net: "to fetch thumbprints",
+  net: "to fetch thumbprints, and to read disks of servers without VMware's library",
 } as const;
 
 export const command = newCommand("doctor", {
   description: `Tell which kinds of disks can be used here, and what is missing for the others.
 
-VMware's library is looked for, started and ended; no server is asked. With --libdir (or ${LIBDIR_VARIABLE})
-the exit code is 4 if the library there cannot be used.`,
+VMware's library is looked for, started and ended. With --libdir (or ${LIBDIR_VARIABLE}) the exit code is 4 if
+the library there cannot be used.
+With --server that server is examined as well, and nothing on it is changed: the login, the rights that are
+missing for backups, the data port of each host, the change tracking of each machine. The exit code is 4 if
+its disks cannot be read without the library.`,
   examples: `
 vmdkbkp doctor
-vmdkbkp doctor --libdir /opt/vmware-vix-disklib-distrib --json`,
+vmdkbkp doctor --libdir /opt/vmware-vix-disklib-distrib --json
+vmdkbkp doctor --server esxi.example --username backup --thumbprint 12:34:...`,
   args: {},
-  options: LIBRARY_FILES,
+  options: { ...LIBRARY_FILES, ...ACCOUNT_OPTIONS },
 });
 
-type Options = ValuesOf<typeof command>;
+type Options = ValuesOf<typeof command> & Pick<CommonOptions, "signal">;
 
 export async function run(options: Options): Promise<number> {
+  const server = await examineServer(options);
   const denied = deniedPermissions();
   const places = placesFor(options.libdir);
   const library = places.map(libraryIn).find((found) => found !== undefined);
@@ -50,7 +59,8 @@ export async function run(options: Options): Promise<number> {
   const usable = examination !== undefined && examination.failure === undefined &&
     config?.problem === undefined;
   const isNamed = (options.libdir ?? libDirVariable()) !== undefined;
-  const exitCode = usable || !isNamed ? EXIT.done : EXIT.diskLibrary;
+  const isGood = (usable || !isNamed) && server?.found.usable !== false;
+  const exitCode = isGood ? EXIT.done : EXIT.diskLibrary;
   return printReport(options, {
     text: [
       `Disks in files (raw, VMDK): ${denied.includes("read") ? "usable where Deno may read them" : "usable"}`,
@@ -62,6 +72,7 @@ export async function run(options: Options): Promise<number> {
       ...(config === undefined
         ? []
         : [`  config: ${options.config}${config.problem ? `: ${config.problem}` : ""}`]),
+      ...server?.lines ?? [],
       `Permissions: ${
         denied.length === 0 ? "all are granted" : "not granted, or for a list of names alone:"
       }`,
@@ -78,10 +89,23 @@ export async function run(options: Options): Promise<number> {
         ...examination,
         ...(config?.problem ? { config: config.problem } : {}),
       },
+      ...(server === undefined ? {} : { server: server.found }),
       deniedPermissions: denied,
     },
     exitCode,
   });
+}
+
+/** The findings about the server that the options name, if they do, and the lines about them. */
+async function examineServer(
+  options: Options,
+): Promise<{ found: ServerExamination; lines: string[] } | undefined> {
+  if (options.server === undefined) return undefined;
+  const { examineAccount, explainPrivilege } = await import("../jobs/examine_server.ts");
+  const { serverLines } = await import("./server_report.ts");
+  const warn = (line: string) => note(`Warning: ${printable(line)}\n`);
+  const found = await examineAccount(accountOf(options), { signal: options.signal, warn });
+  return { found, lines: serverLines(found, explainPrivilege) };
 }
 
 async function start(

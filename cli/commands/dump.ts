@@ -7,11 +7,11 @@ import { DEFAULT_BLOCK_BYTES, dump, type DumpRequest, type DumpResult } from "..
 import { AUDIT_OPTIONS, auditText } from "./audit.ts";
 import { BLOCK_SIZE } from "./block_size.ts";
 import { LEVEL, newCommand, type Report, WITHOUT_SEAL } from "./common.ts";
-import type { LibraryDisks } from "./library.ts";
-import { LIBRARY_OPTIONS, wantsLibrary } from "./library_options.ts";
+import { READING_OPTIONS } from "./library_options.ts";
 import type { ValuesOf } from "../options/option.ts";
 import { Printer } from "./printer.ts";
 import { formatSize } from "./progress.ts";
+import { remoteDisk } from "./remote_disk.ts";
 import { unsealedText } from "./seal_texts.ts";
 import { SIGN, TRUSTED_KEY } from "./signing.ts";
 import { contentText, secondsSince, speedText } from "./summary.ts";
@@ -24,7 +24,7 @@ export const command = newCommand("dump", {
 
   --mode full  reads the whole disk
   --mode diff  reads the whole disk, compares it with the previous dump
-  --mode incr  reads the blocks that a bitmap names
+  --mode incr  reads the blocks that a bitmap names, or that a server lists (--changed-since)
 
 diff and incr also write the rdiff that leads from the new dump back to the previous one.
 incr reads a random sample of the blocks that the bitmap calls unchanged as well (--audit), and compares it
@@ -34,7 +34,8 @@ A disk that changes while it is read (size, time and content id of its files) gi
 The seal (NAME.seal.json, beside the dump) tells what the files must be: check and restore go by it.
 Archives whose name ends in .gz or .zst are compressed. "-" is standard input or output.
 
-Disks of a server (--remote), and with --libdir those of this machine, are read through VMware's disk library.`,
+Disks of a server (--remote) are read through VMware's disk library, or without it (--transport nfc), those of
+a running machine through a snapshot. With --libdir disks of this machine are read through the library, too.`,
   examples: `
 vmdkbkp dump --mode full --local disk.vmdk --dumpout 0.dump.zst --digestout 0.digest
 vmdkbkp dump --mode diff --local disk.vmdk --dumpin 0.dump.zst --digestin 0.digest \\
@@ -42,7 +43,10 @@ vmdkbkp dump --mode diff --local disk.vmdk --dumpin 0.dump.zst --digestin 0.dige
 vmdkbkp dump --mode incr --local disk.vmdk --bmpin changed.bmp --dumpin 1.dump.zst --digestin 1.digest \\
     --dumpout 2.dump.zst --digestout 2.digest --rdiffout 1.rdiff.zst
 vmdkbkp dump --mode full --server vc1.example --username backup --thumbprint 12:34:... \\
-    --vm vm-16 --snapshot snapshot-47 --remote "[ds1] web/web.vmdk" --dumpout 0.dump --digestout 0.digest`,
+    --vm vm-16 --snapshot snapshot-47 --remote "[ds1] web/web.vmdk" --dumpout 0.dump --digestout 0.digest
+vmdkbkp dump --mode incr --server esxi.example --username backup --thumbprint 12:34:... --transport nfc \\
+    --vm web --snapshot nightly --remote "[ds1] web/web.vmdk" --changed-since seal \\
+    --dumpin 0.dump --digestin 0.digest --dumpout 1.dump --digestout 1.digest --rdiffout 0.rdiff`,
   args: { "[disk]": "the disk, instead of --local" },
   options: {
     mode: {
@@ -76,8 +80,16 @@ vmdkbkp dump --mode full --server vc1.example --username backup --thumbprint 12:
     bmpin: {
       type: "input",
       value: "file",
-      when: { name: "mode", is: ["incr"], required: true },
+      when: { name: "mode", is: ["incr"] },
+      excludes: { changedSince: "both tell what has changed" },
       help: "bitmap of the blocks that changed",
+    },
+    changedSince: {
+      type: "text",
+      value: "id",
+      when: { name: "mode", is: ["incr"] },
+      requires: ["remote", "snapshot"],
+      help: "ask the server what has changed since this change id, or since that of --dumpin (seal)",
     },
     force: { type: "flag", help: "replace outputs that exist" },
     ...AUDIT_OPTIONS,
@@ -122,7 +134,7 @@ vmdkbkp dump --mode full --server vc1.example --username backup --thumbprint 12:
       group: "more",
       help: "take the encrypted bytes of an encrypted VMDK as they are",
     },
-    ...LIBRARY_OPTIONS,
+    ...READING_OPTIONS,
   },
 });
 
@@ -134,9 +146,9 @@ export async function run(options: Options, args: string[]): Promise<number> {
   using printer = new Printer(options, {
     outputs: [options.dumpout, options.digestout, options.rdiffout],
   });
-  await using library = await libraryOf({ ...options, local: path });
-  const result = await dump(requestOf(options, library ?? path!), await printer.jobOptions());
-  const said = library?.report();
+  await using remote = await remoteDisk({ ...options, local: path });
+  const result = await dump(requestOf(options, remote ?? path!), await printer.jobOptions());
+  const said = remote?.report();
   const { text, json } = report(result, { options, seconds: secondsSince(start) });
   return printer.report({ text: [...text, ...said?.text ?? []], json: { ...json, ...said?.json } });
 }
@@ -165,17 +177,11 @@ function requestOf(options: Options, disk: DumpRequest["disk"]): DumpRequest {
     digestin: options.digestin!,
     rdiffout: options.rdiffout!,
     bmpin: options.bmpin,
+    changedSince: options.changedSince,
     audit: options.audit,
     auditSeed: options.auditSeed,
     onMismatch: options.onMismatch,
   };
-}
-
-/** The disks behind the library that the options name, if they do. */
-async function libraryOf(options: Options): Promise<LibraryDisks | undefined> {
-  if (!wantsLibrary(options)) return undefined;
-  const { LibraryDisks } = await import("./library.ts");
-  return new LibraryDisks(options).start();
 }
 
 /** The disk that is named as a file; undefined for one of a server. */
@@ -206,6 +212,7 @@ function report(result: DumpResult, { options, seconds }: { options: Options; se
       `  ${kind.padEnd(6)} ${options[`${kind as "dump" | "digest" | "rdiff"}out`]}: ${formatSize(bytes)}`
     ),
     ...seals.map((path) => `  seal   ${path}`),
+    ...(disk.changeId === undefined ? [] : [`  change id ${disk.changeId}`]),
     ...(options.resume ? [resumeText(resumedBlocks)] : []),
     ...(audit === undefined ? [] : [auditText(audit)]),
     ...changes.map((change) => `  the disk changed while it was read: ${change}`),
@@ -219,6 +226,7 @@ function report(result: DumpResult, { options, seconds }: { options: Options; se
     ...(mode.reason === undefined ? {} : { modeAsked: mode.asked, modeReason: mode.reason }),
     disk: disk.path,
     format: disk.format,
+    ...(disk.changeId === undefined ? {} : { changeId: disk.changeId }),
     capacity: capacityBytes,
     blockSize: header.blockBytes,
     blocks,

@@ -23,6 +23,7 @@ type ServerTarget = NonNullable<SessionSetup["target"]>;
 const DEFAULT_MODES = "nbdssl:nbd";
 const LOCAL_MODES = "file";
 const SAN_MODES = "san:nbdssl:nbd";
+const TIMEOUT_SECONDS = 600;
 
 /**
  * Opens disks behind the library, and collects what is to be said of it.
@@ -44,14 +45,15 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
    * @throws {UsageError} if the options do not name a disk, or contradict each other
    * @throws {DiskLibraryError} if there is no library
    */
-  constructor(options: LibraryOptions) {
+  constructor(options: LibraryOptions, { writes = false }: { writes?: boolean } = {}) {
     if (options.remote === undefined && options.local === undefined) {
       throw new UsageError("Cannot tell which disk is meant: --remote or --local is missing");
     }
     this.#options = options;
     if (options.remote !== undefined) this.#target = targetOf(options);
-    this.#timeoutSeconds = options.timeout;
-    this.#library = findLibrary(options.libdir);
+    this.#timeoutSeconds = options.timeout ?? TIMEOUT_SECONDS;
+    const need = writes && options.remote !== undefined ? "writing disks of a server needs" : undefined;
+    this.#library = findLibrary(options.libdir, need);
     const denied = deniedFlags();
     if (denied.length > 0) {
       throw new DiskLibraryError(
@@ -169,15 +171,17 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
   }
 }
 
-/** @throws {DiskLibraryError} if there is none */
-function findLibrary(libdir: string | undefined): FoundLibrary {
+/** @throws {DiskLibraryError} if there is none; `need` says why nothing else will do */
+function findLibrary(libdir: string | undefined, need?: string): FoundLibrary {
   const places = placesFor(libdir);
   for (const place of places) {
     const library = libraryIn(place);
     if (library !== undefined) return library;
   }
   throw new DiskLibraryError(
-    `Cannot find VMware's disk library: no libvixDiskLib.so in "${places.join('", "')}" ` +
+    `Cannot find VMware's disk library${
+      need === undefined ? "" : `, which ${need}`
+    }: no libvixDiskLib.so in "${places.join('", "')}" ` +
       `(name its folder with --libdir or ${LIBDIR_VARIABLE}; vmdkbkp doctor tells more)`,
   );
 }

@@ -113,14 +113,85 @@ export const LIBRARY_OPTIONS = {
     min: 1,
     max: 86_400,
     whole: true,
-    default: 600,
-    help: "give the library up if a call takes longer",
+    help: "end with an error if no answer comes for so long (default: 600; without the library 60)",
   },
   libraryLog: { ...OF_LIBRARY, type: "file", value: "file", help: "append the library's log to a file" },
 } as const satisfies Options;
 
+/** Options of every command that reads disks of a server, with VMware's library or without. */
+export const READING_OPTIONS = {
+  ...LIBRARY_OPTIONS,
+  remote: {
+    ...LIBRARY_OPTIONS.remote,
+    requires: ["server", "username", "vm", ["thumbprint", "caFile", "insecure"]],
+  },
+  transport: {
+    ...OF_SERVER,
+    type: "choice",
+    value: "way",
+    choices: ["auto", "nfc", "vddk"],
+    default: "auto",
+    help: "nfc: without VMware's library, vddk: with it; auto (default): with it if it is installed",
+  },
+  thumbprint: {
+    ...LIBRARY_OPTIONS.thumbprint,
+    help: "SHA-1 of the server's certificate, or SHA-256 with nfc (vmdkbkp thumbprint HOST)",
+  },
+  caFile: {
+    ...OF_SERVER,
+    type: "file",
+    value: "file",
+    excludes: { thumbprint: "one proof is enough", insecure: "the second is to do without the first" },
+    help: "certificates (PEM) of authorities, one of which has signed the server's (nfc)",
+  },
+  vm: {
+    ...LIBRARY_OPTIONS.vm,
+    value: "machine",
+    help: "the virtual machine, such as vm-16; with nfc also by name, path=, uuid=",
+  },
+  snapshot: {
+    ...LIBRARY_OPTIONS.snapshot,
+    value: "snapshot",
+    help: "its snapshot, such as snapshot-47; with nfc also by name",
+  },
+  window: {
+    ...OF_SERVER,
+    type: "count",
+    value: "n",
+    min: 1,
+    max: 32,
+    help: "reads under way at a time (nfc; default: 16)",
+  },
+} as const satisfies Options;
+
+const { username, password, passwordFile, thumbprint, caFile } = READING_OPTIONS;
+const OF_ACCOUNT = { group: "account", requires: ["server"] } as const;
+
+/** Options of a command that looks at a server and not at one of its disks. */
+export const ACCOUNT_OPTIONS = {
+  server: {
+    ...READING_OPTIONS.server,
+    group: "account",
+    requires: ["username", ["thumbprint", "caFile"]],
+    help: "examine this vCenter or ESXi host, too",
+  },
+  username: { ...username, ...OF_ACCOUNT },
+  password: { ...password, ...OF_ACCOUNT },
+  passwordFile: { ...passwordFile, ...OF_ACCOUNT },
+  thumbprint: {
+    ...thumbprint,
+    ...OF_ACCOUNT,
+    excludes: {},
+    help: "SHA-1 or SHA-256 of its certificate (vmdkbkp thumbprint HOST)",
+  },
+  caFile: { ...caFile, ...OF_ACCOUNT, excludes: { thumbprint: "one proof is enough" } },
+} as const satisfies Options;
+
 /** Their values, and the disk that is a file of this machine. */
 export type LibraryOptions = OptionValues<typeof LIBRARY_OPTIONS> & { local?: string };
+
+/** The values of {@linkcode READING_OPTIONS}, and what else is for one way of reading alone. */
+export type ReadingOptions = OptionValues<typeof READING_OPTIONS> & { local?: string; changedSince?: string };
 
 /** Whether the command line wants a disk behind the library. */
 export function wantsLibrary({ remote, libdir }: Pick<LibraryOptions, "remote" | "libdir">): boolean {

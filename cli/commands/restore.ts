@@ -133,7 +133,7 @@ export async function run(options: Options, archives: string[]): Promise<number>
 async function libraryOf(options: Options): Promise<LibraryDisks | undefined> {
   if (!wantsLibrary(options)) return undefined;
   const { LibraryDisks } = await import("./library.ts");
-  return new LibraryDisks(options);
+  return new LibraryDisks(options, { writes: true });
 }
 
 /** The disk behind the library, to be opened or made when the archives are known. */

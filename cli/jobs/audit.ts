@@ -13,7 +13,8 @@ import type { Job } from "./job.ts";
 /** A bitmap, with the disk and the previous digest by which it is tested. */
 interface Claim {
   changedBlocks: Bitmap;
-  bmpin: string;
+  /** The bitmap in messages: `bitmap "x.bmp"`. */
+  name: string;
   digestin: string;
   disk: ReadableDisk;
 }
@@ -59,10 +60,10 @@ export async function audit(
 }
 
 /** Returns the error for a bitmap that calls a block unchanged which has changed, with advice. */
-export function disbelief({ bmpin, digestin, disk }: Claim, record: SealedAudit): MismatchError {
+export function disbelief({ name, digestin, disk }: Claim, record: SealedAudit): MismatchError {
   const { firstDifferingBlock: block, differingBlocks, sampledBlocks } = record;
   return new MismatchError(
-    `Cannot believe bitmap "${bmpin}": it calls block ${block} unchanged, but on disk "${disk.path}" that block ` +
+    `Cannot believe ${name}: it calls block ${block} unchanged, but on disk "${disk.path}" that block ` +
       `is not what "${digestin}" says (${differingBlocks} of ${sampledBlocks} sampled blocks differ); make a ` +
       `dump with --mode diff now, and trust no bitmap of this disk until its change tracking was set up anew: ` +
       `incremental dumps since the last full or diff may have missed changes, too`,

@@ -1,6 +1,6 @@
 /** Disks that jobs read and write: files of this machine, objects of the caller, or what a provider opens. */
 
-import type { ReadableDisk, WritableDisk } from "../disks/disk.ts";
+import type { ReadableDisk } from "../disks/disk.ts";
 import { openForReading } from "../disks/open.ts";
 import type { Job } from "./job.ts";
 
@@ -53,10 +53,35 @@ export interface DiskProvider<Disk extends ProvidedDisk = ProvidedDisk> {
   open(host: DiskHost, purpose: DiskPurpose): Promise<Disk>;
 }
 
+/** The state of a disk at an earlier backup. */
+export interface EarlierState {
+  /** The id that the server gave to the state. */
+  changeId: string;
+  /** The size of the disk at that time in bytes. */
+  capacityBytes: number;
+}
+
+/**
+ * The parts of a disk that have changed since an earlier state, without overlaps and in order; or the reason
+ * why they are not known.
+ */
+export type ChangedAreas =
+  | { areas: Iterable<{ startBytes: number; endBytes: number }> }
+  | { reason: string };
+
 /** A disk that a provider has opened. */
-export type ProvidedDisk = ReadableDisk & WritableDisk & {
+export type ProvidedDisk = ReadableDisk & {
   /** Ends the work with the disk, when the archives have their names. Errors are those of the job. */
   close(): Promise<void>;
+  /** The id that the server gives to the present state of the disk. The seal records it for the next backup. */
+  readonly changeId?: string;
+  /** Asks the server for the parts of the disk that have changed. Absent where there is no list of changes. */
+  changesSince?(earlier: EarlierState): Promise<ChangedAreas>;
+  /**
+   * Returns a phrase for each sign that the disk has changed since it was opened, as the changes of files are
+   * described. Absent where nothing can change the disk.
+   */
+  changes?(): Promise<string[]>;
 };
 
 /**
@@ -85,7 +110,7 @@ export async function openSource(
   job: Job,
   source: DiskSource,
   { mapped, ...options }: DiskPathOptions & { mapped: boolean },
-): Promise<{ disk: ReadableDisk; close: () => Promise<void> }> {
+): Promise<{ disk: ReadableDisk & Partial<ProvidedDisk>; close: () => Promise<void> }> {
   if (typeof source === "string") {
     const disk = job.using(await openForReading(source, { ...flags(options), ...job.diskHelp }));
     job.lockDisk(disk);

@@ -30,22 +30,28 @@ export function stateOfFile(path: string): FileState {
   return { identity: `${dev}:${ino ?? ""}`, isFile, sizeBytes: size, changedMs: mtime?.getTime() };
 }
 
+/** Ways to find changes of a disk, besides its files. */
+export interface WaysToLook {
+  /**
+   * Opens the disk a second time, for the comparison of the content id, which can change while size and time
+   * of the descriptor remain.
+   */
+  reopen?: () => Promise<Watched & Disposable>;
+  /** Asks the server of the disk; a phrase for each sign of a change. */
+  changes?: () => Promise<string[]>;
+}
+
 /** Records the state of a disk and compares later states with it. */
 export class DiskWatch {
   readonly #disk: Watched;
-  readonly #reopen?: () => Promise<Watched & Disposable>;
+  readonly #ways: WaysToLook;
   /** The recorded states of the files, by path. */
   readonly before: ReadonlyMap<string, FileState>;
 
-  /**
-   * Records the present state of `disk`, before it is read.
-   *
-   * @param options.reopen opens the disk a second time, for the comparison of the content id, which can
-   *   change while size and time of the descriptor remain
-   */
-  constructor(disk: Watched, { reopen }: { reopen?: () => Promise<Watched & Disposable> } = {}) {
+  /** Records the present state of `disk`, before it is read. */
+  constructor(disk: Watched, ways: WaysToLook = {}) {
     this.#disk = disk;
-    this.#reopen = reopen;
+    this.#ways = ways;
     this.before = new Map(disk.files.map((path) => [path, stateOfFile(path)]));
   }
 
@@ -56,15 +62,16 @@ export class DiskWatch {
    */
   async changes(): Promise<string[]> {
     const ofFiles = [...this.before].flatMap(([path, before]) => changeOf(path, before) ?? []);
-    const all = [...ofFiles, ...await this.#changesOfDisk()];
+    const ofServer = await this.#ways.changes?.() ?? [];
+    const all = [...ofFiles, ...await this.#changesOfDisk(), ...ofServer];
     const more = all.length - MAX_LISTED;
     return more > 0 ? [...all.slice(0, MAX_LISTED), `${more} more changes`] : all;
   }
 
   async #changesOfDisk(): Promise<string[]> {
-    if (this.#reopen === undefined) return [];
+    if (this.#ways.reopen === undefined) return [];
     try {
-      using now = await this.#reopen();
+      using now = await this.#ways.reopen();
       return [
         ...now.cid === this.#disk.cid
           ? []

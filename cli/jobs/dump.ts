@@ -11,7 +11,14 @@ import { DigestReader, DumpReader } from "../pipeline/archive_reader.ts";
 import { assertFits, dumpChanged, type DumpCounts, dumpFull } from "../pipeline/dump.ts";
 import { audit, disbelief } from "./audit.ts";
 import { type ArchiveInput, pathOf } from "./archive_input.ts";
-import { type DiskPathOptions, type DiskSource, isProvider, openSource } from "./disk_source.ts";
+import { changedBlocksOf } from "./changed_blocks.ts";
+import {
+  type DiskPathOptions,
+  type DiskSource,
+  isProvider,
+  openSource,
+  type ProvidedDisk,
+} from "./disk_source.ts";
 import { assertUnchanged, DiskWatch, readUnchanged, usesOf } from "./disk_watch.ts";
 import { STREAM } from "./input_file.ts";
 import { Job } from "./job.ts";
@@ -75,8 +82,13 @@ export interface ChangedDumpRequest extends AnyDumpRequest {
   digestin: ArchiveInput;
   /** Path of the new rdiff. */
   rdiffout: string;
-  /** Path of the bitmap, `-` for standard input; needed with mode `incr`. */
+  /** Path of the bitmap, `-` for standard input. Mode `incr` needs it or `changedSince`. */
   bmpin?: string;
+  /**
+   * The change id of the previous dump, instead of a bitmap: the server of the disk lists the changes since
+   * then. `seal` is the id that the seal of the previous dump records.
+   */
+  changedSince?: string;
   /**
    * Percentage (0 to 100) of the blocks that the bitmap calls unchanged which is read and compared. By
    * default a small sample of them is.
@@ -87,7 +99,8 @@ export interface ChangedDumpRequest extends AnyDumpRequest {
    */
   auditSeed?: string;
   /**
-   * If the bitmap turns out to be wrong, stop with an error (the default), or continue as with mode `diff`.
+   * If the bitmap turns out to be wrong, or the server's list of changes cannot be used, stop with an error
+   * (the default), or continue as with mode `diff`.
    */
   onMismatch?: "stop" | "diff";
 }
@@ -97,8 +110,8 @@ export type DumpRequest = FullDumpRequest | ChangedDumpRequest;
 
 /** The dump that was made. */
 export interface DumpResult extends DumpCounts {
-  /** Path and format of the disk. */
-  disk: { path: string; format: string };
+  /** Path and format of the disk, and the id that its server gives to the state that was dumped. */
+  disk: { path: string; format: string; changeId?: string };
   /** The header of the dump. */
   header: DumpHeader;
   /** The mode that the request asked for, the mode that was used, and the reason if that is another one. */
@@ -120,7 +133,7 @@ export interface DumpResult extends DumpCounts {
 
 /** The disk that is read, with its state before that. */
 interface Source {
-  disk: ReadableDisk;
+  disk: ReadableDisk & Partial<ProvidedDisk>;
   watch: DiskWatch;
 }
 
@@ -171,6 +184,7 @@ export async function dump(request: DumpRequest, options: JobOptions = {}): Prom
     if (typeof source === "string") { for (const line of usesOf(disk)) job.warn(line); }
     const warning = warningOfTimeZone(new Date());
     if (warning !== undefined) job.warn(warning);
+    refuseOtherChangeId(disk, request);
     job.expectBytes(disk.capacityBytes);
     const result = request.mode === "full"
       ? await full(job, { disk, watch }, request)
@@ -182,13 +196,28 @@ export async function dump(request: DumpRequest, options: JobOptions = {}): Prom
   });
 }
 
+/** @throws {UsageError} if the request has another change id than the server */
+function refuseOtherChangeId({ path, changeId }: Partial<ProvidedDisk>, { origin }: DumpRequest): void {
+  const given = origin?.changeId;
+  if (changeId === undefined || given === undefined || given === changeId) return;
+  throw new UsageError(
+    `Cannot use --changeid "${given}": the server calls the state of "${path}" "${changeId}"`,
+  );
+}
+
 /**
  * Records the state of the disk before it is read. Only VMDKs have a content id, for which they are opened
  * again.
  */
-function watchOver(disk: ReadableDisk, { disk: source, ...options }: DumpRequest): DiskWatch {
+function watchOver(
+  disk: ReadableDisk & Partial<ProvidedDisk>,
+  { disk: source, ...options }: DumpRequest,
+): DiskWatch {
   const isVmdk = disk.cid !== undefined && typeof source === "string";
-  return new DiskWatch(disk, isVmdk ? { reopen: () => openForReading(source, options) } : {});
+  return new DiskWatch(disk, {
+    reopen: isVmdk ? () => openForReading(source, options) : undefined,
+    changes: disk.changes === undefined ? undefined : () => disk.changes!(),
+  });
 }
 
 /** Reads the disk with `work`. @throws {Error} if it changes in the meantime and `allowChanges` is not set */
@@ -231,7 +260,7 @@ async function full(job: Job, source: Source, request: FullDumpRequest): Promise
   });
   return {
     ...result,
-    disk: { path: disk.path, format: disk.format },
+    disk: describe(disk),
     header,
     mode,
     changes,
@@ -269,7 +298,7 @@ async function keptOnFailure<T>(job: Job, work: () => Promise<T>): Promise<T> {
 async function changed(job: Job, source: Source, request: ChangedDumpRequest): Promise<DumpResult> {
   const { core } = job;
   const { disk, watch } = source;
-  const { bmpin, dumpout, digestout, rdiffout, level } = request;
+  const { dumpout, digestout, rdiffout, level } = request;
   const digestin = pathOf(request.digestin);
   const dumpIn = await DumpReader.open(core, await job.source(pathOf(request.dumpin)));
   const digestIn = await DigestReader.open(core, await job.source(digestin));
@@ -298,7 +327,11 @@ async function changed(job: Job, source: Source, request: ChangedDumpRequest): P
   const { seriesId } = previous;
   const header = newHeader(disk, { blockBytes, seriesId });
   header.time = laterStamp(header.time, previous.time);
-  let changedBlocks = bmpin === undefined ? undefined : await job.files.bitmap(bmpin);
+  const claimed = await changedBlocksOf(job, request, {
+    disk,
+    previous: { path: dumpIn.path, header: previous, sealed: sealedBefore[0] },
+  });
+  let changedBlocks = claimed !== undefined && "bitmap" in claimed ? claimed.bitmap : undefined;
   const dumpOut = await job.outputs.sink(dumpout, { level });
   const digestOut = await job.outputs.sink(digestout, { level });
   const rdiffOut = await job.outputs.sink(rdiffout, { level });
@@ -306,8 +339,11 @@ async function changed(job: Job, source: Source, request: ChangedDumpRequest): P
   assertFits({ disk, header, dumpIn, digestIn, changedBlocks });
   const mode: Seal["mode"] = { asked: request.mode, done: request.mode };
   let record: SealedAudit | undefined;
-  if (changedBlocks !== undefined) {
-    const claim = { changedBlocks, bmpin: bmpin!, digestin, disk };
+  if (claimed !== undefined && "reason" in claimed) {
+    mode.done = "diff";
+    mode.reason = claimed.reason;
+  } else if (claimed !== undefined && changedBlocks !== undefined) {
+    const claim = { changedBlocks, name: claimed.name, digestin, disk };
     record = await audit(job, claim, { percent: request.audit, seed: request.auditSeed });
     if (record.result === "differs") {
       if (request.onMismatch !== "diff") {
@@ -316,7 +352,8 @@ async function changed(job: Job, source: Source, request: ChangedDumpRequest): P
         throw disbelief(claim, record);
       }
       mode.done = "diff";
-      mode.reason = `the bitmap calls block ${record.firstDifferingBlock} unchanged, and it differs`;
+      mode.reason =
+        `${claimed.shortName} calls block ${record.firstDifferingBlock} unchanged, and it differs`;
       changedBlocks = undefined;
     }
   }
@@ -364,7 +401,7 @@ async function changed(job: Job, source: Source, request: ChangedDumpRequest): P
   });
   return {
     ...result,
-    disk: { path: disk.path, format: disk.format },
+    disk: describe(disk),
     header,
     mode,
     audit: record,
@@ -388,16 +425,21 @@ function sealedOutputs(request: DumpRequest): SealedOutput[] {
   ];
 }
 
+function describe({ path, format, changeId }: Source["disk"]): DumpResult["disk"] {
+  return { path, format, ...(changeId === undefined ? {} : { changeId }) };
+}
+
 function countsOf({ blocks, zeroBlocks }: DumpCounts): WrittenFile {
   return { dataRecords: blocks - zeroBlocks, zeroRecords: zeroBlocks, isProved: true };
 }
 
 /** Returns the properties that tell the disk apart from others, for the seal. */
 function sourceOf(
-  disk: ReadableDisk,
+  disk: ReadableDisk & Partial<ProvidedDisk>,
   { origin = {}, changes }: Pick<AnyDumpRequest, "origin"> & { changes: readonly string[] },
 ): Record<string, string> {
-  const { server, vm, snapshot, changeId } = origin;
+  const { server, vm, snapshot } = origin;
+  const { changeId = origin.changeId } = disk;
   const uuid = disk.metadata.get("uuid");
   return {
     disk: disk.path,

@@ -7,7 +7,8 @@ export const GROUPS = {
   more: "Special cases",
   seals: "Seals and keys",
   server: "Disks of a server (with --remote)",
-  library: "VMware's disk library (with --remote or --libdir)",
+  account: "A server and an account on it",
+  library: "Transfers, and VMware's disk library (with --remote or --libdir)",
   general: "Options of every command",
 } as const;
 

@@ -8,7 +8,7 @@ import type { Bitmap } from "../archive/bitmap.ts";
 import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import type { DigestReader } from "./archive_reader.ts";
-import { Batch } from "./batch.ts";
+import { Batch, batchBytesOf, ringBytesOf } from "./batch.ts";
 import { convey } from "./conveyor.ts";
 import { readDisk } from "./disk_reader.ts";
 import type { JournalDigests } from "./partial.ts";
@@ -50,7 +50,13 @@ export async function auditSample(
   const crew = crewOf(core, options);
   const checkpoint = new Checkpoint(options);
   const result: AuditResult = { sampledBlocks: 0, differingBlocks: 0 };
-  const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new SampledBatch(core, blockBytes));
+  const mostBytes = batchBytesOf(disk);
+  const ring = ringOf(
+    crew,
+    Batch.bytesFor(blockBytes, mostBytes),
+    () => new SampledBatch(core, blockBytes, mostBytes),
+    { ringBytes: ringBytesOf(disk) },
+  );
   /** The number of blocks whose digests were read. */
   let reached = 0;
   const passTo = async (block: number, { scratchPtr, capacity }: SampledBatch) => {
@@ -112,9 +118,9 @@ class SampledBatch {
   #runs: { start: number; end: number }[] = [];
   readonly #core: Core;
 
-  constructor(core: Core, blockBytes: number) {
+  constructor(core: Core, blockBytes: number, mostBytes: number) {
     this.#core = core;
-    this.batch = new Batch(core, blockBytes);
+    this.batch = new Batch(core, blockBytes, mostBytes);
     this.recordedPtr = core.alloc(this.capacity * core.DIGEST_SIZE);
     this.scratchPtr = core.alloc(this.capacity * core.DIGEST_SIZE);
     this.differsPtr = core.alloc(this.capacity);

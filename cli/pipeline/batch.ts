@@ -25,6 +25,22 @@ export const BATCH_BYTES = 24 * 1024 * 1024;
 export const HALF_BATCH_BYTES = BATCH_BYTES / 2;
 /** The same for batches that are not hashed. */
 export const SMALL_BATCH_BYTES = BATCH_BYTES / 4;
+/** The same for batches of a disk of a server, on a whole conveyor: more than its reads under way. */
+const SERVER_RING_BYTES = 40 * 1024 * 1024;
+
+/**
+ * Returns the most bytes of a batch that is read from `disk`: `mostBytes`, or half of them for a disk of a
+ * server, whose connections take memory, too, and which is slower than hashing.
+ */
+export function batchBytesOf({ overlaps }: { overlaps?: boolean }, mostBytes = BATCH_BYTES): number {
+  return overlaps ? mostBytes / 2 : mostBytes;
+}
+
+/** Returns the memory of a conveyor that reads from `disk`, if it is not to be `ringBytes`. */
+export function ringBytesOf({ overlaps }: { overlaps?: boolean }, ringBytes?: number): number | undefined {
+  return overlaps ? SERVER_RING_BYTES : ringBytes;
+}
+
 /**
  * The most blocks of a batch. More than 2 MiB of small blocks do not stay in the processor's caches: blocks
  * of 512 bytes are then hashed at 0.6 of the speed.

@@ -13,7 +13,7 @@ import { MismatchError } from "../errors.ts";
 import type { DigestReader, DumpReader } from "./archive_reader.ts";
 import { DigestWriter } from "./digest_writer.ts";
 import { DumpWriter } from "./dump_writer.ts";
-import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
+import { Batch, batchBytesOf, HALF_BATCH_BYTES, ringBytesOf } from "./batch.ts";
 import { assertSameGeneration } from "./chain.ts";
 import { convey } from "./conveyor.ts";
 import { readDisk } from "./disk_reader.ts";
@@ -81,7 +81,13 @@ export async function dumpFull(owner: Core, job: FullDump, options: RunOptions =
   const dump = new DumpWriter(core, job.dumpOut, header);
   const digest = new DigestWriter(core, job.digestOut, header, job);
   const result: DumpCounts = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0 };
-  const ring = ringOf(crew, Batch.bytesFor(blockBytes), () => new Batch(core, blockBytes));
+  const mostBytes = batchBytesOf(disk);
+  const ring = ringOf(
+    crew,
+    Batch.bytesFor(blockBytes, mostBytes),
+    () => new Batch(core, blockBytes, mostBytes),
+    { ringBytes: ringBytesOf(disk) },
+  );
   let first = journal?.blocks ?? 0;
   if (first > 0) {
     result.resumedBlocks = first;
@@ -159,9 +165,9 @@ class BatchPair {
   /** The offset in the old dump of the record of the first block. */
   beginBytes = 0;
 
-  constructor(core: Core, blockBytes: number) {
-    this.older = new Batch(core, blockBytes, HALF_BATCH_BYTES);
-    this.newer = new Batch(core, blockBytes, HALF_BATCH_BYTES);
+  constructor(core: Core, blockBytes: number, mostBytes: number) {
+    this.older = new Batch(core, blockBytes, mostBytes);
+    this.newer = new Batch(core, blockBytes, mostBytes);
     this.recordedPtr = core.alloc(this.older.capacity * core.DIGEST_SIZE);
     this.changedPtr = core.alloc(this.older.capacity);
     this.changed = core.bytes(this.changedPtr, this.older.capacity);
@@ -191,11 +197,12 @@ export async function dumpChanged(
   const digest = new DigestWriter(core, job.digestOut, header, job);
   const rdiff = new DumpWriter(core, job.rdiffOut, { ...dumpIn.header, full: false });
   const result = { blocks: blockCount, zeroBlocks: 0, blocksRead: 0, changedBlocks: 0 };
+  const mostBytes = batchBytesOf(disk, HALF_BATCH_BYTES);
   const ring = ringOf(
     crew,
-    2 * Batch.bytesFor(blockBytes, HALF_BATCH_BYTES),
-    () => new BatchPair(core, blockBytes),
-    { ringBytes: PAIRS_BYTES },
+    2 * Batch.bytesFor(blockBytes, mostBytes),
+    () => new BatchPair(core, blockBytes, mostBytes),
+    { ringBytes: ringBytesOf(disk, PAIRS_BYTES) },
   );
   let first = 0;
 

@@ -117,6 +117,30 @@ export async function findMachine(
   throw new ServerError(`${named}: the server has ${found.length}: ${list}; name one by moref=`);
 }
 
+/**
+ * The one machine that a user names, as {@linkcode parseMachineWish} understands it; a bare `vm-42` or `42`
+ * may also be a reference, as VMware's disk library wants it.
+ *
+ * @throws {ServerError} if there is none, or more than one
+ */
+export async function findMachineOf(
+  session: VsphereSession,
+  text: string,
+  options: { signal?: AbortSignal } = {},
+): Promise<Machine> {
+  const wish = parseMachineWish(text);
+  if ("name" in wish && /^(?:vm-)?\d+$/.test(text)) {
+    const byRef = await findMachines(session, { moref: text }, options);
+    const others = (await findMachines(session, wish, options)).filter(({ ref }) => ref.value !== text);
+    if (byRef.length === 1 && others.length === 0) return byRef[0];
+    if (byRef.length > 0) {
+      const list = [...byRef, ...others].slice(0, 10).map(formatMachine).join(", ");
+      throw new ServerError(`Cannot tell which machine "${text}" is: ${list}; say moref= or name=`);
+    }
+  }
+  return await findMachine(session, wish, options);
+}
+
 /** Reads machines; of those that are gone by now, nothing. */
 async function readEach(
   session: VsphereSession,

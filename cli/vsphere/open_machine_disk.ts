@@ -3,6 +3,7 @@
 import { ServerError } from "../errors.ts";
 import type { AreaList } from "./area_list.ts";
 import { listAllocated } from "./change_list.ts";
+import { datastoreKindOf } from "./datastore_kind.ts";
 import { shown } from "./errors.ts";
 import { formatMachine, type Machine } from "./machine.ts";
 import { type MachineDisk, obstacleOf } from "./machine_disk.ts";
@@ -26,11 +27,8 @@ export interface MachineDiskOptions {
   compression?: CompressionName;
   /** False reads all of the disk. */
   isMapped?: boolean;
-  /**
-   * Whether the server's list of allocated areas may be used where the host does not tell: right on VMFS
-   * only.
-   */
-  mayAskServer?: boolean;
+  /** The name of the disk in messages; by default the file that is opened. */
+  name?: string;
   retries?: number;
   firstWaitMs?: number;
   /** The longest silence of the host while an answer is due. */
@@ -87,9 +85,11 @@ export async function openMachineDisk(
   { machine, disk }: { machine: Machine; disk: MachineDisk },
   given: MachineDiskOptions = {},
 ): Promise<NfcDisk> {
-  const { snapshot, mayAskServer, signal, isMapped, ...options } = { ...DEFAULTS, ...given };
+  const { snapshot, signal, isMapped, ...options } = { ...DEFAULTS, ...given };
+  // Elsewhere than on VMFS the server's list may lack areas.
   const areasInstead = async (): Promise<AreaList | undefined> =>
-    snapshot && mayAskServer
+    snapshot !== undefined &&
+      await datastoreKindOf(session, machine.ref, { path: disk.path, signal }) === "VMFS"
       ? await listAllocated(session, { machine: machine.ref, snapshot: snapshot.ref, disk, signal })
       : undefined;
   return await NfcDisk.open({

@@ -15,6 +15,11 @@ export interface ByteLink {
    */
   read(): Promise<Uint8Array<ArrayBuffer> | null>;
   /**
+   * Frees the memory of bytes that a read has given, and that nothing uses any more: until the collector comes,
+   * a fast connection piles up tens of MiB.
+   */
+  release?(bytes: Uint8Array<ArrayBuffer>): void;
+  /**
    * Returns when the bytes have been handed on. Through TLS, writes that wait for each other are records of
    * their own.
    * @throws {ConnectionError} if the connection broke

@@ -39,6 +39,8 @@ export class TcpLink implements ByteLink {
    * its bytes.
    */
   #underWay?: Promise<Uint8Array<ArrayBuffer> | null>;
+  /** Of all reads: a buffer for each one, mostly empty, would take tens of MiB until the collector comes. */
+  readonly #buffer = new Uint8Array(READ_BYTES);
   #turn = 0;
   #writing = Promise.resolve();
   #isClosed = false;
@@ -122,10 +124,9 @@ export class TcpLink implements ByteLink {
   }
 
   async #receive(): Promise<Uint8Array<ArrayBuffer> | null> {
-    const buffer = new Uint8Array(READ_BYTES);
     try {
-      const count = await this.#connection.read(buffer);
-      return count === null ? null : buffer.subarray(0, count);
+      const count = await this.#connection.read(this.#buffer);
+      return count === null ? null : this.#buffer.slice(0, count);
     } catch (cause) {
       throw this.#failure("read from", cause);
     }

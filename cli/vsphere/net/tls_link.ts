@@ -102,6 +102,11 @@ export class TlsLink implements ByteLink {
     }
   }
 
+  release(bytes: Uint8Array<ArrayBuffer>): void {
+    // A part of a larger buffer may have neighbours.
+    if (bytes.length === bytes.buffer.byteLength) bytes.buffer.transfer(0);
+  }
+
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#end !== undefined) throw this.#failure("write to", this.#end);
     const { promise, resolve, reject } = Promise.withResolvers<void>();

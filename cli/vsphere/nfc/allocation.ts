@@ -100,7 +100,7 @@ export class AllocationMap {
     const reason = `byte ${wrong} is said to be unallocated and has content`;
     if (this.#wasUsed) {
       throw new ServerError(
-        `Cannot read disk "${this.#source.path}": the host's map of allocated blocks is wrong: ${reason}; ` +
+        `Cannot read disk "${this.#source.path}": the server's map of allocated blocks is wrong: ${reason}; ` +
           "read it again without the map",
       );
     }

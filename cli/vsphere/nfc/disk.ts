@@ -113,13 +113,7 @@ export class NfcDisk implements ReadableDisk, AsyncDisposable {
 
   async extentAt(offsetBytes: number): Promise<Extent> {
     this.#check(offsetBytes, 1);
-    const extent = await this.#map?.extentAt(offsetBytes) ?? { endBytes: this.capacityBytes, zero: false };
-    if (extent.zero || this.#areas === undefined) return extent;
-    const area = this.#areas.areaFrom(offsetBytes);
-    if (area === undefined) return { endBytes: this.capacityBytes, zero: true };
-    return area.startBytes <= offsetBytes
-      ? { endBytes: area.endBytes, zero: false }
-      : { endBytes: area.startBytes, zero: true };
+    return await this.#map?.extentAt(offsetBytes) ?? { endBytes: this.capacityBytes, zero: false };
   }
 
   /**
@@ -183,12 +177,13 @@ export class NfcDisk implements ReadableDisk, AsyncDisposable {
       onDoubt: (reason) =>
         onEvent({
           kind: "downgrade",
-          text: `the host's allocated blocks are not believed, all are read: ${reason}`,
+          text: `the list of allocated blocks is not believed, all are read: ${reason}`,
         }),
     });
   }
 
   async #askAllocated(startBytes: number, chunkCount: number): Promise<Uint8Array | undefined> {
+    if (this.#areas !== undefined) return chunkBits(this.#areas, { startBytes, chunkCount });
     try {
       return await this.#session.attempt(
         (disk) => disk.allocated({ chunkBytes: CHUNK_BYTES, startBytes, chunkCount }),
@@ -203,7 +198,7 @@ export class NfcDisk implements ReadableDisk, AsyncDisposable {
       const instead = this.#areas === undefined ? "all blocks are read" : "the server's list is used";
       const text = `the host does not tell the allocated blocks, ${instead}: ${error.message}`;
       this.#options.onEvent({ kind: "downgrade", text });
-      return undefined;
+      return this.#areas && chunkBits(this.#areas, { startBytes, chunkCount });
     }
   }
 
@@ -216,6 +211,23 @@ export class NfcDisk implements ReadableDisk, AsyncDisposable {
       `Cannot access disk "${this.path}": ${lengthBytes} bytes at byte ${offsetBytes} are wanted, it has ${capacityBytes}`,
     );
   }
+}
+
+/** One bit for each chunk that an area touches, as a host tells the allocated ones. */
+function chunkBits(
+  areas: AreaList,
+  { startBytes, chunkCount }: { startBytes: number; chunkCount: number },
+): Uint8Array {
+  const bits = new Uint8Array(Math.ceil(chunkCount / 8));
+  const endBytes = startBytes + chunkCount * CHUNK_BYTES;
+  let area = areas.areaFrom(startBytes);
+  while (area !== undefined && area.startBytes < endBytes) {
+    const first = Math.floor((Math.max(area.startBytes, startBytes) - startBytes) / CHUNK_BYTES);
+    const end = Math.ceil((Math.min(area.endBytes, endBytes) - startBytes) / CHUNK_BYTES);
+    for (let chunk = first; chunk < end; chunk++) bits[chunk >> 3] |= 1 << (chunk & 7);
+    area = areas.areaFrom(area.endBytes);
+  }
+  return bits;
 }
 
 /** The values of the disk's data base. */

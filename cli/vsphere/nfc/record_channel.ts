@@ -201,6 +201,7 @@ export class RecordChannel {
         if (this.#failure !== undefined) return;
         this.#lastHeard = performance.now();
         this.#take(bytes);
+        this.#link.release?.(bytes);
       }
       this.#fail(new ConnectionError(`${this.#link.peer} ends the connection`));
     } catch (error) {

@@ -260,6 +260,24 @@ func TestFaultsOfRecords(t *testing.T) {
 	}
 }
 
+// Each answer can be spoilt in each way: those of 22 and 3 have four bytes and no room for a status of eight.
+func TestFaultsOfShortRecords(t *testing.T) {
+	for _, opcode := range []uint32{2, 3, 4, 5, 7, 9, 11, 13, 22} {
+		for _, kind := range faults.Kinds("record") {
+			s := &session{random: rand.New(rand.NewSource(1))}
+			r := request{opcode: opcode, payload: make([]byte, 4)}
+			func() {
+				defer func() {
+					if problem := recover(); problem != nil {
+						t.Errorf("opcode %d, %s: %v", opcode, kind, problem)
+					}
+				}()
+				_ = s.spoiledRecord(r, faults.Fault{Kind: kind, Code: 1 << 40, Bytes: 13})
+			}()
+		}
+	}
+}
+
 // firstLine returns what the server greets with.
 func (w *world) firstLine(patience time.Duration) string {
 	tcp, err := net.Dial("tcp", w.address)

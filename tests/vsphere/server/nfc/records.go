@@ -359,12 +359,28 @@ func (s *session) spoilRecord(r request, fault faults.Fault) (ends bool, err err
 	if _, err := s.extra(length); err != nil {
 		return true, err
 	}
-	good := record(r.opcode, r.sequence, make([]byte, len(r.payload)), nil)
 	switch fault.Kind {
 	case "error":
 		return false, s.fail(r, fault.Code, fault.Text, fault.Reply)
+	case "silence":
+		s.failed = true
+		return false, nil
+	case "close":
+		return true, &refused{"closed in place of an answer, as told"}
+	}
+	s.failed = true
+	return false, s.sendRecord(s.spoiledRecord(r, fault))
+}
+
+// spoiledRecord is the answer to a request with one word wrong.
+func (s *session) spoiledRecord(r request, fault faults.Fault) []byte {
+	good := record(r.opcode, r.sequence, make([]byte, len(r.payload)), nil)
+	switch fault.Kind {
 	case "status":
-		little.PutUint64(good[headerBytes:], fault.Code)
+		// Some answers have four bytes.
+		code := make([]byte, 8)
+		little.PutUint64(code, fault.Code)
+		copy(good[headerBytes:], code)
 	case "magic":
 		little.PutUint32(good, magic^1)
 	case "opcode":
@@ -376,12 +392,6 @@ func (s *session) spoilRecord(r request, fault faults.Fault) (ends bool, err err
 	case "garbage":
 		good = make([]byte, 4096)
 		s.random.Read(good)
-	case "silence":
-		s.failed = true
-		return false, nil
-	default: // "close"
-		return true, &refused{"closed in place of an answer, as told"}
 	}
-	s.failed = true
-	return false, s.sendRecord(good)
+	return good
 }
