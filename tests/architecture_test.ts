@@ -105,6 +105,12 @@ Deno.test("the formats, the pipeline, the options and the core use Deno for type
   assertEquals(users.filter((name) => free.some((room) => name.startsWith(room))), []);
 });
 
+Deno.test("the commands on archives and disks are 3 000 lines at most: what opens something lies in the rooms below", () => {
+  const commands = program.filter(({ name }) => /^cli\/commands\/[^/]+\.ts$/.test(name));
+  const lines = commands.reduce((sum, { text }) => sum + text.split("\n").length - 1, 0);
+  assert(lines <= 3000, `${lines} lines`);
+});
+
 Deno.test("one function tells which files are hidden", () => {
   assertEquals(usersOf(/\bstartsWith\("\."\)/), ["cli/files/hidden_names.ts"]);
 });

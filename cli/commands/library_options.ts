@@ -198,13 +198,6 @@ export function wantsLibrary({ remote, libdir }: Pick<LibraryOptions, "remote" |
   return remote !== undefined || libdir !== undefined;
 }
 
-/** Permissions that the library lacks, as options of Deno. Lists of names do not do: see docs/permissions.md. */
-export function deniedFlags(): string[] {
-  const needed = ["ffi", "run", "env"] as const;
-  const denied = needed.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
-  return denied.map((name) => `--allow-${name}`);
-}
-
 /** What a password is read from besides files: `-` is standard input, which archives may want as well. */
 export function passwordStreams({ passwordFile }: Pick<LibraryOptions, "passwordFile">): string[] {
   return passwordFile === "-" ? ["-"] : [];
