@@ -4,7 +4,9 @@ import { BitmapPages } from "../archive/bitmap_pages.ts";
 import type { ByteSource } from "../archive/bytes.ts";
 import { ManySources } from "../archive/many_sources.ts";
 import type { SecretKey } from "../archive/minisign/secret_key.ts";
+import { formatSeriesId } from "../archive/header.ts";
 import { isSealOf } from "../archive/seal.ts";
+import { formatTimeStamp } from "../archive/time_stamp.ts";
 import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
 import type { GrainPacking } from "../disks/vmdk/create/stream.ts";
@@ -15,7 +17,12 @@ import { onFile } from "../files/system_errors.ts";
 import { aroundCommit } from "../files/unfinished.ts";
 import { UnnamedFile } from "../files/unnamed_file.ts";
 import { Pace } from "../pace.ts";
-import { DumpReader, SKIMMING_WINDOW_BYTES, smallWindowBytes } from "../pipeline/archive_reader.ts";
+import {
+  DumpReader,
+  openArchive,
+  SKIMMING_WINDOW_BYTES,
+  smallWindowBytes,
+} from "../pipeline/archive_reader.ts";
 import { Chain, MANY_ARCHIVES, MAX_CHAIN } from "../pipeline/chain.ts";
 import { surveyData, type SurveyRange } from "../pipeline/data_spread.ts";
 import type { RunOptions } from "../pipeline/run.ts";
@@ -322,6 +329,20 @@ export class Job implements AsyncDisposable {
   /** Opens an archive or a digest until the job ends. */
   source(path: string): Promise<ByteSource> {
     return this.files.source(path);
+  }
+
+  /** Returns the generation in the header of an archive; undefined if `path` is none that can be read. */
+  async generationIn(path: string): Promise<{ series: string; time: string } | undefined> {
+    try {
+      await using reading = this.reading();
+      const { header } = await openArchive(reading.core, await reading.source(path, { skims: true }), {
+        windowBytes: SKIMMING_WINDOW_BYTES,
+      });
+      return { series: formatSeriesId(header.seriesId), time: formatTimeStamp(header.time) };
+    } catch {
+      this.#signal?.throwIfAborted();
+      return undefined;
+    }
   }
 
   /**

@@ -93,6 +93,7 @@ export async function seal(
           openSeal: (path, options) => job.outputs.openSeal(path, options),
         },
         seals: job.seals,
+        generationIn: (path) => job.generationIn(path),
         signingKey: job.signingKey,
       },
       backup.header,

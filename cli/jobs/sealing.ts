@@ -62,6 +62,8 @@ interface SealingJob {
   readonly isForced: boolean;
   readonly outputs: Pick<JobOutputs, "isFile" | "finalPath" | "stored" | "openSeal">;
   readonly seals: Pick<InputSeals, "changesOf">;
+  /** Returns the generation in the header of an archive; undefined if it cannot be read. */
+  generationIn(path: string): Promise<{ series: string; time: string } | undefined>;
   /** The key that signs the seals. */
   readonly signingKey?: SecretKey;
 }
@@ -282,7 +284,7 @@ async function placeFor(
     if (present === undefined) return { path, isThere: existsAt(path) };
     if (isOf(present, header)) return { path, isThere: true };
     if (!files.isForced) continue;
-    if (await fileInUse(present.files, { folder, sealName: name, outputs }) === undefined) {
+    if (await fileInUse(present, { files, folder, sealName: name, outputs }) === undefined) {
       return { path, isThere: true };
     }
   }
@@ -295,12 +297,18 @@ async function placeFor(
 
 /**
  * Returns a sealed file that still exists, if there is one. A file was renamed if another file has its length
- * and no other seal names that file.
+ * and no other seal names that file, unless the header of that file is of another generation.
  */
 async function fileInUse(
-  sealed: readonly SealedFile[],
-  { folder, sealName, outputs }: { folder: string; sealName: string; outputs: readonly Placed[] },
+  seal: Seal,
+  { files, folder, sealName, outputs }: {
+    files: SealingJob;
+    folder: string;
+    sealName: string;
+    outputs: readonly Placed[];
+  },
 ): Promise<SealedFile | undefined> {
+  const sealed = seal.files;
   const isOutput = (name: string) => outputs.some((output) => output.name === name);
   const there = sealed.find(({ name }) => !isOutput(name) && existsAt(join(folder, name)));
   if (there !== undefined) return there;
@@ -309,12 +317,19 @@ async function fileInUse(
   const told = new Set<string>();
   for (const name of names) {
     if (!name.endsWith(SEAL_SUFFIX) || name === sealName) continue;
-    const seal = await readSeal(join(folder, name)).catch(() => undefined);
-    for (const file of seal?.files ?? []) told.add(file.name);
+    const other = await readSeal(join(folder, name)).catch(() => undefined);
+    for (const file of other?.files ?? []) told.add(file.name);
   }
   const others = names.filter((name) => !isOutput(name) && !name.endsWith(SEAL_SUFFIX) && !told.has(name));
-  const sizes = new Set(others.map((name) => sizeOf(join(folder, name))));
-  return sealed.find(({ bytes }) => sizes.has(bytes));
+  const bySize = Map.groupBy(others.map((name) => join(folder, name)), sizeOf);
+  for (const file of sealed) {
+    const { time } = file.to ?? seal;
+    for (const path of bySize.get(file.bytes) ?? []) {
+      const found = await files.generationIn(path);
+      if (found === undefined || (found.series === seal.series && found.time === time)) return file;
+    }
+  }
+  return undefined;
 }
 
 function sizeOf(path: string): number | undefined {

@@ -337,6 +337,26 @@ Deno.test("files that take turns under the same names keep their seals", async (
   }
 });
 
+Deno.test("a nightly script that replaces its files keeps one seal, also beside archives of the same lengths", async () => {
+  using archives = new Archives();
+  const night =
+    "dump --mode full --blocksize 512 --local d2.raw --dumpout n.dump --digestout n.digest --force";
+  // No seal names the files of an earlier backup.
+  await archives.done(night.replaceAll("n.d", "old.d"));
+  Deno.removeSync(archives.file("old.seal.json"));
+  for (let i = 0; i < 4; i++) await archives.done(night);
+  const names = [...Deno.readDirSync(archives.path)].map(({ name }) => name);
+  assertEquals(names.filter((name) => name.endsWith(".seal.json")), ["n.seal.json"]);
+  // A renamed file still needs its seal.
+  Deno.renameSync(archives.file("n.digest"), archives.file("kept.digest"));
+  await archives.done(night);
+  await archives.done("check n.dump");
+  assertEquals((await sealOf(archives, "n.dump.seal.json")).files.map(({ name }) => name), [
+    "n.dump",
+    "n.digest",
+  ]);
+});
+
 Deno.test("a nightly script that renames its files goes on for ever", async () => {
   using archives = new Archives();
   await archives.done(
