@@ -75,7 +75,8 @@ export class Core implements Disposable, AsyncDisposable {
    * Starts a core with a memory of its own.
    *
    * @param options `memoryBytes`: size of the memory, at most 4 GiB, 256 MiB by default; `wasm`: the bytes of
-   * another build of the module (tests pass the debug build)
+   * another build of the module (tests pass the debug build); `shared`: whether workers can use the memory,
+   * by default where the host has shared memory
    * @throws {Error} if the memory is too small for the core's own data, or the runtime cannot create it
    *
    * @example
@@ -93,9 +94,12 @@ export class Core implements Disposable, AsyncDisposable {
    * assertEquals([...core.bytes(digestsPtr, 4)], [0x90, 0x01, 0x50, 0x98]);
    * ```
    */
-  static async load(options: { memoryBytes?: number; wasm?: Uint8Array<ArrayBuffer> } = {}): Promise<Core> {
+  static async load(
+    options: { memoryBytes?: number; wasm?: Uint8Array<ArrayBuffer>; shared?: boolean } = {},
+  ): Promise<Core> {
     const { memoryBytes = DEFAULT_MEMORY_BYTES, wasm = coreWasm() } = options;
-    return Core.#whole(await Instance.create(wasm, memoryBytes));
+    const { shared = typeof SharedArrayBuffer === "function" } = options;
+    return Core.#whole(await Instance.create(wasm, { memoryBytes, shared }));
   }
 
   /**
@@ -228,7 +232,7 @@ export class Core implements Disposable, AsyncDisposable {
 
   /**
    * Allocates `lenBytes` for another core, which {@linkcode attach} starts. That core reaches the whole
-   * memory and allocates from this region.
+   * memory and allocates from this region. The memory must be a shared one.
    *
    * @throws {RangeError} if the memory is used up
    */
@@ -238,8 +242,8 @@ export class Core implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Returns a view of `length` bytes at `ptr`. The memory is a `SharedArrayBuffer`; a few functions of the
-   * runtime refuse views of one.
+   * Returns a view of `length` bytes at `ptr`. The memory is a `SharedArrayBuffer`, unless the core was loaded
+   * without shared memory; a few functions of the runtime refuse views of one.
    *
    * @throws {RangeError} if the range is not in the memory
    */

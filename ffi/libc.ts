@@ -12,7 +12,7 @@ import { openLibrary } from "./open_library.ts";
  */
 const SYSTEMS: Partial<Record<typeof Deno.build.os, System>> = {
   linux: {
-    libraries: ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`],
+    libraries: ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"],
     errno: "__errno_location",
     closeOnExec: 0x80000,
     seekData: 3,

@@ -70,6 +70,7 @@ const ARROWS: Record<string, string[]> = {
     "cli/archive",
     "cli/disks",
     "cli/files",
+    "cli/vsphere",
   ],
   "ffi": ["ffi"],
 };
@@ -94,6 +95,20 @@ Deno.test("Deno.dlopen, WebAssembly and Deno.exit each appear in one file", () =
   assertEquals(usersOf(/Deno\.dlopen\b/), ["ffi/open_library.ts"]);
   assertEquals(usersOf(/\bWebAssembly\./), ["cli/core/instance.ts"]);
   assertEquals(usersOf(/Deno\.exit\(/), ["cli/main.ts"]);
+});
+
+Deno.test("the formats, the pipeline, the options and the core use Deno for types and errors alone", () => {
+  const free = ["archive", "core", "damage", "options", "pipeline", "repository"].map((room) =>
+    `cli/${room}`
+  );
+  const users = usersOf(/\bDeno\.(?!errors\b|FsFile\b|FileInfo\b|SeekMode\b)/);
+  assertEquals(users.filter((name) => free.some((room) => name.startsWith(room))), []);
+});
+
+Deno.test("the commands on archives and disks are 3 000 lines at most: what opens something lies in the rooms below", () => {
+  const commands = program.filter(({ name }) => /^cli\/commands\/[^/]+\.ts$/.test(name));
+  const lines = commands.reduce((sum, { text }) => sum + text.split("\n").length - 1, 0);
+  assert(lines <= 3000, `${lines} lines`);
 });
 
 Deno.test("one function tells which files are hidden", () => {

@@ -3,6 +3,9 @@
  * nothing else is said.
  */
 
+/** The values of `Deno.SeekMode`, for files of every kind: an offset counts from the start, or from the current one. */
+export const SEEK = { start: 0 as Deno.SeekMode, current: 1 as Deno.SeekMode } as const;
+
 /**
  * A stream of bytes that is read in order: a plain file, standard input, or the content of a gzip or zstd
  * file.

@@ -6,6 +6,7 @@
 import { statOf } from "../files/positioned.ts";
 import { retryInterrupted } from "../files/system_errors.ts";
 import { Pace } from "../pace.ts";
+import { SEEK } from "./bytes.ts";
 import { PlainSource, SHORT_READ_AHEAD_BYTES } from "./plain_source.ts";
 
 /** The methods of the open file that are used. */
@@ -111,7 +112,7 @@ export class DamagedFile implements Disposable {
   }
 
   #read(into: Uint8Array, offsetBytes: number): number {
-    retryInterrupted(() => this.#file.seekSync(offsetBytes, Deno.SeekMode.Start));
+    retryInterrupted(() => this.#file.seekSync(offsetBytes, SEEK.start));
     let done = 0;
     while (done < into.length) {
       const got = retryInterrupted(() => this.#file.readSync(into.subarray(done)));

@@ -4,7 +4,7 @@ import { behind, PositionedFile, statOf } from "../files/positioned.ts";
 import { fileError } from "../files/system_errors.ts";
 import { settleAll } from "../settle_all.ts";
 import { PlainSource } from "./plain_source.ts";
-import type { ByteSink, Origin, PassingHash, Written } from "./bytes.ts";
+import { type ByteSink, type Origin, type PassingHash, SEEK, type Written } from "./bytes.ts";
 
 /**
  * An open file to write, or `Deno.stdout`; the methods are used as those of `InputFile`.
@@ -64,7 +64,7 @@ export class PlainSink implements ByteSink {
     const { statSync, seekSync } = file;
     if (statSync === undefined || seekSync === undefined || !statOf(file as Deno.FsFile, path).isFile) return;
     this.#positioned = new PositionedFile(file as Deno.FsFile, { path, write: true });
-    this.#beginBytes = file.seekSync!(0, Deno.SeekMode.Current) - doneBytes;
+    this.#beginBytes = file.seekSync!(0, SEEK.current) - doneBytes;
   }
 
   get offsetBytes(): number {

@@ -3,7 +3,7 @@
 import { PositionedFile, statOf } from "../files/positioned.ts";
 import { fileError } from "../files/system_errors.ts";
 import { Pace } from "../pace.ts";
-import type { ByteSource, PassingHash } from "./bytes.ts";
+import { type ByteSource, type PassingHash, SEEK } from "./bytes.ts";
 
 /**
  * An open file to read, or `Deno.stdin`. A regular file is read at offsets. Any other file is read with the
@@ -119,7 +119,7 @@ export class PlainSource implements ByteSource {
       },
       { path, bulk },
     );
-    this.#beginBytes = this.#positionBytes = file.seekSync!(0, Deno.SeekMode.Current);
+    this.#beginBytes = this.#positionBytes = file.seekSync!(0, SEEK.current);
   }
 
   /** Whether any byte can be read again. This is so for a regular file. */

@@ -3,6 +3,8 @@
  * the process ends in any way.
  */
 
+import { SEEK } from "./bytes.ts";
+
 /**
  * An open scratch file. It is empty at first, is used with synchronous calls, and no other code moves its
  * position.
@@ -28,7 +30,7 @@ export class ScratchFile {
   write(bytes: Uint8Array, offsetBytes: number): void {
     try {
       const file = this.#file ??= this.#open();
-      file.seekSync(offsetBytes, Deno.SeekMode.Start);
+      file.seekSync(offsetBytes, SEEK.start);
       for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
     } catch (cause) {
       throw scratchError("write", cause);
@@ -42,7 +44,7 @@ export class ScratchFile {
   read(into: Uint8Array, offsetBytes: number): void {
     try {
       const file = this.#file!;
-      file.seekSync(offsetBytes, Deno.SeekMode.Start);
+      file.seekSync(offsetBytes, SEEK.start);
       for (let done = 0; done < into.length;) {
         const got = file.readSync(into.subarray(done));
         if (got === null) throw new Error(`it ends at byte ${offsetBytes + done}`);

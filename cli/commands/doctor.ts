@@ -1,6 +1,7 @@
 /** `vmdkbkp doctor`: which disks can be used here, and why not. */
 
 import type { Examination } from "../disks/vddk/examine.ts";
+import { deniedFlags } from "../disks/vddk/find.ts";
 import {
   type FoundLibrary,
   LIBDIR_VARIABLE,
@@ -15,7 +16,7 @@ import type { ServerExamination } from "../jobs/examine_server.ts";
 import type { ValuesOf } from "../options/option.ts";
 import { printable } from "../printable.ts";
 import { type CommonOptions, newCommand, printReport } from "./common.ts";
-import { ACCOUNT_OPTIONS, deniedFlags, LIBRARY_FILES } from "./library_options.ts";
+import { ACCOUNT_OPTIONS, LIBRARY_FILES } from "./library_options.ts";
 import { accountOf } from "./remote_disk.ts";
 
 /** The library starts in a second or two. */

@@ -1,11 +1,9 @@
 /** The options of disks behind libvixDiskLib; what reads them is loaded for those disks alone. */
 
 import { LIBDIR_VARIABLE } from "../disks/vddk/find.ts";
+import { PASSWORD_VARIABLE } from "../files/password.ts";
 import type { Options, OptionValues } from "../options/option.ts";
 import { SECTOR_BYTES } from "../sector.ts";
-
-/** Gives the password, as `--password` does, but not in the process list. */
-export const PASSWORD_VARIABLE = "VMDKBKP_PASSWORD";
 
 /** Four of them are shared with the library's process. */
 const MAX_CALL_BYTES = 16 * 1024 * 1024;
@@ -198,13 +196,6 @@ export type ReadingOptions = OptionValues<typeof READING_OPTIONS> & { local?: st
 /** Whether the command line wants a disk behind the library. */
 export function wantsLibrary({ remote, libdir }: Pick<LibraryOptions, "remote" | "libdir">): boolean {
   return remote !== undefined || libdir !== undefined;
-}
-
-/** Permissions that the library lacks, as options of Deno. Lists of names do not do: see docs/permissions.md. */
-export function deniedFlags(): string[] {
-  const needed = ["ffi", "run", "env"] as const;
-  const denied = needed.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
-  return denied.map((name) => `--allow-${name}`);
 }
 
 /** What a password is read from besides files: `-` is standard input, which archives may want as well. */

@@ -3,11 +3,17 @@
 import { libDirVariable, libraryIn, placesFor } from "../disks/vddk/find.ts";
 import { UsageError } from "../errors.ts";
 import type { DiskProvider, ProviderReport } from "../jobs/disk_source.ts";
+import type { LibraryDisks } from "../jobs/library_disk.ts";
 import type { ServerAccount } from "../jobs/server_disk.ts";
 import { flagOf } from "../options/option.ts";
-import { passwordStreams, type ReadingOptions, wantsLibrary } from "./library_options.ts";
-import { readPassword } from "./password.ts";
-import { parseServer } from "./server_address.ts";
+import {
+  type LibraryOptions,
+  passwordStreams,
+  type ReadingOptions,
+  wantsLibrary,
+} from "./library_options.ts";
+import { readPassword } from "../files/password.ts";
+import { parseServer } from "../vsphere/net/server_address.ts";
 
 /** Options that one of the two ways does not have. */
 const OF_LIBRARY_ALONE = ["libdir", "config", "insecure", "transportModes", "san", "libraryLog"] as const;
@@ -39,8 +45,30 @@ export async function remoteDisk(options: ReadingOptions): Promise<RemoteDisk | 
       inputs: passwordStreams(options),
     });
   }
-  const { LibraryDisks } = await import("./library.ts");
-  return new LibraryDisks(options).start();
+  return (await libraryDisks(options)).start();
+}
+
+/** Returns the disks behind VMware's library that the options name. @throws {DiskLibraryError} if there is none */
+export async function libraryDisks(
+  options: LibraryOptions,
+  { writes }: { writes?: boolean } = {},
+): Promise<LibraryDisks> {
+  const { LibraryDisks } = await import("../jobs/library_disk.ts");
+  const { local, remote, libdir, config, timeout, retries, retryWait, readSize, libraryLog } = options;
+  const { vm, snapshot, insecure, transportModes, san } = options;
+  return new LibraryDisks({
+    ...{ local, libdir, config, timeout, retries, writes },
+    firstWaitMs: retryWait * 1000,
+    callBytes: readSize,
+    log: libraryLog,
+    inputs: passwordStreams(options),
+    ...(remote === undefined ? {} : {
+      server: {
+        account: accountOf(options),
+        ...{ path: remote, vm: vm!, snapshot, insecure, modes: transportModes, san },
+      },
+    }),
+  });
 }
 
 /** Whether a disk of a server is read through the library. @throws {UsageError} if options contradict that */
@@ -68,10 +96,9 @@ function isInstalled(): boolean {
 
 /** The server and the account on it that options name; the password is asked for later. */
 export function accountOf(
-  options: Pick<
-    ReadingOptions,
-    "server" | "username" | "password" | "passwordFile" | "thumbprint" | "caFile"
-  >,
+  options:
+    & Pick<ReadingOptions, "server" | "username" | "password" | "passwordFile" | "thumbprint">
+    & Partial<Pick<ReadingOptions, "caFile">>,
 ): ServerAccount {
   const { password, passwordFile, thumbprint, caFile } = options;
   const [server, user] = [options.server!, options.username!];

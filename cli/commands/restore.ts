@@ -6,8 +6,9 @@ import { restore } from "../jobs/restore.ts";
 import { refuseFormat, TARGET_FORMATS, type TargetSource } from "../jobs/restore_target.ts";
 import { BLOCK_SIZE } from "./block_size.ts";
 import { newCommand, WITHOUT_SEAL } from "./common.ts";
-import type { LibraryDisks } from "./library.ts";
+import type { LibraryDisks } from "../jobs/library_disk.ts";
 import { LIBRARY_OPTIONS, wantsLibrary } from "./library_options.ts";
+import { libraryDisks } from "./remote_disk.ts";
 import type { ValuesOf } from "../options/option.ts";
 import { Printer } from "./printer.ts";
 import { unprovedText, unsealedText } from "./seal_texts.ts";
@@ -132,13 +133,12 @@ export async function run(options: Options, archives: string[]): Promise<number>
 /** The disks behind the library that the options name, if they do. */
 async function libraryOf(options: Options): Promise<LibraryDisks | undefined> {
   if (!wantsLibrary(options)) return undefined;
-  const { LibraryDisks } = await import("./library.ts");
-  return new LibraryDisks(options, { writes: true });
+  return await libraryDisks(options, { writes: true });
 }
 
 /** The disk behind the library, to be opened or made when the archives are known. */
 async function libraryDisk(library: LibraryDisks, { local, remote, create }: Options): Promise<TargetSource> {
-  const { libraryTarget } = await import("./library_target.ts");
+  const { libraryTarget } = await import("../jobs/library_target.ts");
   return {
     inputs: library.inputs,
     openTarget: (job, header) => libraryTarget(job, library, { header, options: { local, remote, create } }),

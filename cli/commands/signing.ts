@@ -8,7 +8,7 @@ import { readSmallFile } from "../files/small_file.ts";
 import { fileError } from "../files/system_errors.ts";
 import { variableOf } from "../environment.ts";
 import type { Option } from "../options/option.ts";
-import { askHidden, hasTerminal } from "./terminal.ts";
+import { askHidden, hasTerminal } from "../files/terminal.ts";
 
 const PASSWORD_VARIABLE = "VMDKBKP_SIGN_PASSWORD";
 

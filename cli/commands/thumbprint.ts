@@ -2,8 +2,8 @@
 
 import { note } from "../files/standard_streams.ts";
 import type { ValuesOf } from "../options/option.ts";
-import { formatServer, parseServer } from "./server_address.ts";
-import { fetchCertificate } from "./server_certificate.ts";
+import { formatServer, parseServer } from "../vsphere/net/server_address.ts";
+import { fetchCertificate } from "../vsphere/net/server_certificate.ts";
 import { type CommonOptions, newCommand, printReport } from "./common.ts";
 
 export const command = newCommand("thumbprint", {

@@ -2,6 +2,8 @@
  * The running WebAssembly module, its own data in the memory, and the checks that the core itself leaves out.
  */
 
+import { withUnsharedMemory } from "./unshared.ts";
+
 const PAGE_BYTES = 64 * 1024;
 /** Default alignment: a cache line. The widest stride of every kernel is a multiple of it. */
 export const ALIGN_BYTES = 64;
@@ -132,14 +134,17 @@ export class Instance implements CoreShare {
 
   /**
    * Compiles the module `wasm` and starts it with a memory of its own, whose size is `memoryBytes` rounded up
-   * to whole pages of 64 KiB.
+   * to whole pages of 64 KiB. Without `shared` no other thread can reach the memory.
    *
    * @throws {Error} if the memory is too small for the core's own data, or the runtime cannot create it
    */
-  static async create(wasm: Uint8Array<ArrayBuffer>, memoryBytes: number): Promise<Instance> {
+  static async create(
+    wasm: Uint8Array<ArrayBuffer>,
+    { memoryBytes, shared }: { memoryBytes: number; shared: boolean },
+  ): Promise<Instance> {
     const pages = Math.ceil(memoryBytes / PAGE_BYTES);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    const module = await WebAssembly.compile(wasm);
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
+    const module = await WebAssembly.compile(shared ? wasm : withUnsharedMemory(wasm));
     return await Instance.start({ module, memory, region: { ptr: 0, length: memory.buffer.byteLength } });
   }
 

@@ -49,7 +49,7 @@ export class UnfinishedError extends Error {
  *
  * @returns a sentence that names the hidden files that could not be removed; undefined if there are none
  * @throws {UsageError} if a final name is taken by now and may not be replaced
- * @throws {UnfinishedError} if a rename and then undoing the other renames failed; the notes remain
+ * @throws {UnfinishedError} if a step and then undoing the earlier ones failed; the notes remain
  * @throws {Error} if the system refuses; no file has its final name then
  */
 export function commitAll(files: readonly CompleteFile[]): string | undefined {
@@ -62,9 +62,7 @@ export function commitAll(files: readonly CompleteFile[]): string | undefined {
     for (const { lock, note } of members) lock.prepare(note);
     for (const folder of folders) folder.sync();
   } catch (error) {
-    // Nothing is renamed. Without their temporary files, which are removed now, the notes would look like those of a commit
-    // that has begun.
-    for (const { lock } of members) ignoreErrors(() => lock.withdraw());
+    withdraw(members, error);
     throw error;
   }
   try {
@@ -82,6 +80,31 @@ export function commitAll(files: readonly CompleteFile[]): string | undefined {
   } catch (error) {
     for (const { lock } of members) lock.abandon();
     return leftoverText(members, error);
+  }
+}
+
+/**
+ * Removes the notes of a commit that has not begun. The temporary files are removed next, and without them the
+ * notes would look like those of a commit that has begun.
+ *
+ * @throws {UnfinishedError} if a note can be neither withdrawn nor removed with its lock file. The temporary files have
+ *   to stay then.
+ */
+function withdraw(members: readonly Member[], error: unknown): void {
+  try {
+    for (const { lock } of members) {
+      try {
+        lock.withdraw();
+      } catch {
+        // A full file system refuses to write, and removes.
+        lock.release();
+      }
+    }
+  } catch {
+    for (const { lock } of members) lock.abandon();
+    throw new UnfinishedError(`${(error as Error).message}; the next run finishes or undoes the commit`, {
+      cause: error,
+    });
   }
 }
 
@@ -206,7 +229,7 @@ function plan(
 function renameToFinal(
   { path, lock: { folder, name }, note: { temporary, aside }, written }: CompleteFile & Member,
 ): void {
-  if (aside !== undefined) keepAside(folder, name, aside);
+  if (aside !== undefined) keepAs(folder, name, aside);
   else if (folder.lstat(name) !== undefined) {
     throw new UsageError(`Cannot write "${path}": it was created meanwhile`);
   }
@@ -216,14 +239,14 @@ function renameToFinal(
 }
 
 /**
- * Keeps the file with the final name under the hidden name `aside`. A hard link keeps the file reachable at
- * all times; file systems without hard links need a rename.
+ * Keeps the file with the final name under a hidden name, before another file takes its place. With a hard
+ * link there is a file of this name at all times; file systems without hard links need a rename.
  */
-function keepAside(folder: Folder, name: string, aside: string): void {
+function keepAs(folder: Folder, name: string, hidden: string): void {
   try {
-    folder.link(name, aside);
+    folder.link(name, hidden);
   } catch {
-    folder.rename(name, aside);
+    folder.rename(name, hidden);
   }
 }
 
@@ -269,12 +292,10 @@ function undo(members: readonly Member[]): void {
  */
 function undoRename({ folder, name }: OutputLock, note: CommitNote): void {
   const { temporary, aside } = note;
-  const hasTemporary = folder.lstat(temporary) !== undefined;
-  const named = folder.lstat(name);
   const kept = aside === undefined ? undefined : folder.lstat(aside);
   if (aside !== undefined && kept === undefined) {
     // The replaced file was not renamed yet, or has its name again.
-    if (hasTemporary) return;
+    if (folder.lstat(temporary) !== undefined) return;
     throw new Error(
       `the file that "${folder.shown(name)}" replaces should be kept as "${
         folder.shown(aside)
@@ -282,27 +303,29 @@ function undoRename({ folder, name }: OutputLock, note: CommitNote): void {
         "look for it, and give it this name again",
     );
   }
-  if (!hasTemporary && named !== undefined && !isSameFile(named, kept)) {
+  const named = folder.lstat(name);
+  if (folder.lstat(temporary) === undefined && named !== undefined && !isSameFile(named, kept)) {
     if (!isOutput(named, note)) throw new Error(foreignFileText(folder, { name, note }));
-    folder.rename(name, temporary);
+    // Where a file is to be restored, it takes the place of the output in one step.
+    if (aside === undefined) folder.rename(name, temporary);
+    else keepAs(folder, name, temporary);
   }
   if (aside === undefined) return;
-  if (!hasTemporary || named === undefined) folder.rename(aside, name);
-  else if (!isSameFile(named, kept) && !isCopy(named, kept!)) {
-    throw new Error(foreignFileText(folder, { name, note }));
-  }
+  const [output, present] = [folder.lstat(temporary), folder.lstat(name)];
+  if (present === undefined || isSameOrCopy(present, output)) folder.rename(aside, name);
+  else if (!isSameOrCopy(present, kept)) throw new Error(foreignFileText(folder, { name, note }));
   // The hidden name is still there if both names were hard links of one file, because a rename does nothing
   // then, and in a copy of the folder.
   folder.remove(aside);
 }
 
 /**
- * Returns whether two files are copies of one file with two names, which is what copying a folder makes of
- * it.
+ * Returns whether two names are of one file, or of copies of it, which is what copying a folder makes of a
+ * file with two names.
  */
-function isCopy(named: Deno.FileInfo, kept: Deno.FileInfo): boolean {
-  return named.isFile && kept.isFile && named.size === kept.size &&
-    named.mtime?.getTime() === kept.mtime?.getTime();
+function isSameOrCopy(a: Deno.FileInfo, b: Deno.FileInfo | undefined): boolean {
+  return b !== undefined && a.isFile && b.isFile &&
+    (isSameFile(a, b) || (a.size === b.size && a.mtime?.getTime() === b.mtime?.getTime()));
 }
 
 function foreignFileText(

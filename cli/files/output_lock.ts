@@ -20,6 +20,7 @@ import {
 } from "./lock_note.ts";
 import { isSameFile } from "./paths.ts";
 import { statOf } from "./positioned.ts";
+import { readFullySync } from "./small_file.ts";
 import { cleanUpAfter, fileError, isWithoutLocks, onFile, retryInterrupted } from "./system_errors.ts";
 
 /** The time to wait for a lock on Deno before 2.5, which can only wait. A free lock is granted at once. */
@@ -311,13 +312,8 @@ export function noteOf(folder: Folder, name: string): CommitNote | undefined {
 /** Returns the text of a lock file, or an empty text if it is longer than any note. */
 function textOf(file: Deno.FsFile): string {
   const bytes = new Uint8Array(MAX_NOTE_BYTES + 1);
-  let len = 0;
   file.seekSync(0, Deno.SeekMode.Start);
-  while (len < bytes.length) {
-    const got = retryInterrupted(() => file.readSync(bytes.subarray(len)));
-    if (got === null || got === 0) break;
-    len += got;
-  }
+  const len = readFullySync(file, bytes);
   return len > MAX_NOTE_BYTES ? "" : new TextDecoder().decode(bytes.subarray(0, len));
 }
 

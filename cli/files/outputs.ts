@@ -13,7 +13,7 @@ import { Folder } from "./folder.ts";
 import { journalNameOf, temporaryNameOf } from "./hidden_names.ts";
 import { leftoversOf, openLeftover, sweep } from "./leftovers.ts";
 import { HeldError, OutputLock } from "./output_lock.ts";
-import { ignoreErrors, isSameFile, statIfThere } from "./paths.ts";
+import { ignoreErrors, isSameFile, lstatIfThere, statIfThere } from "./paths.ts";
 import { statOf } from "./positioned.ts";
 import { finishCommit, type RunOutputs } from "./recovery.ts";
 import { fileError, onFile, reasonOf } from "./system_errors.ts";
@@ -64,6 +64,12 @@ export interface OpenOptions {
    * never gets a final name.
    */
   journal?: boolean;
+  /**
+   * Whether a link that has the name of the output is followed to the file that is to be replaced, as `>` of
+   * a shell does; the default is true. It is false for names that the user did not give, because somebody
+   * else may have put the link there: then only a regular file is replaced.
+   */
+  follow?: boolean;
   /**
    * The mode of a new file, reduced by the user's umask. A file that replaces another one gets the mode of
    * that.
@@ -156,11 +162,12 @@ export class Outputs implements Disposable {
   async open(path: string, options: OpenOptions = {}): Promise<OutputFile> {
     if (path === "") throw new UsageError("Cannot write an output: its name is empty");
     this.#assertOpen(path);
-    const { replace = this.#options.force } = options;
+    const { replace = this.#options.force, follow = true } = options;
+    if (!follow) assertNoLink(path);
     const existing = look(path);
     // A pipe is not among the openings for which a stopped command waits, because it may never get a reader.
-    if (isStream(existing)) return await this.#openStream(path, { replace });
-    const finalPath = resolve(path, existing);
+    if (isStream(existing) && follow) return await this.#openStream(path, { replace });
+    const finalPath = follow ? resolve(path, existing) : inRealFolder(path);
     this.#refuse(path, finalPath, { existing });
     const opened = this.#openLocked({ path, finalPath, replace }, options);
     opening.add(opened);
@@ -464,12 +471,28 @@ function resolve(path: string, existing: Deno.FileInfo | undefined): string {
   try {
     Deno.lstatSync(path);
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) {
-      return `${realFolder(path)}/${basename(path)}`.replace("//", "/");
-    }
+    if (cause instanceof Deno.errors.NotFound) return inRealFolder(path);
     throw fileError("write", path, cause);
   }
   throw new UsageError(`Cannot write "${path}": it is a symbolic link that leads nowhere`);
+}
+
+/** Returns a path whose folder has no symbolic links; the name itself may be one. */
+function inRealFolder(path: string): string {
+  return `${realFolder(path)}/${basename(path)}`.replace("//", "/");
+}
+
+/**
+ * @throws {UsageError} if `path` is a symbolic link. A link that is put there later is replaced itself when
+ *   the output gets its name.
+ */
+function assertNoLink(path: string): void {
+  const info = onFile("look at", path, () => lstatIfThere(path));
+  if (info?.isSymlink !== true) return;
+  throw new UsageError(
+    `Cannot write "${path}": it is a symbolic link, and the command line did not name it; remove the link, ` +
+      "or choose another name for the output",
+  );
 }
 
 function realFolder(path: string): string {

@@ -1,6 +1,6 @@
 /** Reads small regular files, in whose place another user may have put something else. */
 
-import { isInterrupted } from "./system_errors.ts";
+import { isInterrupted, retryInterrupted } from "./system_errors.ts";
 
 /**
  * Returns the bytes of a regular file. A pipe or a device in its place is not opened, because that could wait
@@ -27,6 +27,20 @@ export async function readSmallFile(path: string, maxBytes: number): Promise<Uin
     length += got;
   }
   return bytes.subarray(0, length);
+}
+
+/**
+ * Reads from the current position until `into` is full or the file ends, because one call of the system may
+ * return less. Returns the number of bytes.
+ */
+export function readFullySync(file: Pick<Deno.FsFile, "readSync">, into: Uint8Array): number {
+  let length = 0;
+  while (length < into.length) {
+    const got = retryInterrupted(() => file.readSync(into.subarray(length))) ?? 0;
+    if (got === 0) break;
+    length += got;
+  }
+  return length;
 }
 
 async function readOnce(file: Deno.FsFile, into: Uint8Array): Promise<number> {

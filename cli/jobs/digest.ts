@@ -67,6 +67,7 @@ export async function digest(
   return await Job.run(options, { inputs: [dumpin], outputs: [digestout] }, async (job) => {
     const dumpIn = await DumpReader.open(job.core, await job.source(pathOf(dumpin)));
     const proof = await proofOf(job, new Chain([dumpIn]));
+    job.seals.warnOfSeals();
     if (proof.by === "files") await assertHash(proof.last!, job.run);
     const digestOut = await job.outputs.sink(digestout, { level });
     const sealing = await Sealing.begin(job, dumpIn.header, [{ role: "digest", path: digestout }]);

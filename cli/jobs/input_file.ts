@@ -3,6 +3,7 @@
 import { containerOfName } from "../archive/container.ts";
 import { statOf } from "../files/positioned.ts";
 import { statIfThere } from "../files/paths.ts";
+import { readFullySync } from "../files/small_file.ts";
 import { fileError, onFile } from "../files/system_errors.ts";
 import { readablePath } from "../files/unfinished.ts";
 
@@ -73,7 +74,7 @@ export function beginningOf(path: string): string {
   return onFile("read", path, () => {
     using file = Deno.openSync(path);
     const bytes = new Uint8Array(256);
-    return new TextDecoder().decode(bytes.subarray(0, file.readSync(bytes) ?? 0));
+    return new TextDecoder().decode(bytes.subarray(0, readFullySync(file, bytes)));
   });
 }
 

@@ -430,10 +430,10 @@ export class Job implements AsyncDisposable {
 
   /**
    * Opens a file of a new disk. Its mode is the user's for new files, because a hypervisor is to read the
-   * disk.
+   * disk. `isNamed`: the request names this file, and a link in its place is followed.
    */
-  openOutput(path: string): Promise<Deno.FsFile> {
-    return this.#outputs.open(path, { mode: 0o666 });
+  openOutput(path: string, { isNamed }: { isNamed: boolean }): Promise<Deno.FsFile> {
+    return this.#outputs.open(path, { mode: 0o666, follow: isNamed });
   }
 
   /**

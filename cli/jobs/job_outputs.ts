@@ -129,7 +129,8 @@ export class JobOutputs {
 
   /** Opens a seal, which may `replace` another one, and returns the function that writes it. */
   async openSeal(path: string, { replace }: { replace: boolean }): Promise<(bytes: Uint8Array) => void> {
-    const file = await this.#outputs.open(path, { replace: replace || this.#parts.isForced });
+    const mayReplace = replace || this.#parts.isForced;
+    const file = await this.#outputs.open(path, { replace: mayReplace, follow: false });
     return (bytes) => {
       for (let at = 0; at < bytes.length;) {
         at += onFile("write", path, () => file.writeSync(bytes.subarray(at)));

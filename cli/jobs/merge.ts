@@ -104,6 +104,7 @@ export async function merge(
     }
     const first = await job.seals.sealed(chain.readers[0]);
     const proof = await proofOf(job, chain);
+    job.seals.warnOfSeals();
     // A root proves the blocks, even if the files are other ones. It does not prove the header, which is that
     // of the last archive.
     if (proof.by !== "root") await job.proveSealed();

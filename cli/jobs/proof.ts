@@ -35,12 +35,17 @@ export interface Proof {
 
 /**
  * Looks for what can prove the blocks of an open list: a root in any seal beside the archives, or else an
- * entry for each file.
+ * entry for each file. A root is no proof for a caller that does not compute the root of the blocks it reads
+ * (`computesRoot` is false).
  *
  * @throws {FormatError | Error} if nothing is found, and a seal beside the archives cannot be read
  * @throws {MismatchError} if nothing is found, and only seals count that a trusted key has signed
  */
-export async function proofOf(job: Job, chain: Chain): Promise<Proof> {
+export async function proofOf(
+  job: Job,
+  chain: Chain,
+  { computesRoot = true }: { computesRoot?: boolean } = {},
+): Promise<Proof> {
   const { readers, header } = chain;
   const sealed = await Promise.all(readers.map((reader) => job.seals.sealed(reader)));
   const last = sealed.at(-1);
@@ -51,13 +56,12 @@ export async function proofOf(job: Job, chain: Chain): Promise<Proof> {
   await job.seals.changesOf(path, generation);
   // If two generations were made in the same second, the entry of the file says which of them it is.
   const roots = !header.full ? [] : own ? told.filter(({ root }) => root === own) : told;
-  const isProvedByRoot = roots.length > 0 && roots.every(({ isProved }) => isProved);
+  const isProvedByRoot = computesRoot && roots.length > 0 && roots.every(({ isProved }) => isProved);
   const by = isProvedByRoot ? "root" : areProvedByFiles(sealed) ? "files" : "nothing";
   if (by === "nothing") {
     refuseUnreadable(job);
     refuseUnsigned(job, path);
   }
-  job.seals.warnOfSeals();
   return { path, by, roots, last };
 }
 

@@ -118,6 +118,7 @@ async function restoreIn(job: Job, request: RestoreRequest): Promise<RestoreResu
     throw new UsageError(`Cannot create a disk from rdiffs alone: "${archives[0]}" is not a dump`);
   }
   const proof = await proofOf(job, chain);
+  job.seals.warnOfSeals();
   const root = proof.roots.length > 0 ? job.root() : undefined;
   // A root proves the blocks, even if the files are other ones.
   if (proof.by !== "root") await job.proveSealed();

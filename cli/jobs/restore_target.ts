@@ -176,7 +176,7 @@ async function fileTarget(
       ? await createDisk(
         local,
         { capacityBytes, adapterType, metadata, format: newFormat(options.format), packing: job.packing },
-        (path) => job.openOutput(path),
+        (path) => job.openOutput(path, { isNamed: path === local }),
       )
       : await openForWriting(local, existing),
   );

@@ -20,6 +20,7 @@ import type { SecretKey } from "../archive/minisign/secret_key.ts";
 import { signatureNameOf } from "../archive/minisign/text.ts";
 import { FormatError, MismatchError, UsageError } from "../errors.ts";
 import { isHidden } from "../files/hidden_names.ts";
+import { lstatIfThere } from "../files/paths.ts";
 import { VERSION } from "../version.ts";
 import type { InputSeals } from "./input_seals.ts";
 import type { JobOutputs } from "./job_outputs.ts";
@@ -263,7 +264,7 @@ interface Place {
 
 /**
  * Chooses the path of a seal: the name of the generation; if the seal of another generation has it, the whole
- * name of the file; or that name with the time. The seal of another generation is replaced only with `force`,
+ * name of the file; or that name with the time. Names that are symbolic links are passed over. The seal of another generation is replaced only with `force`,
  * and only if its files are gone, because rdiffs may still lead to a generation whose root it records.
  *
  * @throws {UsageError} if all of these names are in use
@@ -275,6 +276,8 @@ async function placeFor(
   const [{ folder, name: first, path: given }] = outputs;
   for (const name of sealNamesOf(first, formatTimeStamp(header.time))) {
     const path = join(shown(folder, given), name);
+    // What a link leads to is nobody's seal of these outputs, and may be any file of the user.
+    if (lstatIfThere(path)?.isSymlink) continue;
     const present = await presentSeal(path, files);
     if (present === undefined) return { path, isThere: existsAt(path) };
     if (isOf(present, header)) return { path, isThere: true };

@@ -1,6 +1,6 @@
 /** A program that wants a password: says what it got and from then on nothing, stopped by signals as `main.ts` is. */
 
-import { readPassword } from "../../cli/commands/password.ts";
+import { readPassword } from "../../cli/files/password.ts";
 import { Interrupt } from "../../cli/files/interrupt.ts";
 
 const interrupt = new Interrupt();

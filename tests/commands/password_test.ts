@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { readPassword } from "../../cli/commands/password.ts";
+import { readPassword } from "../../cli/files/password.ts";
 import { UsageError } from "../../cli/errors.ts";
 import { Folder } from "../disks/helpers.ts";
 import { denoArgs } from "../support/run_cli.ts";

@@ -409,6 +409,17 @@ Deno.test("rdiff does not vouch for a sealed dump that was damaged", async () =>
   });
 });
 
+Deno.test("rdiff refuses a dump whose seal cannot be read, also if another seal knows the root of its generation", async () => {
+  using archives = new Archives();
+  await archives.done("seal g1.dump g1.digest");
+  await archives.done(DIFF);
+  archives.file("g1.seal.json", archives.read("g1.seal.json").subarray(1));
+  // The root is computed by no rdiff: it proves nothing here.
+  const line = "rdiff g1.dump new.dump --rdiffout new.rdiff";
+  await archives.refused(line, { code: 3, says: ["g1.seal.json", "--without-seal goes by no seal"] });
+  assertStringIncludes((await archives.done(`${line} --without-seal`)).stdout, "NOT PROVED");
+});
+
 Deno.test("check --junit replaces its own report and nothing else", async () => {
   using archives = new Archives();
   await archives.done("check --digestin g0.digest g0.dump --junit j.xml");

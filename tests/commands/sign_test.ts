@@ -135,3 +135,14 @@ testWith({ missing }, "a signed seal is not added to without a key", async () =>
   await archives.done("digest --dumpin s1.dump --digestout s1.digest.gz --sign mine.key");
   await archives.done("check --digestin s1.digest.gz s1.dump --trusted-key mine.pub");
 });
+
+testWith({ missing }, "--force writes no signature through a link that has its name", async () => {
+  using archives = new SignedArchives();
+  archives.file("keys.txt", new TextEncoder().encode("an important file"));
+  Deno.symlinkSync("keys.txt", archives.file("g0.seal.json.minisig"));
+  await archives.refused("seal --sign mine.key --force g0.dump g0.digest", {
+    code: EXIT.usage,
+    says: ["g0.seal.json.minisig", "symbolic link", "remove the link"],
+  });
+  assertEquals(archives.read("keys.txt"), new TextEncoder().encode("an important file"));
+});

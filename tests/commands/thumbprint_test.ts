@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import { formatServer, parseServer } from "../../cli/commands/server_address.ts";
-import { fetchCertificate } from "../../cli/commands/server_certificate.ts";
-import { certificateOf, clientHello, TlsError } from "../../cli/commands/tls_hello.ts";
+import { formatServer, parseServer } from "../../cli/vsphere/net/server_address.ts";
+import { fetchCertificate } from "../../cli/vsphere/net/server_certificate.ts";
+import { certificateOf, clientHello, TlsError } from "../../cli/vsphere/net/tls_hello.ts";
 import { UsageError } from "../../cli/errors.ts";
 import { callMain } from "../support/run_cli.ts";
 import { testWith } from "../support/skip.ts";

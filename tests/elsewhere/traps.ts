@@ -208,7 +208,10 @@ function sealIn({ folder }: Place): Record<string, unknown> | undefined {
 function sealLink({ folder, victim }: Place, random: Random): void {
   Deno.symlinkSync(
     join(victim, "keys"),
-    join(folder, pick(["n.seal.json", "x.seal.json", "._g.seal.json"], random)),
+    join(
+      folder,
+      pick(["n.seal.json", "n.dump.seal.json", "x.seal.json", "._g.seal.json", "n-flat.vmdk"], random),
+    ),
   );
 }
 

@@ -30,11 +30,14 @@ export async function judgeReadBack(world: World, folder: CaseFolder): Promise<v
   }
 }
 
-/** The same command succeeds, makes what it always makes, and leaves nothing else. `isDone`: as it did before. */
+/**
+ * The same command succeeds, makes what it always makes, and leaves nothing else. `isDone`: it was done before, too.
+ * `losesModes`: an earlier run has warned that a file does not keep its mode.
+ */
 export async function judgeNextRun(
   world: World,
   folder: CaseFolder,
-  { isDone }: { isDone: boolean },
+  { isDone, losesModes = false }: { isDone: boolean; losesModes?: boolean },
 ): Promise<void> {
   const { line, outputs, before } = world;
   const isThere = isDone || new FolderJudge(world, folder).isNew;
@@ -46,7 +49,7 @@ export async function judgeNextRun(
   }
   hold("next run", next.code === EXIT.done, `exit code ${next.code}: ${next.stderr}`);
   const files = new FolderJudge(world, folder);
-  files.complete("next run");
+  files.complete("next run", { losesModes });
   files.inputs();
   files.leftovers();
 }

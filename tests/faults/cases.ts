@@ -5,8 +5,9 @@ import type { seeded } from "../disks/helpers.ts";
 import { canHave, type CountedCall, type Fault, ruleFor } from "./calls.ts";
 import { judgeNextRun, judgeReadBack } from "./aftermath.ts";
 import type { DisturbedRun } from "./disturbed.ts";
+import { FolderJudge } from "./folder_judge.ts";
 import { brokenBy, type BrokenPledge } from "./pledges.ts";
-import { isDone, judgeRun, struckIn } from "./run_judge.ts";
+import { isDone, judgeRun, losesModes, struckIn } from "./run_judge.ts";
 import type { World } from "./world.ts";
 
 type Random = ReturnType<typeof seeded>;
@@ -109,15 +110,18 @@ export async function runCase({ world, rules, readsFirst }: Case): Promise<CaseR
   const told: string[] = [];
   let run: DisturbedRun | undefined;
   let isStruck = false;
-  for (const [i, some] of rules.split(";").entries()) {
+  let hasLostModes = false;
+  for (const some of rules.split(";")) {
     if (run !== undefined && isDone(run)) break;
+    const earlier = run && new FolderJudge(world, folder);
     run = await folder.disturbed(world.line, some);
-    broken.push(...await judgeRun(run, { world, folder, isFirst: i === 0 }));
+    broken.push(...await judgeRun(run, { world, folder, earlier }));
     told.push(...tell(run));
     isStruck ||= struckIn(run).length > 0;
+    hasLostModes ||= losesModes(run);
   }
   const { isKilled, code } = run!;
-  const looks = [() => judgeNextRun(world, folder, { isDone: isDone(run!) })];
+  const looks = [() => judgeNextRun(world, folder, { isDone: isDone(run!), losesModes: hasLostModes })];
   if (readsFirst && !isDone(run!)) looks.unshift(() => judgeReadBack(world, folder));
   broken.push(...await brokenBy(looks));
   const line = `deno run -A --no-check tests/faults/run.ts "${world.name}" "${rules}"${

@@ -32,23 +32,32 @@ export class FolderJudge {
     return this.#world.outputs.every((path) => this.#isNew(path));
   }
 
-  /** Each output is the old or the new one, and of the old ones none is lost: a run that was killed may have left that. */
-  mixed(): void {
+  /**
+   * Each output is the old or the new one, and of the old ones none is lost: a run that was killed may have left that.
+   * `earlier`: what another disturbed run has left. Its outputs are as good as the old ones, and
+   * if all of them are new they may have taken their place.
+   */
+  mixed(earlier?: FolderJudge): void {
     const { before, outputs, scenario } = this.#world;
     // A disk that is written in place is neither until it is written to its end.
     if (scenario.replaces === "disk") return;
     for (const path of outputs) {
-      const isWhole = this.#isOld(path) || this.#isNew(path) ||
+      const isEarlier = earlier !== undefined && isSameFile(this.#files.get(path), earlier.#files.get(path));
+      const isWhole = this.#isOld(path) || this.#isNew(path) || isEarlier ||
         (scenario.replaces === "report" && this.#isReportOfFailure(path));
       hold("nothing partial", isWhole, `"${path}" is neither the old nor the new one`);
     }
     this.#others();
     if (this.isNew) return;
     const present = [...this.#files.values()];
-    for (const path of outputs.filter((path) => before.has(path))) {
-      const isThere = present.some((bytes) => isSameFile(bytes, before.get(path)));
-      hold("nothing lost", isThere, `the "${path}" that was there is nowhere`);
-    }
+    // A report is also replaced by one that says why the command failed.
+    const isReplaced = (path: string) => scenario.replaces === "report" && this.#isReportOfFailure(path);
+    const lostOf = (old: Files) =>
+      outputs.filter((path) => old.has(path) && !isReplaced(path))
+        .filter((path) => !present.some((bytes) => isSameFile(bytes, old.get(path))));
+    const lost = lostOf(before);
+    if (lost.length === 0 || (earlier?.isNew && lostOf(earlier.#files).length === 0)) return;
+    hold("nothing lost", false, `the "${lost[0]}" that was there is nowhere`);
   }
 
   /** Checks that all outputs are the old ones or all are the new ones. A message must say why the command failed. */
@@ -63,8 +72,8 @@ export class FolderJudge {
     this.#others();
   }
 
-  /** All outputs are the new ones. */
-  complete(pledge: Pledge): void {
+  /** All outputs are the new ones. `losesModes`: a warning says that a file does not keep its mode, so only its owner may read it. */
+  complete(pledge: Pledge, { losesModes = false }: { losesModes?: boolean } = {}): void {
     const { outputs, result, modes } = this.#world;
     let content;
     try {
@@ -76,7 +85,8 @@ export class FolderJudge {
       hold(pledge, isEqual(content[path], result[path]), `"${path}" holds something else`);
     }
     const found = this.#folder.modes(outputs);
-    hold(pledge, isEqual(found, modes), `the modes are ${octal(found)} and not ${octal(modes)}`);
+    const areKept = found.every((mode, i) => mode === modes[i] || (losesModes && mode === 0o600));
+    hold(pledge, areKept, `the modes are ${octal(found)} and not ${octal(modes)}`);
     this.#others();
   }
 

@@ -7,6 +7,7 @@ import { judgeNextRun, judgeReadBack } from "./aftermath.ts";
 import type { CountedCall } from "./calls.ts";
 import { type DisturbedRun, MISSING } from "./disturbed.ts";
 import { writeFiles } from "./files.ts";
+import { FolderJudge } from "./folder_judge.ts";
 import { run } from "./material.ts";
 import { brokenBy, type BrokenPledge } from "./pledges.ts";
 import { judgeRun } from "./run_judge.ts";
@@ -42,16 +43,18 @@ testWith({ missing: MISSING }, "judgeRun() sees each pledge that a run breaks", 
     what: string,
     expected: string[],
     end: DisturbedRun,
-    { world = replacing, isFirst = true, change = () => {} }: {
+    { world = replacing, earlier, change = () => {} }: {
       world?: World;
-      isFirst?: boolean;
+      earlier?: (folder: CaseFolder) => void | Promise<void>;
       change?: (folder: CaseFolder) => void | Promise<void>;
     },
   ) => {
     await t.step(what, async () => {
       using folder = world.begin();
+      await earlier?.(folder);
+      const judged = earlier && new FolderJudge(world, folder);
       await change(folder);
-      assertEquals(pledges(await judgeRun(end, { world, folder, isFirst })), expected);
+      assertEquals(pledges(await judgeRun(end, { world, folder, earlier: judged })), expected);
     });
   };
   const finish = (folder: CaseFolder) => writeFiles(folder.path, complete);
@@ -73,6 +76,20 @@ testWith({ missing: MISSING }, "judgeRun() sees each pledge that a run breaks", 
       Deno.chmodSync(join(folder.path, "one/n.dump"), 0o644);
     },
   });
+  for (const [mode, expected] of [[0o600, []], [0o644, ["right result"]]] as const) {
+    const warned = ended({ stderr: 'Warning: "n.dump" does not keep its mode\n' }, {});
+    await sees(
+      `a warning says that a mode is lost, and the mode is ${mode.toString(8)}`,
+      [...expected],
+      warned,
+      {
+        change: async (folder) => {
+          await right(folder);
+          Deno.chmodSync(join(folder.path, "one/n.dump"), mode);
+        },
+      },
+    );
+  }
   await sees("all is done, and the modes are right", [], ended({}, {}), { change: right });
   await sees("a file is cut, and the exit code is 0", ["right result"], ended({}, {}), {
     change: cut("one/n.dump"),
@@ -84,6 +101,18 @@ testWith({ missing: MISSING }, "judgeRun() sees each pledge that a run breaks", 
   await sees("one of the outputs is new, and the exit code is 1", ["nothing partial"], ended(FAILED, {}), {
     change: (folder) => writeFiles(folder.path, new Map([["one/n.dump", complete.get("one/n.dump")!]])),
   });
+  const unfinished = {
+    code: 1,
+    stderr: 'vmdkbkp: Cannot sync "n.dump": no space; the next run finishes or undoes the commit\n',
+  };
+  await sees(
+    "one of the outputs is new, the old one is gone, and a commit is unfinished",
+    ["nothing lost"],
+    ended(unfinished, {}),
+    {
+      change: (folder) => writeFiles(folder.path, new Map([["one/n.dump", complete.get("one/n.dump")!]])),
+    },
+  );
   await sees("one of the outputs is new, the old one is gone, and it is killed", ["nothing lost"], killed, {
     change: (folder) => writeFiles(folder.path, new Map([["one/n.dump", complete.get("one/n.dump")!]])),
   });
@@ -92,6 +121,21 @@ testWith({ missing: MISSING }, "judgeRun() sees each pledge that a run breaks", 
       Deno.renameSync(join(folder.path, "one/n.dump"), join(folder.path, "one/.n.dump.any.vmdkbkp"));
       writeFiles(folder.path, new Map([["one/n.dump", complete.get("one/n.dump")!]]));
     },
+  });
+  const left = (folder: CaseFolder, name: string) => {
+    Deno.renameSync(join(folder.path, "one/n.dump"), join(folder.path, `one/.n.dump.any.vmdkbkp`));
+    Deno.writeTextFileSync(join(folder.path, "one/n.dump"), name);
+  };
+  await sees("an output is neither, but an earlier run has left it, and it is killed", [], killed, {
+    earlier: (folder) => left(folder, "of an earlier run"),
+  });
+  await sees("an output is not what an earlier run has left, and it is killed", ["nothing partial"], killed, {
+    earlier: (folder) => left(folder, "of an earlier run"),
+    change: (folder) => Deno.writeTextFileSync(join(folder.path, "one/n.dump"), "another one"),
+  });
+  await sees("an earlier run has replaced all, and one of its outputs is nowhere", ["nothing lost"], killed, {
+    earlier: right,
+    change: (folder) => writeFiles(folder.path, new Map([["two/n.digest", complete.get("two/n.digest")!]])),
   });
   await sees("an output is removed, and it is killed", ["nothing partial"], killed, {
     change: (folder) => Deno.removeSync(join(folder.path, "one/n.dump")),

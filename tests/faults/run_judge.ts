@@ -21,23 +21,34 @@ export function isDone({ isKilled, code }: DisturbedRun): boolean {
   return !isKilled && code === EXIT.done;
 }
 
-/** Returns what is broken. `isFirst`: nothing was left by another run that was disturbed. */
+/** Whether the command has warned that a new file cannot have the mode of the one that it replaces. */
+export function losesModes({ stderr }: DisturbedRun): boolean {
+  return stderr.includes("does not keep its mode");
+}
+
+/** Returns what is broken. `earlier`: what another disturbed run has left, if there was one. */
 export async function judgeRun(
   run: DisturbedRun,
-  { world, folder, isFirst }: { world: World; folder: CaseFolder; isFirst: boolean },
+  { world, folder, earlier }: { world: World; folder: CaseFolder; earlier?: FolderJudge },
 ): Promise<BrokenPledge[]> {
+  const isFirst = earlier === undefined;
   const { isHung, isKilled, stderr } = run;
   const files = new FolderJudge(world, folder);
   const looks = [() => hold("end", !isHung, "the command does not end"), () => files.inputs()];
   if (isDone(run)) {
-    looks.push(() => files.complete("right result"), () => judgeSyncs(run, world), () => judgeLocks(run));
+    looks.push(
+      () => files.complete("right result", { losesModes: losesModes(run) }),
+      () => judgeSyncs(run, world),
+      () => judgeLocks(run),
+    );
     looks.push(() => judgeProofs(run, world));
     if (isHarmless(run)) looks.push(() => files.leftovers());
     return await brokenBy(looks);
   }
   // Behind such an end, and behind another run, some outputs may have their names and others not.
-  const isMixed = isKilled || !isFirst || stderr.includes("not everything could be undone");
-  looks.push(() => isMixed ? files.mixed() : files.failed());
+  const isMixed = isKilled || !isFirst ||
+    /not everything could be undone|the next run finishes or undoes the commit/.test(stderr);
+  looks.push(() => isMixed ? files.mixed(earlier) : files.failed());
   const isComplete = !isFirst && files.isNew && stderr.includes("exists already");
   if (!isKilled && !isComplete) {
     looks.push(() => judgeCode(run), () => judgeMessage(run, { world, folder, isFirst }));

@@ -24,7 +24,7 @@ import { changed } from "./random_disk.ts";
 import { assertEqualBytes } from "./same_bytes.ts";
 
 const THREADS = [1, 2, 4];
-const SEEDS = 12;
+const SEEDS = 8;
 const MIB = 1024 * 1024;
 
 /** The inputs, which are the same for all numbers of threads. */

@@ -4,7 +4,7 @@ import { Scene } from "./scene.ts";
 import { sweep } from "./sweep.ts";
 import { type Sealing, World } from "./world.ts";
 
-const CASES = 15;
+const CASES = 8;
 
 for (const [i, sealing] of (["sealed", "unsealed", "mixed", "resealed"] satisfies Sealing[]).entries()) {
   Deno.test(`no command is wrong in silence on ${CASES} damaged folders, ${sealing}`, async () => {
@@ -15,7 +15,7 @@ for (const [i, sealing] of (["sealed", "unsealed", "mixed", "resealed"] satisfie
     });
     assertEquals(faults, []);
     const seen = `${right} right, ${unproved} unproved, ${refused} refused`;
-    assert(right > 100 && refused > 30 && unproved > 20, seen);
+    assert(right > 50 && refused > 15 && unproved > 8, seen);
   });
 }
 

@@ -95,3 +95,10 @@ function found(path: string): FoundLibrary | undefined {
   const libDir = basename(bundleDir) === "lib64" ? dirname(bundleDir) : bundleDir;
   return { path: real, version, libDir, bundleDir };
 }
+
+/** Returns the permissions that the library lacks, as options of Deno. Lists of names do not do: see docs/permissions.md. */
+export function deniedFlags(): string[] {
+  const needed = ["ffi", "run", "env"] as const;
+  const denied = needed.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
+  return denied.map((name) => `--allow-${name}`);
+}

@@ -1,7 +1,7 @@
 /** A question at the terminal whose answer does not appear there. */
 
 import { InterruptedError, UsageError } from "../errors.ts";
-import { print } from "../files/standard_streams.ts";
+import { print } from "./standard_streams.ts";
 
 /** The user's terminal, wherever standard input and output lead. */
 const CONTROLLING_TERMINAL = "/dev/tty";

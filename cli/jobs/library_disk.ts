@@ -1,11 +1,11 @@
-/** Disks behind libvixDiskLib, as the command line describes them. */
+/** Disks behind VMware's disk library: those of a server, and files of this machine. */
 
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { openForReading } from "../disks/open.ts";
 import { VddkDisk } from "../disks/vddk/disk.ts";
-import { type FoundLibrary, LIBDIR_VARIABLE, libraryIn, placesFor } from "../disks/vddk/find.ts";
+import { deniedFlags, type FoundLibrary, LIBDIR_VARIABLE, libraryIn, placesFor } from "../disks/vddk/find.ts";
 import { addStats, type LibraryEvent, type SessionSetup } from "../disks/vddk/session.ts";
 import { LibraryProcess } from "../disks/vddk/process.ts";
 import { DiskLibraryError, UsageError } from "../errors.ts";
@@ -13,10 +13,8 @@ import { temporaryNameOf } from "../files/hidden_names.ts";
 import { print } from "../files/standard_streams.ts";
 import { fileError } from "../files/system_errors.ts";
 import { SECTOR_BYTES } from "../sector.ts";
-import { deniedFlags, type LibraryOptions, passwordStreams } from "./library_options.ts";
-import { readPassword } from "./password.ts";
-import { parseServer } from "./server_address.ts";
-import type { DiskHost, DiskProvider, DiskPurpose, ProviderReport } from "../jobs/disk_source.ts";
+import type { DiskHost, DiskProvider, DiskPurpose, ProviderReport } from "./disk_source.ts";
+import type { ServerAccount } from "./server_disk.ts";
 
 type ServerTarget = NonNullable<SessionSetup["target"]>;
 
@@ -25,15 +23,52 @@ const LOCAL_MODES = "file";
 const SAN_MODES = "san:nbdssl:nbd";
 const TIMEOUT_SECONDS = 600;
 
-/**
- * Opens disks behind the library, and collects what is to be said of it.
- *
- * The password is asked for once.
- */
+/** A disk of a server, and how the library reaches it. */
+export interface LibraryServerDisk {
+  account: Pick<ServerAccount, "endpoint" | "user" | "password" | "thumbprint">;
+  /** Connect without a thumbprint, to whoever answers. */
+  insecure?: boolean;
+  /** The managed object reference of the machine, such as `vm-16`. */
+  vm: string;
+  /** That of its snapshot. */
+  snapshot?: string;
+  /** `[datastore] folder/disk.vmdk`. */
+  path: string;
+  /** Transport modes in the order of preference, with colons between; `nbdssl:nbd` by default. */
+  modes?: string;
+  /** Prefer the storage network. */
+  san?: boolean;
+}
+
+/** A disk that the library opens. Either `server` or `local` is needed. */
+export interface LibraryDiskRequest {
+  server?: LibraryServerDisk;
+  /** Path of a disk of this machine. */
+  local?: string;
+  /** The folder of the library; without it the usual places are looked at. */
+  libdir?: string;
+  /** The configuration file of the library. */
+  config?: string;
+  /** Seconds after which a silent library counts as gone; 600 by default. */
+  timeout?: number;
+  /** The number of further tries of a failed call, and milliseconds before the first of them. */
+  retries: number;
+  firstWaitMs: number;
+  /** Bytes of a transfer. */
+  callBytes: number;
+  /** A file to which the log of the library is appended. */
+  log?: string;
+  /** The disk is written. */
+  writes?: boolean;
+  /** `-` if the password comes from standard input, which archives may want as well. */
+  inputs?: readonly string[];
+}
+
+/** Opens disks behind the library, and collects what is to be said of it. The password is asked for once. */
 export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
   /** What did not go as it should and was not the end. */
   readonly events: LibraryEvent[] = [];
-  readonly #options: LibraryOptions;
+  readonly #request: LibraryDiskRequest;
   readonly #library: FoundLibrary;
   readonly #timeoutSeconds: number;
   #target?: ServerTarget;
@@ -45,15 +80,16 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
    * @throws {UsageError} if the options do not name a disk, or contradict each other
    * @throws {DiskLibraryError} if there is no library
    */
-  constructor(options: LibraryOptions, { writes = false }: { writes?: boolean } = {}) {
-    if (options.remote === undefined && options.local === undefined) {
+  constructor(request: LibraryDiskRequest) {
+    const { server, local, libdir, timeout = TIMEOUT_SECONDS, writes = false } = request;
+    if (server === undefined && local === undefined) {
       throw new UsageError("Cannot tell which disk is meant: --remote or --local is missing");
     }
-    this.#options = options;
-    if (options.remote !== undefined) this.#target = targetOf(options);
-    this.#timeoutSeconds = options.timeout ?? TIMEOUT_SECONDS;
-    const need = writes && options.remote !== undefined ? "writing disks of a server needs" : undefined;
-    this.#library = findLibrary(options.libdir, need);
+    this.#request = request;
+    if (server !== undefined) this.#target = targetOf(server);
+    this.#timeoutSeconds = timeout;
+    const need = writes && server !== undefined ? "writing disks of a server needs" : undefined;
+    this.#library = findLibrary(libdir, need);
     const denied = deniedFlags();
     if (denied.length > 0) {
       throw new DiskLibraryError(
@@ -61,12 +97,12 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
       );
     }
     // The library would say no more than that an argument is wrong.
-    if (options.config !== undefined) assertReadable(options.config);
+    if (request.config !== undefined) assertReadable(request.config);
   }
 
   /** Standard input, if the password comes from there: archives may want it as well. */
   get inputs(): readonly string[] {
-    return passwordStreams(this.#options);
+    return this.#request.inputs ?? [];
   }
 
   /** Starts the library's process, so that it is there when a disk is opened: it takes a tenth of a second. */
@@ -78,20 +114,20 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
 
   /** Opens the disk that the options name. @throws {DiskLibraryError} if the library does not */
   async open(host: DiskHost, { readOnly, mapped, create }: DiskPurpose): Promise<VddkDisk> {
-    const options = this.#options;
+    const { server, local, config, retries, firstWaitMs, callBytes } = this.#request;
     const target = this.#target && await this.#logIn(host, this.#target);
-    const path = target === undefined ? absolute(options.local!) : options.remote!;
+    const path = server === undefined ? absolute(local!) : server.path;
     const files = target === undefined && create === undefined ? await filesOf(path) : [];
     host.addInputs(files);
     const log = this.#logSink(host);
     const opening = VddkDisk.open({
       library: this.#library,
       process: this.#process,
-      configFile: options.config,
+      configFile: config,
       target,
-      snapshot: options.snapshot?.replace(/^moref=/i, ""),
+      snapshot: server?.snapshot?.replace(/^moref=/i, ""),
       // VMware's library finds this mode by itself; replacements may not.
-      modes: target === undefined ? LOCAL_MODES : modesOf(options),
+      modes: server === undefined ? LOCAL_MODES : modesOf(server),
       path,
       files,
       readOnly,
@@ -100,10 +136,10 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
         capacitySectors: create.capacityBytes / SECTOR_BYTES,
         adapterType: create.adapterType,
       },
-      retries: options.retries,
-      firstWaitMs: options.retryWait * 1000,
+      retries,
+      firstWaitMs,
       timeoutSeconds: this.#timeoutSeconds,
-      callBytes: options.readSize,
+      callBytes,
       mapped,
       onEvent: (event) => {
         this.events.push(event);
@@ -144,18 +180,15 @@ export class LibraryDisks implements AsyncDisposable, DiskProvider<VddkDisk> {
   /** Asks for the password, once. */
   async #logIn(host: DiskHost, target: ServerTarget): Promise<ServerTarget> {
     if (target.password !== "") return target;
-    const { password, passwordFile } = this.#options;
+    const { account } = this.#request.server!;
     return this.#target = {
       ...target,
-      password: await readPassword(
-        { password, passwordFile, signal: host.signal },
-        { user: target.userName, server: target.serverName, warn: (line) => host.warn(line) },
-      ),
+      password: await account.password({ signal: host.signal, warn: (line) => host.warn(line) }),
     };
   }
 
   #logSink(host: DiskHost): (line: string) => void {
-    const path = this.#options.libraryLog;
+    const path = this.#request.log;
     if (path === undefined) return () => {};
     const stream = { name: `"${path}"`, file: host.using(host.openLog(path)) };
     let isWritable = true;
@@ -195,21 +228,19 @@ function assertReadable(path: string): void {
 }
 
 /** Server, account and machine; the password comes later. */
-function targetOf(options: LibraryOptions): ServerTarget {
-  for (const name of ["server", "username", "vm"] as const) {
-    if (!options[name]) throw new UsageError(`Cannot reach a remote disk: --${name} is missing`);
-  }
-  if (options.thumbprint === undefined && !options.insecure) {
+function targetOf(
+  { account: { endpoint, user, thumbprint }, insecure, vm }: LibraryServerDisk,
+): ServerTarget {
+  if (thumbprint === undefined && !insecure) {
     throw new UsageError("Cannot reach a remote disk: --thumbprint is missing, and so is --insecure");
   }
-  const { host, port } = parseServer(options.server!);
   return {
-    serverName: host,
-    port,
-    userName: options.username!,
+    serverName: endpoint.host,
+    port: endpoint.port,
+    userName: user,
     password: "",
-    thumbprint: options.thumbprint === undefined ? undefined : thumbprintOf(options.thumbprint),
-    vm: options.vm!.replace(/^mo(ref|id)=/i, ""),
+    thumbprint: thumbprint === undefined ? undefined : thumbprintOf(thumbprint),
+    vm: vm.replace(/^mo(ref|id)=/i, ""),
   };
 }
 
@@ -222,8 +253,8 @@ function thumbprintOf(given: string): string {
   return digits.match(/../g)!.join(":");
 }
 
-function modesOf(options: LibraryOptions): string {
-  const modes = options.transportModes ?? (options.san ? SAN_MODES : DEFAULT_MODES);
+function modesOf({ modes = DEFAULT_MODES, san }: LibraryServerDisk): string {
+  if (san) return SAN_MODES;
   if (/^[a-z]+(?::[a-z]+)*$/.test(modes)) return modes;
   throw new UsageError(`Cannot use --transport-modes "${modes}": names such as "san:nbdssl:nbd" are needed`);
 }

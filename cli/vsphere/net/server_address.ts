@@ -1,6 +1,6 @@
 /** How servers are named on the command line. */
 
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../../errors.ts";
 
 /** Where a server listens. */
 export interface ServerAddress {

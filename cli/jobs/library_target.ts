@@ -2,9 +2,9 @@
 
 import type { DumpHeader } from "../archive/header.ts";
 import { UsageError } from "../errors.ts";
-import type { RestoreTarget, TargetHost } from "../jobs/restore_target.ts";
+import type { RestoreTarget, TargetHost } from "./restore_target.ts";
 import { SECTOR_BYTES } from "../sector.ts";
-import { absolute, type LibraryDisks, temporaryDiskName } from "./library.ts";
+import { absolute, type LibraryDisks, temporaryDiskName } from "./library_disk.ts";
 
 /** What of the command line is of interest here. */
 interface LibraryTargetOptions {

@@ -1,10 +1,12 @@
 /** Where the password of a server comes from: an option, a file, the environment, or the user at the terminal. */
 
 import { FileError, UsageError } from "../errors.ts";
-import { reasonOf } from "../files/system_errors.ts";
+import { reasonOf } from "./system_errors.ts";
 import { variableOf } from "../environment.ts";
-import { PASSWORD_VARIABLE } from "./library_options.ts";
 import { askHidden, hasTerminal } from "./terminal.ts";
+
+/** The environment variable that holds the password of a server. */
+export const PASSWORD_VARIABLE = "VMDKBKP_PASSWORD";
 
 /** Standard input instead of a file. */
 const STREAM = "-";
