@@ -14,6 +14,7 @@ import type { Figure } from "./bench/figures.ts";
 import { BenchFolder } from "./bench/folder.ts";
 import { benchKernel, type KernelFigure } from "./bench/kernel.ts";
 import { type BenchOptions, parseOptions, USAGE } from "./bench/options.ts";
+import { nfcClaims, nfcServers } from "./bench/nfc.ts";
 import { remoteClaims, remoteLibrary } from "./bench/remote.ts";
 import { type Section, sectionsOf } from "./bench/sections.ts";
 import { claimTable, figureTable, kernelTable, verdict } from "./bench/table.ts";
@@ -36,12 +37,14 @@ async function main(): Promise<void> {
   await bench.warmUp(vmdkbkp);
   const note = (text: string) => void notes.push(text);
   const libdir = await remoteLibrary(note);
-  const sections = sectionsOf(options, { vmdkbkp, folder: folder.path, libdir, note });
+  await using servers = await nfcServers(vmdkbkp, { mib: options.mib, folder: folder.path, note });
+  const nfcRows = servers?.rows ?? [];
+  const sections = sectionsOf(options, { vmdkbkp, folder: folder.path, libdir, nfc: nfcRows, note });
   const figures: Record<string, Figure[]> = {};
   for (const [name, section] of Object.entries(sections)) figures[name] = await bench.measure(section);
   bench.progress("");
 
-  const { mixed = [], start = [], sparse = [], remote = [], vmdk = [] } = figures;
+  const { mixed = [], start = [], sparse = [], remote = [], vmdk = [], nfc = [] } = figures;
   const all = Object.values(figures).flat();
   if (all.some(({ peakMib }) => peakMib === undefined)) {
     notes.push("some peaks of memory are missing: there is no /proc, or a command ended too soon");
@@ -51,6 +54,7 @@ async function main(): Promise<void> {
     ...claimsOf({ kernel, mixed, start, sparse, all, mib }),
     ...remoteClaims({ remote, mib }),
     ...vmdkClaims(vmdk),
+    ...nfcClaims(nfc),
   ];
   if (options.json) printJson({ options, figures, kernel, claims, notes });
   else printTables({ sections, figures, kernel, claims, notes });

@@ -44,11 +44,13 @@ export interface Section {
 /** Returns the sections of a run by name, in the order of their tables. */
 export function sectionsOf(
   { mib, rounds, quick }: BenchOptions,
-  { vmdkbkp, folder, libdir, note }: {
+  { vmdkbkp, folder, libdir, nfc, note }: {
     vmdkbkp: Vmdkbkp;
     folder: string;
     /** Folder of the stand-in for the disk library; undefined if it cannot be compiled. */
     libdir?: string;
+    /** The rows of dumps over NFC, whose servers run; none if there are no servers. */
+    nfc: Row[];
     /** Receives notes on what is not measured. */
     note: (text: string) => void;
   },
@@ -102,6 +104,13 @@ export function sectionsOf(
       recipes: remoteRecipes({ mib }),
       rounds: Math.min(rounds, EXTRA.rounds),
       outputBytes: mib * FAST_SHARE / 2 * MIB,
+    },
+    nfc: {
+      title: `Disk of ${mib} MiB on a test server, half of it data, without VMware's library`,
+      rows: nfc,
+      recipes: [],
+      rounds: Math.min(rounds, EXTRA.rounds),
+      outputBytes: mib / 2 * MIB,
     },
     start: {
       title: "Start",
