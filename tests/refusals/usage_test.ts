@@ -39,7 +39,8 @@ const WRONG: Record<string, string> = {
   [`dump --mode diff --local d1.raw --digestin g0.digest --rdiffout new.rdiff ${OUT}`]: "--dumpin is missing",
   [`dump --mode diff --local d1.raw --dumpin g0.dump --rdiffout new.rdiff ${OUT}`]: "--digestin is missing",
   [`dump --mode diff --local d1.raw ${IN} ${OUT}`]: "--rdiffout is missing",
-  [`dump --mode incr --local d1.raw ${IN} --rdiffout new.rdiff ${OUT}`]: "--bmpin or --changed-since is missing",
+  [`dump --mode incr --local d1.raw ${IN} --rdiffout new.rdiff ${OUT}`]:
+    "--bmpin or --changed-since is missing",
   [`dump --mode full --local d0.raw --dumpout - --digestout -`]: '"-" can be used only once',
   "restore g0.dump": "--local",
   "restore --local d0.raw": "archives",

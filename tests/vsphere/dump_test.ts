@@ -135,3 +135,51 @@ testWith({ missing }, "a machine that is switched on while its disk is read spoi
   world.assertFiles(["password"]);
   await world.assertClean();
 });
+
+for (const [datastoreKind, asks] of [["VMFS", true], ["NFS", false]] as const) {
+  testWith(
+    { missing },
+    `where a host does not tell the allocated blocks, the server's list is used${
+      asks ? "" : " on VMFS only"
+    }`,
+    async () => {
+      await using world = await RemoteWorld.create({ datastoreKind });
+      const { control } = world.server;
+      await world.fill(0, MIB, 1);
+      await world.fill(9 * MIB + 512, 70_144, 2);
+      const ref = await world.snapshot("first");
+      await control.fault({ at: "record", kind: "error", opcode: 13, code: 2, text: "unknown request" });
+      await control.resetCounters();
+      const report = await world.json([
+        ...["dump", "--mode", "full", ...world.disk, "--snapshot", ref, ...BLOCK, ...outputsOf(world, "0")],
+      ]);
+      await world.assertDumpOf("first.raw", "0.dump");
+      const { counters } = await control.state();
+      assertEquals(counters.changeQueries ?? 0, asks ? 1 : 0);
+      assertEquals(counters.bytesRead! < 6 * MIB, asks, `${counters.bytesRead} bytes were read`);
+      const events = JSON.stringify(report.transport.events);
+      assertStringIncludes(events, asks ? "the server's list is used" : "all blocks are read");
+    },
+  );
+}
+
+testWith(
+  { missing },
+  "a list of allocated areas that lacks some is noticed by samples, and all is read",
+  async () => {
+    await using world = await RemoteWorld.create({}, { bytes: 3 * MIB });
+    const { control } = world.server;
+    await world.fill(0, 3 * MIB, 1);
+    const ref = await world.snapshot("first");
+    await control.fault({ at: "record", kind: "error", opcode: 13, code: 2, text: "unknown request" });
+    await control.fault({ at: "changes", kind: "nothing" });
+    const report = await world.json([
+      ...["dump", "--mode", "full", ...world.disk, "--snapshot", ref, ...BLOCK, ...outputsOf(world, "0")],
+    ]);
+    await world.assertDumpOf("first.raw", "0.dump");
+    assertStringIncludes(
+      JSON.stringify(report.transport.events),
+      "is said to be unallocated and has content",
+    );
+  },
+);

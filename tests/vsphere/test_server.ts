@@ -19,6 +19,8 @@ export interface VsphereServerOptions {
   password?: string;
   /** Names of datastores, `datastore1` if absent. */
   datastores?: string[];
+  /** What they are: `VMFS` if absent. */
+  datastoreKind?: string;
   /** Number of hosts of a vCenter, 1 if absent. */
   hosts?: number;
   /** Address of the data port, `127.0.0.1:0` if absent. */
@@ -78,6 +80,7 @@ export class VsphereServer implements AsyncDisposable {
     if (options.user !== undefined) args.push("-user", options.user);
     if (options.password !== undefined) args.push("-password", options.password);
     if (options.datastores !== undefined) args.push("-datastores", options.datastores.join(","));
+    if (options.datastoreKind !== undefined) args.push("-datastore-kind", options.datastoreKind);
     if (options.hosts !== undefined) args.push("-hosts", String(options.hosts));
     if (options.dataAddress !== undefined) args.push("-data-address", options.dataAddress);
     // The server watches its standard input: when this process is gone, so is the server.

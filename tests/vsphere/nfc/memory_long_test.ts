@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { MemoryPort } from "./memory_port.ts";
+import { isolateBytes } from "../isolate_bytes.ts";
 
 const MIB = 1 << 20;
 /** What is under way, and what the collector has not come to yet. */
@@ -25,9 +26,9 @@ Deno.test("the memory for a disk does not grow with the disk", async () => {
     }
   };
   await read(0, capacityBytes / 8);
-  const before = Deno.memoryUsage().rss;
+  const before = isolateBytes();
   await read(capacityBytes / 8, capacityBytes);
-  const grown = Deno.memoryUsage().rss - before;
+  const grown = isolateBytes() - before;
   await disk.close();
   console.log(`memory grew by ${grown >> 20} MiB`);
   assert(grown < MAX_GROWTH_BYTES, `memory grew by ${grown >> 20} MiB`);

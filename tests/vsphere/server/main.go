@@ -45,6 +45,7 @@ func run() error {
 	user := flag.String("user", "backup", "name of the only account")
 	password := flag.String("password", "s3cret pass/word", "password of the only account")
 	datastores := flag.String("datastores", "datastore1", "names of datastores, with commas between")
+	kind := flag.String("datastore-kind", "VMFS", "what the datastores are: VMFS, NFS, vsan ...")
 	hosts := flag.Int("hosts", 1, "number of hosts of a vCenter")
 	address := flag.String("address", "127.0.0.1:0", "address of the management port")
 	dataAddress := flag.String("data-address", "127.0.0.1:0", "address of the data port")
@@ -78,7 +79,7 @@ func run() error {
 	}
 	server, err := vim.New(vim.Options{
 		VCenter: *vcenter, Release: *release, User: *user, Password: *password, Folder: *folder, Hosts: *hosts,
-		Datastores: strings.Split(*datastores, ","), NfcVersion: version, Journal: events, Faults: armed, Tickets: store,
+		Datastores: strings.Split(*datastores, ","), DatastoreKind: *kind, NfcVersion: version, Journal: events, Faults: armed, Tickets: store,
 	})
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ type Options struct {
 	User, Password string
 	Folder         string   // in which the disks are
 	Datastores     []string // names
+	DatastoreKind  string   // "VMFS", "NFS" ...
 	Hosts          int      // of a vCenter
 	NfcVersion     int32
 	Journal        *journal.Journal
@@ -99,9 +100,11 @@ func (s *Server) addDatastore(name string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := system.CreateLocalDatastore(context.Background(), name, folder); err != nil {
+		datastore, err := system.CreateLocalDatastore(context.Background(), name, folder)
+		if err != nil {
 			return err
 		}
+		simulator.Map.Get(datastore.Reference()).(*simulator.Datastore).Summary.Type = s.DatastoreKind
 	}
 	return nil
 }
