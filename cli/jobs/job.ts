@@ -366,7 +366,7 @@ export class Job implements AsyncDisposable {
   async chain(
     paths: readonly string[],
     { files = this.files, skims = false }: { files?: Reading; skims?: boolean } = {},
-  ): Promise<Chain> {
+  ): Promise<Chain<DumpReader>> {
     if (paths.length > MAX_CHAIN) {
       throw new UsageError(
         `Cannot read ${paths.length} archives at a time: at most ${MAX_CHAIN} are accepted; merge some of them first`,
