@@ -1,7 +1,6 @@
 /** Makes the next generation of a machine. */
 
 import { join } from "@std/path/posix/join";
-import type { SealedAudit } from "../../archive/seal.ts";
 import type { ReadableDisk } from "../../disks/disk.ts";
 import { openForReading } from "../../disks/open.ts";
 import { UsageError } from "../../errors.ts";

@@ -9,7 +9,6 @@
 import { join } from "@std/path/posix/join";
 import { sourceFor } from "../../archive/container.ts";
 import { formatSeriesId } from "../../archive/header.ts";
-import { IntactFrames } from "../../archive/intact_frames.ts";
 import { PlainSource } from "../../archive/plain_source.ts";
 import { comparableSeconds } from "../../archive/time_stamp.ts";
 import type { Core } from "../../core.ts";
@@ -94,6 +93,8 @@ async function undoDisk(
   { core: owner, run: { crew } }: Pick<RecoveryParts, "core" | "run">,
 ): Promise<void> {
   await using core = owner.scope();
+  // Loading the decompression takes longer than all other work of a command that has nothing to undo.
+  const { IntactFrames } = await import("../../archive/intact_frames.ts");
   using source = new IntactFrames(new PlainSource(path, Deno.openSync(path)));
   let rdiff: DumpReader;
   try {
