@@ -20,11 +20,13 @@ export class RepositoryWorld implements Disposable {
   /** The bytes of each generation that was made and not forgotten. */
   readonly wanted = new Map<string, Contents>();
   readonly #engine: Engine;
+  readonly #blockBytes: number;
   /** Seconds between the times of generations. */
   #seconds = 0;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, { blockBytes = BLOCK_BYTES } = {}) {
     this.#engine = engine;
+    this.#blockBytes = blockBytes;
   }
 
   get repository(): string {
@@ -55,7 +57,13 @@ export class RepositoryWorld implements Disposable {
     });
     this.#seconds++;
     const result = await backup({
-      ...{ repository: this.repository, machine: "m", disks: requests, blocksize: BLOCK_BYTES, init: true },
+      ...{
+        repository: this.repository,
+        machine: "m",
+        disks: requests,
+        blocksize: this.#blockBytes,
+        init: true,
+      },
       ...{ note: options.note, audit: options.audit },
       now: new Date(Date.UTC(2026, 10, 30, 2, 0, this.#seconds)),
     }, { engine: this.#engine, observer: { warning: options.warn } });
