@@ -5,7 +5,7 @@ import type { Engine } from "../../cli/jobs/engine.ts";
 import { noise } from "../disks/helpers.ts";
 import { type DisturbedRun, runDisturbed } from "../faults/disturbed.ts";
 import { denoArgs } from "../support/run_cli.ts";
-import { BLOCK_BYTES, type Contents, RepositoryWorld } from "./world.ts";
+import { assertSameContents, BLOCK_BYTES, type Contents, RepositoryWorld } from "./world.ts";
 
 /** A command, and the disks that it finds. */
 export interface KillScenario {
@@ -127,7 +127,7 @@ export class KilledWorld implements Disposable {
     else for (const id of wanted.keys()) assert(listed.includes(id), `${hint}: ${id} is not listed`);
     for (const id of listed) {
       const expected = wanted.get(id) ?? this.#scenario.disks;
-      assertEquals(await this.#world.restored(id), expected, `${hint}: ${id}`);
+      assertSameContents(await this.#world.restored(id), expected!, `${hint}: ${id}`);
     }
   }
 

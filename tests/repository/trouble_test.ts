@@ -5,6 +5,7 @@ import { FolderLock, pidsOfLocks } from "../../cli/files/folder_lock.ts";
 import { Engine } from "../../cli/jobs/engine.ts";
 import { backup } from "../../cli/jobs/repository/backup.ts";
 import { checkRepository } from "../../cli/jobs/repository/check.ts";
+import { assertEqualBytes } from "../integration/same_bytes.ts";
 import { noise } from "../disks/helpers.ts";
 import { denoArgs } from "../support/run_cli.ts";
 import { testWith } from "../support/skip.ts";
@@ -40,7 +41,7 @@ Deno.test("a damaged block of the image stops a backup before it is lost, with b
     assertEquals(error.block, 5);
     assertStringIncludes(error.message, `image "${image}": block 5 does not have the MD5`);
     assertStringIncludes(error.message, "run check");
-    assertEquals(Deno.readFileSync(image), bytes);
+    assertEqualBytes(Deno.readFileSync(image), bytes, "the image");
     assertEquals(await world.listed(), [...world.wanted.keys()].reverse());
   }
 });
@@ -108,7 +109,7 @@ Deno.test("a source that fails in the middle leaves the repository as it was", a
     Error,
     "the source ends here",
   );
-  assertEquals(Deno.readFileSync(image), a);
+  assertEqualBytes(Deno.readFileSync(image), a, "the image");
   await world.assertWhole();
   assertEquals(await world.faults(), []);
 });
