@@ -131,3 +131,50 @@ export {
   type RdiffBitmapRequest,
   readBitmapFile,
 } from "./jobs/bitmaps.ts";
+
+// Repositories.
+export { backup, type BackupDisk, type BackupRequest, type BackupResult } from "./jobs/repository/backup.ts";
+export type { BackedUpDisk } from "./jobs/repository/backup.ts";
+export type { WrittenDisk } from "./jobs/repository/write_disk.ts";
+export type { DiskPlan } from "./jobs/repository/plan.ts";
+export {
+  initRepository,
+  type MachineEntry,
+  openRepository,
+  type Repository,
+} from "./jobs/repository/repository.ts";
+export {
+  type RestoredDisk,
+  restoreFromRepository,
+  type RestoreFromRepositoryRequest,
+  type RestoreFromRepositoryResult,
+} from "./jobs/repository/restore.ts";
+export {
+  type CheckedMachine,
+  type CheckedMachineGeneration,
+  checkRepository,
+  type CheckRepositoryRequest,
+  type CheckRepositoryResult,
+} from "./jobs/repository/check.ts";
+export {
+  forget,
+  type ForgetDecision,
+  type ForgetRequest,
+  type ForgetResult,
+  type ForgottenMachine,
+} from "./jobs/repository/forget.ts";
+export {
+  type ListedMachine,
+  listRepository,
+  type ListRepositoryRequest,
+  type ListRepositoryResult,
+} from "./jobs/repository/list.ts";
+export type {
+  GenerationDisk,
+  GenerationDocument,
+  GenerationFile,
+  MachineDisk,
+  MachineDocument,
+  RepositoryDocument,
+} from "./repository/documents.ts";
+export type { Duration, RetentionPolicy } from "./repository/retention.ts";

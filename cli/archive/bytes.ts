@@ -103,6 +103,11 @@ export interface ByteSink extends Disposable {
    * boundaries of writes, so that the length of a write does not matter.
    */
   writeParts?(parts: readonly Uint8Array[], origin?: Origin): Written;
+  /**
+   * Resolves when all writes so far are in the file. What is in the file then can be read without the rest: a
+   * compressed file has whole pieces only.
+   */
+  flush(): Promise<void>;
   /** Writes the end of the container after the last piece. Does not sync or close the file. */
   finish(): void | Promise<void>;
 }

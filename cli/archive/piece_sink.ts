@@ -119,6 +119,11 @@ export class PieceSink implements ByteSink {
     await settleAll(added);
   }
 
+  async flush(): Promise<void> {
+    await this.#last;
+    if (this.#failure) throw this.#failure.error;
+  }
+
   async finish(): Promise<void> {
     if (this.#failure) throw this.#failure.error;
     await (this.#finishing ??= this.#finish());

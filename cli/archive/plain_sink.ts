@@ -97,6 +97,10 @@ export class PlainSink implements ByteSink {
     return this.#last = { stored, free };
   }
 
+  async flush(): Promise<void> {
+    await this.#last.stored;
+  }
+
   finish(): Promise<void> {
     return this.#last.free;
   }

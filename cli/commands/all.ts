@@ -4,6 +4,19 @@ import type { CommandTable } from "./command_entry.ts";
 
 /** The commands by their names, in the order of the overview. */
 export const COMMANDS: CommandTable = {
+  backup: {
+    summary: "back up a machine to a repository",
+    load: () => import("./repository/backup.ts"),
+  },
+  list: {
+    summary: "list the machines and generations of a repository",
+    load: () => import("./repository/list.ts"),
+  },
+  forget: {
+    summary: "remove generations from a repository",
+    load: () => import("./repository/forget.ts"),
+  },
+  init: { summary: "make an empty repository", load: () => import("./repository/init.ts") },
   dump: { summary: "back up a disk", load: () => import("./dump.ts") },
   restore: { summary: "write a generation back to a disk", load: () => import("./restore.ts") },
   check: { summary: "prove archives with a digest", load: () => import("./check.ts") },

@@ -17,7 +17,8 @@ import { diagnosisText } from "./diagnosis_text.ts";
 import { reportFolders, type Verdict } from "./folder_report.ts";
 import { isJunit, junitXml, type TestSuite } from "./junit.ts";
 import { reportList } from "./list_report.ts";
-import type { ValuesOf } from "../options/option.ts";
+import { flagOf, type ValuesOf } from "../options/option.ts";
+import { areMachines, millisecondsOf, OPTIONAL_REPOSITORY } from "./repository/options.ts";
 import { Printer } from "./printer.ts";
 import { TRUSTED_KEY } from "./signing.ts";
 import { secondsSince } from "./summary.ts";
@@ -36,6 +37,9 @@ which files. A folder without archives is wrong. Folders in them are not looked 
 With --quick no block is read: lengths, seals, headers, the links of a chain, the structure of plain archives
 and of containers.
 
+With --repo the machines of a repository are checked, all of them if none is named: every file, and every block
+of every generation.
+
 The last line on standard output is "Check: OK", "Check: WRONG", "Check: NOT PROVED" (exit code 6) where
 nothing is wrong and nothing tells what the blocks must be, or "Check: NOT READ" (exit code 1) where nothing
 is wrong but that the system could not read a file. Of wrong archives it is told which blocks
@@ -43,11 +47,19 @@ are bad or missing, where in which file, and in which other file of the folders 
   examples: `
 vmdkbkp check --digestin 2.digest 2.dump.zst
 vmdkbkp check 2.dump.zst 1.rdiff.zst 0.rdiff.zst
-vmdkbkp check --quick --junit check.xml backups/web backups/db`,
-  args: { "<archives...>": "a dump and rdiffs, newest first; or folders" },
+vmdkbkp check --quick --junit check.xml backups/web backups/db
+vmdkbkp check --repo backup --max-age 26h web`,
+  args: { "[archives...]": "a dump and rdiffs, newest first; or folders; with --repo names of machines" },
   options: {
     digestin: { type: "input", value: "file", help: "digest of the last archive's generation" },
     quick: { type: "flag", help: "do not read the blocks" },
+    repo: OPTIONAL_REPOSITORY,
+    maxAge: {
+      type: "text",
+      value: "duration",
+      group: "repository",
+      help: "a machine is wrong whose newest generation is older, such as 26h or 7d",
+    },
     trustedKey: TRUSTED_KEY,
     junit: { type: "output", value: "file", help: "write the result as JUnit XML, too" },
   },
@@ -63,6 +75,16 @@ function endOf({ ok, isRight, isRead }: Verdict): [string, number] {
 }
 
 export async function run(options: Options, paths: string[]): Promise<number> {
+  if (junitNeedsFile(options)) throw new UsageError('Cannot use --junit "-" with --json');
+  if (areMachines(options.repo, paths)) return await checkOnes(options, paths);
+  if (options.maxAge !== undefined) {
+    throw new UsageError("Cannot use --max-age with archives, only with --repo");
+  }
+  if (paths.length === 0) {
+    throw new UsageError(
+      'Cannot understand the command line: required argument "archives" is not given (see --help)',
+    );
+  }
   const start = performance.now();
   const { digestin, junit } = options;
   const folders = paths.filter(isFolder);
@@ -75,7 +97,6 @@ export async function run(options: Options, paths: string[]): Promise<number> {
   if (folders.length > 0 && digestin !== undefined) {
     throw new UsageError("Cannot use --digestin with folders: digests are looked for there");
   }
-  if (junit === STREAM && options.json) throw new UsageError('Cannot use --junit "-" with --json');
   using printer = new Printer(options, { outputs: [junit] });
   const jobOptions = await printer.jobOptions();
   const about = digestin === undefined ? paths : [...paths, digestin];
@@ -132,6 +153,21 @@ export async function run(options: Options, paths: string[]): Promise<number> {
     }
     throw error;
   }
+}
+
+function junitNeedsFile({ junit, json }: Options): boolean {
+  return junit === STREAM && json === true;
+}
+
+/** Checks machines of a repository. */
+async function checkOnes(options: Options, machines: readonly string[]): Promise<number> {
+  for (const name of ["digestin", "quick", "trustedKey"] as const) {
+    if (options[name] !== undefined) throw new UsageError(`Cannot use --${flagOf(name)} with --repo`);
+  }
+  const { maxAge, junit } = options;
+  const maxAgeMs = maxAge === undefined ? undefined : millisecondsOf(maxAge, { flag: "--max-age" });
+  const { checkMachines } = await import("./repository/check.ts");
+  return await checkMachines(options, { repository: options.repo!, machines, maxAgeMs, junit });
 }
 
 /** A verdict, and the files that were found in folders. */

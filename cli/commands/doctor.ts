@@ -16,8 +16,8 @@ import type { ServerExamination } from "../jobs/examine_server.ts";
 import type { ValuesOf } from "../options/option.ts";
 import { printable } from "../printable.ts";
 import { type CommonOptions, newCommand, printReport } from "./common.ts";
-import { ACCOUNT_OPTIONS, LIBRARY_FILES } from "./library_options.ts";
-import { accountOf } from "./remote_disk.ts";
+import { ACCOUNT_OPTIONS, LIBRARY_FILES } from "./server/library_options.ts";
+import { accountOf } from "./server/remote_disk.ts";
 
 /** The library starts in a second or two. */
 const TIMEOUT_SECONDS = 60;
@@ -103,7 +103,7 @@ async function examineServer(
 ): Promise<{ found: ServerExamination; lines: string[] } | undefined> {
   if (options.server === undefined) return undefined;
   const { examineAccount, explainPrivilege } = await import("../jobs/examine_server.ts");
-  const { serverLines } = await import("./server_report.ts");
+  const { serverLines } = await import("./server/server_report.ts");
   const warn = (line: string) => note(`Warning: ${printable(line)}\n`);
   const found = await examineAccount(accountOf(options), { signal: options.signal, warn });
   return { found, lines: serverLines(found, explainPrivilege) };

@@ -7,11 +7,11 @@ import { DEFAULT_BLOCK_BYTES, dump, type DumpRequest, type DumpResult } from "..
 import { AUDIT_OPTIONS, auditText } from "./audit.ts";
 import { BLOCK_SIZE } from "./block_size.ts";
 import { LEVEL, newCommand, type Report, WITHOUT_SEAL } from "./common.ts";
-import { READING_OPTIONS } from "./library_options.ts";
+import { READING_OPTIONS } from "./server/library_options.ts";
 import type { ValuesOf } from "../options/option.ts";
 import { Printer } from "./printer.ts";
 import { formatSize } from "./progress.ts";
-import { remoteDisk } from "./remote_disk.ts";
+import { remoteDisk } from "./server/remote_disk.ts";
 import { unsealedText } from "./seal_texts.ts";
 import { SIGN, TRUSTED_KEY } from "./signing.ts";
 import { contentText, secondsSince, speedText } from "./summary.ts";

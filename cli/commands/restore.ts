@@ -7,9 +7,10 @@ import { refuseFormat, TARGET_FORMATS, type TargetSource } from "../jobs/restore
 import { BLOCK_SIZE } from "./block_size.ts";
 import { newCommand, WITHOUT_SEAL } from "./common.ts";
 import type { LibraryDisks } from "../jobs/library_disk.ts";
-import { LIBRARY_OPTIONS, wantsLibrary } from "./library_options.ts";
-import { libraryDisks } from "./remote_disk.ts";
-import type { ValuesOf } from "../options/option.ts";
+import { LIBRARY_OPTIONS, wantsLibrary } from "./server/library_options.ts";
+import { libraryDisks } from "./server/remote_disk.ts";
+import { flagOf, type ValuesOf } from "../options/option.ts";
+import { areMachines, OPTIONAL_REPOSITORY } from "./repository/options.ts";
 import { Printer } from "./printer.ts";
 import { unprovedText, unsealedText } from "./seal_texts.ts";
 import { TRUSTED_KEY } from "./signing.ts";
@@ -23,15 +24,18 @@ becomes a hole where the file system can have it. The archives are read once to 
 byte is written. With --create a new disk is made: a flat VMDK if the name ends in .vmdk, a raw image for .raw
 or .img, or what --format says: vmfs is a flat VMDK for ESXi, monolithicSparse one file without what is zero,
 streamOptimized one that is compressed too, for ovftool and for import to vSphere.
-Rdiffs without a dump turn a disk that is at the newer generation into the older one.`,
+Rdiffs without a dump turn a disk that is at the newer generation into the older one.
+
+With --repo a machine of a repository is restored: one disk, or all of them to new disks in the folder --local.`,
   examples: `
 vmdkbkp restore --create --local disk.vmdk --metadata 2.dump.zst
 vmdkbkp restore --create --local old.raw 2.dump.zst 1.rdiff.zst 0.rdiff.zst
 vmdkbkp restore --create --local web.vmdk --format streamOptimized --metadata 2.dump.zst
 vmdkbkp restore --local /dev/sdx 2.dump.zst
+vmdkbkp restore --repo backup --at 2026-11-24 --create --local tuesday.vmdk web
 vmdkbkp restore --server vc1.example --username backup --thumbprint 12:34:... --vm vm-16 \\
     --remote "[ds1] web/web.vmdk" --verify --digestin 0.digest 2.dump.zst 1.rdiff.zst 0.rdiff.zst`,
-  args: { "<archives...>": "a dump and rdiffs, newest first" },
+  args: { "<archives...>": "a dump and rdiffs, newest first; with --repo the name of a machine" },
   options: {
     local: { type: "file", value: "disk", help: "the disk to write" },
     create: { type: "flag", help: "make the disk" },
@@ -60,6 +64,14 @@ vmdkbkp restore --server vc1.example --username backup --thumbprint 12:34:... --
       help: "do not write zero blocks: only for a disk that is empty",
     },
     blocksize: { ...BLOCK_SIZE, group: "more", help: "must be that of the archives" },
+    repo: OPTIONAL_REPOSITORY,
+    at: {
+      type: "text",
+      value: "when",
+      group: "repository",
+      help: "latest (the default), the id of a generation, or a time or day: the newest that is not later",
+    },
+    disk: { type: "text", value: "key", group: "repository", help: "the disk of the machine" },
     trustedKey: TRUSTED_KEY,
     withoutSeal: WITHOUT_SEAL,
     allowOutside: { type: "flag", group: "more", help: "let a VMDK name extents outside its folder" },
@@ -77,6 +89,12 @@ type Options = ValuesOf<typeof command>;
 export async function run(options: Options, archives: string[]): Promise<number> {
   if (options.local === undefined && options.remote === undefined) {
     throw new UsageError("Cannot restore: no disk is named (--local, --remote)");
+  }
+  if (areMachines(options.repo, archives)) return await restoreOne(options, archives);
+  for (const name of ["at", "disk"] as const) {
+    if (options[name] !== undefined) {
+      throw new UsageError(`Cannot use --${name} with archives, only with --repo`);
+    }
   }
   const start = performance.now();
   using printer = new Printer(options);
@@ -128,6 +146,35 @@ export async function run(options: Options, archives: string[]): Promise<number>
       seconds,
     },
   });
+}
+
+/** Restores a machine of a repository. */
+async function restoreOne(options: Options, names: readonly string[]): Promise<number> {
+  const { local, at, create, format, metadata, verify, allowOutside, allowEncrypted } = options;
+  if (names.length > 1) throw new UsageError("Cannot restore several machines at once: name one");
+  for (const name of ["digestin", "omitzeroblock", "blocksize", "trustedKey", "withoutSeal"] as const) {
+    if (options[name] !== undefined) throw new UsageError(`Cannot use --${flagOf(name)} with --repo`);
+  }
+  const { restoreMachine } = await import("./repository/restore.ts");
+  await using library = await libraryOf(options);
+  const folder = library === undefined && local !== undefined && isFolder(local) ? local : undefined;
+  return await restoreMachine(options, {
+    ...{ repository: options.repo!, machine: names[0], at, key: options.disk, folder },
+    disk: folder !== undefined
+      ? undefined
+      : library === undefined
+      ? local!
+      : await libraryDisk(library, options),
+    ...{ create, format, metadata, verify, allowOutside, allowEncrypted },
+  });
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
 }
 
 /** The disks behind the library that the options name, if they do. */

@@ -17,6 +17,9 @@ export class WantedBlocks {
   readonly #capacity: number;
   readonly #digests: Uint32Array;
   readonly #places: Int32Array;
+  /** The array of the last call, and a view of it. */
+  #viewed?: Uint8Array;
+  #words: Uint32Array = new Uint32Array(0);
   /**
    * A random number that the hash depends on: without it, a digest file could be made so that all of its
    * digests collide.
@@ -45,28 +48,28 @@ export class WantedBlocks {
 
   /** Adds the digest in the 16 bytes at `at`. Its address must be a multiple of 4. */
   add(digests: Uint8Array, at: number): void {
-    const words = wordsOf(digests, at);
-    const slot = this.#slotOf(words);
+    const slot = this.#slotOf(digests, at);
     if (this.#isUsed(slot)) return;
-    this.#digests.set(words, slot * DIGEST_WORDS);
+    const words = this.#wordsIn(digests);
+    for (let i = 0; i < DIGEST_WORDS; i++) this.#digests[slot * DIGEST_WORDS + i] = words[at / 4 + i];
     this.count++;
   }
 
   /** Returns whether a block with this digest is wanted. */
   has(digests: Uint8Array, at: number): boolean {
-    return this.#isUsed(this.#slotOf(wordsOf(digests, at)));
+    return this.#isUsed(this.#slotOf(digests, at));
   }
 
   /** Returns the place of a block; undefined if it has none or is not wanted. */
   placeOf(digests: Uint8Array, at: number): number | undefined {
-    const slot = this.#slotOf(wordsOf(digests, at));
+    const slot = this.#slotOf(digests, at);
     const place = this.#places[slot];
     return this.#isUsed(slot) && place !== NOWHERE ? place : undefined;
   }
 
   /** Sets the place of a wanted block, a number from 0. */
   place(digests: Uint8Array, at: number, place: number): void {
-    const slot = this.#slotOf(wordsOf(digests, at));
+    const slot = this.#slotOf(digests, at);
     if (this.#places[slot] === NOWHERE) this.foundCount++;
     this.#places[slot] = place;
   }
@@ -78,23 +81,30 @@ export class WantedBlocks {
   }
 
   /** Returns the slot of a digest, or the slot for it if it is not in the table. */
-  #slotOf(words: Uint32Array): number {
+  #slotOf(digests: Uint8Array, at: number): number {
+    const words = this.#wordsIn(digests);
+    const from = at / 4;
     let mixed = 0;
     for (let i = 0; i < DIGEST_WORDS; i++) {
-      mixed = Math.imul(mixed ^ words[i], this.#secret[i]) ^ (mixed >>> 15);
+      mixed = Math.imul(mixed ^ words[from + i], this.#secret[i]) ^ (mixed >>> 15);
     }
     mixed ^= mixed >>> 13;
     const mask = this.#capacity - 1;
     for (let slot = mixed & mask;; slot = (slot + 1) & mask) {
       if (!this.#isUsed(slot)) return slot;
-      const at = slot * DIGEST_WORDS;
+      const own = slot * DIGEST_WORDS;
       let i = 0;
-      while (i < DIGEST_WORDS && this.#digests[at + i] === words[i]) i++;
+      while (i < DIGEST_WORDS && this.#digests[own + i] === words[from + i]) i++;
       if (i === DIGEST_WORDS) return slot;
     }
   }
-}
 
-function wordsOf(digests: Uint8Array, at: number): Uint32Array {
-  return new Uint32Array(digests.buffer, digests.byteOffset + at, DIGEST_WORDS);
+  /** Returns a view of the words of an array. It is kept: a view for each of millions of digests is garbage. */
+  #wordsIn(digests: Uint8Array): Uint32Array {
+    if (this.#viewed !== digests) {
+      this.#viewed = digests;
+      this.#words = new Uint32Array(digests.buffer, digests.byteOffset, digests.byteLength >> 2);
+    }
+    return this.#words;
+  }
 }

@@ -5,7 +5,7 @@ import type { Seal } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
 import { isMissing } from "../files/system_errors.ts";
-import { DigestReader } from "../pipeline/archive_reader.ts";
+import { DigestReader, type DumpReader } from "../pipeline/archive_reader.ts";
 import { assertSameGeneration, type Chain } from "../pipeline/chain.ts";
 import { check, type CheckCounts } from "../pipeline/check.ts";
 import {
@@ -25,7 +25,7 @@ import type { Job } from "./job.ts";
 /** A list of archives that is open. */
 interface List {
   job: Job;
-  chain: Chain;
+  chain: Chain<DumpReader>;
   digest?: DigestReader;
   /** The entries in seals of the archives and of the digest. */
   sealed: Sealed[];

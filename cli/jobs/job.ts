@@ -79,6 +79,8 @@ export interface JobPaths {
   expected?: readonly string[];
   /** Keep outputs that are not complete, so that another job can continue them. */
   keepsPartial?: boolean;
+  /** The number of compressed files that are open together, if the inputs and outputs do not tell. */
+  compressedFiles?: number;
 }
 
 /**
@@ -146,7 +148,7 @@ export class Job implements AsyncDisposable {
     const warn = (line: string) => this.warn(line);
     this.seals = new InputSeals({ inputs: this.#inputs, read: this.#read, objects, warn }, options);
     const compressed = [...inputs.map(pathOf), ...outputs].filter(isCompressed).length;
-    this.#compressedFiles = Math.max(1, compressed);
+    this.#compressedFiles = Math.max(1, paths.compressedFiles ?? compressed);
     // Compressing keeps all processors busy, and its small results are hashed quickly.
     this.#hashesApart = compressed === 0;
     this.isForced = options.force === true;
@@ -387,19 +389,39 @@ export class Job implements AsyncDisposable {
   async chain(
     paths: readonly string[],
     { files = this.files, skims = false }: { files?: Reading; skims?: boolean } = {},
-  ): Promise<Chain> {
+  ): Promise<Chain<DumpReader>> {
     if (paths.length > MAX_CHAIN) {
       throw new UsageError(
         `Cannot read ${paths.length} archives at a time: at most ${MAX_CHAIN} are accepted; merge some of them first`,
       );
     }
-    const readers = [];
+    const readers = await this.openArchives(paths, { files, skims });
     const links = [];
-    const isLong = paths.length > LONG_CHAIN;
-    const windowBytes = skims ? SKIMMING_WINDOW_BYTES : isLong ? smallWindowBytes(paths.length) : undefined;
-    const ahead = paths.length > 2 ? { partBytes: LIST_PART_BYTES } : {};
+    for (const reader of readers) {
+      links.push({ path: reader.path, header: reader.header, sealed: await this.seals.sealed(reader) });
+    }
+    const chain = new Chain(readers);
+    assertLinked(links);
+    this.#unsealed = links.filter(({ sealed }) => sealed === undefined).map(({ path }) => path);
+    this.#sealed = links.flatMap(({ sealed }) => sealed ?? []);
+    return chain;
+  }
+
+  /**
+   * Opens archives of a list, newest first. They are closed with `files`. `before`: the number of disks or
+   * archives of the list that are in front of them.
+   */
+  async openArchives(
+    paths: readonly string[],
+    { files, skims = false, before = 0 }: { files: Reading; skims?: boolean; before?: number },
+  ): Promise<DumpReader[]> {
+    const readers: DumpReader[] = [];
+    const count = before + paths.length;
+    const isLong = count > LONG_CHAIN;
+    const windowBytes = skims ? SKIMMING_WINDOW_BYTES : isLong ? smallWindowBytes(count) : undefined;
+    const ahead = count > 2 ? { partBytes: LIST_PART_BYTES } : {};
     for (const path of paths) {
-      const many = isLong && readers.length > 0 ? this.#many : undefined;
+      const many = isLong && before + readers.length > 0 ? this.#many : undefined;
       const source = await files.source(path, { many, skims });
       const reader = await DumpReader.open(files.core, source, {
         windowBytes,
@@ -408,13 +430,8 @@ export class Job implements AsyncDisposable {
         ...ahead,
       });
       readers.push(reader);
-      links.push({ path, header: reader.header, sealed: await this.seals.sealed(reader) });
     }
-    const chain = new Chain(readers);
-    assertLinked(links);
-    this.#unsealed = links.filter(({ sealed }) => sealed === undefined).map(({ path }) => path);
-    this.#sealed = links.flatMap(({ sealed }) => sealed ?? []);
-    return chain;
+    return readers;
   }
 
   /** @throws {UsageError} if the job reads `path`, whatever links lead to it */
@@ -446,7 +463,12 @@ export class Job implements AsyncDisposable {
    * @throws {Error} if another process has locked one
    */
   lockDisk({ files }: { files: readonly string[] }, { write = false } = {}): void {
-    this.using(DiskLock.take(files, { write }));
+    this.using(this.lock(files, { write }));
+  }
+
+  /** Locks files as {@linkcode lockDisk} does, until the result is disposed. */
+  lock(files: readonly string[], { write = false } = {}): Disposable {
+    return DiskLock.take(files, { write });
   }
 
   /**

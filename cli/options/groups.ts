@@ -3,6 +3,7 @@
 /** Titles by the names of the groups. A command has those of which it has options. */
 export const GROUPS = {
   main: "Options",
+  repository: "Machines of a repository",
   audit: "Proof of the bitmap",
   more: "Special cases",
   seals: "Seals and keys",

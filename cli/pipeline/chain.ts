@@ -3,6 +3,7 @@
  * block, the last of them in the list, which is the oldest, supplies it.
  */
 
+import type { ByteSource } from "../archive/bytes.ts";
 import { type DumpHeader, formatSeriesId, type Generation } from "../archive/header.ts";
 import { comparableSeconds, formatTimeStamp } from "../archive/time_stamp.ts";
 import { formatError, MismatchError } from "../errors.ts";
@@ -22,9 +23,17 @@ export const MAX_CHAIN = 800;
 /** The largest number of archives that leave enough memory for batches of full size and for all threads. */
 export const MANY_ARCHIVES = 40;
 
+/** A member of a chain: an archive, or a disk that is read like a dump. */
+export interface ChainReader extends ArchiveIdentity, Pick<DumpReader, "nextBlock" | "take" | "finish"> {
+  readonly header: DumpHeader;
+  /** The bytes of an archive, and the offset of the next record in them; a disk has none. */
+  readonly source?: ByteSource;
+  readonly offsetBytes?: number;
+}
+
 /** The archives of a chain and the generation to which they lead. */
-export class Chain {
-  readonly readers: readonly DumpReader[];
+export class Chain<Reader extends ChainReader = ChainReader> {
+  readonly readers: readonly Reader[];
   /**
    * The header of the generation to which the chain leads: the header of the last archive, with the full flag
    * of the first one.
@@ -35,7 +44,7 @@ export class Chain {
    * @param readers at least one: a dump or an rdiff, then rdiffs, each older than the one before it
    * @throws {MismatchError} if they do not form a chain
    */
-  constructor(readers: readonly DumpReader[]) {
+  constructor(readers: readonly Reader[]) {
     const [first] = readers;
     for (let i = 1; i < readers.length; i++) assertFollows(readers[i - 1], readers[i], first);
     this.readers = readers;
@@ -72,10 +81,11 @@ export class Chain {
     for (const reader of others.reverse()) await reader.take(batch);
     const { table, count, core } = batch;
     for (let i = 0; changed !== undefined && i < count; i++) changed[i] = table[i] === core.ABSENT ? 0 : 1;
-    const beginBytes = first.offsetBytes;
+    const { source, offsetBytes: beginBytes } = first;
     await first.take(batch);
     if (changed === undefined || !first.header.full) return undefined;
-    return { source: first.source, beginBytes, offsets: batch.offsets, changed: changed.subarray(0, count) };
+    if (source === undefined || beginBytes === undefined) return undefined;
+    return { source, beginBytes, offsets: batch.offsets, changed: changed.subarray(0, count) };
   }
 
   /**
@@ -87,7 +97,7 @@ export class Chain {
   }
 }
 
-function assertFollows(newer: DumpReader, older: DumpReader, first: DumpReader): void {
+function assertFollows(newer: ChainReader, older: ChainReader, first: ChainReader): void {
   if (older.header.full) {
     throw new MismatchError(
       `Cannot combine archives: "${older.path}" is a dump, only the first of the list ("${first.path}") may be one`,

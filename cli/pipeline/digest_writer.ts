@@ -12,6 +12,16 @@ import { PIECE_MIN_BYTES, PieceWriter } from "./piece_writer.ts";
  */
 const DIGEST_GROUP = 32 * 1024;
 
+/** The 32-bit words of an MD5. */
+const WORDS_OF_DIGEST = 4;
+
+/** MD5s of consecutive blocks in the core's memory, aligned to 4 bytes. */
+export interface DigestRun {
+  first: number;
+  count: number;
+  digestsPtr: number;
+}
+
 /** Writes the records of a digest. */
 export class DigestWriter {
   /** The number of records of zero blocks so far. */
@@ -32,17 +42,34 @@ export class DigestWriter {
 
   /** Writes the MD5s of all blocks of a batch. No block may be absent. */
   async write(batch: Batch): Promise<void> {
-    const pieces = this.#pieces;
     this.zeroRecords += batch.countZeros();
     const hashed = batch.updateHash(this.#root);
-    for (let block = batch.first; block < batch.end;) {
-      const end = Math.min(batch.end, (Math.floor(block / DIGEST_GROUP) + 1) * DIGEST_GROUP);
-      const digestsPtr = batch.digestsPtr + (block - batch.first) * this.#core.DIGEST_SIZE;
+    await this.#pack(batch);
+    await hashed;
+  }
+
+  /** Writes the `count` MD5s at `digestsPtr`, which are those of the blocks from `first` on. */
+  async writeDigests(run: DigestRun): Promise<void> {
+    const { digestsPtr, count } = run;
+    if (count === 0) return;
+    const words = this.#core.words(digestsPtr, count * WORDS_OF_DIGEST);
+    for (let at = 0; at < words.length; at += WORDS_OF_DIGEST) {
+      if ((words[at] | words[at + 1] | words[at + 2] | words[at + 3]) === 0) this.zeroRecords++;
+    }
+    const hashed = this.#root?.update([this.#core.bytes(digestsPtr, count * this.#core.DIGEST_SIZE)]);
+    await this.#pack(run);
+    await hashed;
+  }
+
+  async #pack({ first, count, digestsPtr: beginPtr }: DigestRun): Promise<void> {
+    const pieces = this.#pieces;
+    for (let block = first; block < first + count;) {
+      const end = Math.min(first + count, (Math.floor(block / DIGEST_GROUP) + 1) * DIGEST_GROUP);
+      const digestsPtr = beginPtr + (block - first) * this.#core.DIGEST_SIZE;
       pieces.lengthBytes += this.#core.packDigest(digestsPtr, end - block, pieces.room.ptr);
       if (end % DIGEST_GROUP === 0 && pieces.lengthBytes >= PIECE_MIN_BYTES) await pieces.send();
       block = end;
     }
-    await hashed;
   }
 
   /** Completes the stream. */

@@ -57,6 +57,11 @@ export class DumpWriter {
     batch.usedBy(free);
   }
 
+  /** Resolves when all records so far are in the file, where they can be read without the rest. */
+  async flush(): Promise<void> {
+    await this.#recordSink.flush();
+  }
+
   /** Completes the stream. */
   async finish(): Promise<void> {
     await this.#recordSink.finish();

@@ -76,6 +76,13 @@ export class PieceWriter {
     this.#ptr = oldest.ptr;
   }
 
+  /** Passes the current piece to the sink, however short it is, and waits until all pieces are in the file. */
+  async flush(): Promise<void> {
+    await this.send();
+    for (const { stored } of this.#others) await stored;
+    await this.#sink.flush();
+  }
+
   /** Passes the last piece to the sink and completes the stream. */
   async finish(): Promise<void> {
     await this.send();

@@ -33,6 +33,8 @@ export interface StoredRecords {
 export interface RecordSink {
   /** Writes the blocks of a batch that are not absent. Resolves when the next batch may be written. */
   store(batch: Batch, options: WriteOptions): Promise<StoredRecords>;
+  /** Resolves when all records so far are in the file, where they can be read without the rest. */
+  flush(): Promise<void>;
   /** Completes the stream. */
   finish(): Promise<void>;
 }

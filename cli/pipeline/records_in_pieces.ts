@@ -63,6 +63,11 @@ export class RecordsInPieces implements RecordSink {
     }
   }
 
+  async flush(): Promise<void> {
+    this.#pieceOrigin = undefined;
+    await this.#pieces.flush();
+  }
+
   async finish(): Promise<void> {
     await this.#pieces.finish();
   }

@@ -65,6 +65,11 @@ export class RecordsInPlace implements RecordSink {
     return { records, free: last?.free ?? Promise.resolve() };
   }
 
+  async flush(): Promise<void> {
+    await this.#start();
+    await this.#sink.flush();
+  }
+
   async finish(): Promise<void> {
     await this.#start();
     await this.#sink.finish();

@@ -15,7 +15,7 @@ Deno.test("no command is refused", async () => {
 
 Deno.test("an unknown command is refused by its name", async () => {
   using archives = new Archives();
-  await archives.refused("backup", { code: EXIT.usage, says: ['"backup"'] });
+  await archives.refused("copying", { code: EXIT.usage, says: ['"copying"'] });
 });
 
 Deno.test("help and --version are no refusals", async () => {
@@ -159,7 +159,7 @@ for (
     ["dmp --mode full", 'Unknown command "dmp", did you mean "dump"?'],
     ["help restor", 'Unknown command "restor", did you mean "restore"?'],
     ["print_bmp a.bmp", 'Unknown command "print_bmp", did you mean "print-bmp"?'],
-    ["backup", 'Unknown command "backup" (vmdkbkp help lists them)'],
+    ["copying", 'Unknown command "copying" (vmdkbkp help lists them)'],
     ["dump --dumpuot a", '"--dumpuot", did you mean "--dumpout"?'],
   ]
 ) {

@@ -1,6 +1,6 @@
 /** What `doctor --server` prints. */
 
-import type { explainPrivilege, MachineFindings, ServerExamination } from "../jobs/examine_server.ts";
+import type { explainPrivilege, MachineFindings, ServerExamination } from "../../jobs/examine_server.ts";
 
 /** Returns the purpose of a privilege with its name. */
 type Explain = typeof explainPrivilege;

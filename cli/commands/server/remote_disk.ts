@@ -1,19 +1,19 @@
 /** The disk of a server that a command reads, with VMware's library or without. */
 
-import { libDirVariable, libraryIn, placesFor } from "../disks/vddk/find.ts";
-import { UsageError } from "../errors.ts";
-import type { DiskProvider, ProviderReport } from "../jobs/disk_source.ts";
-import type { LibraryDisks } from "../jobs/library_disk.ts";
-import type { ServerAccount } from "../jobs/server_disk.ts";
-import { flagOf } from "../options/option.ts";
+import { libDirVariable, libraryIn, placesFor } from "../../disks/vddk/find.ts";
+import { UsageError } from "../../errors.ts";
+import type { DiskProvider, ProviderReport } from "../../jobs/disk_source.ts";
+import type { LibraryDisks } from "../../jobs/library_disk.ts";
+import type { ServerAccount } from "../../jobs/server_disk.ts";
+import { flagOf } from "../../options/option.ts";
 import {
   type LibraryOptions,
   passwordStreams,
   type ReadingOptions,
   wantsLibrary,
 } from "./library_options.ts";
-import { readPassword } from "../files/password.ts";
-import { parseServer } from "../vsphere/net/server_address.ts";
+import { readPassword } from "../../files/password.ts";
+import { parseServer } from "../../vsphere/net/server_address.ts";
 
 /** Options that one of the two ways does not have. */
 const OF_LIBRARY_ALONE = ["libdir", "config", "insecure", "transportModes", "san", "libraryLog"] as const;
@@ -31,7 +31,7 @@ type RemoteDisk = DiskProvider & AsyncDisposable & { report(): ProviderReport };
 export async function remoteDisk(options: ReadingOptions): Promise<RemoteDisk | undefined> {
   if (!wantsLibrary(options)) return undefined;
   if (options.remote !== undefined && !usesLibrary(options)) {
-    const { ServerDisk } = await import("../jobs/server_disk.ts");
+    const { ServerDisk } = await import("../../jobs/server_disk.ts");
     const { retryWait, timeout } = options;
     return new ServerDisk({
       account: accountOf(options),
@@ -53,7 +53,7 @@ export async function libraryDisks(
   options: LibraryOptions,
   { writes }: { writes?: boolean } = {},
 ): Promise<LibraryDisks> {
-  const { LibraryDisks } = await import("../jobs/library_disk.ts");
+  const { LibraryDisks } = await import("../../jobs/library_disk.ts");
   const { local, remote, libdir, config, timeout, retries, retryWait, readSize, libraryLog } = options;
   const { vm, snapshot, insecure, transportModes, san } = options;
   return new LibraryDisks({

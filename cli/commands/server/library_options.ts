@@ -1,9 +1,9 @@
 /** The options of disks behind libvixDiskLib; what reads them is loaded for those disks alone. */
 
-import { LIBDIR_VARIABLE } from "../disks/vddk/find.ts";
-import { PASSWORD_VARIABLE } from "../files/password.ts";
-import type { Options, OptionValues } from "../options/option.ts";
-import { SECTOR_BYTES } from "../sector.ts";
+import { LIBDIR_VARIABLE } from "../../disks/vddk/find.ts";
+import { PASSWORD_VARIABLE } from "../../files/password.ts";
+import type { Options, OptionValues } from "../../options/option.ts";
+import { SECTOR_BYTES } from "../../sector.ts";
 
 /** Four of them are shared with the library's process. */
 const MAX_CALL_BYTES = 16 * 1024 * 1024;
