@@ -9,9 +9,9 @@ import { REPOSITORY, SCHEMA } from "./options.ts";
 export const command = newCommand("init", {
   description: `Make an empty repository.
 
-A repository is a folder with the backups of many machines. Of each disk it keeps the newest generation as an
-image, a flat VMDK that any hypervisor opens, and the way back to each older one. "vmdkbkp backup --init" makes
-a repository, too.`,
+A repository is a folder with the backups of many machines. Of each disk it keeps the newest generation as
+an image, a flat VMDK that any hypervisor opens, and the way back to each older one. "vmdkbkp backup --init"
+makes a repository, too.`,
   examples: `
 vmdkbkp init --repo backup`,
   args: {},
