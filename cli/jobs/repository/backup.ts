@@ -22,7 +22,7 @@ import { DiskWatch, usesOf } from "../disk_watch.ts";
 import { DEFAULT_BLOCK_BYTES } from "../dump.ts";
 import { Job } from "../job.ts";
 import type { JobOptions } from "../options.ts";
-import { readChanges } from "./changes.ts";
+import { changesInSnapshots, type KnownChanges, readChanges } from "./changes.ts";
 import { diskOf, extentPath, GENERATION_FILE, type MachineState } from "./generations.ts";
 import { openImageAt } from "./image.ts";
 import { OpenMachine, partsOf } from "./machine.ts";
@@ -191,7 +191,7 @@ async function worksOf(
     const key = keyFor(disk, { wanted, known: document?.disks ?? [], taken });
     taken.add(key.toLowerCase());
     const previous = diskOf(newest, key);
-    const plan = planOf(disk, previous, { hasChanges: changed !== undefined });
+    let plan = planOf(disk, previous, { hasChanges: changed !== undefined });
     if (
       blocksize !== undefined && previous !== undefined && plan.mode !== "full" &&
       previous.blockBytes !== blocksize
@@ -200,9 +200,19 @@ async function worksOf(
         `Cannot use --blocksize ${blocksize}: disk "${key}" has blocks of ${previous.blockBytes} bytes`,
       );
     }
-    const changes = changed !== undefined && plan.mode === "incr"
-      ? { path: changed, blocks: await readChanges(job, changed, previous!) }
-      : undefined;
+    let changes: KnownChanges | undefined;
+    if (plan.mode === "incr") {
+      changes = { path: changed!, blocks: await readChanges(job, changed!, previous!) };
+    } else if (plan.mode === "diff") {
+      const inSnapshots = await changesInSnapshots(job, disk, previous!);
+      if (inSnapshots !== undefined) {
+        changes = inSnapshots;
+        plan = {
+          mode: "incr",
+          reason: `it is a snapshot of "${inSnapshots.parent}", which was backed up last`,
+        };
+      }
+    }
     works.push({ key, disk, watch, plan, previous, changes });
   }
   return works;

@@ -17,6 +17,7 @@ import { filesOfDisk } from "../../repository/names.ts";
 import { audit } from "../audit.ts";
 import { type DiskWatch, readUnchanged } from "../disk_watch.ts";
 import type { Job } from "../job.ts";
+import type { KnownChanges } from "./changes.ts";
 import { digestPath, extentPath, headerOf, type MachineState } from "./generations.ts";
 import { createImageAt, openImageAt } from "./image.ts";
 import type { DiskPlan } from "./plan.ts";
@@ -32,7 +33,7 @@ export interface DiskWork {
   /** The disk in the newest generation. */
   previous?: GenerationDisk;
   /** The blocks that may have changed, and the path of their list. */
-  changes?: { path: string; blocks: Bitmap };
+  changes?: KnownChanges;
 }
 
 /** Where and how a generation is written. */
