@@ -50,6 +50,8 @@ export class OpenMachine implements Disposable {
       return new OpenMachine(opening, state, lock);
     }
     if (isUnfinished(path)) {
+      // While another process writes, its lock is in the way of reading; otherwise nobody is to read meanwhile.
+      FolderLock.take(path, { write, what })[Symbol.dispose]();
       using _lock = FolderLock.take(path, { write: true, what });
       // Another process may have done it meanwhile.
       if (isUnfinished(path)) {
