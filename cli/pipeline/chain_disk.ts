@@ -22,13 +22,18 @@ export class ChainDisk implements ReadableDisk {
   /**
    * @param core its memory holds some blocks until it ends
    * @param chain begins with a dump or a disk
+   * @param known adapter type and metadata that count instead of those of the chain
    */
-  constructor(core: Core, chain: Chain) {
+  constructor(
+    core: Core,
+    chain: Chain,
+    known: { adapterType?: number; metadata?: Record<string, string> } = {},
+  ) {
     const { header, readers } = chain;
     this.path = readers[readers.length - 1].path;
     this.capacityBytes = header.capacityBytes;
-    this.adapterType = header.adapterType;
-    this.metadata = header.metadata;
+    this.adapterType = known.adapterType ?? header.adapterType;
+    this.metadata = known.metadata === undefined ? header.metadata : new Map(Object.entries(known.metadata));
     this.#chain = chain;
     this.#batch = new Batch(core, header.blockBytes, SMALL_BATCH_BYTES);
   }

@@ -5,6 +5,7 @@ import { FolderLock } from "../../files/folder_lock.ts";
 import { isRegularFile, removeAll, syncFolder, writeNewFile } from "../../files/stable_files.ts";
 import type { Core } from "../../core.ts";
 import type { Job } from "../job.ts";
+import type { GenerationDocument } from "../../repository/documents.ts";
 import { type MachineState, readGenerations } from "./generations.ts";
 import { recover, type RecoveryParts } from "./recovery.ts";
 
@@ -69,6 +70,12 @@ export class OpenMachine implements Disposable {
   /** The path of the machine's folder. */
   get path(): string {
     return this.state.path;
+  }
+
+  /** Notes a generation that was committed. */
+  add(generation: GenerationDocument): void {
+    this.state.generations.unshift(generation);
+    this.state.lastId = generation.id;
   }
 
   /** Says, until {@linkcode OpenMachine.endChange}, that the folder is being changed. */
