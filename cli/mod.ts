@@ -169,6 +169,8 @@ export {
   type ListRepositoryRequest,
   type ListRepositoryResult,
 } from "./jobs/repository/list.ts";
+export { copyMachine, type CopyRequest, type CopyResult } from "./jobs/repository/copy.ts";
+export { exportGeneration, type ExportRequest, type ExportResult } from "./jobs/repository/export.ts";
 export type {
   GenerationDisk,
   GenerationDocument,

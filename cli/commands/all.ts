@@ -16,6 +16,14 @@ export const COMMANDS: CommandTable = {
     summary: "remove generations from a repository",
     load: () => import("./repository/forget.ts"),
   },
+  export: {
+    summary: "write a generation of a repository as archives",
+    load: () => import("./repository/export.ts"),
+  },
+  copy: {
+    summary: "copy machines to another repository",
+    load: () => import("./repository/copy.ts"),
+  },
   init: { summary: "make an empty repository", load: () => import("./repository/init.ts") },
   dump: { summary: "back up a disk", load: () => import("./dump.ts") },
   restore: { summary: "write a generation back to a disk", load: () => import("./restore.ts") },

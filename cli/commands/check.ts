@@ -37,8 +37,8 @@ which files. A folder without archives is wrong. Folders in them are not looked 
 With --quick no block is read: lengths, seals, headers, the links of a chain, the structure of plain archives
 and of containers.
 
-With --repo the machines of a repository are checked, all of them if none is named: every file, and every block
-of every generation.
+With --repo the machines of a repository are checked, all of them if none is named: every file, and every
+block of every generation.
 
 The last line on standard output is "Check: OK", "Check: WRONG", "Check: NOT PROVED" (exit code 6) where
 nothing is wrong and nothing tells what the blocks must be, or "Check: NOT READ" (exit code 1) where nothing

@@ -26,7 +26,8 @@ or .img, or what --format says: vmfs is a flat VMDK for ESXi, monolithicSparse o
 streamOptimized one that is compressed too, for ovftool and for import to vSphere.
 Rdiffs without a dump turn a disk that is at the newer generation into the older one.
 
-With --repo a machine of a repository is restored: one disk, or all of them to new disks in the folder --local.`,
+With --repo a machine of a repository is restored: one disk, or all of them to new disks in the folder
+--local.`,
   examples: `
 vmdkbkp restore --create --local disk.vmdk --metadata 2.dump.zst
 vmdkbkp restore --create --local old.raw 2.dump.zst 1.rdiff.zst 0.rdiff.zst

@@ -6,6 +6,7 @@
  */
 
 import { FileError } from "../errors.ts";
+import { ignoreErrors } from "./paths.ts";
 import { fileError, isWithoutLocks, reasonOf, retryInterrupted } from "./system_errors.ts";
 
 /**
@@ -54,8 +55,18 @@ export class DiskLock implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const file of this.#files.splice(0)) file.close();
+    for (const file of this.#files.splice(0)) releaseLock(file);
   }
+}
+
+/**
+ * Releases the lock of a file and closes it. Closing alone is not enough: a process that this one is just
+ * starting has the file open, too, until it runs its own program.
+ */
+export function releaseLock(file: Deno.FsFile): void {
+  // A file system without locks has nothing to release.
+  ignoreErrors(() => file.unlockSync?.());
+  file.close();
 }
 
 function tryLock(file: Deno.FsFile, { path, write }: { path: string; write: boolean }): boolean {

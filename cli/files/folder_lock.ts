@@ -4,6 +4,7 @@
  */
 
 import { join } from "@std/path/posix/join";
+import { releaseLock } from "./disk_lock.ts";
 import { fileError, isWithoutLocks, retryInterrupted } from "./system_errors.ts";
 
 /** The name of the lock file. */
@@ -52,7 +53,7 @@ export class FolderLock implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#file?.close();
+    if (this.#file !== undefined) releaseLock(this.#file);
     this.#file = undefined;
   }
 }

@@ -68,7 +68,7 @@ export async function changed(request: ChangedRequest, options: JobOptions = {})
     job.lockDisk(disk);
     job.addInputs(disk.files);
     const bitmap = newBitmap(job, Math.ceil(disk.capacityBytes / blockBytes), blockBytes);
-    await mark(bitmap, { disk, blockBytes, linkCount: linksAbove(disk, since), run: job.run });
+    await markLinks(bitmap, { disk, blockBytes, linkCount: linksAbove(disk, since), run: job.run });
     await job.outputs.writeBitmap(bmpout, bitmap);
     job.commit();
     return { blocks: bitmap.bitCount, setBlocks: bitmap.count() };
@@ -103,7 +103,7 @@ function linksAbove(disk: VmdkDisk, since: string): number {
 }
 
 /** Sets the bits of the blocks of which the first `linkCount` links of the chain hold a part. */
-async function mark(
+export async function markLinks(
   bitmap: Bitmap,
   { disk, blockBytes, linkCount, run }: {
     disk: VmdkDisk;

@@ -3,11 +3,39 @@
 import type { ByteSink, PassingHash } from "../archive/bytes.ts";
 import type { Core } from "../core.ts";
 import { MismatchError } from "../errors.ts";
-import type { DumpReader } from "./archive_reader.ts";
+import type { DigestReader, DumpReader } from "./archive_reader.ts";
 import { DigestWriter } from "./digest_writer.ts";
 import { Batch } from "./batch.ts";
 import { convey } from "./conveyor.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions } from "./run.ts";
+
+/** The number of MD5s that are copied at a time. */
+const COPIED_DIGESTS = 16 * 1024;
+
+/**
+ * Writes a digest anew, in the container of the sink. `root` is updated with the MD5s of all blocks.
+ *
+ * @throws {FormatError} if the digest is damaged or incomplete
+ */
+export async function copyDigest(
+  owner: Core,
+  { digestIn, digestOut, root }: { digestIn: DigestReader; digestOut: ByteSink; root?: PassingHash },
+  options: RunOptions = {},
+): Promise<void> {
+  await using core = owner.scope();
+  const { header } = digestIn;
+  const checkpoint = new Checkpoint(options);
+  const digest = new DigestWriter(core, digestOut, header, { root });
+  const digestsPtr = core.alloc(COPIED_DIGESTS * core.DIGEST_SIZE);
+  for (let first = 0; first < header.blockCount; first += COPIED_DIGESTS) {
+    const count = Math.min(COPIED_DIGESTS, header.blockCount - first);
+    await digestIn.take(digestsPtr, count);
+    await digest.writeDigests({ first, count, digestsPtr });
+    await checkpoint.passBatch({ end: first + count }, header);
+  }
+  await digestIn.finish();
+  await digest.finish();
+}
 
 /**
  * Computes the digest of a dump. `root` is updated with the MD5s of all blocks.

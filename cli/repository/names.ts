@@ -62,6 +62,17 @@ export function generationOfPartial(folder: string): string | undefined {
   return id !== undefined && timeOfGeneration(id) !== undefined ? id : undefined;
 }
 
+/** The folder of a generation while it is removed. */
+export function removedFolderOf(id: string): string {
+  return `.${id}.removed`;
+}
+
+/** Whether a folder with the name is that of a generation that is being removed. */
+export function isRemovedFolder(folder: string): boolean {
+  const id = /^\.(.+)\.removed$/.exec(folder)?.[1];
+  return id !== undefined && timeOfGeneration(id) !== undefined;
+}
+
 /** Keys of disks are names of files, too. */
 const DISK_KEY = /^(?!\.)[A-Za-z0-9._-]{1,64}(?<!\.)$/;
 

@@ -4,20 +4,29 @@
  */
 
 import {
+  backup,
   bitmapOfRdiff,
   changed,
   check,
   checkFolders,
+  checkRepository,
   compare,
+  copyMachine,
   digest,
   dump,
   Engine,
+  exportGeneration,
+  forget,
+  initRepository,
+  listRepository,
   map,
   merge,
+  openRepository,
   rdiff,
   readArchives,
   readBitmapFile,
   restore,
+  restoreFromRepository,
   salvage,
   seal,
 } from "../../cli/mod.ts";
@@ -57,3 +66,16 @@ Deno.truncateSync(at("3.dump"), Deno.statSync(at("3.dump")).size - 1);
 await check({ archives: [at("3.dump")], digestin: at("3.digest") }, options);
 await salvage({ archives: [at("3.dump")], digestin: at("3.digest"), dumpout: at("s.dump") }, options);
 await compare({ a: at("none"), b: at("none") }, options).catch(() => {});
+
+const [repository, machine] = [at("repository"), "web"];
+await initRepository(repository);
+await backup({ repository, machine, disks: [{ disk: `${input}/1.raw`, key: "web" }] }, options);
+await backup({ repository, machine, disks: [{ disk: `${input}/2.raw`, key: "web" }] }, options);
+await openRepository(repository);
+await listRepository({ repository });
+await checkRepository({ repository }, options);
+await restoreFromRepository({ repository, machine, disk: at("r.raw"), create: true }, options);
+await exportGeneration({ repository, machine, dumpout: at("e.dump"), digestout: at("e.digest") }, options);
+await initRepository(at("other"));
+await copyMachine({ repository, machine, to: at("other") }, options);
+await forget({ repository, keep: { last: 1 } }, options);

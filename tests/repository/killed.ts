@@ -113,7 +113,7 @@ export class KilledWorld implements Disposable {
     await this.#assertGenerations(`${hint}, after the next run`);
     assertEquals(await this.#world.faults(), [], `${hint}, after the next run`);
     const left = [...this.#world.files().keys()].filter((path) =>
-      /\.partial|\.new$|\.to-|unfinished/.test(path)
+      /\.partial|\.removed|\.new$|\.to-|unfinished/.test(path)
     );
     assertEquals(left, [], `${hint}, after the next run`);
   }

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { Engine } from "../../cli/jobs/engine.ts";
+import { ruleFor } from "../faults/calls.ts";
 import { KilledWorld, SCENARIOS } from "./killed.ts";
 
 /** Calls at which each command is killed; the long test kills it at each. */
@@ -21,3 +22,16 @@ for (const [name, scenario] of Object.entries(SCENARIOS)) {
     }
   });
 }
+
+Deno.test("a repository is whole after forget was killed while it removed a folder", async () => {
+  await using engine = await Engine.start({ threads: 1 });
+  using world = await KilledWorld.make(engine, SCENARIOS.forget);
+  const { calls } = await world.run();
+  const removals = calls.filter(({ kind, path }) => kind === "unlink" && path.includes(".removed"));
+  assert(removals.length >= 3, `${removals.length} removals`);
+  for (const call of removals) {
+    const rule = ruleFor("kill", call);
+    assert((await world.run(rule)).isKilled, rule);
+    await world.assertSound(`forget, ${rule}`);
+  }
+});

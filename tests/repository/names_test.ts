@@ -4,8 +4,10 @@ import {
   generationIdAfter,
   generationOfPartial,
   isDiskKey,
+  isRemovedFolder,
   keyOfDisk,
   partialFolderOf,
+  removedFolderOf,
   timeOfGeneration,
 } from "../../cli/repository/names.ts";
 
@@ -61,5 +63,12 @@ Deno.test("keyOfDisk() makes a key of the name of a disk, and another one where 
   }
   for (const text of ["", ".", "a/b", "..", "a.", "x".repeat(65), "a b"]) {
     assertEquals(isDiskKey(text), false, text);
+  }
+});
+
+Deno.test("isRemovedFolder() knows the folders of generations that are being removed, and no others", () => {
+  assert(isRemovedFolder(removedFolderOf("2026-11-30T020005Z")));
+  for (const name of ["2026-11-30T020005Z", ".2026-11-30T020005Z.partial", ".web.removed", ".removed"]) {
+    assert(!isRemovedFolder(name), name);
   }
 });

@@ -127,7 +127,16 @@ Deno.test("a lock names the process that holds it, and lists are read all the sa
       assertStringIncludes(error.message, `Cannot ${write ? "write" : "read"} machine "m": ${holder}`);
     }
     await assertRejects(() => world.backup({ a }), Error, "reads or writes it; wait until it has ended");
-    await assertRejects(() => world.restored("latest"), Error, "writes it; wait until it has ended");
+    for (const isUnfinished of [false, true]) {
+      if (isUnfinished) Deno.writeTextFileSync(`${world.machine}/.unfinished`, "");
+      const error = await assertRejects(
+        () => world.restored("latest"),
+        Error,
+        "writes it; wait until it has ended",
+      );
+      assertStringIncludes(error.message, 'Cannot read machine "m"');
+    }
+    Deno.removeSync(`${world.machine}/.unfinished`);
     const { machines: [machine], ok } = await checkRepository({ repository: world.repository }, { engine });
     assertEquals([ok, machine.isRead], [false, false]);
     assertEquals((await world.listed()).length, 2);

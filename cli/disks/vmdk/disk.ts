@@ -97,6 +97,11 @@ export class VmdkDisk implements ReadableDisk {
     return this.#links.findIndex((link) => identityOf(link.path) === wanted);
   }
 
+  /** Returns the content id of the link at a position in the chain, 0 for the top. */
+  cidOf(depth: number): number | undefined {
+    return this.#links[depth].descriptor.cid;
+  }
+
   extentAt(offsetBytes: number): Extent {
     checkRange(offsetBytes, 1, this);
     const { beginBytes, endBytes } = this.#known;

@@ -4,39 +4,21 @@ import { join } from "@std/path/posix/join";
 import type { ReadableDisk } from "../../disks/disk.ts";
 import { openForReading } from "../../disks/open.ts";
 import { UsageError } from "../../errors.ts";
-import { makeFolder, renameStably, replaceFile, syncFolder, writeNewFile } from "../../files/stable_files.ts";
-import { isFolder, isRegularFile } from "../../files/stable_files.ts";
-import { reasonOf } from "../../files/system_errors.ts";
-import {
-  generationBytes,
-  type GenerationDocument,
-  machineBytes,
-  type MachineDocument,
-  MAX_DOCUMENT_BYTES,
-  parseMachine,
-} from "../../repository/documents.ts";
-import { generationIdAfter, keyOfDisk, partialFolderOf } from "../../repository/names.ts";
-import { VERSION } from "../../version.ts";
+import { isFolder, isRegularFile, makeFolder } from "../../files/stable_files.ts";
+import type { GenerationDocument, MachineDocument } from "../../repository/documents.ts";
+import { generationIdAfter, keyOfDisk } from "../../repository/names.ts";
 import { type DiskPathOptions, type DiskSource, isProvider, openSource } from "../disk_source.ts";
 import { DiskWatch, usesOf } from "../disk_watch.ts";
 import { DEFAULT_BLOCK_BYTES } from "../dump.ts";
 import { Job } from "../job.ts";
 import type { JobOptions } from "../options.ts";
-import { readChanges } from "./changes.ts";
-import { diskOf, extentPath, GENERATION_FILE, type MachineState } from "./generations.ts";
-import { openImageAt } from "./image.ts";
-import { OpenMachine, partsOf } from "./machine.ts";
-import { type DiskPlan, keyFor, planOf, refuseOwnDisk, sourceOf } from "./plan.ts";
-import { finishNewest, undoRun } from "./recovery.ts";
-import {
-  initRepository,
-  MACHINE_FILE,
-  openRepository,
-  readDocument,
-  type Repository,
-  REPOSITORY_FILE,
-} from "./repository.ts";
-import { type DiskWork, writeDisk, type WrittenDisk } from "./write_disk.ts";
+import { changesInSnapshots, type KnownChanges, readChanges } from "./changes.ts";
+import { diskOf, type MachineState } from "./generations.ts";
+import { OpenMachine } from "./machine.ts";
+import { documentOf, makeGeneration } from "./make_generation.ts";
+import { type DiskPlan, keyFor, planOf, refuseOwnDisk } from "./plan.ts";
+import { initRepository, openRepository, type Repository, REPOSITORY_FILE } from "./repository.ts";
+import type { DiskWork, WrittenDisk } from "./write_disk.ts";
 
 /** A disk to back up. */
 export interface BackupDisk extends DiskPathOptions {
@@ -165,19 +147,6 @@ async function open(job: Job, request: BackupDisk, repository: Repository): Prom
   return { disk, watch, close, key, changed };
 }
 
-/** Reads `machine.json`, if it is there. */
-async function documentOf(
-  { path, name }: { path: string; name: string },
-): Promise<MachineDocument | undefined> {
-  const file = join(path, MACHINE_FILE);
-  if (!isRegularFile(file)) return undefined;
-  const document = await readDocument(file, MAX_DOCUMENT_BYTES.machine, parseMachine);
-  if (document.name === name) return document;
-  throw new Error(
-    `Cannot use "${path}" for machine "${name}": it is the folder of "${document.name}" now; try again`,
-  );
-}
-
 /** Decides for each disk which one it is and how it is read. */
 async function worksOf(
   job: Job,
@@ -191,7 +160,7 @@ async function worksOf(
     const key = keyFor(disk, { wanted, known: document?.disks ?? [], taken });
     taken.add(key.toLowerCase());
     const previous = diskOf(newest, key);
-    const plan = planOf(disk, previous, { hasChanges: changed !== undefined });
+    let plan = planOf(disk, previous, { hasChanges: changed !== undefined });
     if (
       blocksize !== undefined && previous !== undefined && plan.mode !== "full" &&
       previous.blockBytes !== blocksize
@@ -200,9 +169,19 @@ async function worksOf(
         `Cannot use --blocksize ${blocksize}: disk "${key}" has blocks of ${previous.blockBytes} bytes`,
       );
     }
-    const changes = changed !== undefined && plan.mode === "incr"
-      ? { path: changed, blocks: await readChanges(job, changed, previous!) }
-      : undefined;
+    let changes: KnownChanges | undefined;
+    if (plan.mode === "incr") {
+      changes = { path: changed!, blocks: await readChanges(job, changed!, previous!) };
+    } else if (plan.mode === "diff") {
+      const inSnapshots = await changesInSnapshots(job, disk, previous!);
+      if (inSnapshots !== undefined) {
+        changes = inSnapshots;
+        plan = {
+          mode: "incr",
+          reason: `it is a snapshot of "${inSnapshots.parent}", which was backed up last`,
+        };
+      }
+    }
     works.push({ key, disk, watch, plan, previous, changes });
   }
   return works;
@@ -228,89 +207,24 @@ async function backUp(
   machine: OpenMachine,
   request: BackupRequest & { opened: readonly Opened[] },
 ): Promise<BackupResult> {
-  const { repository, opened, blocksize, note, now = new Date() } = request;
-  const { path, name, state } = machine;
+  const { repository, opened, blocksize, now = new Date() } = request;
+  const { name, state } = machine;
   const document = await documentOf(machine);
   const works = await worksOf(job, opened, { document, state, blocksize });
   const id = generationIdAfter(now, state.lastId);
-  const parent = state.generations[0]?.id;
-  machine.beginChange();
-  const written: WrittenDisk[] = [];
-  let generation: GenerationDocument;
-  try {
-    const folder = join(path, partialFolderOf(id));
-    makeFolder(folder);
-    const blockBytes = blocksize ?? DEFAULT_BLOCK_BYTES;
-    for (const work of works) {
-      written.push(await writeDisk(job, work, { ...request, state, folder, now, blockBytes }));
-    }
-    await noteDisks(path, { name, created: now, ...document, disks: document?.disks ?? [] }, works);
-    const ended = request.now ?? new Date();
-    generation = {
-      ...{ id, parent, machine: name, program: `vmdkbkp ${VERSION}`, begun: now, ended, note },
-      disks: written.map(({ disk }) => disk),
-    };
-    writeNewFile(join(folder, GENERATION_FILE), await generationBytes(generation));
-    syncFolder(folder);
-    job.commit();
-    renameStably(folder, join(path, id));
-  } catch (error) {
-    await undo(job, machine, id);
-    throw error;
-  }
-  const generations = [generation, ...state.generations];
-  await finishNewest({ path, generations });
-  for (const { disk, emptied } of written) {
-    if (emptied !== undefined) await punch({ ...state, generations }, { id, disk, emptied });
-  }
-  machine.endChange();
+  const { generation, written } = await makeGeneration(job, machine, {
+    ...{ works, document, id, now, note: request.note },
+    ended: request.now,
+    blockBytes: blocksize ?? DEFAULT_BLOCK_BYTES,
+    audit: request.audit,
+    allowChanges: request.allowChanges,
+  });
   return {
-    ...{ repository, machine: name, id, parent, generation },
+    ...{ repository, machine: name, id, parent: generation.parent, generation },
     disks: works.map(({ key, disk: { path } }, i) => {
       const { emptied: _, ...rest } = written[i];
       const { mode, reason } = rest.disk;
       return { key, path, mode, reason, written: rest };
     }),
   };
-}
-
-/** Records the disks of a machine that are new to it. */
-async function noteDisks(path: string, document: MachineDocument, works: readonly DiskWork[]): Promise<void> {
-  const others = document.disks.filter(({ key }) => !works.some((work) => work.key === key));
-  const own = works.map(({ key, disk }) => {
-    const known = document.disks.find((known) => known.key === key);
-    return known ?? { key, source: sourceOf(disk.path) };
-  });
-  const bytes = await machineBytes({ ...document, disks: [...others, ...own] });
-  replaceFile(join(path, MACHINE_FILE), bytes);
-}
-
-/** Returns the machine to the generation before. If that fails, the next run does it. */
-async function undo(job: Job, machine: OpenMachine, id: string): Promise<void> {
-  const partial = partialFolderOf(id);
-  try {
-    // The folder may have its name although the system could not say that this is stable.
-    if (isFolder(join(machine.path, id))) return;
-    if (isFolder(join(machine.path, partial))) await undoRun(machine.state, partial, partsOf(job));
-    machine.endChange();
-  } catch (error) {
-    job.warn(`the run is not undone yet, the next one does it: ${reasonOf(error)}`);
-  }
-}
-
-/** Makes holes of the blocks of an image that became zero. A failure costs nothing but space. */
-async function punch(
-  state: MachineState,
-  { id, disk, emptied }: {
-    id: string;
-    disk: WrittenDisk["disk"];
-    emptied: NonNullable<WrittenDisk["emptied"]>;
-  },
-): Promise<void> {
-  const { blockBytes, capacityBytes, key } = disk;
-  using image = openImageAt(extentPath(state, id, key), disk, { write: true });
-  for (const { start, end } of emptied.runs()) {
-    const offsetBytes = start * blockBytes;
-    await image.writeZeros(offsetBytes, Math.min(end * blockBytes, capacityBytes) - offsetBytes);
-  }
 }

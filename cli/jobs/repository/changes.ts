@@ -3,8 +3,49 @@
 import { Bitmap, readBitmap } from "../../archive/bitmap.ts";
 import { PlainSource } from "../../archive/plain_source.ts";
 import { formatError, MismatchError } from "../../errors.ts";
+import type { ReadableDisk } from "../../disks/disk.ts";
+import type { VmdkDisk } from "../../disks/vmdk/disk.ts";
+import type { GenerationDisk } from "../../repository/documents.ts";
+import { markLinks } from "../changed.ts";
 import { openInput, STREAM } from "../input_file.ts";
 import type { Job } from "../job.ts";
+
+/** The blocks that may have changed, and what says so. */
+export interface KnownChanges {
+  /** The path of the list, or of the disk whose snapshots are the list. */
+  path: string;
+  blocks: Bitmap;
+}
+
+/**
+ * Returns the blocks that the snapshots of a VMDK hold, if it is a snapshot of the disk that was backed up last:
+ * one of its parents has the path of that disk, and still its content id.
+ */
+export async function changesInSnapshots(
+  job: Job,
+  disk: ReadableDisk,
+  { source, blockCount, blockBytes }: GenerationDisk,
+): Promise<KnownChanges & { parent: string } | undefined> {
+  if (!isChain(disk) || source.cid === undefined) return undefined;
+  const linkCount = depthOf(disk, source.disk);
+  if (linkCount < 1 || disk.cidOf(linkCount) !== parseInt(source.cid, 16)) return undefined;
+  const blocks = new Bitmap(blockCount, job.run.pages);
+  await markLinks(blocks, { disk, blockBytes, linkCount, run: job.run });
+  return { path: disk.path, blocks, parent: source.disk };
+}
+
+function isChain(disk: ReadableDisk): disk is VmdkDisk {
+  return "namedAt" in disk;
+}
+
+function depthOf(disk: VmdkDisk, path: string): number {
+  try {
+    return disk.depthOf(path);
+  } catch {
+    // The disk that was backed up last is not there any more.
+    return -1;
+  }
+}
 
 /** The longest list of extents: a million of them. */
 const MAX_LIST_BYTES = 64 * 1024 * 1024;

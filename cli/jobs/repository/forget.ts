@@ -14,7 +14,7 @@ import { Job } from "../job.ts";
 import type { JobOptions } from "../options.ts";
 import { diskOf, GENERATION_FILE, type MachineState, mergedName, rdiffPath } from "./generations.ts";
 import { OpenMachine } from "./machine.ts";
-import { finishMerge } from "./recovery.ts";
+import { finishMerge, removeGeneration } from "./recovery.ts";
 import { openRepository } from "./repository.ts";
 import { selectMachines } from "./selection.ts";
 
@@ -128,7 +128,7 @@ async function remove(job: Job, machine: OpenMachine, decisions: readonly Forget
     if (next > at + 1) await link(job, state, { from: at, to: next });
     at = next;
   }
-  for (const { id, reasons } of decisions) if (reasons.length === 0) removeAll(join(path, id));
+  for (const { id, reasons } of decisions) if (reasons.length === 0) removeGeneration(path, id);
   syncFolder(path);
   machine.endChange();
 }

@@ -104,13 +104,18 @@ export function diskOf(generation: GenerationDocument | undefined, key: string):
   return generation?.disks.find((disk) => disk.key === key);
 }
 
+/** Returns the bytes of a series id that is given as hexadecimal digits. */
+export function parseSeriesId(digits: string): Uint8Array {
+  return Uint8Array.from(digits.match(/../g)!, (byte) => parseInt(byte, 16));
+}
+
 /** Returns the header that an archive of the whole disk has in a generation. */
 export function headerOf(disk: GenerationDisk): DumpHeader {
   const { blockCount, blockBytes, capacityBytes, adapterType, metadata, series, stamp } = disk;
   return {
     ...{ blockCount, blockBytes, capacityBytes, adapterType },
     full: true,
-    seriesId: Uint8Array.from(series.match(/../g)!, (byte) => parseInt(byte, 16)),
+    seriesId: parseSeriesId(series),
     time: parseTimeStamp(stamp),
     metadata: new Map(Object.entries(metadata)),
   };

@@ -5,6 +5,7 @@ import { FolderLock } from "../../files/folder_lock.ts";
 import { isRegularFile, removeAll, syncFolder, writeNewFile } from "../../files/stable_files.ts";
 import type { Core } from "../../core.ts";
 import type { Job } from "../job.ts";
+import type { GenerationDocument } from "../../repository/documents.ts";
 import { type MachineState, readGenerations } from "./generations.ts";
 import { recover, type RecoveryParts } from "./recovery.ts";
 
@@ -50,6 +51,8 @@ export class OpenMachine implements Disposable {
       return new OpenMachine(opening, state, lock);
     }
     if (isUnfinished(path)) {
+      // While another process writes, its lock is in the way of reading; otherwise nobody is to read meanwhile.
+      FolderLock.take(path, { write, what })[Symbol.dispose]();
       using _lock = FolderLock.take(path, { write: true, what });
       // Another process may have done it meanwhile.
       if (isUnfinished(path)) {
@@ -67,6 +70,12 @@ export class OpenMachine implements Disposable {
   /** The path of the machine's folder. */
   get path(): string {
     return this.state.path;
+  }
+
+  /** Notes a generation that was committed. */
+  add(generation: GenerationDocument): void {
+    this.state.generations.unshift(generation);
+    this.state.lastId = generation.id;
   }
 
   /** Says, until {@linkcode OpenMachine.endChange}, that the folder is being changed. */

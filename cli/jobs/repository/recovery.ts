@@ -28,7 +28,7 @@ import { DigestReader, DumpReader } from "../../pipeline/archive_reader.ts";
 import type { RunOptions } from "../../pipeline/run.ts";
 import { undoImage } from "../../pipeline/undo_image.ts";
 import type { GenerationDisk, GenerationDocument } from "../../repository/documents.ts";
-import { filesOfDisk } from "../../repository/names.ts";
+import { filesOfDisk, isRemovedFolder, removedFolderOf } from "../../repository/names.ts";
 import {
   digestPath,
   diskOf,
@@ -65,7 +65,8 @@ export async function recover(path: string, parts: RecoveryParts): Promise<Machi
   }
   await finishNewest(state);
   for (const generation of state.generations) finishMerge(path, generation);
-  for (const id of state.unlinked) removeAll(join(path, id));
+  for (const id of state.unlinked) removeGeneration(path, id);
+  for (const name of namesIn(path).filter(isRemovedFolder)) removeAll(join(path, name));
   removeAll(join(path, newNameOf(MACHINE_FILE)));
   syncFolder(path);
   return await readGenerations(path);
@@ -174,6 +175,13 @@ async function writeDescriptor(folder: string, disk: GenerationDisk): Promise<vo
     if (found.length === bytes.length && found.every((byte, i) => byte === bytes[i])) return;
   }
   replaceFile(path, bytes);
+}
+
+/** Removes the folder of a generation. It loses its name first: a folder without some of its files is none. */
+export function removeGeneration(path: string, id: string): void {
+  const removed = join(path, removedFolderOf(id));
+  renameStably(join(path, id), removed);
+  removeAll(removed);
 }
 
 /** Gives the rdiffs that `forget` has merged their names, and removes those that were not complete. */

@@ -10,11 +10,11 @@ import { Job } from "../job.ts";
 import type { JobOptions } from "../options.ts";
 import { openTarget, refuseFormat, type TargetOptions, type TargetSource } from "../restore_target.ts";
 import { openChainOf } from "./chain.ts";
-import { digestPath, diskOf, headerOf } from "./generations.ts";
+import { digestPath, headerOf } from "./generations.ts";
 import { OpenMachine } from "./machine.ts";
 import { refuseOwnDisk } from "./plan.ts";
 import { openRepository } from "./repository.ts";
-import { generationAt } from "./selection.ts";
+import { diskOfMachine, generationAt } from "./selection.ts";
 
 /** A generation of a machine, and where its disks are restored. */
 export interface RestoreFromRepositoryRequest extends TargetOptions {
@@ -70,7 +70,9 @@ export async function restoreFromRepository(
     using machine = await OpenMachine.open(job, { ...entry, write: false });
     return generationAt(machine.state, at, { name });
   });
-  const wanted = keysOf(generation, { key, isOne: folder === undefined, name });
+  const wanted = folder === undefined || key !== undefined
+    ? [diskOfMachine(generation, { key, name })]
+    : generation.disks;
   const disks: RestoredDisk[] = [];
   for (const disk of wanted) {
     const to = target ??
@@ -94,24 +96,6 @@ function suffixOf({ format }: TargetOptions): string {
 
 function newFiles(to: TargetSource, create?: boolean): string[] {
   return create && typeof to === "string" ? [to, to.replace(/\.vmdk$/i, "-flat.vmdk")] : [];
-}
-
-function keysOf(
-  generation: GenerationDocument,
-  { key, isOne, name }: { key?: string; isOne: boolean; name: string },
-): GenerationDisk[] {
-  const keys = generation.disks.map((disk) => `"${disk.key}"`).join(", ");
-  if (key !== undefined) {
-    const disk = diskOf(generation, key);
-    if (disk !== undefined) return [disk];
-    throw new UsageError(
-      `Cannot find disk "${key}" in generation ${generation.id} of machine "${name}": it has ${keys}`,
-    );
-  }
-  if (!isOne || generation.disks.length === 1) return generation.disks;
-  throw new UsageError(
-    `Cannot restore machine "${name}" to one disk: it has ${keys}; name one with --disk, or a folder for all`,
-  );
 }
 
 async function restoreDisk(

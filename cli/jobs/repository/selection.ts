@@ -1,7 +1,7 @@
 /** Selects machines and generations by what a user writes. */
 
 import { UsageError } from "../../errors.ts";
-import type { GenerationDocument } from "../../repository/documents.ts";
+import type { GenerationDisk, GenerationDocument } from "../../repository/documents.ts";
 import { timeOfGeneration } from "../../repository/names.ts";
 import type { MachineState } from "./generations.ts";
 import type { MachineEntry, Repository } from "./repository.ts";
@@ -45,6 +45,25 @@ function timeOf(text: string): Date | undefined {
   if (!DAY.test(text) && !TIME.test(text)) return undefined;
   const time = new Date(DAY.test(text) ? `${text}T23:59:59.999` : text.replace(" ", "T"));
   return Number.isNaN(time.getTime()) ? undefined : time;
+}
+
+/**
+ * Returns the disk with a key in a generation, or without a key its only disk.
+ *
+ * @throws {UsageError} if there is none, or there are several
+ */
+export function diskOfMachine(
+  { id, disks }: GenerationDocument,
+  { key, name }: { key?: string; name: string },
+): GenerationDisk {
+  const keys = disks.map((disk) => `"${disk.key}"`).join(", ");
+  const found = disks.filter((disk) => key === undefined || disk.key === key);
+  if (found.length === 1) return found[0];
+  throw new UsageError(
+    found.length === 0
+      ? `Cannot find disk "${key}" in generation ${id} of machine "${name}": it has ${keys}`
+      : `Cannot take one disk of machine "${name}": it has ${keys}; name one with --disk`,
+  );
 }
 
 /** Returns the machines with these names; all machines without names. @throws {UsageError} if one is missing */

@@ -4,7 +4,13 @@ import { join } from "@std/path/posix/join";
 import { Bitmap } from "../../archive/bitmap.ts";
 import { type DumpHeader, formatSeriesId } from "../../archive/header.ts";
 import type { SealedAudit } from "../../archive/seal.ts";
-import { formatTimeStamp, laterStamp, timeStampOf } from "../../archive/time_stamp.ts";
+import {
+  formatTimeStamp,
+  laterStamp,
+  parseTimeStamp,
+  type TimeStamp,
+  timeStampOf,
+} from "../../archive/time_stamp.ts";
 import type { ReadableDisk } from "../../disks/disk.ts";
 import { MismatchError } from "../../errors.ts";
 import { createFile } from "../../files/stable_files.ts";
@@ -17,7 +23,8 @@ import { filesOfDisk } from "../../repository/names.ts";
 import { audit } from "../audit.ts";
 import { type DiskWatch, readUnchanged } from "../disk_watch.ts";
 import type { Job } from "../job.ts";
-import { digestPath, extentPath, headerOf, type MachineState } from "./generations.ts";
+import type { KnownChanges } from "./changes.ts";
+import { digestPath, extentPath, headerOf, type MachineState, parseSeriesId } from "./generations.ts";
 import { createImageAt, openImageAt } from "./image.ts";
 import type { DiskPlan } from "./plan.ts";
 
@@ -32,7 +39,15 @@ export interface DiskWork {
   /** The disk in the newest generation. */
   previous?: GenerationDisk;
   /** The blocks that may have changed, and the path of their list. */
-  changes?: { path: string; blocks: Bitmap };
+  changes?: KnownChanges;
+  /** What the generation keeps of the one that it is a copy of. */
+  origin?: DiskOrigin;
+}
+
+/** A disk in another repository, or in archives, that is copied. */
+export interface DiskOrigin extends Pick<GenerationDisk, "blockBytes" | "series" | "stamp" | "source"> {
+  /** The root that the copy must have, if it is known. */
+  root?: string;
 }
 
 /** Where and how a generation is written. */
@@ -74,13 +89,17 @@ type Writing = GenerationWriting & { scope: AsyncDisposableStack; outputs: DiskO
 
 async function writeFull(job: Job, work: DiskWork, writing: Writing): Promise<WrittenDisk> {
   const { key, disk, plan } = work;
-  const { folder, scope, outputs, blockBytes, now } = writing;
+  const { folder, scope, outputs, now } = writing;
+  const { origin } = work;
+  const blockBytes = origin?.blockBytes ?? writing.blockBytes;
   const { capacityBytes, adapterType, metadata } = disk;
   const header: DumpHeader = {
     ...{ blockBytes, capacityBytes, adapterType, metadata },
     blockCount: Math.ceil(capacityBytes / blockBytes),
-    seriesId: crypto.getRandomValues(new Uint8Array(SERIES_ID_BYTES)),
-    time: timeStampOf(now),
+    seriesId: origin === undefined
+      ? crypto.getRandomValues(new Uint8Array(SERIES_ID_BYTES))
+      : parseSeriesId(origin.series),
+    time: stampOf(work, now),
     full: true,
   };
   const image = scope.use(createImageAt(join(folder, filesOfDisk(key).extent), capacityBytes));
@@ -118,7 +137,7 @@ async function writeChanged(
     ...before,
     adapterType: disk.adapterType,
     metadata: disk.metadata,
-    time: laterStamp(timeStampOf(now), before.time),
+    time: laterStamp(stampOf(work, now), before.time),
   };
   const digestIn = digestPath(state, parent, key);
   await proveDigest(job, digestIn, previous);
@@ -155,6 +174,10 @@ async function writeChanged(
     rdiff: await rdiff.complete({ dataRecords: result.changedBlocks - zeroRecords, zeroRecords }),
   });
   return { disk: sealed, blocksRead: result.blocksRead, audit: record, changes, emptied };
+}
+
+function stampOf({ origin }: DiskWork, now: Date): TimeStamp {
+  return origin === undefined ? timeStampOf(now) : parseTimeStamp(origin.stamp);
 }
 
 /** Audits the list of changes. If it is wrong, all of the disk is read. */
@@ -195,7 +218,7 @@ function digestRecords(
 }
 
 function sealOf(
-  { key, disk }: DiskWork,
+  { key, disk, origin }: DiskWork,
   { header, plan, counts, root, digest, rdiff, changes }: {
     header: DumpHeader;
     plan: DiskPlan;
@@ -217,7 +240,7 @@ function sealOf(
     ...plan,
     changedBlocks: counts.changedBlocks,
     zeroBlocks: counts.zeroBlocks,
-    source: {
+    source: origin?.source ?? {
       disk: disk.path,
       format: disk.format,
       ...(disk.cid === undefined ? {} : { cid: disk.cid.toString(16).padStart(8, "0") }),
