@@ -135,7 +135,7 @@ export {
 // Repositories.
 export { backup, type BackupDisk, type BackupRequest, type BackupResult } from "./jobs/repository/backup.ts";
 export type { BackedUpDisk } from "./jobs/repository/backup.ts";
-export type { WrittenDisk } from "./jobs/repository/write_disk.ts";
+export type { DiskReport } from "./jobs/repository/write_disk.ts";
 export type { DiskPlan } from "./jobs/repository/plan.ts";
 export {
   initRepository,

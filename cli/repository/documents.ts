@@ -21,6 +21,7 @@ import { isDiskKey, timeOfGeneration } from "./names.ts";
 export interface RepositoryDocument {
   /** Tells repositories apart: 32 hexadecimal digits. */
   id: string;
+  /** When it was made. */
   created: Date;
 }
 
@@ -28,12 +29,15 @@ export interface RepositoryDocument {
 export interface MachineDocument {
   /** The name as the user wrote it. */
   name: string;
+  /** When it was made. */
   created: Date;
+  /** The disks, each with a key of its own. */
   disks: MachineDisk[];
 }
 
 /** A disk of a machine. */
 export interface MachineDisk {
+  /** The key of the disk in its machine. */
   key: string;
   /** Where it lay when it was backed up first: what tells it again when it is backed up the next time. */
   source: string;
@@ -45,37 +49,51 @@ export interface GenerationDocument {
   id: string;
   /** The generation before, from which the rdiffs lead back to; undefined for the oldest one. */
   parent?: string;
+  /** The name of the machine. */
   machine: string;
+  /** The program and its version. */
   program: string;
-  /** When the backup began and ended. */
+  /** When the backup began. */
   begun: Date;
+  /** When the backup ended. */
   ended: Date;
+  /** What the user noted about the generation. */
   note?: string;
+  /** The disks, each with a key of its own. */
   disks: GenerationDisk[];
 }
 
 /** What is known of one disk in one generation. */
 export interface GenerationDisk {
+  /** The key of the disk in its machine. */
   key: string;
+  /** The size of the disk in bytes, at least 1. */
   capacityBytes: number;
+  /** Bytes of a block, a multiple of 512. */
   blockBytes: number;
+  /** Blocks of the disk, at least 1. */
   blockCount: number;
+  /** One of `ADAPTER` in `disk.ts`. */
   adapterType: number;
   /** The disk data base without the prefix `ddb.`. */
   metadata: Record<string, string>;
   /** Series id of its archives in hexadecimal digits, and the time stamp of this generation in them. */
   series: string;
+  /** The time stamp of this generation in archives, local time. */
   stamp: string;
   /** SHA-256 over the MD5s of all blocks, as in a seal. */
   root: string;
   /** What was read, and why. */
   mode: "full" | "diff" | "incr";
+  /** Why the disk is read in this mode: a phrase. */
   reason: string;
   /** Blocks that differ from the generation before; all data blocks of the first one. */
   changedBlocks: number;
+  /** Blocks whose bytes are all zero. */
   zeroBlocks: number;
   /** What tells the disk apart from others: path, format, CID, virtual machine, change id. */
   source: Record<string, string>;
+  /** The MD5s of all blocks. */
   digest: GenerationFile;
   /** The way back to the generation before; absent in the oldest one. */
   rdiff?: GenerationFile;
@@ -83,9 +101,13 @@ export interface GenerationDisk {
 
 /** An archive in the folder of a generation. */
 export interface GenerationFile {
+  /** Length of the file in bytes. */
   bytes: number;
+  /** SHA-256 of the file as 64 hexadecimal digits. */
   sha256: string;
+  /** Records of blocks that are not zero. */
   dataRecords: number;
+  /** Records of zero blocks. */
   zeroRecords: number;
 }
 

@@ -8,10 +8,15 @@
 
 /** How many generations to keep, by rule. At least one rule is needed. */
 export interface RetentionPolicy {
+  /** The newest so many. */
   last?: number;
+  /** The newest of each of so many days. */
   daily?: number;
+  /** The newest of each of so many weeks. */
   weekly?: number;
+  /** The newest of each of so many months. */
   monthly?: number;
+  /** The newest of each of so many years. */
   yearly?: number;
   /** All generations that are not older than this before the newest one. */
   within?: Duration;
@@ -21,9 +26,13 @@ export interface RetentionPolicy {
 
 /** A span of the calendar. */
 export interface Duration {
+  /** Years of the calendar. */
   years: number;
+  /** Months of the calendar. */
   months: number;
+  /** Days of the calendar. */
   days: number;
+  /** Hours of 3600 seconds. */
   hours: number;
 }
 

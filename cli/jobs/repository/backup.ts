@@ -18,10 +18,11 @@ import { OpenMachine } from "./machine.ts";
 import { documentOf, makeGeneration } from "./make_generation.ts";
 import { type DiskPlan, keyFor, planOf, refuseOwnDisk } from "./plan.ts";
 import { initRepository, openRepository, type Repository, REPOSITORY_FILE } from "./repository.ts";
-import type { DiskWork, WrittenDisk } from "./write_disk.ts";
+import type { DiskReport, DiskWork } from "./write_disk.ts";
 
 /** A disk to back up. */
 export interface BackupDisk extends DiskPathOptions {
+  /** The disk. */
   disk: DiskSource;
   /** The key of the disk in the machine; by default the one that it had before, or one of its name. */
   key?: string;
@@ -38,9 +39,11 @@ export interface BackupRequest {
   repository: string;
   /** The name of the machine: any text. By default the name of the first disk. */
   machine?: string;
+  /** The disks, each with a key of its own. */
   disks: readonly BackupDisk[];
   /** Make the repository if there is none. */
   init?: boolean;
+  /** What the user noted about the generation. */
   note?: string;
   /** Bytes of a block of disks that are new to the machine; by default 1 MiB. */
   blocksize?: number;
@@ -56,20 +59,25 @@ export interface BackupRequest {
 
 /** A disk that was backed up, or would be. */
 export interface BackedUpDisk extends DiskPlan {
+  /** The key of the disk in its machine. */
   key: string;
+  /** The path, as it was named. */
   path: string;
   /** What was read and written; absent for a dry run. */
-  written?: Omit<WrittenDisk, "emptied">;
+  written?: DiskReport;
 }
 
 /** The generation that was made, or would be. */
 export interface BackupResult {
+  /** Path of the repository. */
   repository: string;
+  /** The name of the machine. */
   machine: string;
   /** The id of the generation. */
   id: string;
   /** The id of the generation before. */
   parent?: string;
+  /** The disks, each with a key of its own. */
   disks: BackedUpDisk[];
   /** The seal of the generation; absent for a dry run. */
   generation?: GenerationDocument;

@@ -45,6 +45,7 @@ export interface CheckRepositoryRequest {
 
 /** A generation of a machine. */
 export interface CheckedMachineGeneration {
+  /** The id of the generation. */
   id: string;
   /** Sentences about damage; none if every file and every block is right. */
   faults: string[];
@@ -52,6 +53,7 @@ export interface CheckedMachineGeneration {
 
 /** A machine that was checked. */
 export interface CheckedMachine {
+  /** The name of the machine. */
   name: string;
   /** The newest generation first. */
   generations: CheckedMachineGeneration[];
@@ -65,7 +67,9 @@ export interface CheckedMachine {
 
 /** The machines that were checked. */
 export interface CheckRepositoryResult {
+  /** The machines, in the order of their names unless they were named. */
   machines: CheckedMachine[];
+  /** Nothing is wrong with any machine. */
   ok: boolean;
 }
 

@@ -24,6 +24,7 @@ import type { DiskWork } from "./write_disk.ts";
 export interface CopyRequest {
   /** Path of the repository that has the machine. */
   repository: string;
+  /** The name of the machine. */
   machine: string;
   /** Path of the repository that gets what it lacks. */
   to: string;
@@ -31,6 +32,7 @@ export interface CopyRequest {
 
 /** What was copied. */
 export interface CopyResult {
+  /** The name of the machine. */
   machine: string;
   /** The ids of the generations that were copied, the oldest first. */
   copied: string[];

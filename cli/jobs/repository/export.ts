@@ -18,6 +18,7 @@ import { diskOfMachine, generationAt } from "./selection.ts";
 export interface ExportRequest {
   /** Path of the repository. */
   repository: string;
+  /** The name of the machine. */
   machine: string;
   /** As for a restore; by default `latest`. */
   at?: string;
@@ -33,6 +34,7 @@ export interface ExportRequest {
 
 /** The archives that were made. */
 export interface ExportResult {
+  /** The name of the machine. */
   machine: string;
   /** The id of the generation. */
   id: string;
@@ -40,7 +42,9 @@ export interface ExportResult {
   key: string;
   /** The header of the dump. */
   header: DumpHeader;
+  /** Blocks of the disk. */
   blocks: number;
+  /** Blocks whose bytes are all zero. */
   zeroBlocks: number;
   /** Length of each output in bytes, compressed or not. */
   storedBytes: { dump: number; digest: number };

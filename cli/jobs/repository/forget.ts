@@ -34,7 +34,9 @@ export interface ForgetRequest {
 
 /** A generation, and why it stays. */
 export interface ForgetDecision {
+  /** The id of the generation. */
   id: string;
+  /** What the user noted about the generation. */
   note?: string;
   /** The rules that keep it; none if it goes. */
   reasons: string[];
@@ -42,6 +44,7 @@ export interface ForgetDecision {
 
 /** A machine, and what stays of it. */
 export interface ForgottenMachine {
+  /** The name of the machine. */
   name: string;
   /** The newest generation first. */
   generations: ForgetDecision[];
@@ -51,6 +54,7 @@ export interface ForgottenMachine {
 
 /** The machines to which the rules were applied. */
 export interface ForgetResult {
+  /** The machines, in the order of their names unless they were named. */
   machines: ForgottenMachine[];
 }
 

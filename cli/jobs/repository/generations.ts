@@ -19,6 +19,9 @@ export const GENERATION_FILE = "generation.json";
 /** The folder of the newest generation's disks. */
 export const IMAGE_FOLDER = "image";
 
+/** Seals that are read at a time; each has a file open. */
+const SEALS_AT_A_TIME = 32;
+
 /** Something that keeps a generation from being read. */
 export interface GenerationProblem {
   id: string;
@@ -49,13 +52,8 @@ export async function readGenerations(path: string): Promise<MachineState> {
   const state: MachineState = { path, generations: [], problems: [], unlinked: [], partial, lastId: ids[0] };
   const others: { id: string; document?: GenerationDocument }[] = [];
   let next = ids[0];
-  for (const id of ids) {
-    let document: GenerationDocument | undefined;
-    try {
-      document = await readGeneration(path, id);
-    } catch (error) {
-      state.problems.push({ id, error: error as Error });
-    }
+  for (const { id, document, error } of await readAll(path, ids)) {
+    if (error !== undefined) state.problems.push({ id, error });
     if (id === next && document !== undefined) {
       state.generations.push(document);
       next = document.parent ?? "";
@@ -85,6 +83,25 @@ export async function readGenerations(path: string): Promise<MachineState> {
     }
   }
   return state;
+}
+
+/** Reads the seals of generations, several at a time. */
+async function readAll(
+  path: string,
+  ids: readonly string[],
+): Promise<{ id: string; document?: GenerationDocument; error?: Error }[]> {
+  const all = [];
+  for (let at = 0; at < ids.length; at += SEALS_AT_A_TIME) {
+    const some = ids.slice(at, at + SEALS_AT_A_TIME).map(async (id) => {
+      try {
+        return { id, document: await readGeneration(path, id) };
+      } catch (error) {
+        return { id, error: error as Error };
+      }
+    });
+    all.push(...await Promise.all(some));
+  }
+  return all;
 }
 
 async function readGeneration(path: string, id: string): Promise<GenerationDocument> {

@@ -16,6 +16,7 @@ export interface ListRepositoryRequest {
 
 /** A machine and its generations. */
 export interface ListedMachine {
+  /** The name of the machine. */
   name: string;
   /** The path of its folder. */
   path: string;
@@ -31,7 +32,9 @@ export interface ListedMachine {
 export interface ListRepositoryResult {
   /** The id of the repository. */
   id: string;
+  /** When it was made. */
   created: Date;
+  /** The machines, in the order of their names unless they were named. */
   machines: ListedMachine[];
 }
 

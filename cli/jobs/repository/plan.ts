@@ -8,7 +8,9 @@ import { isDiskKey, keyOfDisk } from "../../repository/names.ts";
 
 /** How a disk is read, and why. */
 export interface DiskPlan {
+  /** `full` stores all, `diff` compares all, `incr` reads what a list names. */
   mode: GenerationDisk["mode"];
+  /** Why the disk is read in this mode: a phrase. */
   reason: string;
 }
 

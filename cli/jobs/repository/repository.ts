@@ -34,6 +34,7 @@ export interface MachineEntry {
   path: string;
   /** The name of the machine; that of the folder if `machine.json` cannot be read. */
   name: string;
+  /** The content of its JSON file. */
   document?: MachineDocument;
   /** Why `machine.json` cannot be read. */
   problem?: Error;
@@ -41,10 +42,16 @@ export interface MachineEntry {
 
 /** An open repository. Nothing is kept open: each call looks at the folder again. */
 export class Repository {
+  /** The path by which it was opened. */
   readonly path: string;
+  /** The content of its JSON file. */
   readonly document: RepositoryDocument;
 
-  /** @param document the content of `repository.json` */
+  /**
+   * Takes what `openRepository` has read.
+   *
+   * @param document the content of `repository.json`
+   */
   constructor(path: string, document: RepositoryDocument) {
     this.path = path;
     this.document = document;

@@ -20,6 +20,7 @@ import { diskOfMachine, generationAt } from "./selection.ts";
 export interface RestoreFromRepositoryRequest extends TargetOptions {
   /** Path of the repository. */
   repository: string;
+  /** The name of the machine. */
   machine: string;
   /** `latest`, an id, or a time, which selects the newest generation that is not later; by default `latest`. */
   at?: string;
@@ -35,7 +36,9 @@ export interface RestoreFromRepositoryRequest extends TargetOptions {
 
 /** A disk that was restored. */
 export interface RestoredDisk extends RestoreCounts {
+  /** The key of the disk in its machine. */
   key: string;
+  /** The disk that was written, with its size in bytes. */
   disk: { path: string; format: string; capacityBytes: number };
   /** Blocks that were read back and have the right content. Absent if the disk was not read back. */
   verifiedBlocks?: number;
@@ -43,8 +46,11 @@ export interface RestoredDisk extends RestoreCounts {
 
 /** What was restored. */
 export interface RestoreFromRepositoryResult {
+  /** The name of the machine. */
   machine: string;
+  /** The seal of the generation. */
   generation: GenerationDocument;
+  /** The disks that were restored. */
   disks: RestoredDisk[];
 }
 

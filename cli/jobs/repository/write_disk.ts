@@ -63,12 +63,19 @@ export interface GenerationWriting {
 }
 
 /** The new generation of one disk. */
-export interface WrittenDisk {
+export interface DiskReport {
+  /** The disk in the seal of the generation. */
   disk: GenerationDisk;
+  /** Blocks that were read from the disk. */
   blocksRead: number;
+  /** The result of the sample of the blocks that a list calls unchanged. Absent without a list. */
   audit?: SealedAudit;
   /** Sentences about changes of the disk while it was read; none unless they are accepted. */
   changes: readonly string[];
+}
+
+/** The new generation of one disk, and what is left to do when it is committed. */
+export interface WrittenDisk extends DiskReport {
   /** Blocks of the image that became zero and are written as zeros, not as holes. */
   emptied?: Bitmap;
 }
