@@ -136,6 +136,11 @@ export function isSealOf(companion: string, name: string): boolean {
   return sealNamesOf(name, time).includes(seal);
 }
 
+/** Returns the names without a time that the seal of the file `name` and the signature of that seal can have. */
+export function companionsOf(name: string): string[] {
+  return [sealNameOf(name), fitting(name)].flatMap((seal) => [seal, seal + SIGNATURE_SUFFIX]);
+}
+
 /** Returns the name of a seal. A name that would be too long is cut, and a hash replaces the rest. */
 function fitting(stem: string): string {
   const encoder = new TextEncoder();

@@ -163,15 +163,21 @@ export interface Member {
 /**
  * Finishes or undoes a commit and releases its locks.
  *
- * @param members the outputs of one commit: all that the caller can find
+ * @param members the outputs of one commit: all that the caller may change
+ * @param others further outputs of it that the caller can see. If none of all has begun to be renamed, those of
+ * the caller can be undone alone
  * @throws {Error} if that is not possible, with the obstacle and what to do; nothing is lost, and the notes
  * remain
  */
-export function settle(members: readonly Member[]): void {
+export function settle(members: readonly Member[], others: readonly CommitPart[] = []): void {
   const [{ note: { outputs } }] = members;
+  for (const { lock: { folder }, note } of members) assertRegular(folder, note);
   const has = (state: CommitNote["state"]) => members.some(({ note }) => note.state === state);
-  if (has("c")) return finish(members);
-  const isUndoable = has("u") || members.length === outputs || !members.some(hasBegun);
+  // A folder that was copied by hard links during a commit shares the lock files with the original, and gets the
+  // mark of a commit that ended there and not here.
+  if (has("c") && members.every(isRenamed)) return finish(members);
+  const hasNotBegun = ![...members.map(partOf), ...others].some(hasBegun);
+  const isUndoable = has("u") || members.length === outputs || hasNotBegun;
   if (!isUndoable) throw new Error(missingText(members) + asidesText(members));
   try {
     undo(members);
@@ -180,8 +186,35 @@ export function settle(members: readonly Member[]): void {
   }
 }
 
+/** An output of a commit, whether its lock is held or not. */
+export interface CommitPart {
+  folder: Folder;
+  note: CommitNote;
+}
+
+function partOf({ lock: { folder }, note }: Member): CommitPart {
+  return { folder, note };
+}
+
+/** Returns whether an output has its final name. */
+function isRenamed({ lock: { folder }, note: { temporary } }: Member): boolean {
+  return folder.lstat(temporary) === undefined;
+}
+
+/**
+ * Checks that the hidden files of a commit are regular files, as the program makes them. A folder from elsewhere may have
+ * links in their places, and what gets the name of the output may be written later.
+ */
+function assertRegular(folder: Folder, { temporary, aside }: CommitNote): void {
+  for (const name of [temporary, ...aside === undefined ? [] : [aside]]) {
+    const info = folder.lstat(name);
+    if (info === undefined || info.isFile) continue;
+    throw new Error(`"${folder.shown(name)}" is no file that a killed run has left; remove it`);
+  }
+}
+
 /** Returns whether an output or the file that it replaces was renamed after the note was written. */
-function hasBegun({ lock: { folder }, note: { temporary, aside } }: Member): boolean {
+function hasBegun({ folder, note: { temporary, aside } }: CommitPart): boolean {
   return folder.lstat(temporary) === undefined || (aside !== undefined && folder.lstat(aside) !== undefined);
 }
 

@@ -47,6 +47,8 @@ export interface OutputsOptions {
    * in one folder.
    */
   isCompanion?: (companion: string, name: string) => boolean;
+  /** Returns names that such files of an output can have, as far as the name of the output tells. */
+  companionsOf?: (name: string) => readonly string[];
   /** Whether disposal without `commit` keeps the temporary files, synced, for a run that resumes them. */
   keepPartial?: boolean;
   /** Called with a sentence for each failure that does not affect the result. */
@@ -391,8 +393,8 @@ export class Outputs implements Disposable {
   }
 
   #run(): RunOutputs {
-    const { expected = [], isCompanion = () => false } = this.#options;
-    return { expected, isCompanion, folderOf: (path) => this.#folderOf(path) };
+    const { expected = [], isCompanion = () => false, companionsOf = () => [] } = this.#options;
+    return { expected, isCompanion, companionsOf, folderOf: (path) => this.#folderOf(path) };
   }
 
   /** Returns the open folder of `finalPath`, which must be a path without symbolic links. */

@@ -38,9 +38,10 @@ export async function aroundCommit(path: string): Promise<AroundCommit | undefin
   if (place === undefined) return undefined;
   const { folder, name } = place;
   const { pid, note } = await finishedNote(path, { folder, name });
-  if (note === undefined || note.state !== "p" || await isDecided(folder, note)) return undefined;
+  if (note === undefined || note.state === "u" || await isDecided(folder, note)) return undefined;
   const { temporary, aside } = note;
-  const isThere = (name: string) => lstatIfThere(join(folder, name)) !== undefined;
+  // A folder from elsewhere may have links and pipes in their places.
+  const isThere = (name: string) => lstatIfThere(join(folder, name))?.isFile === true;
   const killed = `process ${pid} was killed while it wrote "${path}"`;
   if (aside !== undefined && isThere(aside)) {
     const text = `${killed}: the file that it replaces is read, which is kept as "${join(folder, aside)}"`;
@@ -116,17 +117,21 @@ async function isHeld(lockPath: string): Promise<boolean> {
 }
 
 /**
- * Returns whether the note of another output of the commit calls it committed or undone. That state then also
- * applies to this output.
+ * Returns whether the note of an output of the commit calls it committed or undone. That state then also
+ * applies to the other outputs. As long as an output does not have its final name, nothing is committed: the mark
+ * may be that of the original of a folder that was copied by hard links.
  */
-async function isDecided(folder: string, { id }: CommitNote): Promise<boolean> {
+async function isDecided(folder: string, own: CommitNote): Promise<boolean> {
+  const notes = [own];
   for (const { name: lockName, isFile } of Deno.readDirSync(folder)) {
     const name = isFile ? outputOfLock(lockName) : undefined;
     if (name === undefined) continue;
     const { commit } = await noteAt(join(folder, lockName), name);
-    if (commit?.id === id && commit.state !== "p") return true;
+    if (commit?.id === own.id) notes.push(commit);
   }
-  return false;
+  const isNamed = ({ temporary }: CommitNote) => lstatIfThere(join(folder, temporary)) === undefined;
+  return notes.some(({ state }) => state === "u") ||
+    (notes.some(({ state }) => state === "c") && notes.every(isNamed));
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import type { ReadableDisk } from "../disks/disk.ts";
 import { openForReading } from "../disks/open.ts";
+import { aroundCommit } from "../files/unfinished.ts";
 import type { Job } from "./job.ts";
 
 /** The job for which a provider opens a disk. */
@@ -114,11 +115,26 @@ export async function openSource(
   if (typeof source === "string") {
     const disk = job.using(await openForReading(source, { ...flags(options), ...job.diskHelp }));
     job.lockDisk(disk);
+    await refuseUnfinished(source, disk.files);
     return { disk, close: () => Promise.resolve() };
   }
   if (!isProvider(source)) return { disk: source, close: () => Promise.resolve() };
   const disk = await source.open(job, { readOnly: true, mapped });
   return { disk, close: () => disk.close() };
+}
+
+/**
+ * @throws {Error} if a run was killed while it gave the files of a disk their names: they may be of two disks.
+ *   Archives are read around such a commit; of a disk, each file would have to be opened by another name
+ */
+export async function refuseUnfinished(path: string, files: readonly string[]): Promise<void> {
+  for (const file of files) {
+    if (await aroundCommit(file) === undefined) continue;
+    throw new Error(
+      `Cannot use disk "${path}": a run was killed while it gave "${file}" its name, and the files of the disk may ` +
+        "belong to two disks; run the same restore again, which finishes or undoes that",
+    );
+  }
 }
 
 function flags({ format, allowOutside, allowEncrypted }: DiskPathOptions) {

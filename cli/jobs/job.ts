@@ -5,7 +5,7 @@ import type { ByteSource } from "../archive/bytes.ts";
 import { ManySources } from "../archive/many_sources.ts";
 import type { SecretKey } from "../archive/minisign/secret_key.ts";
 import { formatSeriesId } from "../archive/header.ts";
-import { isSealOf } from "../archive/seal.ts";
+import { companionsOf, isSealOf } from "../archive/seal.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import type { Core } from "../core.ts";
 import type { ReadableDisk } from "../disks/disk.ts";
@@ -162,6 +162,7 @@ export class Job implements AsyncDisposable {
         path !== STREAM
       ),
       isCompanion: isSealOf,
+      companionsOf,
       keepPartial: paths.keepsPartial ? true : undefined,
       warn,
     });

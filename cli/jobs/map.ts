@@ -3,6 +3,7 @@
 import type { MappedExtent, ReadableDisk } from "../disks/disk.ts";
 import { openForReading } from "../disks/open.ts";
 import { Job } from "./job.ts";
+import { refuseUnfinished } from "./disk_source.ts";
 import type { JobOptions } from "./options.ts";
 
 /** A disk of this machine. */
@@ -59,6 +60,7 @@ export async function map(
 ): Promise<void> {
   return await Job.run(options, { inputs: [path] }, async (job) => {
     const disk = job.using(await openForReading(path, { ...request, ...job.diskHelp, allowEncrypted: true }));
+    await refuseUnfinished(path, disk.files);
     job.lockDisk(disk);
     await use({ path: disk.path, format: disk.format, stretches: stretchesOf(disk) });
   });

@@ -10,6 +10,7 @@ import { HEADER_PREFIX } from "../disks/vmdk/descriptor/encryption.ts";
 import { UsageError } from "../errors.ts";
 import { usesOf } from "./disk_watch.ts";
 import type { DiskHost } from "./disk_source.ts";
+import { refuseUnfinished } from "./disk_source.ts";
 import type { Job } from "./job.ts";
 
 /** A disk that a restore writes. */
@@ -181,7 +182,10 @@ async function fileTarget(
       : await openForWriting(local, existing),
   );
   refuseUsed(job, disk, options);
-  if (!options.create) job.lockDisk(disk, { write: true });
+  if (!options.create) {
+    job.lockDisk(disk, { write: true });
+    await refuseUnfinished(local, disk.files);
+  }
   return {
     disk,
     isDoubtful: false,

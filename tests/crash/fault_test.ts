@@ -11,6 +11,7 @@ const QUICK: [string, Fault, { force: boolean }][] = [
   ["dump diff", "die", { force: false }],
   ["dump diff", "die", { force: true }],
   ["dump full to two folders", "die", { force: true }],
+  ["dump full with long names", "die", { force: true }],
   ["dump full", "EIO", { force: false }],
   ["merge to a dump", "ENOSPC", { force: false }],
   ["digest", "EIO", { force: true }],

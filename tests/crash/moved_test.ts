@@ -23,6 +23,18 @@ const EVENTS: Record<string, (from: string, to: string) => Promise<string> | str
   "the folder is copied without links and times": async (from, to) =>
     await run(["cp", "-r", "--no-preserve=links", from, to], to),
   "the folder is copied by hard links": async (from, to) => await run(["cp", "-al", from, to], to),
+  "the folder is copied by hard links, and the original commits": async (from, to) => {
+    await run(["cp", "-al", from, to], to);
+    // The commit marks the lock files, which the copy shares.
+    for (const { name } of Deno.readDirSync(from)) {
+      const text = name.endsWith(".lock.vmdkbkp") ? Deno.readTextFileSync(join(from, name)) : "";
+      if (text.includes('"state":"p"')) {
+        using file = Deno.openSync(join(from, name), { write: true });
+        file.writeSync(new TextEncoder().encode(text.replace('"state":"p"', '"state":"c"')));
+      }
+    }
+    return to;
+  },
   "all files are touched": (from) => {
     for (const { name } of Deno.readDirSync(from)) Deno.utimeSync(join(from, name), 1, 1);
     return from;
@@ -136,3 +148,18 @@ function exists(path: string): boolean {
     return false;
   }
 }
+
+Deno.test("a run that names one output of a killed commit leaves the others to a run that names all", async () => {
+  for (let at = 0;; at++) {
+    using folder = await killed(at);
+    if (folder === undefined) break;
+    const inner = join(folder.path, "from");
+    {
+      const path = join(inner, "b");
+      using outputs = new Outputs({ force: true, inputs: [], expected: [path] });
+      await outputs.open(path).catch(() => {});
+    }
+    await replace(inner);
+    assertEquals(visible(textsIn(inner)), NEW, `operation ${at}`);
+  }
+});

@@ -11,6 +11,9 @@ export const SCENARIOS: Record<string, string> = {
     "--dumpout n.dump.zst --digestout n.digest.gz --rdiffout n.rdiff.zst",
   "dump full to two folders": "dump --mode full --blocksize 512 --local d0.raw " +
     "--dumpout one/n.dump --digestout two/n.digest",
+  // The lock files of such names do not tell them.
+  "dump full with long names": "dump --mode full --blocksize 512 --local d0.raw " +
+    `--dumpout ${"n".repeat(195)}.dump --digestout ${"n".repeat(195)}.digest`,
   "merge to a dump": "merge --dumpout n.dump.gz g1.dump g0.rdiff",
   "merge to an rdiff": "merge --rdiffout n.rdiff g1.rdiff g0.rdiff",
   "digest": "digest --dumpin g0.dump --digestout n.digest",
