@@ -79,9 +79,10 @@ function judgeSyncs({ calls }: DisturbedRun, { outputs }: World): void {
 /** A disk that is written in place is also locked by itself; that its name is not is a warning. */
 function judgeLocks(run: DisturbedRun): void {
   if (run.stderr.includes("nothing keeps other processes from replacing")) return;
-  for (const { path, number } of struckIn(run).filter(({ kind }) => kind === "flock")) {
+  for (const { path } of struckIn(run).filter(({ kind }) => kind === "flock")) {
+    // The call that takes the lock was made again, or the one that fails gives it back.
     const isLocked = run.calls.some((call) =>
-      call.kind === "flock" && call.path === path && call.number > number && call.fault === undefined
+      call.kind === "flock" && call.path === path && call.fault === undefined
     );
     hold("locked", isLocked, `flock of "${path}" failed, and the command went on without the lock`);
   }

@@ -159,3 +159,24 @@ Deno.test("with --repo an argument is a machine, also where a file has its name"
   assertEquals(code, 0);
   assertStringIncludes(stdout, `${disk}: right\n`);
 });
+
+Deno.test("export writes an archive to standard output, and its report to standard error", async () => {
+  using folder = new CommandFolder();
+  const disk = folder.write("web.raw", noise(4 * 512, 1));
+  assertEquals((await folder.run("backup", "--init", "--blocksize", "512", disk)).code, 0);
+  for (const [dump, digest] of [["-", folder.at("e.digest")], [folder.at("e.dump"), "-"]]) {
+    const { code, stdout, stderr } = await folder.run(
+      ...["export", "--json", "--dumpout", dump, "--digestout", digest, "web"] as [string, ...string[]],
+    );
+    assertEquals(code, 0, stderr);
+    assertEquals(JSON.parse(stderr.trim().split("\n").at(-1)!).ok, true);
+    assert(!stdout.includes('"ok"') && stdout.length > 60, stdout);
+  }
+  const { code, stdout, stderr } = await folder.run(
+    ...["export", "--json", "--dumpout", "-", "--digestout", folder.at("x.digest"), "db"] as [
+      string,
+      ...string[],
+    ],
+  );
+  assertEquals([code, stdout, JSON.parse(stderr.trim().split("\n").at(-1)!).ok], [EXIT.usage, "", false]);
+});
