@@ -373,12 +373,12 @@ function foreignFileText(
 }
 
 /**
- * Returns whether a file is the output of the note. In a copied folder the inodes differ and the times are
- * the same. If the file was touched, the time differs and the inode is the same.
+ * Returns whether a file is the output of the note, as the killed run has left it. In a copied folder the inode
+ * differs. A file with another time may have been written since, by a virtual machine that uses the disk: it is not
+ * taken away.
  */
-function isOutput({ isFile, size, ino, mtime }: Deno.FileInfo, note: CommitNote): boolean {
-  return isFile && size === note.sizeBytes &&
-    (inodeText(ino) === note.inode || mtime?.getTime() === note.changedMs);
+function isOutput({ isFile, size, mtime }: Deno.FileInfo, note: CommitNote): boolean {
+  return isFile && size === note.sizeBytes && mtime?.getTime() === note.changedMs;
 }
 
 /** Completes a commit that at least one note calls committed, and releases the locks. */
