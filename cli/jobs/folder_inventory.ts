@@ -105,6 +105,10 @@ async function takeFolder(
       const faultyName = faultOfName(readable);
       if (faultyName !== undefined) return faultyName;
       const info = await Deno.stat(readable);
+      // What has the name of a seal stands for one: the files that it may be about are not known without it.
+      if (path.endsWith(SEAL_SUFFIX) && !info.isFile) {
+        return `Cannot read seal "${path}": it is not a regular file`;
+      }
       // Folders inside of a folder are not checked, nor are links to folders.
       if (info.isDirectory) return undefined;
       // Opening a pipe could wait forever for a program at its other end.
@@ -135,7 +139,9 @@ async function takeFolder(
  * hidden name, and a new file does not count.
  */
 async function pathsIn(job: Job, folder: string): Promise<string[]> {
-  const entries = [...Deno.readDirSync(folder)].filter(({ isDirectory }) => !isDirectory);
+  const entries = [...Deno.readDirSync(folder)].filter(({ isDirectory, name }) =>
+    !isDirectory || name.endsWith(SEAL_SUFFIX)
+  );
   const locked = entries.flatMap(({ name }) => outputOfLock(name) ?? []).filter((name) => !isHidden(name));
   const visible = entries.map(({ name }) => name).filter((name) => !isHidden(name));
   const paths = [];

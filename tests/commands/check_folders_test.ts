@@ -5,6 +5,7 @@ import { EXIT } from "../../cli/errors.ts";
 import { type CommitNote, noteText } from "../../cli/files/lock_note.ts";
 import { Folder } from "../disks/helpers.ts";
 import { filesIn } from "../files/folder_state.ts";
+import { Archives } from "../refusals/refusal.ts";
 import { callMain } from "../support/run_cli.ts";
 import { atOneMoment, Small } from "./small_series.ts";
 import { BLOCK, BLOCKS, damage, flipAt, GENERATIONS, Series } from "./ten_generations.ts";
@@ -335,5 +336,20 @@ Deno.test("check of a folder reads around what a killed run has left half done, 
     assertEquals({ code, chains }, { code: 0, chains: ["0.dump"] });
     assertMatch(stderr, /Warning: process 1 was killed while it wrote ".*0\.dump"/);
     assertEquals(filesIn(folder), before);
+  }
+});
+
+Deno.test("check of a folder in which something else has the name of a seal is wrong", async () => {
+  const makers: Record<string, (path: string) => unknown> = {
+    "a folder": (path) => Deno.mkdirSync(path),
+    "a link to a device": (path) => Deno.symlinkSync("/dev/zero", path),
+    "a pipe": (path) => new Deno.Command("mkfifo", { args: [path] }).outputSync(),
+  };
+  for (const [what, make] of Object.entries(makers)) {
+    using archives = new Archives();
+    make(archives.file("g2.seal.json"));
+    const { code, stdout } = await archives.call(["check", archives.path]);
+    assertEquals([code, stdout.endsWith("Check: WRONG\n")], [3, true], `${what}: ${stdout}`);
+    assertMatch(stdout, /g2\.seal\.json": it is not a regular file/, what);
   }
 });
