@@ -40,7 +40,7 @@ function introduction(): string {
   const missing = Object.keys(TOOLS).filter((tool) => !isInstalled(tool));
   const skipped = missing.map((tool) => `  ${tool}: ${TOOLS[tool]}`);
   return [
-    "All tests but the long ones: some minutes on two cores, 4 GiB of memory and of temporary space.",
+    "All tests but the long ones: some twelve minutes on two cores, 4 GiB of memory and of temporary space.",
     missing.length === 0
       ? "All programs that some of them need are installed."
       : `Some are skipped, because these programs are not installed:\n${skipped.join("\n")}`,
