@@ -251,8 +251,8 @@ function plan(
     );
   }
   const { size: sizeBytes } = written;
-  const { ino, mtime } = folder.lstat(temporary)!;
-  const note = { id, outputs, temporary, sizeBytes, inode: inodeText(ino), changedMs: mtime?.getTime() ?? 0 };
+  const { mtime } = folder.lstat(temporary)!;
+  const note = { id, outputs, temporary, sizeBytes, changedMs: mtime?.getTime() ?? 0 };
   const existing = folder.lstat(name);
   if (existing === undefined) return { state: "p", ...note };
   if (!existing.isFile || !replace) throw new UsageError(`Cannot write "${path}": it was created meanwhile`);
@@ -373,8 +373,7 @@ function foreignFileText(
 }
 
 /**
- * Returns whether a file is the output of the note, as the killed run has left it. In a copied folder the inode
- * differs. A file with another time may have been written since, by a virtual machine that uses the disk: it is not
+ * Returns whether a file is the output of the note, as the killed run has left it. A file with another time may have been written since, by a virtual machine that uses the disk: it is not
  * taken away.
  */
 function isOutput({ isFile, size, mtime }: Deno.FileInfo, note: CommitNote): boolean {
@@ -401,8 +400,4 @@ function finish(members: readonly Member[]): void {
 
 function foldersOf(members: readonly { lock: OutputLock }[]): Set<Folder> {
   return new Set(members.map(({ lock }) => lock.folder));
-}
-
-function inodeText(ino: number | null): string {
-  return ino === null ? "" : String(ino);
 }

@@ -42,11 +42,10 @@ export interface CommitNote {
   /** The hidden name under which the replaced file is kept; absent if no file has the name of the output. */
   aside?: string;
   /**
-   * The length, inode and modification time of the output, which distinguish it from a file that replaces it.
+   * The length and modification time of the output, which distinguish it from a file that replaces it, and from
+   * itself after it was written to.
    */
   sizeBytes: number;
-  /** The decimal inode number; empty if the file system has none. */
-  inode: string;
   changedMs: number;
 }
 
@@ -63,11 +62,11 @@ export function holderText(pid: number): string {
 
 /** Returns the text of a lock file during a commit. */
 export function noteText(pid: number, note: CommitNote): string {
-  const { state, id, outputs, temporary, aside, sizeBytes, inode, changedMs } = note;
+  const { state, id, outputs, temporary, aside, sizeBytes, changedMs } = note;
   return JSON.stringify({
     pid,
     state,
-    commit: { id, outputs, temporary, aside, sizeBytes, inode, changedMs },
+    commit: { id, outputs, temporary, aside, sizeBytes, changedMs },
   });
 }
 
@@ -96,13 +95,13 @@ export function parseNote(text: string, name: string): { pid?: number; commit?: 
 }
 
 function isNote(note: CommitNote, name: string): boolean {
-  const { state, id, outputs, temporary, aside, sizeBytes, inode, changedMs } = note;
+  const { state, id, outputs, temporary, aside, sizeBytes, changedMs } = note;
   return typeof state === "string" && Object.hasOwn(STATES, state) &&
     typeof id === "string" && /^[0-9a-f]{32}$/.test(id) &&
     isCount(outputs) && outputs >= 1 && outputs <= MAX_OUTPUTS &&
     typeof temporary === "string" && isTemporaryNameOf(temporary, name) &&
     (aside === undefined || (typeof aside === "string" && isAsideNameOf(aside, name))) &&
-    isCount(sizeBytes) && typeof inode === "string" && /^[0-9]{0,20}$/.test(inode) &&
+    isCount(sizeBytes) &&
     Number.isSafeInteger(changedMs);
 }
 

@@ -326,7 +326,7 @@ Deno.test("check of a folder reads around what a killed run has left half done, 
   const note = {
     state: "p",
     ...{ id: "0".repeat(32), outputs: 2, temporary: ".0.dump.12345678.vmdkbkp", aside },
-    ...{ sizeBytes: 9, inode: "1", changedMs: 0 },
+    ...{ sizeBytes: 9, changedMs: 0 },
   } satisfies CommitNote;
   Deno.writeTextFileSync(folder.file(".0.dump.lock.vmdkbkp"), noteText(1, note));
   for (const halfDone of [undefined, "half done"]) {

@@ -76,7 +76,7 @@ Deno.test("an unfinished commit of a hidden file makes it no archive of the fold
     const note = {
       state: "p",
       ...{ id: "0".repeat(32), outputs: 2, temporary: `.${name}.12345678.vmdkbkp`, aside },
-      ...{ sizeBytes: 9, inode: "1", changedMs: 0 },
+      ...{ sizeBytes: 9, changedMs: 0 },
     } satisfies CommitNote;
     folder.file(lockNameOf(name), noteText(1, note));
   }

@@ -16,7 +16,7 @@ function planted(): Archives {
   const note = {
     pid: 1,
     state: "p",
-    commit: { ...commit, sizeBytes: 3072, inode: "", changedMs: 1_000_000 },
+    commit: { ...commit, sizeBytes: 3072, changedMs: 1_000_000 },
   };
   Deno.writeTextFileSync(join(archives.path, ".n.raw.lock.vmdkbkp"), JSON.stringify(note));
   return archives;

@@ -124,7 +124,7 @@ function lockNote(place: Place, random: Random): void {
       state: pick(["p", "c", "u", "x", "__proto__"], random),
       commit: {
         ...{ id, outputs: random(4), temporary: path(), aside: path() },
-        ...{ sizeBytes: random(2000), inode: String(random(9999)), changedMs: 0 },
+        ...{ sizeBytes: random(2000), changedMs: 0 },
       },
     }),
     () => [],
@@ -158,7 +158,6 @@ function lockNoteOfTheRightForm(place: Place, random: Random): void {
     temporary,
     ...(random(2) === 0 ? { aside } : {}),
     sizeBytes: info?.size ?? 7,
-    inode: String(info?.ino ?? 1),
     changedMs: info?.mtime?.getTime() ?? 0,
   };
   const text = JSON.stringify({ pid: 1, state: pick(["p", "c", "u"], random), commit });
