@@ -21,6 +21,7 @@ const ARROWS: Record<string, string[]> = {
   "cli/disks": [
     "cli/disks",
     "cli/files/positioned.ts",
+    "cli/files/sync_folder.ts",
     "cli/files/system_errors.ts",
     // Deflate, which knows nothing of archives.
     "cli/archive/zlib_engine.ts",

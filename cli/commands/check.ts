@@ -1,5 +1,6 @@
 /** `vmdkbkp check`: prove archives. */
 
+import { leadsToFolder } from "../files/paths.ts";
 import {
   EXIT,
   FormatError,
@@ -87,7 +88,7 @@ export async function run(options: Options, paths: string[]): Promise<number> {
   }
   const start = performance.now();
   const { digestin, junit } = options;
-  const folders = paths.filter(isFolder);
+  const folders = paths.filter((path) => path !== STREAM && leadsToFolder(path));
   if (folders.length > 0 && folders.length < paths.length) {
     const other = paths.find((path) => !folders.includes(path));
     throw new UsageError(
@@ -217,12 +218,4 @@ async function verdictOfFolders(
     ...reportFolders(findings),
     files: [...items, ...seals, ...unreadable].map(({ path }) => path),
   };
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return path !== STREAM && Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
-  }
 }

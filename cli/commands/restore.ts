@@ -1,5 +1,6 @@
 /** `vmdkbkp restore`: write a generation back to a disk. */
 
+import { leadsToFolder } from "../files/paths.ts";
 import { formatTimeStamp } from "../archive/time_stamp.ts";
 import { UsageError } from "../errors.ts";
 import { restore } from "../jobs/restore.ts";
@@ -158,7 +159,7 @@ async function restoreOne(options: Options, names: readonly string[]): Promise<n
   }
   const { restoreMachine } = await import("./repository/restore.ts");
   await using library = await libraryOf(options);
-  const folder = library === undefined && local !== undefined && isFolder(local) ? local : undefined;
+  const folder = library === undefined && local !== undefined && leadsToFolder(local) ? local : undefined;
   return await restoreMachine(options, {
     ...{ repository: options.repo!, machine: names[0], at, key: options.disk, folder },
     disk: folder !== undefined
@@ -168,14 +169,6 @@ async function restoreOne(options: Options, names: readonly string[]): Promise<n
       : await libraryDisk(library, options),
     ...{ create, format, metadata, verify, allowOutside, allowEncrypted },
   });
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
-  }
 }
 
 /** The disks behind the library that the options name, if they do. */

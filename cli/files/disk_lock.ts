@@ -69,7 +69,13 @@ export function releaseLock(file: Deno.FsFile): void {
   file.close();
 }
 
-function tryLock(file: Deno.FsFile, { path, write }: { path: string; write: boolean }): boolean {
+/**
+ * Locks a file, for this process alone with `write`. Returns false if another process has a lock that excludes
+ * this one. On a file system without locks nothing is locked.
+ *
+ * @throws {FileError} for other errors
+ */
+export function tryLock(file: Deno.FsFile, { path, write }: { path: string; write: boolean }): boolean {
   // Deno before 2.5 can only wait for a lock, so nothing is locked there.
   if (file.tryLockSync === undefined) return true;
   try {

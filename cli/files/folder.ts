@@ -11,7 +11,8 @@
 import { join } from "@std/path/posix/join";
 import { lstatIfThere, removeIfThere } from "./paths.ts";
 import { statOf } from "./positioned.ts";
-import { fileError, isWithoutFolderSync, onFile, reasonOf, retryInterrupted } from "./system_errors.ts";
+import { syncFolder } from "./sync_folder.ts";
+import { fileError, onFile, reasonOf, retryInterrupted } from "./system_errors.ts";
 
 /** An open folder. All names are base names in it. Errors name the file and the action. */
 export class Folder implements Disposable {
@@ -149,13 +150,7 @@ export class Folder implements Disposable {
    * @throws {Error} if the system reports a failure
    */
   sync(): void {
-    try {
-      using file = retryInterrupted(() => Deno.openSync(this.at(".")));
-      retryInterrupted(() => file.syncSync());
-    } catch (cause) {
-      if (isWithoutFolderSync(cause)) return;
-      throw fileError("sync folder", this.path, cause);
-    }
+    syncFolder(this.at("."), this.path);
   }
 
   [Symbol.dispose](): void {

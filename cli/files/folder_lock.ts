@@ -4,8 +4,8 @@
  */
 
 import { join } from "@std/path/posix/join";
-import { releaseLock } from "./disk_lock.ts";
-import { fileError, isWithoutLocks, retryInterrupted } from "./system_errors.ts";
+import { releaseLock, tryLock } from "./disk_lock.ts";
+import { fileError, retryInterrupted } from "./system_errors.ts";
 
 /** The name of the lock file. */
 export const LOCK_NAME = ".lock";
@@ -35,16 +35,14 @@ export class FolderLock implements Disposable {
   static take(folder: string, { write, what }: FolderLockOptions): FolderLock {
     const path = join(folder, LOCK_NAME);
     const file = openLockFile(path, write);
-    if (file === undefined || file.tryLockSync === undefined) return new FolderLock(file);
-    try {
-      if (retryInterrupted(() => file.tryLockSync(write))) return new FolderLock(file);
-    } catch (cause) {
-      if (isWithoutLocks(cause)) return new FolderLock(file);
-      file.close();
-      throw fileError("lock", path, cause);
+    if (file === undefined) return new FolderLock(file);
+    using scope = new DisposableStack();
+    scope.adopt(file, (file) => file.close());
+    if (tryLock(file, { path, write })) {
+      scope.move();
+      return new FolderLock(file);
     }
     const holders = holdersOf(file);
-    file.close();
     throw new Error(
       `Cannot ${write ? "write" : "read"} ${what}: ${holders} ${
         write ? "reads or writes" : "writes"

@@ -19,6 +19,15 @@ export function lstatIfThere(path: string): Deno.FileInfo | undefined {
   return unlessMissing(() => Deno.lstatSync(path));
 }
 
+/** Returns whether `path` leads to a folder; false if it cannot be looked at. */
+export function leadsToFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
 /** Removes a file if it exists. @throws the system's error */
 export function removeIfThere(path: string): void {
   unlessMissing(() => Deno.removeSync(path));

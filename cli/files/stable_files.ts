@@ -8,7 +8,8 @@ import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { FileError } from "../errors.ts";
 import { lstatIfThere, removeIfThere } from "./paths.ts";
-import { fileError, isWithoutFolderSync, onFile, retryInterrupted } from "./system_errors.ts";
+import { syncFolder } from "./sync_folder.ts";
+import { onFile } from "./system_errors.ts";
 
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
@@ -83,14 +84,4 @@ export function removeAll(path: string): void {
     const info = lstatIfThere(path);
     if (info !== undefined) Deno.removeSync(path, { recursive: info.isDirectory });
   });
-}
-
-/** Returns when the names in a folder are on stable storage, as far as the file system can do that. */
-export function syncFolder(path: string): void {
-  try {
-    using file = retryInterrupted(() => Deno.openSync(path));
-    retryInterrupted(() => file.syncSync());
-  } catch (cause) {
-    if (!isWithoutFolderSync(cause)) throw fileError("sync folder", path, cause);
-  }
 }

@@ -1,5 +1,6 @@
 /** Checks archives: those of a list, or all that lie in folders. */
 
+import { leadsToFolder } from "../files/paths.ts";
 import { dirname } from "@std/path/posix/dirname";
 import { SEAL_SUFFIX } from "../archive/seal.ts";
 import { FormatError, MismatchError } from "../errors.ts";
@@ -161,17 +162,9 @@ function momentOf(
 ): Moment {
   return new Moment({
     paths: paths.filter((path) => path !== STREAM),
-    folders: folders.filter(isFolder),
+    folders: folders.filter(leadsToFolder),
     ofInterest: (name) =>
       !isHidden(name) && (name.endsWith(SEAL_SUFFIX) ||
         holdArchives && (HOLDS_BLOCKS.test(name) || HOLDS_DIGESTS.test(name))),
   });
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
-  }
 }

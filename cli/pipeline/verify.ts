@@ -8,6 +8,7 @@ import type { DigestReader } from "./archive_reader.ts";
 import { Batch, HALF_BATCH_BYTES } from "./batch.ts";
 import type { Chain } from "./chain.ts";
 import { convey } from "./conveyor.ts";
+import { beginningOfDisk } from "./disk_as_dump.ts";
 import { readDisk } from "./disk_reader.ts";
 import { Checkpoint, crewOf, ringOf, type RunOptions, shortRingOf } from "./run.ts";
 
@@ -39,16 +40,7 @@ export async function verifyDisk(
   const ring = "readers" in expected && expected.isLong
     ? shortRingOf(blockBytes, makeBatch)
     : ringOf(crew, 2 * Batch.bytesFor(blockBytes, HALF_BATCH_BYTES), makeBatch);
-  const cut: Parameters<typeof readDisk>[0] = {
-    path: disk.path,
-    capacityBytes,
-    overlaps: disk.overlaps,
-    read: (into, offsetBytes) => disk.read(into, offsetBytes),
-    extentAt: async (offsetBytes) => {
-      const { endBytes, zero } = await disk.extentAt(offsetBytes);
-      return { endBytes: Math.min(endBytes, capacityBytes), zero };
-    },
-  };
+  const cut = beginningOfDisk(disk, capacityBytes);
   let first = 0;
   const next = async (item: VerifiedBatch) => {
     if (!item.batch.start(first, blockCount)) return false;

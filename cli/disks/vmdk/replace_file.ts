@@ -3,7 +3,8 @@
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
-import { cleanUpAfter, fileError, isWithoutFolderSync, onFile, reasonOf } from "../../files/system_errors.ts";
+import { syncFolder } from "../../files/sync_folder.ts";
+import { cleanUpAfter, onFile, reasonOf } from "../../files/system_errors.ts";
 
 /**
  * Replaces the contents of the file `path`: the new contents are written beside it under a temporary name,
@@ -63,19 +64,6 @@ function keepMode(path: string, { mode }: Deno.FileInfo, refused: (reason: strin
     onFile("set the mode of", path, () => Deno.chmodSync(path, mode & 0o7777));
   } catch (error) {
     refused(reasonOf(error));
-  }
-}
-
-/**
- * Puts the new name on stable storage by syncing the folder. Some systems cannot sync folders; there the name
- * may lead to the old contents after a power failure.
- */
-function syncFolder(folder: string): void {
-  try {
-    using handle = Deno.openSync(folder);
-    handle.syncSync();
-  } catch (cause) {
-    if (!isWithoutFolderSync(cause)) throw fileError("sync folder", folder, cause);
   }
 }
 

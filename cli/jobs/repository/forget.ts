@@ -3,7 +3,8 @@
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { UsageError } from "../../errors.ts";
-import { createFile, isRegularFile, removeAll, replaceFile, syncFolder } from "../../files/stable_files.ts";
+import { createFile, isRegularFile, removeAll, replaceFile } from "../../files/stable_files.ts";
+import { syncFolder } from "../../files/sync_folder.ts";
 import { onFile } from "../../files/system_errors.ts";
 import { Chain } from "../../pipeline/chain.ts";
 import { merge } from "../../pipeline/merge.ts";

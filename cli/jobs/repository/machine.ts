@@ -2,7 +2,8 @@
 
 import { join } from "@std/path/posix/join";
 import { FolderLock } from "../../files/folder_lock.ts";
-import { isRegularFile, removeAll, syncFolder, writeNewFile } from "../../files/stable_files.ts";
+import { isRegularFile, removeAll, writeNewFile } from "../../files/stable_files.ts";
+import { syncFolder } from "../../files/sync_folder.ts";
 import type { Core } from "../../core.ts";
 import type { Job } from "../job.ts";
 import type { GenerationDocument } from "../../repository/documents.ts";

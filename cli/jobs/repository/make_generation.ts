@@ -8,9 +8,9 @@ import {
   makeFolder,
   renameStably,
   replaceFile,
-  syncFolder,
   writeNewFile,
 } from "../../files/stable_files.ts";
+import { syncFolder } from "../../files/sync_folder.ts";
 import { reasonOf } from "../../files/system_errors.ts";
 import {
   generationBytes,

@@ -22,8 +22,8 @@ import {
   removeAll,
   renameStably,
   replaceFile,
-  syncFolder,
 } from "../../files/stable_files.ts";
+import { syncFolder } from "../../files/sync_folder.ts";
 import { DigestReader, DumpReader } from "../../pipeline/archive_reader.ts";
 import type { RunOptions } from "../../pipeline/run.ts";
 import { undoImage } from "../../pipeline/undo_image.ts";
