@@ -105,6 +105,7 @@ async function readAll(
 }
 
 async function readGeneration(path: string, id: string): Promise<GenerationDocument> {
+  // Both throw for anything else, such as a link.
   isFolder(join(path, id));
   const file = join(path, id, GENERATION_FILE);
   isRegularFile(file);
